@@ -30,6 +30,7 @@ pub mod command;
 pub mod dsn;
 pub mod queue;
 pub mod reply;
+pub mod session;
 pub mod status;
 pub mod time;
 

@@ -24,7 +24,7 @@
 //! assert!(matches!(session.poll(Time::ZERO), Step::Send { .. }));
 //! assert_eq!(bytes::Buf::chunk(session.output()), b"EHLO client.example\r\n");
 //! assert_eq!(session.deadline().1, Stage::Ehlo);
-//! # Ok::<(), smtp_proto::command::CommandError>(())
+//! # Ok::<(), smtp_proto::command::HelloNameError>(())
 //! ```
 //!
 //! The driver's side, in full:
@@ -40,7 +40,6 @@
 //! RFC 5321, RFC 2033, RFC 2920; Postfix: `src/smtp/smtp_proto.c`,
 //! `src/smtp/smtp_chat.c`, `src/global/smtp_stream.c`.
 
-mod ending;
 mod greet;
 mod mail;
 mod profile;

@@ -79,7 +79,7 @@ impl Default for Timeouts {
     /// Postfix's defaults, which are within RFC 5321 section 4.5.3.2 but for the
     /// text (180 s there and here).
     fn default() -> Self {
-        let minutes = |n| Duration::from_secs(n * 60);
+        let minutes = |n: u64| Duration::from_secs(n * 60);
         Self {
             helo: minutes(5),
             starttls: minutes(5),
