@@ -29,6 +29,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+mod bracket;
 mod cidr;
 mod fixed;
 mod inline;
@@ -37,8 +38,10 @@ mod maps;
 mod open;
 mod pattern_file;
 mod patterns;
+mod pcre;
 mod pipe;
 mod rand;
+mod regexp;
 mod rules;
 mod static_map;
 mod texthash;

@@ -153,8 +153,10 @@ impl LineReader {
             self.notes
                 .push("no replacement text: using empty string".to_owned());
         }
-        let answer = parts(text)
-            .map_err(|reason| format!("{reason}: bad replacement syntax: skipping this rule"))?;
+        let answer = parts(text).map_err(|reason| {
+            self.notes.push(reason);
+            "bad replacement syntax: skipping this rule".to_owned()
+        })?;
         let highest = answer
             .iter()
             .map(|part| match part {

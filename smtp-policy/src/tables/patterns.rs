@@ -3,6 +3,7 @@
 use fancy_regex::{Regex, RegexBuilder};
 
 use super::pattern_file::Dialect;
+use super::{pcre, regexp};
 
 /// How long the source of an expression may be, in bytes.
 const MAX_SOURCE: usize = 32 * 1024;
@@ -88,13 +89,19 @@ impl Expression {
             return Err(format!("expression longer than {MAX_SOURCE} bytes"));
         }
         let translated = match dialect {
-            Dialect::Regexp => source.to_owned(),
-            Dialect::Pcre => source.to_owned(),
+            Dialect::Regexp => regexp::translate(source, flags)?,
+            Dialect::Pcre => pcre::translate(source, flags)
+                .map_err(|reason| format!("error in regex: {reason}"))?,
+        };
+        // In POSIX expressions one flag decides about line feeds everywhere.
+        let dot_all = match dialect {
+            Dialect::Regexp => !flags.lines,
+            Dialect::Pcre => flags.dot_all,
         };
         let regex = RegexBuilder::new(&translated)
             .case_insensitive(flags.any_case)
             .multi_line(flags.lines)
-            .dot_matches_new_line(flags.dot_all)
+            .dot_matches_new_line(dot_all)
             .backtrack_limit(MAX_BACKTRACKS)
             .delegate_size_limit(MAX_COMPILED)
             .delegate_dfa_size_limit(MAX_COMPILED)
