@@ -210,6 +210,14 @@ pub enum ProtocolError {
     Unasked,
 }
 
+impl ProtocolError {
+    /// Whether the fault is on this side: a reply could not be looked up in a
+    /// table.
+    pub const fn is_local(self) -> bool {
+        matches!(self, Self::Reply(ReplyError::Filter))
+    }
+}
+
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
