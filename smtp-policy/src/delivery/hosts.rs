@@ -1,0 +1,602 @@
+//! Which server is tried next: destinations, their addresses, kept connections,
+//! the limits on addresses and sessions (`src/smtp/smtp_connect.c`,
+//! smtp_connect_inet and smtp_connect_local; `src/smtp/smtp_reuse.c`).
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use smtp_proto::{status::EnhancedStatus, time::Time};
+
+use super::{
+    Ask, ConnectError, Delivery, Endpoint, Note, Target, ask::Bind, profile::AddressLookups,
+    talk::Talk,
+};
+use crate::{
+    channel::{Channel, Peer},
+    config::Protocol,
+    report::{Scope, trouble::Reason},
+    request::CacheHints,
+    reuse::CacheKey,
+    route::{Candidate, Destination, InetDestination, QuestionId, Resolution, Resolved},
+    tables::TableFailure,
+};
+
+/// The port for which mail loops are looked for: other ports are private
+/// arrangements.
+const SMTP_PORT: u16 = 25;
+
+/// What the delivery is doing.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Nothing yet.
+    Start,
+    /// Between two attempts.
+    Next,
+    /// A destination is turned into addresses.
+    Resolving { resolution: Box<Resolution>, open: BTreeMap<u32, QuestionId> },
+    /// The connection cache is asked.
+    Reusing { serial: u32, answer: Option<Option<Box<Channel>>>, instead: Option<Box<Attempt>> },
+    /// Tables are asked about the server's address.
+    LookingUp(Box<Lookups>),
+    /// A connection is being opened.
+    Connecting { serial: u32, attempt: Box<Attempt>, answer: Option<Result<(), ConnectError>> },
+    /// There is a connection.
+    Talking(Box<Talk>),
+    /// Every recipient was reported.
+    Done,
+}
+
+/// One server that is about to be tried.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    peer: Peer,
+    target: Target,
+    lookups: AddressLookups,
+}
+
+/// The look-ups for an attempt, while a table outside the engine is asked.
+#[derive(Debug)]
+pub(super) struct Lookups {
+    attempt: Attempt,
+    serial: u32,
+    asked: bool,
+}
+
+impl Lookups {
+    pub(super) fn answer(&mut self, serial: u32, value: Result<Option<String>, TableFailure>) {
+        if self.asked && self.serial == serial {
+            self.asked = false;
+            self.attempt.lookups.answered(value);
+        }
+    }
+}
+
+/// The destinations of a delivery and how far it has come with them.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    destinations: Vec<Destination>,
+    /// How many of them come from the next hop; the others are fallback relays.
+    own: usize,
+    /// How many have been begun.
+    begun: usize,
+    site: Option<Site>,
+    /// No destination follows, or none may be tried.
+    final_nexthop: bool,
+    /// No server follows: temporary failures settle their recipients.
+    pub(super) final_server: bool,
+    /// Whether kept connections may be taken, and new ones kept.
+    pub(super) cache: CacheHints,
+    /// The next hop under which connections are kept, until one was.
+    pub(super) request_nexthop: Option<String>,
+    /// Whether the mail was passed to `best_mx_transport` already.
+    passed: bool,
+}
+
+/// One destination with its addresses.
+#[derive(Debug)]
+struct Site {
+    places: VecDeque<Place>,
+    /// The preference of the first address.
+    best: u16,
+    loop_detection: bool,
+    /// How many addresses and sessions count towards the limits.
+    addresses: u32,
+    sessions: u32,
+    trial: Trial,
+}
+
+/// Somewhere to connect to.
+#[derive(Debug)]
+enum Place {
+    Inet(Candidate),
+    Unix(PathBuf),
+}
+
+/// Where kept connections are looked for before new ones are made.
+#[derive(Clone, Copy, Debug)]
+enum Trial {
+    /// By the next hop.
+    ByNexthop,
+    /// By the address at this position, if it is of the best preference.
+    ByAddress(usize),
+    /// A new connection to each address in turn.
+    Connect,
+}
+
+impl Delivery {
+    /// Goes on as far as possible without input. `None`: look again.
+    pub(super) fn advance(&mut self, give_up: Time) -> Option<Ask> {
+        match &mut self.phase {
+            Phase::Start => self.start(),
+            Phase::Next => self.next_attempt(),
+            Phase::Done => return Some(Ask::Done),
+            Phase::Talking(_) => return self.talk(),
+            Phase::Resolving { .. } => return self.while_resolving(give_up),
+            Phase::LookingUp(_) => return self.while_looking_up(give_up),
+            Phase::Reusing { answer, instead, .. } => match answer.take() {
+                Some(hit) => {
+                    let instead = instead.take();
+                    self.after_reuse(hit, instead);
+                }
+                None => return self.wait_for_answer(give_up),
+            },
+            Phase::Connecting { answer, .. } => match answer.take() {
+                Some(result) => self.after_connect(result),
+                None => return self.wait_for_answer(give_up),
+            },
+        }
+        None
+    }
+
+    pub(super) fn is_final_server(&self) -> bool {
+        self.hosts.final_server
+    }
+
+    /// A question is out. Its answer has its own time limit, so that this one is
+    /// only for a driver that forgets.
+    fn wait_for_answer(&mut self, give_up: Time) -> Option<Ask> {
+        if self.now < give_up {
+            return Some(Ask::Wait { until: give_up });
+        }
+        self.settle_left(&Reason::local(
+            EnhancedStatus::new(4, 3, 0),
+            Scope::Site,
+            "delivery took longer than daemon_timeout",
+        ));
+        self.phase = Phase::Next;
+        None
+    }
+
+    /// Reads the next hop.
+    fn start(&mut self) {
+        self.phase = Phase::Next;
+        let protocols = self.config.connect.inet_protocols;
+        match self.policy.destinations(self.request.protocol, &self.request.nexthop) {
+            Err(error) => {
+                let status = EnhancedStatus::new(4, 3, 5);
+                self.why = Some(Reason::local(status, Scope::Site, error.to_string()));
+            }
+            Ok((destinations, own)) => {
+                let inet = destinations.iter().any(|d| matches!(d, Destination::Inet(_)));
+                if inet && !protocols.ipv4 && !protocols.ipv6 {
+                    let status = EnhancedStatus::new(4, 4, 4);
+                    let text = "all network protocols are disabled";
+                    self.why = Some(Reason::local(status, Scope::Site, text));
+                    return;
+                }
+                self.hosts.destinations = destinations;
+                self.hosts.own = own;
+            }
+        }
+    }
+
+    /// Between two attempts: goes on with the present destination, or the next
+    /// one, or gives whoever is left the last reason.
+    fn next_attempt(&mut self) {
+        self.roll.reopen();
+        if self.roll.all_settled() {
+            self.phase = Phase::Done;
+        } else if self.hosts.site.is_some() && self.try_site() {
+        } else if self.hosts.final_nexthop || self.hosts.begun >= self.hosts.destinations.len() {
+            self.settle_rest();
+        } else {
+            self.begin_destination();
+        }
+    }
+
+    fn begin_destination(&mut self) {
+        let hosts = &mut self.hosts;
+        let Some(destination) = hosts.destinations.get(hosts.begun).cloned() else { return };
+        hosts.begun += 1;
+        hosts.final_nexthop = hosts.begun == hosts.destinations.len();
+        hosts.site = None;
+        match destination {
+            Destination::Unix(path) => {
+                hosts.final_server = true;
+                let label = path.display().to_string();
+                self.open_site(Place::Unix(path).into_list(), 0, false, &label, &label);
+            }
+            Destination::Inet(inet) => {
+                let policy = Arc::clone(self.policy.route(self.request.protocol));
+                let seed = self.seed.wrapping_add(self.hosts.begun as u64);
+                let resolution = Box::new(Resolution::new(&inet, policy, seed));
+                self.phase = Phase::Resolving { resolution, open: BTreeMap::new() };
+            }
+        }
+    }
+
+    fn while_resolving(&mut self, give_up: Time) -> Option<Ask> {
+        let Phase::Resolving { resolution, .. } = &mut self.phase else { return None };
+        if let Some(resolved) = resolution.take() {
+            self.phase = Phase::Next;
+            self.after_resolution(resolved);
+            return None;
+        }
+        let questions = resolution.questions();
+        if questions.is_empty() {
+            return self.wait_for_answer(give_up);
+        }
+        for (id, query) in questions {
+            let ticket = self.ticket();
+            if let Phase::Resolving { open, .. } = &mut self.phase {
+                open.insert(ticket.serial(), id);
+            }
+            self.asks.push_back(Ask::Resolve(ticket, query));
+        }
+        None
+    }
+
+    fn after_resolution(&mut self, resolved: Resolved) {
+        resolved.notes.into_iter().for_each(|text| self.note(Note::warning(text)));
+        // A mail exchanger does not try the backups behind itself.
+        self.hosts.final_nexthop |= resolved.i_am_mx;
+        match resolved.result {
+            Err(failure) => {
+                let reason = Reason::local(failure.status, Scope::Site, failure.text);
+                // Another relay would only make a loop longer.
+                self.hosts.final_nexthop |= reason.is_loop();
+                self.why = Some(reason);
+            }
+            Ok(candidates) => {
+                let index = self.hosts.begun.saturating_sub(1);
+                let Some(Destination::Inet(inet)) = self.hosts.destinations.get(index).cloned()
+                else {
+                    return;
+                };
+                let best = candidates.first().map_or(0, |first| first.preference);
+                let loops = self.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
+                let places = candidates.into_iter().map(Place::Inet).collect();
+                let InetDestination { text, domain, .. } = inet;
+                self.open_site(places, best, loops, &domain, &text);
+            }
+        }
+    }
+
+    /// The addresses of a destination are known. The first one decides whether
+    /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
+    fn open_site(&mut self, places: VecDeque<Place>, best: u16, loops: bool, domain: &str, label: &str) {
+        if self.hosts.begun == 1 && !places.is_empty() {
+            self.hosts.cache = self.policy.cache_hints(&self.request, domain);
+            if self.hosts.cache.load || self.hosts.cache.store {
+                self.hosts.request_nexthop = Some(label.to_owned());
+            }
+        }
+        let trial = if self.hosts.cache.load { Trial::ByNexthop } else { Trial::Connect };
+        self.hosts.site = Some(Site {
+            places,
+            best,
+            loop_detection: loops,
+            addresses: 0,
+            sessions: 0,
+            trial,
+        });
+    }
+
+    /// Begins the next attempt at the present destination; false if there is none.
+    fn try_site(&mut self) -> bool {
+        while let Some(site) = &mut self.hosts.site {
+            match site.trial {
+                Trial::ByNexthop => {
+                    site.trial = Trial::ByAddress(0);
+                    if self.hosts.begun == 1
+                        && let Some(nexthop) = &self.hosts.request_nexthop
+                    {
+                        let key = CacheKey::destination(self.request.protocol.as_str(), nexthop);
+                        self.ask_cache(key, None);
+                        return true;
+                    }
+                }
+                Trial::ByAddress(position) => match site.best_place(position) {
+                    Some((address, port)) => {
+                        site.trial = Trial::ByAddress(position + 1);
+                        let key = self.endpoint_key(&address, port);
+                        self.ask_cache(key, None);
+                        return true;
+                    }
+                    None => site.trial = Trial::Connect,
+                },
+                Trial::Connect => return self.try_place(),
+            }
+        }
+        false
+    }
+
+    /// A new connection to the next address.
+    fn try_place(&mut self) -> bool {
+        let limit = self.config.connect.mx_address_limit;
+        let Some(site) = &mut self.hosts.site else { return false };
+        let Some(place) = site.places.pop_front() else { return false };
+        site.addresses += 1;
+        if site.addresses == limit {
+            site.places.clear();
+        }
+        let best = site.best;
+        let attempt = self.attempt(&place, best);
+        match place {
+            // The best addresses were looked for in the cache before.
+            Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
+                let key = self.endpoint_key(&candidate.address.to_string(), candidate.port);
+                self.ask_cache(key, Some(Box::new(attempt)));
+            }
+            _ => self.look_up(attempt),
+        }
+        true
+    }
+
+    fn attempt(&self, place: &Place, best: u16) -> Attempt {
+        let connect = &self.config.connect;
+        let (peer, endpoint, bind, window) = match place {
+            Place::Inet(candidate) => {
+                let peer = Peer {
+                    host: candidate.host.clone(),
+                    address: candidate.address.to_string(),
+                    port: Some(candidate.port),
+                    best_mx: candidate.preference == best,
+                };
+                let bind: Option<Bind> =
+                    self.policy.bind(self.request.protocol, candidate.address);
+                let endpoint = Endpoint::Inet((candidate.address, candidate.port).into());
+                (peer, endpoint, bind, connect.tcp_windowsize)
+            }
+            Place::Unix(path) => {
+                let peer = Peer {
+                    host: self.config.general.myhostname.clone(),
+                    address: path.display().to_string(),
+                    port: None,
+                    best_mx: true,
+                };
+                (peer, Endpoint::Unix(path.clone()), None, 0)
+            }
+        };
+        let limit = self.config.timeout.connect_timeout;
+        let limit = (!limit.is_zero()).then_some(limit);
+        let lookups = AddressLookups::new(&self.tables, &peer.address);
+        Attempt { peer, target: Target { endpoint, bind, window, limit }, lookups }
+    }
+
+    fn endpoint_key(&self, address: &str, port: u16) -> CacheKey {
+        CacheKey::endpoint(self.request.protocol.as_str(), address, port)
+    }
+
+    fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
+        let ticket = self.ticket();
+        self.phase = Phase::Reusing { serial: ticket.serial(), answer: None, instead };
+        self.asks.push_back(Ask::Reuse(ticket, key));
+    }
+
+    fn after_reuse(&mut self, hit: Option<Box<Channel>>, instead: Option<Box<Attempt>>) {
+        match (hit, instead) {
+            (Some(channel), instead) => {
+                self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead)));
+            }
+            (None, Some(attempt)) => self.look_up(*attempt),
+            (None, None) => self.phase = Phase::Next,
+        }
+    }
+
+    pub(super) fn look_up(&mut self, attempt: Attempt) {
+        self.phase = Phase::LookingUp(Box::new(Lookups { attempt, serial: 0, asked: false }));
+    }
+
+    fn while_looking_up(&mut self, give_up: Time) -> Option<Ask> {
+        let Phase::LookingUp(lookups) = &mut self.phase else { return None };
+        if lookups.asked {
+            return self.wait_for_answer(give_up);
+        }
+        if let Some(query) = lookups.attempt.lookups.step() {
+            let ticket = self.ticket();
+            if let Phase::LookingUp(lookups) = &mut self.phase {
+                lookups.serial = ticket.serial();
+                lookups.asked = true;
+            }
+            return Some(Ask::LookUp(ticket, query));
+        }
+        let Phase::LookingUp(lookups) = core::mem::replace(&mut self.phase, Phase::Next) else {
+            return None;
+        };
+        let ticket = self.ticket();
+        let attempt = Box::new(lookups.attempt);
+        let target = attempt.target.clone();
+        self.phase = Phase::Connecting { serial: ticket.serial(), attempt, answer: None };
+        Some(Ask::Connect(ticket, target))
+    }
+
+    fn after_connect(&mut self, result: Result<(), ConnectError>) {
+        let Phase::Connecting { attempt, .. } = core::mem::replace(&mut self.phase, Phase::Next)
+        else {
+            return;
+        };
+        let Attempt { peer, lookups, .. } = *attempt;
+        if let Err(error) = result {
+            let reason = connect_failure(&peer, &error);
+            self.note(Note::info(reason.text.clone()));
+            self.why = Some(reason);
+            return;
+        }
+        let loops = self.detects_loops();
+        self.mark_final_server();
+        match lookups.profile(&self.request, &self.config, &self.tables, loops) {
+            Ok(profile) => {
+                let expires = self.now + self.config.cache.connection_reuse_time_limit;
+                let talk = Talk::begin(profile, peer, expires, self.now);
+                self.phase = Phase::Talking(Box::new(talk));
+            }
+            Err(failure) => {
+                self.note(Note::warning(failure.to_string()));
+                self.asks.push_back(Ask::Close);
+                let text = format!("local data error while talking to {}", peer.name());
+                self.fail_open(Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Session, text));
+            }
+        }
+    }
+
+    /// A connection is open, or a session begins its transaction: if no address
+    /// and no destination follows, this server is the last one.
+    pub(super) fn mark_final_server(&mut self) {
+        let more = self.hosts.site.as_ref().is_some_and(|site| !site.places.is_empty());
+        self.hosts.final_server |= self.hosts.final_nexthop && !more;
+    }
+
+    /// Whether this destination is one for which mail loops are looked for.
+    pub(super) fn detects_loops(&self) -> bool {
+        self.hosts.site.as_ref().is_some_and(|site| site.loop_detection)
+    }
+
+    /// A session is about to deliver: counts it towards the limits.
+    pub(super) fn count_session(&mut self, reused: Option<&Peer>) {
+        let connect = &self.config.connect;
+        if let Some(site) = &mut self.hosts.site {
+            site.sessions += 1;
+            let mut full = site.sessions == connect.mx_session_limit;
+            if let Some(peer) = reused {
+                site.addresses += 1;
+                site.forget(peer);
+                full |= site.addresses == connect.mx_address_limit;
+            }
+            if full {
+                site.places.clear();
+            }
+        }
+        self.mark_final_server();
+    }
+
+    /// All destinations were tried (`src/smtp/smtp_connect.c`, the end of
+    /// smtp_connect_inet). What may be a mistake in the configuration does not
+    /// bounce mail.
+    fn settle_rest(&mut self) {
+        let mut reason = self.why.take().unwrap_or_else(|| {
+            let text = "server unavailable or unable to receive mail";
+            Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Site, text)
+        });
+        if reason.status.class() != 4 {
+            let smtp = self.request.protocol == Protocol::Smtp;
+            let best_mx = self.config.connect.best_mx_transport.clone();
+            let setting = if self.hosts.begun > self.hosts.own {
+                Some("smtp_fallback_relay")
+            } else if smtp && self.is_relayhost() {
+                Some("relayhost")
+            } else {
+                None
+            };
+            if let Some(setting) = setting {
+                self.note(Note::warning(format!("{setting} configuration problem")));
+                reason.status = EnhancedStatus::new(4, 3, 5);
+            } else if smtp && reason.is_loop() && !best_mx.is_empty() {
+                return self.pass_to(&best_mx);
+            }
+        }
+        self.hosts.final_server = true;
+        self.settle_left(&reason);
+        self.phase = Phase::Next;
+    }
+
+    fn is_relayhost(&self) -> bool {
+        match self.hosts.destinations.first() {
+            Some(Destination::Inet(first)) => first.text == self.config.connect.relayhost,
+            _ => false,
+        }
+    }
+
+    /// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
+    /// transports only the two clients of this engine can be reached from here.
+    fn pass_to(&mut self, transport: &str) {
+        let (name, nexthop) = transport.split_once(':').unwrap_or((transport, ""));
+        let protocol = match name {
+            "smtp" | "relay" => Some(Protocol::Smtp),
+            "lmtp" => Some(Protocol::Lmtp),
+            _ => None,
+        };
+        self.message_note(&format!("passing mail to transport={name}"));
+        let (Some(protocol), false) = (protocol, self.hosts.passed) else {
+            let status = EnhancedStatus::new(4, 3, 0);
+            let text = "mail transport unavailable";
+            self.settle_left(&Reason::local(status, Scope::Site, text));
+            self.phase = Phase::Next;
+            return;
+        };
+        self.request.protocol = protocol;
+        if !nexthop.is_empty() {
+            self.request.nexthop = nexthop.into();
+        }
+        self.config = Arc::clone(self.policy.config(protocol));
+        self.tables = Arc::clone(self.policy.tables(protocol));
+        self.hosts = Hosts { passed: true, ..Hosts::default() };
+        self.phase = Phase::Start;
+    }
+}
+
+impl Place {
+    fn into_list(self) -> VecDeque<Self> {
+        VecDeque::from([self])
+    }
+}
+
+impl Site {
+    /// The first address of the best preference from `position` on.
+    fn best_place(&self, position: usize) -> Option<(String, u16)> {
+        match self.places.get(position)? {
+            Place::Inet(candidate) if candidate.preference == self.best => {
+                Some((candidate.address.to_string(), candidate.port))
+            }
+            _ => None,
+        }
+    }
+
+    /// A kept connection leads there already.
+    fn forget(&mut self, peer: &Peer) {
+        let before = self.places.len();
+        self.places.retain(|place| match place {
+            Place::Inet(candidate) => candidate.address.to_string() != peer.address,
+            Place::Unix(path) => path.display().to_string() != peer.address,
+        });
+        if let Trial::ByAddress(position) = &mut self.trial {
+            *position = position.saturating_sub(before - self.places.len());
+        }
+    }
+}
+
+fn connect_failure(peer: &Peer, error: &ConnectError) -> Reason {
+    let (status, text) = match error {
+        ConnectError::PathTooLong => {
+            (EnhancedStatus::new(4, 3, 5), "Server configuration error".into())
+        }
+        ConnectError::Bind(_) => {
+            (EnhancedStatus::new(4, 4, 0), "server configuration error".into())
+        }
+        ConnectError::TimedOut => (connect(), said(peer, "Connection timed out")),
+        ConnectError::Refused => (connect(), said(peer, "Connection refused")),
+        ConnectError::Other(text) => (connect(), said(peer, text)),
+    };
+    return Reason::local(status, Scope::Site, text);
+
+    fn connect() -> EnhancedStatus {
+        EnhancedStatus::new(4, 4, 1)
+    }
+
+    fn said(peer: &Peer, error: &str) -> String {
+        format!("connect to {}: {error}", peer.relay())
+    }
+}
