@@ -11,8 +11,7 @@ use std::{
 use smtp_proto::{status::EnhancedStatus, time::Time};
 
 use super::{
-    Ask, ConnectError, Delivery, Endpoint, Note, Target, ask::Bind, profile::AddressLookups,
-    talk::Talk,
+    Ask, ConnectError, Delivery, Endpoint, Note, Target, profile::AddressLookups, talk::Talk,
 };
 use crate::{
     channel::{Channel, Peer},
@@ -20,7 +19,9 @@ use crate::{
     report::{Scope, trouble::Reason},
     request::CacheHints,
     reuse::CacheKey,
-    route::{Candidate, Destination, InetDestination, QuestionId, Resolution, Resolved},
+    route::{
+        Candidate, InetDestination, QuestionId, Resolution, Resolved, RouteNote, split_nexthop,
+    },
     tables::TableFailure,
 };
 
@@ -36,7 +37,11 @@ pub(super) enum Phase {
     /// Between two attempts.
     Next,
     /// A destination is turned into addresses.
-    Resolving { resolution: Box<Resolution>, open: BTreeMap<u32, QuestionId> },
+    Resolving {
+        inet: Box<InetDestination>,
+        resolution: Box<Resolution>,
+        open: BTreeMap<u32, QuestionId>,
+    },
     /// The connection cache is asked.
     Reusing { serial: u32, answer: Option<Option<Box<Channel>>>, instead: Option<Box<Attempt>> },
     /// Tables are asked about the server's address.
@@ -77,7 +82,8 @@ impl Lookups {
 /// The destinations of a delivery and how far it has come with them.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    destinations: Vec<Destination>,
+    /// As they are written; each is read when its turn comes.
+    destinations: Vec<String>,
     /// How many of them come from the next hop; the others are fallback relays.
     own: usize,
     /// How many have been begun.
@@ -170,27 +176,39 @@ impl Delivery {
         None
     }
 
-    /// Reads the next hop.
+    /// Reads the next hop and appends the fallback relays.
     fn start(&mut self) {
         self.phase = Phase::Next;
-        let protocols = self.config.connect.inet_protocols;
-        match self.policy.destinations(self.request.protocol, &self.request.nexthop) {
-            Err(error) => {
-                let status = EnhancedStatus::new(4, 3, 5);
-                self.why = Some(Reason::local(status, Scope::Site, error.to_string()));
+        let rules = &self.policy.client(self.request.protocol).nexthop;
+        let nexthop = self.request.nexthop.as_str();
+        let fallback = &self.config.connect.fallback_relay;
+        if rules.socket_prefixes && nexthop.starts_with("unix:") {
+            if !fallback.is_empty() {
+                let relays = fallback.join(", ");
+                self.note(Note::warning(format!(
+                    "ignoring \"lmtp_fallback_relay = {relays}\" setting for non-TCP connections"
+                )));
             }
-            Ok((destinations, own)) => {
-                let inet = destinations.iter().any(|d| matches!(d, Destination::Inet(_)));
-                if inet && !protocols.ipv4 && !protocols.ipv6 {
-                    let status = EnhancedStatus::new(4, 4, 4);
-                    let text = "all network protocols are disabled";
-                    self.why = Some(Reason::local(status, Scope::Site, text));
-                    return;
-                }
-                self.hosts.destinations = destinations;
-                self.hosts.own = own;
-            }
+            self.hosts.destinations = vec![self.request.nexthop.clone()];
+            self.hosts.own = 1;
+            return;
         }
+        let protocols = self.config.connect.inet_protocols;
+        if !protocols.ipv4 && !protocols.ipv6 {
+            let text = "all network protocols are disabled";
+            self.why = Some(Reason::local(EnhancedStatus::new(4, 4, 4), Scope::Site, text));
+            return;
+        }
+        let own: Vec<String> =
+            split_nexthop(rules.without_prefix(nexthop)).map(str::to_owned).collect();
+        if own.is_empty() {
+            let text = format!("null destination: \"{nexthop}\"");
+            self.why = Some(Reason::local(EnhancedStatus::new(4, 3, 5), Scope::Site, text));
+            return;
+        }
+        self.hosts.own = own.len();
+        self.hosts.destinations = own;
+        self.hosts.destinations.extend(fallback.iter().cloned());
     }
 
     /// Between two attempts: goes on with the present destination, or the next
@@ -209,30 +227,45 @@ impl Delivery {
 
     fn begin_destination(&mut self) {
         let hosts = &mut self.hosts;
-        let Some(destination) = hosts.destinations.get(hosts.begun).cloned() else { return };
+        let Some(text) = hosts.destinations.get(hosts.begun).cloned() else { return };
         hosts.begun += 1;
         hosts.final_nexthop = hosts.begun == hosts.destinations.len();
         hosts.site = None;
-        match destination {
-            Destination::Unix(path) => {
-                hosts.final_server = true;
-                let label = path.display().to_string();
-                self.open_site(Place::Unix(path).into_list(), 0, false, &label, &label);
-            }
-            Destination::Inet(inet) => {
-                let policy = Arc::clone(self.policy.route(self.request.protocol));
+        let client = self.policy.client(self.request.protocol);
+        if client.nexthop.socket_prefixes
+            && let Some(path) = text.strip_prefix("unix:")
+        {
+            self.hosts.final_server = true;
+            let places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
+            self.open_site(places, 0, false, path, path);
+            return;
+        }
+        match client.nexthop.destination(&text) {
+            Ok(inet) => {
                 let seed = self.seed.wrapping_add(self.hosts.begun as u64);
-                let resolution = Box::new(Resolution::new(&inet, policy, seed));
-                self.phase = Phase::Resolving { resolution, open: BTreeMap::new() };
+                let resolution = Resolution::new(&inet, Arc::clone(&client.route), seed);
+                self.phase = Phase::Resolving {
+                    inet: Box::new(inet),
+                    resolution: Box::new(resolution),
+                    open: BTreeMap::new(),
+                };
+            }
+            Err(error) => {
+                // Postfix ends the process here, and the queue manager tries again
+                // later with the whole message.
+                let status = EnhancedStatus::new(4, 3, 5);
+                self.why = Some(Reason::local(status, Scope::Site, error.text));
+                self.hosts.final_nexthop = true;
             }
         }
     }
 
     fn while_resolving(&mut self, give_up: Time) -> Option<Ask> {
-        let Phase::Resolving { resolution, .. } = &mut self.phase else { return None };
+        let Phase::Resolving { inet, resolution, .. } = &mut self.phase else { return None };
         if let Some(resolved) = resolution.take() {
+            let inet = inet.as_ref().clone();
             self.phase = Phase::Next;
-            self.after_resolution(resolved);
+            self.after_resolution(&inet, resolved);
             return None;
         }
         let questions = resolution.questions();
@@ -249,28 +282,26 @@ impl Delivery {
         None
     }
 
-    fn after_resolution(&mut self, resolved: Resolved) {
-        resolved.notes.into_iter().for_each(|text| self.note(Note::warning(text)));
+    fn after_resolution(&mut self, inet: &InetDestination, resolved: Resolved) {
+        for note in resolved.notes {
+            self.note(match note {
+                RouteNote::Info(text) => Note::info(text),
+                RouteNote::Warning(text) => Note::warning(text),
+            });
+        }
         // A mail exchanger does not try the backups behind itself.
         self.hosts.final_nexthop |= resolved.i_am_mx;
         match resolved.result {
             Err(failure) => {
-                let reason = Reason::local(failure.status, Scope::Site, failure.text);
                 // Another relay would only make a loop longer.
-                self.hosts.final_nexthop |= reason.is_loop();
-                self.why = Some(reason);
+                self.hosts.final_nexthop |= failure.is_loop();
+                self.why = Some(Reason::local(failure.status, Scope::Site, failure.text));
             }
             Ok(candidates) => {
-                let index = self.hosts.begun.saturating_sub(1);
-                let Some(Destination::Inet(inet)) = self.hosts.destinations.get(index).cloned()
-                else {
-                    return;
-                };
                 let best = candidates.first().map_or(0, |first| first.preference);
                 let loops = self.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
                 let places = candidates.into_iter().map(Place::Inet).collect();
-                let InetDestination { text, domain, .. } = inet;
-                self.open_site(places, best, loops, &domain, &text);
+                self.open_site(places, best, loops, &inet.domain, &inet.text);
             }
         }
     }
@@ -279,7 +310,10 @@ impl Delivery {
     /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
     fn open_site(&mut self, places: VecDeque<Place>, best: u16, loops: bool, domain: &str, label: &str) {
         if self.hosts.begun == 1 && !places.is_empty() {
-            self.hosts.cache = self.policy.cache_hints(&self.request, domain);
+            self.hosts.cache = {
+                let client = self.policy.client(self.request.protocol);
+                client.cache_hints(&self.request, domain)
+            };
             if self.hosts.cache.load || self.hosts.cache.store {
                 self.hosts.request_nexthop = Some(label.to_owned());
             }
@@ -356,8 +390,7 @@ impl Delivery {
                     port: Some(candidate.port),
                     best_mx: candidate.preference == best,
                 };
-                let bind: Option<Bind> =
-                    self.policy.bind(self.request.protocol, candidate.address);
+                let bind = self.policy.client(self.request.protocol).bind(candidate.address);
                 let endpoint = Endpoint::Inet((candidate.address, candidate.port).into());
                 (peer, endpoint, bind, connect.tcp_windowsize)
             }
@@ -514,10 +547,7 @@ impl Delivery {
     }
 
     fn is_relayhost(&self) -> bool {
-        match self.hosts.destinations.first() {
-            Some(Destination::Inet(first)) => first.text == self.config.connect.relayhost,
-            _ => false,
-        }
+        self.hosts.destinations.first() == Some(&self.config.connect.relayhost)
     }
 
     /// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
@@ -541,16 +571,11 @@ impl Delivery {
         if !nexthop.is_empty() {
             self.request.nexthop = nexthop.into();
         }
-        self.config = Arc::clone(self.policy.config(protocol));
-        self.tables = Arc::clone(self.policy.tables(protocol));
+        let client = self.policy.client(protocol);
+        self.config = Arc::clone(&client.config);
+        self.tables = Arc::clone(&client.tables);
         self.hosts = Hosts { passed: true, ..Hosts::default() };
         self.phase = Phase::Start;
-    }
-}
-
-impl Place {
-    fn into_list(self) -> VecDeque<Self> {
-        VecDeque::from([self])
     }
 }
 

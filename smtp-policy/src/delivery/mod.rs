@@ -99,8 +99,8 @@ impl Delivery {
     /// `seed` decides what Postfix leaves to chance: the order of equally
     /// preferred addresses, the identifiers of DNS questions.
     pub fn new(request: Request, policy: Arc<Policy>, seed: u64) -> Self {
-        let config = Arc::clone(policy.config(request.protocol));
-        let tables = Arc::clone(policy.tables(request.protocol));
+        let client = policy.client(request.protocol);
+        let (config, tables) = (Arc::clone(&client.config), Arc::clone(&client.tables));
         let judge = Judge { soft_bounce: config.verdict.soft_bounce, probe: request.probe };
         Self {
             roll: Roll::new(request.recipients.len()),
