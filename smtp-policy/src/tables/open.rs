@@ -55,6 +55,16 @@ impl<'a> TableContext<'a> {
         std::mem::take(&mut self.warnings)
     }
 
+    /// Adds a warning.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    /// Where functions that know nothing of contexts add their warnings.
+    pub(super) fn warnings_mut(&mut self) -> &mut Vec<String> {
+        &mut self.warnings
+    }
+
     /// A seed for one table, different for each.
     fn next_seed(&mut self) -> u64 {
         self.seed = rand::mix(self.seed);
@@ -87,6 +97,15 @@ pub fn open(spec: &str, dir: &Path) -> Result<Arc<dyn Table>, TableError> {
 /// If the specification is malformed, the type is not supported, a file cannot be read, or tables are
 /// nested too deep.
 pub fn open_in(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Table>, TableError> {
+    nested(spec, context, |context| dispatch(spec, context))
+}
+
+/// Does something one level deeper, unless that is too deep.
+pub(super) fn nested<'a, T>(
+    spec: &str,
+    context: &mut TableContext<'a>,
+    inside: impl FnOnce(&mut TableContext<'a>) -> Result<T, TableError>,
+) -> Result<T, TableError> {
     if context.depth >= MAX_DEPTH {
         return Err(TableError::new(
             spec,
@@ -94,9 +113,9 @@ pub fn open_in(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Tab
         ));
     }
     context.depth += 1;
-    let table = dispatch(spec, context);
+    let result = inside(context);
     context.depth -= 1;
-    table
+    result
 }
 
 fn dispatch(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Table>, TableError> {
@@ -201,7 +220,7 @@ fn read_rules(
 }
 
 /// The contents of a table file, and its path for warnings.
-fn read_file(
+pub(super) fn read_file(
     spec: &str,
     name: &str,
     context: &TableContext<'_>,
