@@ -87,7 +87,7 @@ pub fn find_address(
     rules: &AddressRules<'_>,
 ) -> Result<Option<AddressMatch>, TableFailure> {
     let mut search = AddressSearch::new(maps, address, rules);
-    match search.step() {
+    match search.next() {
         AddressStep::Done(result) => result,
         AddressStep::Ask { table, .. } => Err(TableFailure {
             table: format!("external:{table}"),
@@ -110,7 +110,7 @@ pub struct AddressSearch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum AddressStep {
-    /// The search is over. Further steps say the same again.
+    /// The search is over. Further calls say the same again.
     Done(Result<Option<AddressMatch>, TableFailure>),
     /// Ask the external table `table` for `key`, as with [`MapsStep::Ask`].
     Ask {
@@ -139,13 +139,17 @@ impl AddressSearch {
     }
 
     /// Searches on until there is a result or a question.
-    pub fn step(&mut self) -> AddressStep {
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a search waits for answers, an iterator would not"
+    )]
+    pub fn next(&mut self) -> AddressStep {
         loop {
             if let Some(result) = &self.result {
                 return AddressStep::Done(result.clone());
             }
             if let Some((key, search)) = &mut self.current {
-                match search.step() {
+                match search.next() {
                     MapsStep::Ask { table, key } => return AddressStep::Ask { table, key },
                     MapsStep::Done(Ok(None)) => self.current = None,
                     MapsStep::Done(Ok(Some(value))) => {
@@ -363,7 +367,7 @@ mod tests {
                 table: "ldap".to_owned(),
                 key: key.to_owned(),
             };
-            assert_eq!(search.step(), question);
+            assert_eq!(search.next(), question);
             let answer = (key == "a@b").then(|| "found".to_owned());
             search.answered(Ok(answer));
         }
@@ -371,7 +375,7 @@ mod tests {
             value: "found".to_owned(),
             extension: Some("+x".to_owned()),
         };
-        assert_eq!(search.step(), AddressStep::Done(Ok(Some(found))));
+        assert_eq!(search.next(), AddressStep::Done(Ok(Some(found))));
         assert!(find_address(&maps, "a@b", &rules).is_err());
     }
 }

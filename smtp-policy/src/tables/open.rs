@@ -249,3 +249,109 @@ fn system_reason(error: &std::io::Error) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+    use super::*;
+
+    fn error_of(spec: &str) -> String {
+        open(spec, Path::new("/nonexistent"))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_refused_with_a_reason() {
+        let rows = [
+            ("", "expecting \"type:name\""),
+            ("name", "expecting \"type:name\""),
+            (":name", "expecting \"type:name\""),
+            ("inline:", "expecting \"type:name\""),
+            ("nosuch:x", "unsupported table type: nosuch"),
+            ("ldap:x", "plug in a table of your own or use external:NAME"),
+            ("tcp:localhost:5", "plug in a table of your own"),
+            ("proxy:mysql:x", "plug in a table of your own"),
+            ("environ:x", "refused"),
+            ("external:x", "member of a list"),
+            ("unionmap:{external:x}", "member of a list"),
+            (
+                "texthash:gone",
+                "open /nonexistent/gone: No such file or directory",
+            ),
+            (
+                "hash:/gone/too",
+                "open /gone/too: No such file or directory",
+            ),
+            (
+                "pcre:gone",
+                "open /nonexistent/gone: No such file or directory",
+            ),
+            ("texthash:/", "Is a directory"),
+            ("inline:{ }", "empty table"),
+            ("inline:{ foo = xx }", "missing '=' after attribute name"),
+            ("inline:{ foo=xx }x", "bad syntax"),
+            ("inline:{ foo=xx x", "bad syntax"),
+            ("inline:{ foo=xx {x=y}x}", "syntax error after '}'"),
+            ("inline:{ {\"a=b} }", "unbalanced '\"'"),
+            ("static:{ foo", "missing '}'"),
+            ("static:{ foo }x", "syntax error after '}'"),
+            ("randmap:123", "bad syntax"),
+            ("randmap:{ }", "bad syntax"),
+            ("unionmap:{}", "bad syntax"),
+            ("unionmap:static:x", "bad syntax"),
+            ("pipemap:{static:x,y}", "bad syntax"),
+            ("cidr:{1.2.3.4 x}", "no '{' at start of text"),
+            ("regexp:{{/a/ b}", "missing '}'"),
+        ];
+        for (spec, reason) in rows {
+            let error = error_of(spec);
+            assert!(error.contains(reason), "{spec}: {error}");
+        }
+    }
+
+    #[test]
+    fn tables_can_be_nested_but_not_without_end() {
+        let nest = |depth: usize| {
+            let (open, close) = ("unionmap:{".repeat(depth), "}".repeat(depth));
+            format!("{open}static:x{close}")
+        };
+        assert!(open(&nest(MAX_DEPTH - 1), Path::new("")).is_ok());
+        assert!(error_of(&nest(MAX_DEPTH)).contains("nested"));
+        assert!(error_of(&format!("{}static:x", "proxy:".repeat(MAX_DEPTH))).contains("nested"));
+    }
+
+    #[test]
+    fn database_types_read_the_source_file_of_their_name() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("generic"), "Joe@Example.com  joe@x\n").unwrap();
+        for kind in ["texthash", "hash", "btree", "lmdb", "cdb", "dbm", "sdbm"] {
+            let table = open(&format!("{kind}:generic"), dir.path()).unwrap();
+            let answer = table.lookup("joe@example.COM");
+            assert_eq!(answer, Ok(Some("joe@x".to_owned())), "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_seed_of_the_context_decides_the_picks_of_each_randmap() {
+        let picks = |seed: u64| {
+            let mut context = TableContext::new(Path::new("")).with_seed(seed);
+            let tables: Vec<_> = (0..2)
+                .map(|_| open_in("randmap:{a,b,c,d}", &mut context).unwrap())
+                .collect();
+            let pick = |table: &Arc<dyn Table>| -> Vec<_> {
+                (0..20).map(|_| table.lookup("k").unwrap()).collect()
+            };
+            tables.iter().map(pick).collect::<Vec<_>>()
+        };
+        assert_eq!(picks(1), picks(1));
+        assert_ne!(picks(1), picks(2));
+        let both = picks(1);
+        assert_ne!(both[0], both[1]);
+    }
+}
