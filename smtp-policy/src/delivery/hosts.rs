@@ -11,7 +11,9 @@ use std::{
 use smtp_proto::{status::EnhancedStatus, time::Time};
 
 use super::{
-    Ask, ConnectError, Delivery, Endpoint, Note, Target, profile::AddressLookups, talk::Talk,
+    Ask, ConnectError, Delivery, Note,
+    attempt::{Attempt, Lookups},
+    talk::Talk,
 };
 use crate::{
     channel::{Channel, Peer},
@@ -22,7 +24,6 @@ use crate::{
     route::{
         Candidate, InetDestination, QuestionId, Resolution, Resolved, RouteNote, split_nexthop,
     },
-    tables::TableFailure,
 };
 
 /// The port for which mail loops are looked for: other ports are private
@@ -54,43 +55,18 @@ pub(super) enum Phase {
     Done,
 }
 
-/// One server that is about to be tried.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    peer: Peer,
-    target: Target,
-    lookups: AddressLookups,
-}
-
-/// The look-ups for an attempt, while a table outside the engine is asked.
-#[derive(Debug)]
-pub(super) struct Lookups {
-    attempt: Attempt,
-    serial: u32,
-    asked: bool,
-}
-
-impl Lookups {
-    pub(super) fn answer(&mut self, serial: u32, value: Result<Option<String>, TableFailure>) {
-        if self.asked && self.serial == serial {
-            self.asked = false;
-            self.attempt.lookups.answered(value);
-        }
-    }
-}
-
 /// The destinations of a delivery and how far it has come with them.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     /// As they are written; each is read when its turn comes.
-    destinations: Vec<String>,
+    pub(super) destinations: Vec<String>,
     /// How many of them come from the next hop; the others are fallback relays.
-    own: usize,
+    pub(super) own: usize,
     /// How many have been begun.
-    begun: usize,
-    site: Option<Site>,
+    pub(super) begun: usize,
+    pub(super) site: Option<Site>,
     /// No destination follows, or none may be tried.
-    final_nexthop: bool,
+    pub(super) final_nexthop: bool,
     /// No server follows: temporary failures settle their recipients.
     pub(super) final_server: bool,
     /// Whether kept connections may be taken, and new ones kept.
@@ -98,32 +74,32 @@ pub(super) struct Hosts {
     /// The next hop under which connections are kept, until one was.
     pub(super) request_nexthop: Option<String>,
     /// Whether the mail was passed to `best_mx_transport` already.
-    passed: bool,
+    pub(super) passed: bool,
 }
 
 /// One destination with its addresses.
 #[derive(Debug)]
-struct Site {
-    places: VecDeque<Place>,
+pub(super) struct Site {
+    pub(super) places: VecDeque<Place>,
     /// The preference of the first address.
-    best: u16,
-    loop_detection: bool,
+    pub(super) best: u16,
+    pub(super) loop_detection: bool,
     /// How many addresses and sessions count towards the limits.
-    addresses: u32,
-    sessions: u32,
-    trial: Trial,
+    pub(super) addresses: u32,
+    pub(super) sessions: u32,
+    pub(super) trial: Trial,
 }
 
 /// Somewhere to connect to.
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     Inet(Candidate),
     Unix(PathBuf),
 }
 
 /// Where kept connections are looked for before new ones are made.
 #[derive(Clone, Copy, Debug)]
-enum Trial {
+pub(super) enum Trial {
     /// By the next hop.
     ByNexthop,
     /// By the address at this position, if it is of the best preference.
@@ -163,7 +139,7 @@ impl Delivery {
 
     /// A question is out. Its answer has its own time limit, so that this one is
     /// only for a driver that forgets.
-    fn wait_for_answer(&mut self, give_up: Time) -> Option<Ask> {
+    pub(super) fn wait_for_answer(&mut self, give_up: Time) -> Option<Ask> {
         if self.now < give_up {
             return Some(Ask::Wait { until: give_up });
         }
@@ -358,134 +334,6 @@ impl Delivery {
         false
     }
 
-    /// A new connection to the next address.
-    fn try_place(&mut self) -> bool {
-        let limit = self.config.connect.mx_address_limit;
-        let Some(site) = &mut self.hosts.site else { return false };
-        let Some(place) = site.places.pop_front() else { return false };
-        site.addresses += 1;
-        if site.addresses == limit {
-            site.places.clear();
-        }
-        let best = site.best;
-        let attempt = self.attempt(&place, best);
-        match place {
-            // The best addresses were looked for in the cache before.
-            Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
-                let key = self.endpoint_key(&candidate.address.to_string(), candidate.port);
-                self.ask_cache(key, Some(Box::new(attempt)));
-            }
-            _ => self.look_up(attempt),
-        }
-        true
-    }
-
-    fn attempt(&self, place: &Place, best: u16) -> Attempt {
-        let connect = &self.config.connect;
-        let (peer, endpoint, bind, window) = match place {
-            Place::Inet(candidate) => {
-                let peer = Peer {
-                    host: candidate.host.clone(),
-                    address: candidate.address.to_string(),
-                    port: Some(candidate.port),
-                    best_mx: candidate.preference == best,
-                };
-                let bind = self.policy.client(self.request.protocol).bind(candidate.address);
-                let endpoint = Endpoint::Inet((candidate.address, candidate.port).into());
-                (peer, endpoint, bind, connect.tcp_windowsize)
-            }
-            Place::Unix(path) => {
-                let peer = Peer {
-                    host: self.config.general.myhostname.clone(),
-                    address: path.display().to_string(),
-                    port: None,
-                    best_mx: true,
-                };
-                (peer, Endpoint::Unix(path.clone()), None, 0)
-            }
-        };
-        let limit = self.config.timeout.connect_timeout;
-        let limit = (!limit.is_zero()).then_some(limit);
-        let lookups = AddressLookups::new(&self.tables, &peer.address);
-        Attempt { peer, target: Target { endpoint, bind, window, limit }, lookups }
-    }
-
-    fn endpoint_key(&self, address: &str, port: u16) -> CacheKey {
-        CacheKey::endpoint(self.request.protocol.as_str(), address, port)
-    }
-
-    fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
-        let ticket = self.ticket();
-        self.phase = Phase::Reusing { serial: ticket.serial(), answer: None, instead };
-        self.asks.push_back(Ask::Reuse(ticket, key));
-    }
-
-    fn after_reuse(&mut self, hit: Option<Box<Channel>>, instead: Option<Box<Attempt>>) {
-        match (hit, instead) {
-            (Some(channel), instead) => {
-                self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead)));
-            }
-            (None, Some(attempt)) => self.look_up(*attempt),
-            (None, None) => self.phase = Phase::Next,
-        }
-    }
-
-    pub(super) fn look_up(&mut self, attempt: Attempt) {
-        self.phase = Phase::LookingUp(Box::new(Lookups { attempt, serial: 0, asked: false }));
-    }
-
-    fn while_looking_up(&mut self, give_up: Time) -> Option<Ask> {
-        let Phase::LookingUp(lookups) = &mut self.phase else { return None };
-        if lookups.asked {
-            return self.wait_for_answer(give_up);
-        }
-        if let Some(query) = lookups.attempt.lookups.step() {
-            let ticket = self.ticket();
-            if let Phase::LookingUp(lookups) = &mut self.phase {
-                lookups.serial = ticket.serial();
-                lookups.asked = true;
-            }
-            return Some(Ask::LookUp(ticket, query));
-        }
-        let Phase::LookingUp(lookups) = core::mem::replace(&mut self.phase, Phase::Next) else {
-            return None;
-        };
-        let ticket = self.ticket();
-        let attempt = Box::new(lookups.attempt);
-        let target = attempt.target.clone();
-        self.phase = Phase::Connecting { serial: ticket.serial(), attempt, answer: None };
-        Some(Ask::Connect(ticket, target))
-    }
-
-    fn after_connect(&mut self, result: Result<(), ConnectError>) {
-        let Phase::Connecting { attempt, .. } = core::mem::replace(&mut self.phase, Phase::Next)
-        else {
-            return;
-        };
-        let Attempt { peer, lookups, .. } = *attempt;
-        if let Err(error) = result {
-            let reason = connect_failure(&peer, &error);
-            self.note(Note::info(reason.text.clone()));
-            self.why = Some(reason);
-            return;
-        }
-        let loops = self.detects_loops();
-        self.mark_final_server();
-        match lookups.profile(&self.request, &self.config, &self.tables, loops) {
-            Ok(profile) => {
-                let expires = self.now + self.config.cache.connection_reuse_time_limit;
-                let talk = Talk::begin(profile, peer, expires, self.now);
-                self.phase = Phase::Talking(Box::new(talk));
-            }
-            Err(failure) => {
-                self.note(Note::warning(failure.to_string()));
-                self.asks.push_back(Ask::Close);
-                let text = format!("local data error while talking to {}", peer.name());
-                self.fail_open(Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Session, text));
-            }
-        }
-    }
-
     /// A connection is open, or a session begins its transaction: if no address
     /// and no destination follows, this server is the last one.
     pub(super) fn mark_final_server(&mut self) {
@@ -516,67 +364,6 @@ impl Delivery {
         self.mark_final_server();
     }
 
-    /// All destinations were tried (`src/smtp/smtp_connect.c`, the end of
-    /// smtp_connect_inet). What may be a mistake in the configuration does not
-    /// bounce mail.
-    fn settle_rest(&mut self) {
-        let mut reason = self.why.take().unwrap_or_else(|| {
-            let text = "server unavailable or unable to receive mail";
-            Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Site, text)
-        });
-        if reason.status.class() != 4 {
-            let smtp = self.request.protocol == Protocol::Smtp;
-            let best_mx = self.config.connect.best_mx_transport.clone();
-            let setting = if self.hosts.begun > self.hosts.own {
-                Some("smtp_fallback_relay")
-            } else if smtp && self.is_relayhost() {
-                Some("relayhost")
-            } else {
-                None
-            };
-            if let Some(setting) = setting {
-                self.note(Note::warning(format!("{setting} configuration problem")));
-                reason.status = EnhancedStatus::new(4, 3, 5);
-            } else if smtp && reason.is_loop() && !best_mx.is_empty() {
-                return self.pass_to(&best_mx);
-            }
-        }
-        self.hosts.final_server = true;
-        self.settle_left(&reason);
-        self.phase = Phase::Next;
-    }
-
-    fn is_relayhost(&self) -> bool {
-        self.hosts.destinations.first() == Some(&self.config.connect.relayhost)
-    }
-
-    /// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
-    /// transports only the two clients of this engine can be reached from here.
-    fn pass_to(&mut self, transport: &str) {
-        let (name, nexthop) = transport.split_once(':').unwrap_or((transport, ""));
-        let protocol = match name {
-            "smtp" | "relay" => Some(Protocol::Smtp),
-            "lmtp" => Some(Protocol::Lmtp),
-            _ => None,
-        };
-        self.message_note(&format!("passing mail to transport={name}"));
-        let (Some(protocol), false) = (protocol, self.hosts.passed) else {
-            let status = EnhancedStatus::new(4, 3, 0);
-            let text = "mail transport unavailable";
-            self.settle_left(&Reason::local(status, Scope::Site, text));
-            self.phase = Phase::Next;
-            return;
-        };
-        self.request.protocol = protocol;
-        if !nexthop.is_empty() {
-            self.request.nexthop = nexthop.into();
-        }
-        let client = self.policy.client(protocol);
-        self.config = Arc::clone(&client.config);
-        self.tables = Arc::clone(&client.tables);
-        self.hosts = Hosts { passed: true, ..Hosts::default() };
-        self.phase = Phase::Start;
-    }
 }
 
 impl Site {
@@ -600,28 +387,5 @@ impl Site {
         if let Trial::ByAddress(position) = &mut self.trial {
             *position = position.saturating_sub(before - self.places.len());
         }
-    }
-}
-
-fn connect_failure(peer: &Peer, error: &ConnectError) -> Reason {
-    let (status, text) = match error {
-        ConnectError::PathTooLong => {
-            (EnhancedStatus::new(4, 3, 5), "Server configuration error".into())
-        }
-        ConnectError::Bind(_) => {
-            (EnhancedStatus::new(4, 4, 0), "server configuration error".into())
-        }
-        ConnectError::TimedOut => (connect(), said(peer, "Connection timed out")),
-        ConnectError::Refused => (connect(), said(peer, "Connection refused")),
-        ConnectError::Other(text) => (connect(), said(peer, text)),
-    };
-    return Reason::local(status, Scope::Site, text);
-
-    fn connect() -> EnhancedStatus {
-        EnhancedStatus::new(4, 4, 1)
-    }
-
-    fn said(peer: &Peer, error: &str) -> String {
-        format!("connect to {}: {error}", peer.relay())
     }
 }

@@ -36,10 +36,12 @@
 //! ```
 
 mod ask;
+mod attempt;
 mod envelope;
 mod hosts;
 mod observer;
 mod profile;
+mod rest;
 mod roll;
 mod settle;
 mod talk;
@@ -146,7 +148,7 @@ impl Delivery {
 
     /// The answer to [`Ask::Resolve`].
     pub fn resolved(&mut self, ticket: Ticket<Dns>, answer: Result<Answer, Failure>) {
-        if let Phase::Resolving { resolution, open } = &mut self.phase
+        if let Phase::Resolving { resolution, open, .. } = &mut self.phase
             && let Some(id) = open.remove(&ticket.serial())
         {
             resolution.answer(id, answer);
