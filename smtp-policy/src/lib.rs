@@ -1,3 +1,4 @@
 //! Placeholder.
 pub mod dns;
+pub mod route;
 mod seed;
