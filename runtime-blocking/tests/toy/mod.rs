@@ -42,13 +42,21 @@ impl Peer {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let reader: Box<dyn Read + Send> = Box::new(stream.try_clone().unwrap());
-        Self { reader: BufReader::new(reader), writer: Box::new(stream), told }
+        Self {
+            reader: BufReader::new(reader),
+            writer: Box::new(stream),
+            told,
+        }
     }
 
     fn unix(stream: UnixStream, told: mpsc::Sender<String>) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let reader: Box<dyn Read + Send> = Box::new(stream.try_clone().unwrap());
-        Self { reader: BufReader::new(reader), writer: Box::new(stream), told }
+        Self {
+            reader: BufReader::new(reader),
+            writer: Box::new(stream),
+            told,
+        }
     }
 
     pub fn say(&mut self, text: &str) {
@@ -143,7 +151,10 @@ impl Toy {
                 thread::spawn(move || script(peer));
             }
         });
-        Self { nexthop: format!("[{address}]:{port}"), told: Mutex::new(told) }
+        Self {
+            nexthop: format!("[{address}]:{port}"),
+            told: Mutex::new(told),
+        }
     }
 
     /// On a UNIX-domain socket.
@@ -155,12 +166,19 @@ impl Toy {
                 script(Peer::unix(stream.unwrap(), tell.clone()));
             }
         });
-        Self { nexthop: format!("unix:{}", path.display()), told: Mutex::new(told) }
+        Self {
+            nexthop: format!("unix:{}", path.display()),
+            told: Mutex::new(told),
+        }
     }
 
     /// The next thing that a script told.
     pub fn told(&self) -> String {
-        self.told.lock().unwrap().recv_timeout(PATIENCE).expect("the server says nothing")
+        self.told
+            .lock()
+            .unwrap()
+            .recv_timeout(PATIENCE)
+            .expect("the server says nothing")
     }
 
     /// What scripts told and nobody has taken yet.
@@ -184,7 +202,9 @@ pub fn truncating_dns() -> SocketAddr {
     thread::spawn(move || {
         let mut question = [0; 4096];
         while let Ok((count, from)) = datagrams.recv_from(&mut question) {
-            datagrams.send_to(&dns_reply(&question[..count], true), from).unwrap();
+            datagrams
+                .send_to(&dns_reply(&question[..count], true), from)
+                .unwrap();
         }
     });
     thread::spawn(move || {
@@ -196,7 +216,9 @@ pub fn truncating_dns() -> SocketAddr {
             stream.read_exact(&mut question).unwrap();
             let reply = dns_reply(&question, false);
             // In pieces, as a slow server sends it.
-            stream.write_all(&u16::try_from(reply.len()).unwrap().to_be_bytes()).unwrap();
+            stream
+                .write_all(&u16::try_from(reply.len()).unwrap().to_be_bytes())
+                .unwrap();
             for piece in reply.chunks(7) {
                 stream.write_all(piece).unwrap();
             }
@@ -228,14 +250,21 @@ fn dns_reply(question: &[u8], truncated: bool) -> Vec<u8> {
 pub fn policy(settings: &str, servers: Vec<SocketAddr>) -> Arc<Policy> {
     let settings = format!("myhostname = client.example\n{settings}\n");
     let main_cf = MainCf::parse(&settings, "main.cf", Path::new("/")).unwrap();
-    let resolver = ResolverConfig { servers, ..ResolverConfig::default() };
+    let resolver = ResolverConfig {
+        servers,
+        ..ResolverConfig::default()
+    };
     Arc::new(Policy::new(&main_cf, resolver, &[]).unwrap())
 }
 
 /// A request for this many recipients.
 pub fn request(protocol: Protocol, nexthop: &str, recipients: usize) -> Request {
-    let recipient =
-        |n| Recipient::new(Address::parse(&format!("user{n}@example.com")).unwrap());
+    let recipient = |n| Recipient::new(Address::parse(&format!("user{n}@example.com")).unwrap());
     let sender = ReversePath::parse("sender@example.org").unwrap();
-    Request::new(protocol, nexthop, sender, (0..recipients).map(recipient).collect())
+    Request::new(
+        protocol,
+        nexthop,
+        sender,
+        (0..recipients).map(recipient).collect(),
+    )
 }
