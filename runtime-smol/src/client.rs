@@ -41,8 +41,8 @@ pub(crate) struct Inner {
     seeds: Mutex<Seeds>,
     turns: Mutex<Turns<Sender<()>>>,
     tables: Mutex<BTreeMap<String, Arc<dyn Table>>>,
-    /// Closed, and so open to all who wait, once the client is cancelled.
-    stop: Receiver<()>,
+    /// Closed, which all who wait see, once the client is cancelled.
+    stop: (Sender<()>, Receiver<()>),
 }
 
 impl Client {
@@ -62,7 +62,7 @@ impl Client {
                 seeds: Mutex::new(Seeds::new(seed)),
                 turns: Mutex::default(),
                 tables: Mutex::default(),
-                stop: smol::channel::bounded(1).1,
+                stop: smol::channel::bounded(1),
             }),
         }
     }
@@ -101,7 +101,7 @@ impl Client {
     /// deferred, and the servers get a QUIT where the dialogue allows it. Later
     /// deliveries end at once. There is no way back.
     pub fn cancel(&self) {
-        self.inner.stop.close();
+        self.inner.stop.0.close();
         for waker in lock(&self.inner.turns).open() {
             let _ = waker.try_send(());
         }
@@ -133,12 +133,12 @@ impl Inner {
 
     /// Whether the client was cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.stop.is_closed()
+        self.stop.0.is_closed()
     }
 
     /// Waits until the client is cancelled.
     pub(crate) async fn cancelled(&self) {
-        let _ = self.stop.recv().await;
+        let _ = self.stop.1.recv().await;
     }
 
     /// Looks up a key in a table that was added by name.

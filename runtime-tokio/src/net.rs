@@ -11,30 +11,41 @@ use smtp_policy::{
     delivery::{Bind, ConnectError, Endpoint, Target},
     driver::{connect_error, error_text},
 };
-use socket2::{Domain, SockAddr, Type};
+use socket2::{Domain, SockAddr, SockRef, Type};
 use tokio::{
-    io::{Interest, unix::AsyncFd},
+    io::{Interest, Ready},
+    net::{TcpStream, UnixStream},
     time,
 };
 
-/// An open connection, TCP or UNIX-domain. Its [`Read`] and [`Write`] do not wait.
+/// An open connection. Its [`Read`] and [`Write`] do not wait.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    inner: AsyncFd<socket2::Socket>,
+    stream: Stream,
     /// A write has failed. What tokio knows about readiness may then be older
     /// than what the system holds.
     broken: bool,
+}
+
+/// A socket as tokio knows it.
+#[derive(Debug)]
+enum Stream {
+    Inet(TcpStream),
+    Unix(UnixStream),
 }
 
 /// Opens a connection as `target` says, within its time limit.
 pub(crate) async fn connect(target: Target) -> Result<Socket, ConnectError> {
     let socket = begin(&target)?;
     let failed = |error: io::Error| connect_error(&error);
-    let inner = AsyncFd::register_with_interest(socket, Interest::READABLE | Interest::WRITABLE)
-        .map_err(|error| failed(error.into()))?;
+    let stream = match target.endpoint {
+        Endpoint::Inet(_) => TcpStream::from_std(socket.into()).map(Stream::Inet),
+        Endpoint::Unix(_) => UnixStream::from_std(socket.into()).map(Stream::Unix),
+    }
+    .map_err(failed)?;
     let made = async {
-        inner.writable().await?.retain_ready();
-        inner.get_ref().take_error()?.map_or(Ok(()), Err)
+        stream.ready(Interest::WRITABLE).await?;
+        stream.system().take_error()?.map_or(Ok(()), Err)
     };
     match target.limit {
         Some(limit) => within(limit, made).await.ok_or(ConnectError::TimedOut)?,
@@ -42,7 +53,7 @@ pub(crate) async fn connect(target: Target) -> Result<Socket, ConnectError> {
     }
     .map_err(failed)?;
     Ok(Socket {
-        inner,
+        stream,
         broken: false,
     })
 }
@@ -112,19 +123,46 @@ impl Socket {
             (false, true) => Interest::WRITABLE,
             (false, false) => return future::pending().await,
         };
-        if let Ok(mut guard) = self.inner.ready(interest).await {
-            guard.retain_ready();
+        let _ = self.stream.ready(interest).await;
+    }
+}
+
+impl Stream {
+    async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        match self {
+            Self::Inet(stream) => stream.ready(interest).await,
+            Self::Unix(stream) => stream.ready(interest).await,
+        }
+    }
+
+    /// Does something to the socket if tokio takes it for ready.
+    fn try_io<T>(
+        &self,
+        interest: Interest,
+        action: impl FnOnce(&socket2::Socket) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let action = || action(&self.system());
+        match self {
+            Self::Inet(stream) => stream.try_io(interest, action),
+            Self::Unix(stream) => stream.try_io(interest, action),
+        }
+    }
+
+    /// The socket as the system knows it.
+    fn system(&self) -> SockRef<'_> {
+        match self {
+            Self::Inet(stream) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
         }
     }
 }
 
 impl Read for Socket {
     fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        let mut read = |mut socket: &socket2::Socket| socket.read(scratch);
         match self.broken {
-            true => self.inner.get_ref().read(scratch),
-            false => self
-                .inner
-                .try_io(Interest::READABLE, |mut socket| socket.read(scratch)),
+            true => read(&self.stream.system()),
+            false => self.stream.try_io(Interest::READABLE, read),
         }
     }
 }
@@ -135,9 +173,8 @@ impl Write for Socket {
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let result = self.inner.try_io(Interest::WRITABLE, |mut socket| {
-            socket.write_vectored(pieces)
-        });
+        let write = |mut socket: &socket2::Socket| socket.write_vectored(pieces);
+        let result = self.stream.try_io(Interest::WRITABLE, write);
         self.broken = matches!(&result, Err(error) if error.kind() != io::ErrorKind::WouldBlock);
         result
     }
