@@ -24,6 +24,7 @@ pub mod channel;
 pub mod config;
 pub mod delivery;
 pub mod dns;
+pub mod driver;
 pub mod policy;
 pub mod report;
 pub mod request;
