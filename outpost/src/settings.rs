@@ -34,10 +34,10 @@ pub(crate) fn main_cf(args: &ParameterArgs) -> Result<MainCf, Failure> {
 /// Everything that decides on deliveries. Warnings go to standard error.
 pub(crate) fn policy(args: &ParameterArgs, dns: &[SocketAddr]) -> Result<Arc<Policy>, Failure> {
     let main_cf = main_cf(args)?;
-    for warning in main_cf.warnings() {
+    let policy = Policy::new(&main_cf, resolver(dns), &own_addresses()).or_exit(Exit::Config)?;
+    for warning in policy.warnings() {
         complain(format_args!("warning: {warning}"));
     }
-    let policy = Policy::new(&main_cf, resolver(dns), &own_addresses()).or_exit(Exit::Config)?;
     Ok(Arc::new(policy))
 }
 
