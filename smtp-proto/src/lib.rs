@@ -1,1 +1,50 @@
-//! Placeholder.
+//! The protocol layer of Outpost: one SMTP or LMTP client connection as pure
+//! values and state machines. It is not a client: no socket, clock, thread or
+//! random number is in here, bytes and times go in and bytes and decisions
+//! come out.
+//!
+//! The parts, from the wire up:
+//!
+//! - [`SendQueue`]: what waits to be written; [`Time`]: what the driver says the time is.
+//! - [`ReplyReader`], [`Reply`], [`EnhancedStatus`], [`Capabilities`]: what the server says.
+//! - [`Address`], [`MailFrom`], [`RcptTo`], [`Xforward`], [`hello`]: what the client says; a value that
+//!   could break out of its line cannot be built.
+//! - [`BodyEncoder`]: message text in wire form, dots stuffed and long lines broken.
+//!
+//! Sources: RFC 5321, RFC 2033 and the extensions named at each item. Where the
+//! Postfix SMTP client (3.7) behaves in a way of its own, so does this crate.
+//!
+//! # Features
+//!
+//! - `std`: vectored writes, `Buf::chunks_vectored` of [`SendQueue`]. Nothing else changes.
+
+#![no_std]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod address;
+pub mod body;
+pub mod command;
+pub mod dsn;
+pub mod queue;
+pub mod reply;
+pub mod session;
+pub mod status;
+pub mod time;
+
+pub use address::{Address, AddressError, ReversePath};
+pub use body::BodyEncoder;
+pub use command::{
+    BodyType, DATA, END_OF_DATA, HelloName, HelloNameError, MailFrom, QUIT, RSET, RcptTo, STARTTLS,
+    Verb, Xforward, XforwardName, hello,
+};
+pub use dsn::{Notify, Ret, utf8_xtext, xforward_text, xtext};
+pub use queue::SendQueue;
+pub use reply::{
+    Capabilities, FilterFailure, Keyword, KeywordSet, LineFilter, Reply, ReplyError, ReplyLimits,
+    ReplyNote, ReplyReader, XforwardSet,
+};
+pub use status::EnhancedStatus;
+pub use time::Time;

@@ -1,0 +1,150 @@
+//! What the engine wants from its driver.
+
+use core::time::Duration;
+use std::{net::IpAddr, net::SocketAddr, path::PathBuf};
+
+use smtp_proto::time::Time;
+
+use super::ticket::{Cached, Dns, External, Socket, Ticket};
+use crate::{
+    channel::Channel,
+    dns::Query,
+    report::Outcome,
+    request::RcptIndex,
+    reuse::{CacheKey, CacheKeys},
+};
+
+/// The next thing to do for a delivery. Exhaustive on purpose: it is the
+/// driver's whole contract.
+#[derive(Debug)]
+#[must_use = "the delivery stands still until its driver does what it asks"]
+pub enum Ask {
+    /// Find DNS records. Several questions may be out at once, and each may be
+    /// answered at any time.
+    Resolve(Ticket<Dns>, Query),
+    /// Ask a table that is not held in memory.
+    LookUp(Ticket<External>, TableQuery),
+    /// Look in the connection cache. On a hit the driver makes that socket the
+    /// open one of this delivery.
+    Reuse(Ticket<Cached>, CacheKey),
+    /// Open a connection.
+    Connect(Ticket<Socket>, Target),
+    /// Write [`output`](super::Delivery::output) to the open connection, reading
+    /// meanwhile; poll again when something was written or read, or at `until`.
+    Send {
+        /// The latest time to poll again.
+        until: Time,
+    },
+    /// Read from the open connection if there is one, or wait for the answer to
+    /// a ticket; poll again at `until` at the latest.
+    Wait {
+        /// The latest time to poll again.
+        until: Time,
+    },
+    /// Hand over message text with [`text`](super::Delivery::text) or
+    /// [`text_failed`](super::Delivery::text_failed).
+    Text {
+        /// Where in the text to begin; zero again on the next host.
+        offset: u64,
+        /// The most bytes that are welcome, at least one.
+        room: usize,
+    },
+    /// A recipient is settled. Comes exactly once for each.
+    Report(RcptIndex, Box<Outcome>),
+    /// Something for the log.
+    Note(Note),
+    /// Put the open socket and this channel into the connection cache, to leave
+    /// it at the given time. The delivery has no open connection any more.
+    Keep(CacheKeys, Box<Channel>, Time),
+    /// Close the open socket.
+    Close,
+    /// Nothing more will be asked, and every recipient was reported.
+    Done,
+}
+
+/// A question to a table outside the engine (`external:NAME` in main.cf).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableQuery {
+    /// The NAME of the table.
+    pub table: String,
+    /// What to look up.
+    pub key: String,
+}
+
+/// Where to connect, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The other end.
+    pub endpoint: Endpoint,
+    /// The source address to bind to; `None` leaves it to the system.
+    pub bind: Option<Bind>,
+    /// `tcp_windowsize`: the size of both socket buffers in bytes; zero leaves
+    /// them alone.
+    pub window: u32,
+    /// `smtp_connect_timeout`; `None` is the system's own limit.
+    pub limit: Option<Duration>,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A TCP port.
+    Inet(SocketAddr),
+    /// A UNIX-domain stream socket.
+    Unix(PathBuf),
+}
+
+/// A source address (`smtp_bind_address`, `smtp_bind_address6`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// The address, of the family of the endpoint.
+    pub address: IpAddr,
+    /// `smtp_bind_address_enforce`: a failure to bind is a failure to connect,
+    /// instead of a warning.
+    pub enforce: bool,
+}
+
+/// Why a connection could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// No answer within the limit.
+    TimedOut,
+    /// Nobody listens there.
+    Refused,
+    /// Any other error, in the words of strerror(3).
+    Other(String),
+    /// The source address could not be bound, and `enforce` was asked for.
+    Bind(String),
+    /// The path of the UNIX-domain socket does not fit a socket address.
+    PathTooLong,
+}
+
+/// A line for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// How grave it is.
+    pub level: Level,
+    /// The text as Postfix words it, without a queue id unless Postfix has one there.
+    pub text: String,
+}
+
+/// How grave a [`Note`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For whoever looks for a fault in the dialogue.
+    Debug,
+    /// What Postfix logs without a label.
+    Info,
+    /// What Postfix logs as a warning.
+    Warning,
+}
+
+impl Note {
+    pub(crate) fn info(text: impl Into<String>) -> Self {
+        Self { level: Level::Info, text: text.into() }
+    }
+
+    pub(crate) fn warning(text: impl Into<String>) -> Self {
+        Self { level: Level::Warning, text: text.into() }
+    }
+}

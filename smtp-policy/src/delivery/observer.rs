@@ -1,0 +1,25 @@
+//! What a caller can watch while a delivery runs.
+
+use crate::{delivery::Note, report::Outcome, request::RcptIndex};
+
+/// Receives events of a running delivery from a driver. Every method does
+/// nothing unless it is written; `()` watches nothing.
+pub trait Observer: Send {
+    /// A recipient was settled. Called once for each recipient.
+    fn settled(&mut self, index: RcptIndex, outcome: &Outcome) {
+        let _ = (index, outcome);
+    }
+
+    /// The engine has something for the log.
+    fn note(&mut self, note: &Note) {
+        let _ = note;
+    }
+
+    /// The message text was handed to the connection up to this offset. The
+    /// offset goes back to zero when the next host is tried.
+    fn progress(&mut self, text_bytes: u64) {
+        let _ = text_bytes;
+    }
+}
+
+impl Observer for () {}

@@ -1,0 +1,325 @@
+//! Questions to the domain name system and their answers: the types that
+//! routing asks with, and a stub resolver without sockets.
+//!
+//! [`Lookup`] asks one [`Query`] of the name servers in a [`ResolverConfig`]
+//! and ends with an [`Answer`] or a [`Failure`]. It is not a recursive
+//! resolver, it caches nothing and it validates no signatures: like Postfix it
+//! trusts the AD bit of the servers it was told to use. A program with a
+//! resolver of its own can answer a `Query` without `Lookup`.
+//!
+//! Answers to Postfix's `src/dns/dns_lookup.c` on top of the C library's
+//! `res_nsearch`.
+
+mod answer;
+mod exchange;
+mod lookup;
+pub mod names;
+mod resolv_conf;
+mod search;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub use self::answer::answer_dns_stub;
+pub use self::lookup::{DnsStep, Lookup};
+pub use self::resolv_conf::ResolverConfig;
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Query {
+    /// The name asked for: ASCII, without a final dot. `.` is the root.
+    pub name: String,
+    /// The type of record asked for.
+    pub kind: QueryKind,
+    /// Whether to ask for DNSSEC validation: the AD and DO bits of the question
+    /// (`RES_USE_DNSSEC`). Without it the answer is never validated.
+    pub validate: bool,
+    /// Whether domains of the search list may be appended to the name. Only
+    /// host lookups use this (`smtp_dns_resolver_options`).
+    pub search: SearchMode,
+}
+
+impl Query {
+    /// A question without validation and without a search list.
+    pub fn new(name: impl Into<String>, kind: QueryKind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            validate: false,
+            search: SearchMode::default(),
+        }
+    }
+}
+
+/// The type of record that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum QueryKind {
+    /// Mail exchangers.
+    Mx,
+    /// IPv4 addresses.
+    A,
+    /// IPv6 addresses.
+    Aaaa,
+    /// The alias itself, not followed.
+    Cname,
+    /// DANE certificate associations, RFC 6698.
+    Tlsa,
+    /// Service locations, RFC 2782.
+    Srv,
+    /// The operating system's host lookup (`getaddrinfo`, which also reads
+    /// `/etc/hosts`). The driver answers it itself, with `A` and `Aaaa`
+    /// records in the order of the system; it never reaches [`Lookup`].
+    Native(Family),
+}
+
+impl QueryKind {
+    /// The name of the type as it stands in log lines: `MX`, `AAAA`. A native
+    /// lookup is `native`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mx => "MX",
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+            Self::Cname => "CNAME",
+            Self::Tlsa => "TLSA",
+            Self::Srv => "SRV",
+            Self::Native(_) => "native",
+        }
+    }
+}
+
+impl fmt::Display for QueryKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The address families that a native lookup may return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// Both (`AF_UNSPEC`).
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// Which names get domains of the search list appended. Both off: none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SearchMode {
+    /// Append the first search domain to a name without dots (`RES_DEFNAMES`).
+    pub defnames: bool,
+    /// Try all search domains, also for names with dots (`RES_DNSRCH`).
+    pub dnsrch: bool,
+}
+
+/// One resource record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// The name that the record stands at, without a final dot: the end of the
+    /// alias chain if the name asked for is an alias.
+    pub owner: String,
+    /// Time to live in seconds.
+    pub ttl: u32,
+    /// The content.
+    pub data: RecordData,
+    /// The servers vouched for this record and all aliases on the way to it
+    /// (AD bit).
+    pub validated: bool,
+}
+
+/// The content of a resource record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RecordData {
+    /// An IPv4 address.
+    A(Ipv4Addr),
+    /// An IPv6 address.
+    Aaaa(Ipv6Addr),
+    /// A mail exchanger.
+    Mx {
+        /// The preference: lower is tried first.
+        preference: u16,
+        /// The name of the host, without a final dot. Empty is the root: the
+        /// domain accepts no mail (RFC 7505).
+        host: String,
+    },
+    /// An alias.
+    Cname(String),
+    /// A DANE certificate association, RFC 6698.
+    Tlsa {
+        /// Certificate usage.
+        usage: u8,
+        /// Which part of the certificate is matched.
+        selector: u8,
+        /// How it is matched.
+        matching: u8,
+        /// The data to match.
+        data: Vec<u8>,
+    },
+    /// A service location, RFC 2782.
+    Srv {
+        /// The priority: lower is tried first.
+        priority: u16,
+        /// The share among records of the same priority.
+        weight: u16,
+        /// The port of the service.
+        port: u16,
+        /// The host, without a final dot. Empty is the root: no such service.
+        target: String,
+    },
+}
+
+impl RecordData {
+    /// The address in an `A` or `Aaaa` record.
+    pub const fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::A(address) => Some(IpAddr::V4(*address)),
+            Self::Aaaa(address) => Some(IpAddr::V6(*address)),
+            _ => None,
+        }
+    }
+
+    /// The type of the record.
+    pub const fn kind(&self) -> QueryKind {
+        match self {
+            Self::A(_) => QueryKind::A,
+            Self::Aaaa(_) => QueryKind::Aaaa,
+            Self::Mx { .. } => QueryKind::Mx,
+            Self::Cname(_) => QueryKind::Cname,
+            Self::Tlsa { .. } => QueryKind::Tlsa,
+            Self::Srv { .. } => QueryKind::Srv,
+        }
+    }
+}
+
+/// What was found. An answer without records is no answer but
+/// [`Failure::NoData`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The records of the type asked for, in the order of the reply.
+    pub records: Vec<Record>,
+    /// The owner name at the end of the alias chain; the name asked for if it
+    /// is no alias. Without a final dot.
+    pub canonical: String,
+    /// The servers vouched for the whole chain (AD bit of every reply).
+    pub validated: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The name does not exist (`NXDOMAIN`).
+    NotFound,
+    /// The name exists, but has no record of this type.
+    NoData,
+    /// No useful reply for now: time out, `SERVFAIL`, no server reachable.
+    TryAgain,
+    /// A server said that it will not or cannot answer.
+    NonRecoverable,
+    /// The reply has records of the type, but all are invalid, or an alias with
+    /// an invalid name. The text is the warnings to log, one a line.
+    Malformed(String),
+    /// The reply ends in the middle or contradicts itself. The text is the
+    /// warnings to log, one a line.
+    Garbled(String),
+    /// The reply has records, but none of the type and no alias.
+    Unexpected,
+    /// The name was not asked for because it is an address or no valid host
+    /// name.
+    InvalidName,
+    /// More than ten aliases in a row.
+    Loop,
+    /// The operating system's host lookup failed.
+    Native {
+        /// Whether trying again later may help: `EAI_AGAIN`, `EAI_MEMORY` and
+        /// `EAI_SYSTEM`.
+        retry: bool,
+        /// Which error.
+        kind: NativeFailure,
+        /// The error as the C library words it (`gai_strerror`).
+        message: String,
+    },
+    /// The failure inside came after following an alias to `name`, which took
+    /// a question of its own.
+    Aliased {
+        /// The name that was asked for last.
+        name: String,
+        /// What happened there.
+        failure: Box<Failure>,
+    },
+}
+
+/// The errors of the operating system's host lookup that make a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NativeFailure {
+    /// `EAI_AGAIN`.
+    Again,
+    /// `EAI_NODATA`.
+    NoData,
+    /// `EAI_NONAME`.
+    NoName,
+    /// `EAI_MEMORY`.
+    Memory,
+    /// `EAI_SYSTEM`.
+    System,
+    /// Any other.
+    Other,
+}
+
+impl NativeFailure {
+    /// Whether the error says that there is no such host, for now or for good.
+    pub const fn is_no_host(self) -> bool {
+        matches!(self, Self::Again | Self::NoData | Self::NoName)
+    }
+
+    /// Whether trying again later may help.
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::Again | Self::Memory | Self::System)
+    }
+}
+
+impl Failure {
+    /// The failure itself and the name that was asked for last, given the name
+    /// that was asked for first.
+    pub fn at<'a>(&'a self, name: &'a str) -> (&'a Failure, &'a str) {
+        match self {
+            Self::Aliased { name, failure } => failure.at(name),
+            other => (other, name),
+        }
+    }
+
+    /// The reason as Postfix words it (`src/dns/dns_lookup.c`), for a question
+    /// for `name` and `kind`.
+    pub fn reason(&self, name: &str, kind: QueryKind) -> String {
+        let (failure, name) = self.at(name);
+        let error = match failure {
+            Self::NotFound => "Host not found",
+            Self::NoData => "Host found but no data record of requested type",
+            Self::TryAgain => "Host not found, try again",
+            Self::NonRecoverable => "Non-recoverable error",
+            Self::Malformed(_) | Self::Garbled(_) | Self::Unexpected => {
+                return format!(
+                    "Name service error for name={name} type={kind}: \
+                     Malformed or unexpected name server reply"
+                );
+            }
+            Self::InvalidName => {
+                return format!("Name service error for {name}: invalid host or domain name");
+            }
+            Self::Loop => return format!("Name server loop for {name}"),
+            Self::Native { message, .. } => {
+                return format!("unable to look up host {name}: {message}");
+            }
+            Self::Aliased { .. } => "Host not found, try again",
+        };
+        format!(
+            "Host or domain name not found. \
+             Name service error for name={name} type={kind}: {error}"
+        )
+    }
+}

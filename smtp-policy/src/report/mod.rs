@@ -1,0 +1,31 @@
+//! What became of a message: verdicts per recipient and how they come about.
+//!
+//! [`outcome`] holds the verdict as data, [`trouble`] the rules that turn a
+//! reply or a failure into one.
+
+pub mod outcome;
+pub mod trouble;
+
+use crate::request::Recipient;
+pub use outcome::{Action, Outcome, Scope, Status};
+
+/// The verdicts of one [`Request`](crate::request::Request), one for each
+/// recipient, in the order of the request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// Each recipient with what became of it.
+    pub recipients: Vec<(Recipient, Outcome)>,
+}
+
+impl Report {
+    /// Joins recipients and verdicts.
+    pub fn new(recipients: Vec<(Recipient, Outcome)>) -> Self {
+        Self { recipients }
+    }
+
+    /// Whether every recipient has the given status. True when there is none.
+    pub fn all(&self, status: Status) -> bool {
+        self.recipients.iter().all(|(_, outcome)| outcome.status == status)
+    }
+}

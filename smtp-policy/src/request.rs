@@ -1,0 +1,193 @@
+//! What is to be delivered: one message, one next hop, its recipients.
+//!
+//! A [`Request`] is a plain value, not a queue file: it holds everything that
+//! the queue manager tells smtp(8) about one delivery except the message text,
+//! which the engine asks for piece by piece
+//! ([`Ask::Text`](crate::delivery::Ask::Text)).
+//!
+//! ```
+//! use smtp_policy::{config::Protocol, request::{Recipient, Request}};
+//! use smtp_proto::{address::{Address, ReversePath}};
+//!
+//! let request = Request::new(
+//!     Protocol::Smtp,
+//!     "example.com",
+//!     ReversePath::parse("sender@example.org")?,
+//!     vec![Recipient::new(Address::parse("user@example.com")?)],
+//! );
+//! assert_eq!(request.recipients.len(), 1);
+//! # Ok::<(), smtp_proto::address::AddressError>(())
+//! ```
+
+use core::time::Duration;
+
+use smtp_proto::{
+    address::{Address, ReversePath},
+    dsn::{Notify, Ret},
+};
+
+use crate::config::Protocol;
+
+/// The position of a recipient in [`Request::recipients`], counted from zero.
+pub type RcptIndex = usize;
+
+/// One message for one next hop (Postfix: the delivery request of
+/// `src/global/deliver_request.c`).
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The name of the message in log lines (Postfix's queue id). May be empty.
+    pub id: String,
+    /// Which of the two clients delivers, and so which parameters apply.
+    pub protocol: Protocol,
+    /// The destination as it follows the transport name in a transport table:
+    /// a domain, `[host]:port`, a list of them, or for LMTP `inet:…`, `unix:…`.
+    pub nexthop: String,
+    /// The envelope sender.
+    pub sender: ReversePath,
+    /// The recipients in the order in which they are sent and reported.
+    pub recipients: Vec<Recipient>,
+    /// The DSN envelope identifier, decoded (RFC 3461 section 4.4).
+    pub envid: Option<String>,
+    /// How much of the message a failure report returns (RFC 3461 section 4.3).
+    pub ret: Option<Ret>,
+    /// Whether the sender asked for SMTPUTF8 (RFC 6531).
+    pub smtputf8: bool,
+    /// Whether a header of the message holds a byte above 127. Together with
+    /// `smtputf8` it makes the server's SMTPUTF8 support a requirement.
+    pub header_utf8: bool,
+    /// What is known about the bytes of the message text.
+    pub encoding: Encoding,
+    /// The message size in bytes for `SIZE=` and for the check against the
+    /// server's limit; `None` leaves both out.
+    pub size: Option<u64>,
+    /// Where the message came from, for XFORWARD.
+    pub client: Option<ClientInfo>,
+    /// The `flags=` attribute of the transport in master.cf.
+    pub flags: DeliveryFlags,
+    /// An address verification probe instead of a delivery: the dialogue stops
+    /// at `smtp_address_verify_target`.
+    pub probe: bool,
+    /// The queue manager's hints for on-demand connection caching.
+    pub cache: CacheHints,
+    /// How long the message had been queued before this attempt; zero for
+    /// fresh mail.
+    pub age: Duration,
+}
+
+impl Request {
+    /// A request with the given envelope; everything else is absent or off.
+    pub fn new(
+        protocol: Protocol,
+        nexthop: impl Into<String>,
+        sender: ReversePath,
+        recipients: Vec<Recipient>,
+    ) -> Self {
+        Self {
+            id: String::new(),
+            protocol,
+            nexthop: nexthop.into(),
+            sender,
+            recipients,
+            envid: None,
+            ret: None,
+            smtputf8: false,
+            header_utf8: false,
+            encoding: Encoding::Unknown,
+            size: None,
+            client: None,
+            flags: DeliveryFlags::default(),
+            probe: false,
+            cache: CacheHints::default(),
+            age: Duration::ZERO,
+        }
+    }
+
+    /// Whether the message cannot do without a server that offers SMTPUTF8:
+    /// the sender asked for it, and a header or an address is not ASCII.
+    pub fn needs_smtputf8(&self) -> bool {
+        let sender_utf8 = match &self.sender {
+            ReversePath::Null => false,
+            ReversePath::Mailbox(address) => !address.is_ascii(),
+        };
+        self.smtputf8
+            && (self.header_utf8
+                || sender_utf8
+                || self.recipients.iter().any(|r| !r.address.is_ascii()))
+    }
+}
+
+/// One recipient of a [`Request`].
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// The address that goes into `RCPT TO`.
+    pub address: Address,
+    /// The address before aliasing and rewriting, when known.
+    pub original: Option<String>,
+    /// The original recipient that the sender gave, as type and decoded
+    /// address (RFC 3461 section 4.2).
+    pub orcpt: Option<(String, String)>,
+    /// Which reports the sender wants.
+    pub notify: Notify,
+}
+
+impl Recipient {
+    /// A recipient without any delivery status notification data.
+    pub fn new(address: Address) -> Self {
+        Self { address, original: None, orcpt: None, notify: Notify::default() }
+    }
+}
+
+/// What the queue says about the message text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// Nothing: no BODY parameter is sent, and conversion to 7bit is possible.
+    #[default]
+    Unknown,
+    /// Seven-bit text.
+    SevenBit,
+    /// Text with bytes above 127.
+    EightBit,
+}
+
+/// The origin of a message, as XFORWARD passes it on. Empty strings are unknown
+/// values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// Host name of the client that handed the message in.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// Its TCP port.
+    pub port: String,
+    /// The protocol it spoke: `SMTP`, `ESMTP`, ….
+    pub proto: String,
+    /// The name it gave in HELO or EHLO.
+    pub helo: String,
+    /// The message's queue id at the first hop.
+    pub ident: String,
+    /// `local` or `remote`: the rewriting context.
+    pub source: String,
+}
+
+/// The letters of `flags=` in master.cf that this client knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFlags {
+    /// `D`: prepend Delivered-To, and refuse a recipient that stands in one already.
+    pub delivered_to: bool,
+    /// `O`: prepend X-Original-To.
+    pub original_to: bool,
+    /// `R`: prepend Return-Path.
+    pub return_path: bool,
+    /// `X`: LMTP delivery is final, so success is reported as `delivered`.
+    pub final_delivery: bool,
+}
+
+/// What the queue manager says about connection reuse for this request
+/// (`smtp_connection_cache_on_demand`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheHints {
+    /// A kept connection may be taken.
+    pub load: bool,
+    /// The connection may be kept afterwards.
+    pub store: bool,
+}

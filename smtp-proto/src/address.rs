@@ -1,0 +1,291 @@
+//! Mail addresses in internal form: unquoted, as Postfix keeps them in the
+//! queue. They are not parsed for validity beyond what a command line needs;
+//! quoting for the envelope and for headers happens here.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::fmt;
+
+/// The longest address in bytes. The longest line that Postfix keeps (`line_length_limit`) has the
+/// same size.
+const MAX_LEN: usize = 2048;
+
+/// An address in internal form, such as `two words@example.com`.
+///
+/// It is not empty, has at most 2048 bytes and holds no CR, LF or NUL: it cannot break out of
+/// a command line. The part before the last `@` is the local part; there may be no `@`.
+///
+/// ```
+/// use smtp_proto::Address;
+///
+/// let address = Address::parse("two words@example.com").unwrap();
+/// assert_eq!(address.local_part(), "two words");
+/// assert_eq!(address.domain(), Some("example.com"));
+/// assert_eq!(address.quoted_821(), "\"two words\"@example.com");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(String);
+
+/// The sender of the envelope.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReversePath {
+    /// `<>`: nobody is to be told about failures.
+    Null,
+    /// A mailbox.
+    Mailbox(Address),
+}
+
+/// Why a text is no [`Address`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressError {
+    /// The text is empty.
+    Empty,
+    /// The text has this many bytes, which is more than 2048.
+    TooLong(usize),
+    /// A byte that no command line may hold: CR, LF or NUL.
+    Forbidden {
+        /// The offset of the first such byte.
+        at: usize,
+        /// The byte itself.
+        byte: u8,
+    },
+}
+
+impl Address {
+    /// Checks `text` and takes it as an address. Nothing is trimmed, unquoted or changed in case.
+    pub fn parse(text: &str) -> Result<Address, AddressError> {
+        if text.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        if text.len() > MAX_LEN {
+            return Err(AddressError::TooLong(text.len()));
+        }
+        match memchr::memchr3(b'\r', b'\n', 0, text.as_bytes()) {
+            Some(at) => {
+                let byte = text.as_bytes().get(at).copied().unwrap_or_default();
+                Err(AddressError::Forbidden { at, byte })
+            }
+            None => Ok(Address(String::from(text))),
+        }
+    }
+
+    /// The address in internal form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands before the last `@`; all of it if there is none.
+    pub fn local_part(&self) -> &str {
+        self.0.rsplit_once('@').map_or(&self.0, |(local, _)| local)
+    }
+
+    /// What stands behind the last `@`; `None` if there is none. It can be empty.
+    pub fn domain(&self) -> Option<&str> {
+        self.0.rsplit_once('@').map(|(_, domain)| domain)
+    }
+
+    /// Whether there is no byte above 127.
+    pub fn is_ascii(&self) -> bool {
+        self.0.is_ascii()
+    }
+
+    /// The form for MAIL and RCPT: a local part that is no dot-string is sent as a quoted string.
+    ///
+    /// Bytes above 127 are left alone. Postfix: `src/global/quote_821_local.c`, used with
+    /// `smtp_quote_rfc821_envelope`.
+    pub fn quoted_821(&self) -> Cow<'_, str> {
+        // CR and LF, which would be escaped too, cannot occur.
+        quote(&self.0, 0)
+    }
+
+    /// The form for message headers and for ORCPT.
+    ///
+    /// As [`quoted_821`](Self::quoted_821), but a source route (`@a,@b:`) before the local part
+    /// stays outside of the quotes. Postfix: `src/global/quote_822_local.c`.
+    pub fn quoted_822(&self) -> Cow<'_, str> {
+        let route = match self.0.starts_with('@') {
+            true => self.0.find(':').map_or(0, |colon| colon + 1),
+            false => 0,
+        };
+        quote(&self.0, route)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for Address {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl core::str::FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Address, AddressError> {
+        Address::parse(text)
+    }
+}
+
+impl ReversePath {
+    /// Takes `text` as a sender; the empty text is the null sender.
+    pub fn parse(text: &str) -> Result<ReversePath, AddressError> {
+        match text {
+            "" => Ok(ReversePath::Null),
+            _ => Address::parse(text).map(ReversePath::Mailbox),
+        }
+    }
+
+    /// The address in internal form; empty for the null sender.
+    pub fn as_str(&self) -> &str {
+        self.address().map_or("", Address::as_str)
+    }
+
+    /// The mailbox, if it is not the null sender.
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            ReversePath::Null => None,
+            ReversePath::Mailbox(address) => Some(address),
+        }
+    }
+
+    /// Whether this is the null sender.
+    pub fn is_null(&self) -> bool {
+        matches!(self, ReversePath::Null)
+    }
+}
+
+impl fmt::Display for ReversePath {
+    /// Writes the internal form; nothing for the null sender.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AddressError::Empty => f.write_str("the address is empty"),
+            AddressError::TooLong(len) => {
+                write!(f, "the address has {len} bytes, more than {MAX_LEN}")
+            }
+            AddressError::Forbidden { at, byte } => {
+                write!(f, "the address has a byte {byte:#04x} at offset {at}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for AddressError {}
+
+/// Quotes the local part, which begins at the offset `start`, if it needs it.
+fn quote(address: &str, start: usize) -> Cow<'_, str> {
+    let (route, mailbox) = address.split_at_checked(start).unwrap_or(("", address));
+    let end = mailbox.rfind('@').unwrap_or(mailbox.len());
+    let (local, domain) = mailbox.split_at_checked(end).unwrap_or((mailbox, ""));
+    if is_dot_string(local) {
+        return Cow::Borrowed(address);
+    }
+    let mut quoted = String::with_capacity(address.len() + 2);
+    quoted.push_str(route);
+    quoted.push('"');
+    for c in local.chars() {
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted.push_str(domain);
+    Cow::Owned(quoted)
+}
+
+/// Whether a local part can stand without quotes (RFC 5321 4.1.2, Dot-string, with UTF-8).
+fn is_dot_string(local: &str) -> bool {
+    local.split('.').all(|atom| !atom.is_empty())
+        && local.bytes().all(|byte| {
+            !byte.is_ascii_control()
+                && !matches!(
+                    byte,
+                    b' ' | b'<'
+                        | b'>'
+                        | b'('
+                        | b')'
+                        | b'['
+                        | b']'
+                        | b'\\'
+                        | b','
+                        | b';'
+                        | b':'
+                        | b'@'
+                        | b'"'
+                )
+        })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_parts_are_quoted_where_a_dot_string_is_not_enough() {
+        for (internal, quoted) in [
+            ("user@example.com", "user@example.com"),
+            ("a.b@example.com", "a.b@example.com"),
+            ("a..b@example.com", "\"a..b\"@example.com"),
+            (".a@example.com", "\".a\"@example.com"),
+            ("a.@example.com", "\"a.\"@example.com"),
+            ("two words@example.com", "\"two words\"@example.com"),
+            ("a@b@example.com", "\"a@b\"@example.com"),
+            ("a\"b\\c@example.com", "\"a\\\"b\\\\c\"@example.com"),
+            ("a\tb@example.com", "\"a\tb\"@example.com"),
+            ("a(b)@example.com", "\"a(b)\"@example.com"),
+            ("a/b=c{d}@example.com", "a/b=c{d}@example.com"),
+            ("üser@example.com", "üser@example.com"),
+            ("@example.com", "\"\"@example.com"),
+            ("bare", "bare"),
+            ("bare word", "\"bare word\""),
+            ("user@", "user@"),
+        ] {
+            let address = Address::parse(internal).unwrap();
+            assert_eq!(address.quoted_821(), quoted);
+            assert_eq!(address.quoted_822(), quoted);
+        }
+    }
+
+    #[test]
+    fn a_source_route_stays_outside_of_header_quotes() {
+        let address = Address::parse("@a,@b:two words@c").unwrap();
+        assert_eq!(address.quoted_822(), "@a,@b:\"two words\"@c");
+        assert_eq!(address.quoted_821(), "\"@a,@b:two words\"@c");
+        let plain = Address::parse("@a:user@c").unwrap();
+        assert_eq!(plain.quoted_822(), "@a:user@c");
+    }
+
+    #[test]
+    fn nothing_that_breaks_a_line_is_an_address() {
+        let long = "x".repeat(MAX_LEN + 1);
+        for (text, want) in [
+            ("", AddressError::Empty),
+            (long.as_str(), AddressError::TooLong(MAX_LEN + 1)),
+            ("a\rb", AddressError::Forbidden { at: 1, byte: b'\r' }),
+            ("ab\n", AddressError::Forbidden { at: 2, byte: b'\n' }),
+            ("\0", AddressError::Forbidden { at: 0, byte: 0 }),
+        ] {
+            assert_eq!(Address::parse(text), Err(want));
+        }
+        assert!(Address::parse(&"x".repeat(MAX_LEN)).is_ok());
+    }
+
+    #[test]
+    fn the_empty_sender_is_null() {
+        assert_eq!(ReversePath::parse(""), Ok(ReversePath::Null));
+        assert_eq!(ReversePath::parse("a@b").unwrap().as_str(), "a@b");
+        assert!(ReversePath::parse("a\nb").is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! Message text in wire form: CRLF line ends, doubled leading dots, long lines
+//! broken. It is not a MIME encoder, and it cannot end the text: the final
+//! line with the dot is the session's.
+//!
+//! RFC 5321 4.5.2 (transparency); Postfix's `smtp_text_out` in `src/smtp/smtp_proto.c`.
+//!
+//! ```
+//! use bytes::{Buf, Bytes};
+//! use smtp_proto::{BodyEncoder, SendQueue};
+//!
+//! let (mut encoder, mut out) = (BodyEncoder::new(998), SendQueue::new());
+//! encoder.push(Bytes::from_static(b"one\n.two\nthr"), &mut out);
+//! encoder.push(Bytes::from_static(b"ee"), &mut out);
+//! encoder.finish(&mut out);
+//! assert_eq!(out.copy_to_bytes(out.len()), &b"one\r\n..two\r\nthree\r\n"[..]);
+//! ```
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use memchr::memchr;
+
+use crate::queue::SendQueue;
+
+/// The record size of Postfix's queue (`line_length_limit`): a longer line is kept as fragments of
+/// this many bytes, and a fragment that ends exactly where a line is broken breaks it, even if
+/// nothing more of the line follows.
+const RECORD: usize = 2048;
+
+/// Runs without a line end from this size in bytes on are shared, not copied.
+const SHARE_FROM: usize = 4096;
+
+/// Turns text with LF line ends, in any chunking, into what is sent after DATA.
+///
+/// - LF becomes CRLF. A CR before it is data, as any other byte is: nothing else is changed.
+/// - A line that begins with a dot gets a second one.
+/// - A line of more than `limit` bytes is broken: `limit` bytes, CRLF, a blank, `limit - 1` bytes, CRLF, a blank
+///   and so on. A dot after such a break is not doubled, since a blank
+///   comes before it. Bytes are counted, so a character can be split; the
+///   extra dot does not count.
+/// - A last line without LF gets its CRLF from [`finish`](Self::finish).
+#[derive(Debug)]
+pub struct BodyEncoder {
+    /// `usize::MAX` if lines are not broken.
+    limit: usize,
+    /// How many more bytes go before the line is to be broken.
+    room: usize,
+    /// Bytes since the last record boundary of the line.
+    record: usize,
+    /// Nothing of the line has come yet.
+    at_start: bool,
+    folded: bool,
+}
+
+impl BodyEncoder {
+    /// An encoder at the start of a message.
+    ///
+    /// `line_length_limit` is the most bytes of a line, not counting CRLF (`smtp_line_length_limit`,
+    /// 998 by default); 0 turns breaking off. 1, for which no line would ever come to its end, is taken as 2.
+    pub fn new(line_length_limit: usize) -> Self {
+        let limit = match line_length_limit {
+            0 => usize::MAX,
+            limit => limit.max(2),
+        };
+        Self {
+            limit,
+            room: limit,
+            record: 0,
+            at_start: true,
+            folded: false,
+        }
+    }
+
+    /// Encodes the next chunk of text and appends the result to `out`.
+    pub fn push(&mut self, chunk: Bytes, out: &mut SendQueue) {
+        let mut sink = Sink::new(&chunk, out);
+        let mut rest = chunk.as_ref();
+        while let Some((line, after)) = memchr(b'\n', rest).and_then(|at| split_line(rest, at)) {
+            if self.at_start && line.len() < self.limit.min(SHARE_FROM) {
+                // The common case: a whole line that needs no breaking.
+                if line.first() == Some(&b'.') {
+                    sink.buffer.push(b'.');
+                }
+                sink.buffer.extend_from_slice(line);
+                sink.buffer.extend_from_slice(b"\r\n");
+            } else {
+                self.part(line, &mut sink);
+                self.end_line(&mut sink);
+            }
+            rest = after;
+        }
+        self.part(rest, &mut sink);
+        sink.flush();
+    }
+
+    /// Ends the text: completes a last line that had no LF.
+    pub fn finish(&mut self, out: &mut SendQueue) {
+        if self.at_start {
+            return;
+        }
+        if self.room == 0 {
+            // Postfix keeps an unended line as a fragment, which breaks the line where it ends.
+            self.folded = true;
+            out.write(b"\r\n ");
+        }
+        out.write(b"\r\n");
+        self.start_line();
+    }
+
+    /// Whether a line had to be broken so far (Postfix logs `breaking line > 998 bytes with <CR><LF>SPACE`).
+    pub fn folded(&self) -> bool {
+        self.folded
+    }
+
+    /// Some or all of a line, without its end.
+    fn part(&mut self, bytes: &[u8], sink: &mut Sink<'_>) {
+        if self.at_start && bytes.first() == Some(&b'.') {
+            sink.write(b".");
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            self.at_start = false;
+            if self.room == 0 {
+                self.fold(sink);
+            }
+            let (now, later) = rest.split_at_checked(self.room).unwrap_or((rest, &[][..]));
+            sink.write(now);
+            self.room -= now.len();
+            self.record = (self.record + now.len() % RECORD) % RECORD;
+            if self.room == 0 && self.record == 0 {
+                self.fold(sink);
+            }
+            rest = later;
+        }
+    }
+
+    fn fold(&mut self, sink: &mut Sink<'_>) {
+        self.folded = true;
+        sink.write(b"\r\n ");
+        self.room = self.limit - 1;
+    }
+
+    fn end_line(&mut self, sink: &mut Sink<'_>) {
+        sink.write(b"\r\n");
+        self.start_line();
+    }
+
+    fn start_line(&mut self) {
+        self.room = self.limit;
+        self.record = 0;
+        self.at_start = true;
+    }
+}
+
+/// The line before the LF at offset `at`, and what comes after the LF.
+fn split_line(bytes: &[u8], at: usize) -> Option<(&[u8], &[u8])> {
+    let (line, rest) = bytes.split_at_checked(at)?;
+    Some((line, rest.get(1..)?))
+}
+
+/// Gathers output: short runs are copied into one buffer, long ones are shared with the chunk.
+struct Sink<'a> {
+    chunk: &'a Bytes,
+    out: &'a mut SendQueue,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Sink<'a> {
+    fn new(chunk: &'a Bytes, out: &'a mut SendQueue) -> Self {
+        // One more byte for each line; sixteen bytes are a short line.
+        let buffer = Vec::with_capacity(chunk.len() + chunk.len() / 16 + 16);
+        Self { chunk, out, buffer }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if bytes.len() < SHARE_FROM {
+            self.buffer.extend_from_slice(bytes);
+        } else {
+            self.flush();
+            self.out.link(self.chunk.slice_ref(bytes));
+        }
+    }
+
+    fn flush(&mut self) {
+        self.out
+            .link(Bytes::from(core::mem::take(&mut self.buffer)));
+    }
+}

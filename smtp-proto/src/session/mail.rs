@@ -1,0 +1,384 @@
+//! A mail transaction: which command is sent when, and which reply belongs to it
+//! (RFC 2920; `src/smtp/smtp_proto.c`, smtp_loop).
+//!
+//! There is a sender and a receiver. The sender writes the next command as long
+//! as it may run ahead of the replies; what it wrote is queued in
+//! [`Mail::awaiting`], where the receiver takes replies off in order. When the
+//! sender must not run ahead it waits until all replies are in, and only then
+//! looks whether the transaction still makes sense.
+
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+
+use super::{Closed, Dialect, Need, Session, Stage, State, Stop, Transaction, text::Text};
+use crate::{
+    command,
+    reply::{Capabilities, Reply},
+};
+
+/// The most bytes of commands that may be unanswered. Both ends could otherwise
+/// wait for each other with full buffers (RFC 2920 section 3.1); Postfix uses
+/// its stream buffer size.
+const SEND_WINDOW: usize = 4096;
+
+/// The session at rest: a message can be sent.
+#[derive(Debug)]
+pub struct Idle<'a> {
+    session: &'a mut Session,
+}
+
+impl Idle<'_> {
+    /// What the server announced when the session began.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.session.capabilities
+    }
+
+    /// Begins a transaction.
+    pub fn send(self, transaction: Transaction) {
+        self.session.state = State::Mail(Box::new(Mail::new(transaction)));
+    }
+
+    /// Asks with RSET whether the server still answers.
+    pub fn probe(self) {
+        self.session.output.write(command::RSET);
+        self.session.arm(Stage::RsetProbe);
+        self.session.state = State::Probing;
+    }
+
+    /// Leaves with QUIT.
+    pub fn quit(self) {
+        self.session.leave(Closed::Quit);
+    }
+}
+
+/// The state of a transaction.
+#[derive(Debug)]
+pub(super) struct Mail {
+    pub(super) transaction: Transaction,
+    /// What the sender does next.
+    next: Next,
+    /// The stages whose replies are outstanding, oldest first.
+    awaiting: VecDeque<Stage>,
+    /// Bytes written since the sender last waited for all replies.
+    window: usize,
+    mail_rejected: bool,
+    data_rejected: bool,
+    /// Positions of the recipients that the server accepted.
+    accepted: Vec<usize>,
+    pub(super) text: Text,
+    ending: Ending,
+}
+
+/// What the sender does next, in the order in which it happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    ForwardNameAddr,
+    ForwardProtoHelo,
+    Mail,
+    Rcpt(usize),
+    Data,
+    Text,
+    Abort,
+    Quit,
+    Last,
+}
+
+/// What becomes of the connection, decided when the last command but QUIT is
+/// written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Quit,
+    Keep,
+}
+
+impl Mail {
+    fn new(transaction: Transaction) -> Self {
+        let mut mail = Self {
+            transaction,
+            next: Next::ForwardNameAddr,
+            awaiting: VecDeque::new(),
+            window: 0,
+            mail_rejected: false,
+            data_rejected: false,
+            accepted: Vec::new(),
+            text: Text::default(),
+            ending: Ending::Quit,
+        };
+        mail.skip_absent();
+        mail
+    }
+
+    /// Steps over commands that this transaction does not have.
+    fn skip_absent(&mut self) {
+        if self.next == Next::ForwardNameAddr && self.transaction.forward_name_addr.is_none() {
+            self.next = Next::ForwardProtoHelo;
+        }
+        if self.next == Next::ForwardProtoHelo && self.transaction.forward_proto_helo.is_none() {
+            self.next = Next::Mail;
+        }
+        if let Next::Rcpt(index) = self.next
+            && index >= self.transaction.recipients.len()
+        {
+            self.next = match self.transaction.stop {
+                Stop::AfterRcpt => Next::Abort,
+                Stop::Never | Stop::AtText => Next::Data,
+            };
+        }
+    }
+
+    /// All replies are known: looks whether the transaction still makes sense, and
+    /// turns to RSET if not.
+    fn correct_course(&mut self) {
+        let pointless = match self.next {
+            Next::Rcpt(_) => self.mail_rejected,
+            Next::Data => self.accepted.is_empty(),
+            Next::Text => self.data_rejected,
+            _ => false,
+        };
+        if pointless {
+            self.next = Next::Abort;
+        }
+        self.window = 0;
+    }
+
+    /// Whether the next command has to wait until all replies are in.
+    fn must_wait(&self, pipelining: bool, length: usize) -> bool {
+        let ahead = !self.awaiting.is_empty();
+        match self.next {
+            Next::Text | Next::Last => ahead,
+            // QUIT goes out in one piece with the end of the text.
+            Next::Quit => ahead && !pipelining,
+            _ => ahead && (!pipelining || self.window + length > SEND_WINDOW),
+        }
+    }
+
+    /// The next command as bytes, and what its reply will answer.
+    fn encode(&self) -> (Vec<u8>, Option<Stage>) {
+        let mut line = Vec::new();
+        let transaction = &self.transaction;
+        let stage = match self.next {
+            Next::ForwardNameAddr => {
+                transaction
+                    .forward_name_addr
+                    .iter()
+                    .for_each(|f| f.encode(&mut line));
+                Stage::XforwardNameAddr
+            }
+            Next::ForwardProtoHelo => {
+                transaction
+                    .forward_proto_helo
+                    .iter()
+                    .for_each(|f| f.encode(&mut line));
+                Stage::XforwardProtoHelo
+            }
+            Next::Mail => {
+                transaction.mail.encode(&mut line);
+                Stage::Mail
+            }
+            Next::Rcpt(index) => {
+                transaction
+                    .recipients
+                    .get(index)
+                    .iter()
+                    .for_each(|r| r.encode(&mut line));
+                Stage::Rcpt(index)
+            }
+            Next::Data => {
+                line.extend_from_slice(command::DATA);
+                Stage::Data
+            }
+            Next::Abort => {
+                line.extend_from_slice(command::RSET);
+                Stage::Abort
+            }
+            Next::Quit => {
+                line.extend_from_slice(command::QUIT);
+                return (line, None);
+            }
+            Next::Text | Next::Last => return (line, None),
+        };
+        (line, Some(stage))
+    }
+
+    /// Whom the replies after the text are for.
+    pub(super) fn end_of_data(&self, dialect: Dialect) -> VecDeque<Stage> {
+        if dialect == Dialect::Lmtp && !self.accepted.is_empty() {
+            self.accepted
+                .iter()
+                .map(|index| Stage::EndOfDataFor(*index))
+                .collect()
+        } else {
+            VecDeque::from([Stage::EndOfData])
+        }
+    }
+
+    /// Goes on behind the command that was just written.
+    fn step_on(&mut self) {
+        self.next = match self.next {
+            Next::ForwardNameAddr => Next::ForwardProtoHelo,
+            Next::ForwardProtoHelo => Next::Mail,
+            Next::Mail => Next::Rcpt(0),
+            Next::Rcpt(index) => Next::Rcpt(index + 1),
+            Next::Data => Next::Text,
+            Next::Text | Next::Abort => match self.ending {
+                Ending::Quit => Next::Quit,
+                Ending::Keep => Next::Last,
+            },
+            Next::Quit | Next::Last => Next::Last,
+        };
+        self.skip_absent();
+    }
+
+    pub(super) fn has_recipients(&self) -> bool {
+        !self.accepted.is_empty()
+    }
+}
+
+impl Session {
+    /// The session at rest, while it is.
+    pub fn idle(&mut self) -> Option<Idle<'_>> {
+        matches!(self.state, State::Idle).then_some(Idle { session: self })
+    }
+
+    /// Goes on with the transaction as far as possible.
+    pub(super) fn advance_mail(&mut self) -> Option<Need> {
+        loop {
+            self.receive_replies();
+            let pipelining = self.capabilities.pipelining;
+            let State::Mail(mail) = &mut self.state else {
+                return None;
+            };
+            if mail.awaiting.is_empty() {
+                mail.correct_course();
+            }
+            let (line, stage) = mail.encode();
+            if mail.must_wait(pipelining, line.len()) {
+                return None;
+            }
+            match mail.next {
+                Next::Text => {
+                    let need = self.advance_text();
+                    if need.is_some() || !self.text_is_over() {
+                        return need;
+                    }
+                    self.end_text();
+                }
+                Next::Last => {
+                    self.finish_mail();
+                    return None;
+                }
+                _ => self.send_command(&line, stage),
+            }
+        }
+    }
+
+    fn send_command(&mut self, line: &[u8], stage: Option<Stage>) {
+        if stage == Some(Stage::Abort) {
+            self.decide_ending();
+        }
+        self.output.write(line);
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
+        mail.window += line.len();
+        mail.step_on();
+        self.await_replies(stage);
+    }
+
+    /// The text is out: the final dot follows, and the replies to it are awaited.
+    fn end_text(&mut self) {
+        self.decide_ending();
+        self.output.write(command::END_OF_DATA);
+        let dialect = self.profile.dialect;
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
+        let stages = mail.end_of_data(dialect);
+        mail.step_on();
+        self.await_replies(stages);
+    }
+
+    fn await_replies(&mut self, stages: impl IntoIterator<Item = Stage>) {
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
+        let first = mail.awaiting.is_empty();
+        mail.awaiting.extend(stages);
+        if first && let Some(stage) = mail.awaiting.front().copied() {
+            self.arm(stage);
+        }
+    }
+
+    /// Whether the connection will be kept: not changed by what comes later, since
+    /// QUIT may be on its way by then.
+    fn decide_ending(&mut self) {
+        let (now, irregular) = (self.now, self.irregular);
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
+        let keep = !irregular
+            && mail
+                .transaction
+                .keep_until
+                .is_some_and(|until| now <= until);
+        mail.ending = if keep { Ending::Keep } else { Ending::Quit };
+    }
+
+    /// Takes the replies that are there, in the order of the commands.
+    fn receive_replies(&mut self) {
+        while let State::Mail(mail) = &self.state
+            && let Some(stage) = mail.awaiting.front().copied()
+            && let Some(reply) = self.take_reply(stage)
+        {
+            self.judge(stage, &reply);
+            let State::Mail(mail) = &mut self.state else {
+                return;
+            };
+            mail.awaiting.pop_front();
+            if let Some(next) = mail.awaiting.front().copied() {
+                self.arm(next);
+            }
+        }
+    }
+
+    /// Notes what a reply means for the rest of the transaction.
+    fn judge(&mut self, stage: Stage, reply: &Reply) {
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
+        let failed = match stage {
+            Stage::Mail => {
+                mail.mail_rejected = !reply.is_success();
+                mail.mail_rejected
+            }
+            Stage::Rcpt(_) if mail.mail_rejected => false,
+            Stage::Rcpt(index) if reply.is_success() => {
+                mail.accepted.push(index);
+                false
+            }
+            Stage::Data => {
+                mail.data_rejected = !reply.is_intermediate();
+                mail.data_rejected && mail.has_recipients()
+            }
+            Stage::EndOfData => !reply.is_success() && mail.has_recipients(),
+            Stage::EndOfDataFor(_) | Stage::Rcpt(_) => !reply.is_success(),
+            _ => false,
+        };
+        self.irregular |= failed && is_protocol_error(reply.code());
+    }
+
+    fn finish_mail(&mut self) {
+        let State::Mail(mail) = &self.state else {
+            return;
+        };
+        match mail.ending {
+            Ending::Quit => self.await_end(Closed::Quit),
+            Ending::Keep => self.state = State::Idle,
+        }
+    }
+}
+
+/// Codes that say more about the dialogue than about the mail
+/// (`src/smtp/smtp_trouble.c`, smtp_check_code).
+const fn is_protocol_error(code: u16) -> bool {
+    code < 400 || code > 599 || code == 555 || (code >= 500 && code < 510)
+}

@@ -1,0 +1,130 @@
+//! Every transition of a session outside of a mail transaction, and the means
+//! that all stages share: taking a reply, starting a stage, ending the session.
+//!
+//! ```text
+//!            220                  2xx
+//!  Banner ────────▶ Hello ───────────────▶ Negotiation ──ready──▶ Idle ──▶ Mail
+//!    │               │ ▲ EHLO refused: HELO     │                 │ ▲ ▲      │
+//!    │ other         │ └──┘                     │ quit        quit│ │ └kept──┤
+//!    ▼               ▼                          ▼                 ▼ │probe   │
+//!  Leaving ◀─────────┴──────────────────────────┴─────────────────┘ ▼        │
+//!    ▲                                                           Probing     │
+//!    └───────────────────────────── QUIT in the pipeline ────────────────────┘
+//! ```
+
+use super::{Closed, Event, Line, Need, ProtocolError, Session, Stage, State, UNASKED_LIMIT};
+use crate::{command, reply::Reply};
+
+impl Session {
+    /// Goes on as far as possible. Returns the decision that is due, if the
+    /// session waits for one.
+    pub(super) fn advance(&mut self) -> Option<Need> {
+        match &self.state {
+            State::Banner => self.on_banner(),
+            State::Hello(verb) => self.on_hello(*verb),
+            State::Negotiation => return self.at_rest(Need::Negotiation),
+            State::Idle => return self.at_rest(Need::Envelope),
+            State::Probing => self.on_probe(),
+            State::Mail(_) => return self.advance_mail(),
+            State::Leaving { reply, why } => self.on_leaving(*reply, *why),
+            State::Closed(_) => {}
+        }
+        None
+    }
+
+    /// A decision is due. Nothing is asked of the server meanwhile, so it has
+    /// nothing to say either.
+    fn at_rest(&mut self, need: Need) -> Option<Need> {
+        if self.reader.buffered() > UNASKED_LIMIT {
+            self.protocol_error(self.timer.stage(), ProtocolError::Unasked);
+            return None;
+        }
+        self.timer.rest();
+        Some(need)
+    }
+
+    fn on_probe(&mut self) {
+        if let Some(reply) = self.take_reply(Stage::RsetProbe) {
+            self.state = if reply.is_success() {
+                State::Idle
+            } else {
+                State::Closed(Closed::Stale)
+            };
+        }
+    }
+
+    /// QUIT is out. Whatever happens now is no news.
+    fn on_leaving(&mut self, reply: bool, why: Closed) {
+        let over = if reply {
+            self.line != Line::Open || self.reader.next().is_some()
+        } else {
+            self.output.is_empty() || self.line == Line::Dead
+        };
+        if over {
+            self.state = State::Closed(why);
+        }
+    }
+
+    /// The reply to `stage`, once it is there. Each reply is an event. Without
+    /// one, a lost line ends the session.
+    pub(super) fn take_reply(&mut self, stage: Stage) -> Option<Reply> {
+        let taken = self
+            .early
+            .pop_front()
+            .map(Ok)
+            .or_else(|| self.reader.next());
+        self.events
+            .extend(self.reader.take_notes().into_iter().map(Event::Note));
+        match taken {
+            Some(Ok(reply)) => {
+                self.irregular |= reply.is_irregular();
+                self.events.push_back(Event::Reply(stage, reply.clone()));
+                Some(reply)
+            }
+            Some(Err(error)) => {
+                self.protocol_error(stage, ProtocolError::Reply(error));
+                None
+            }
+            None => {
+                if self.line != Line::Open {
+                    self.state = State::Closed(Closed::Lost(stage));
+                }
+                None
+            }
+        }
+    }
+
+    /// Starts to wait for the reply to `stage`, with its own limit.
+    pub(super) fn arm(&mut self, stage: Stage) {
+        self.timer.arm(stage, stage.limit(&self.profile.timeouts));
+    }
+
+    /// The deadline of the present stage has passed.
+    pub(super) fn time_out(&mut self) {
+        let stage = self.timer.stage();
+        self.state = State::Closed(match self.state {
+            State::Leaving { why, .. } => why,
+            _ => Closed::TimedOut(stage),
+        });
+    }
+
+    /// Says QUIT and leaves; the session then ends as `why` says.
+    pub(super) fn leave(&mut self, why: Closed) {
+        self.output.write(command::QUIT);
+        self.await_end(why);
+    }
+
+    /// QUIT has been written; waits for what has to come yet.
+    pub(super) fn await_end(&mut self, why: Closed) {
+        self.arm(Stage::Quit);
+        self.state = State::Leaving {
+            reply: !self.profile.skip_quit_response,
+            why,
+        };
+    }
+
+    pub(super) fn protocol_error(&mut self, stage: Stage, error: ProtocolError) {
+        self.irregular = true;
+        self.state = State::Closed(Closed::Protocol(stage, error));
+    }
+}

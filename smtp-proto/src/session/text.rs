@@ -1,0 +1,224 @@
+//! The message text on its way: asked for piece by piece while there is room,
+//! encoded, and watched for a server that does not want to hear more.
+
+use bytes::Bytes;
+
+use super::{Closed, Event, Line, Need, ProtocolError, Session, Stage, State, Stop};
+use crate::{body::BodyEncoder, time::Time};
+
+/// Text is asked for while less than this is waiting to be written.
+const ROOM: usize = 64 * 1024;
+
+/// How many replies a server may send ahead of the end of the text.
+const EARLY_LIMIT: usize = 100;
+
+/// Where the text of a transaction stands.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    phase: Phase,
+    /// Bytes taken from the source.
+    taken: u64,
+    /// How much the connection had carried when the text began.
+    began_at: u64,
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    /// The server has not been ready for it.
+    #[default]
+    Before,
+    /// Pieces come in.
+    Body(BodyEncoder),
+    /// All pieces are in; before the final dot, what is queued goes out, and then
+    /// nothing until the time comes (PIX workaround).
+    Pause(Option<Time>),
+    /// The final dot can follow.
+    Over,
+}
+
+/// The server is ready for text, and there is room for it.
+#[derive(Debug)]
+pub struct BodyWriter<'a> {
+    session: &'a mut Session,
+}
+
+impl BodyWriter<'_> {
+    /// Where in the message the next piece begins, in bytes as the source counts
+    /// them.
+    pub fn offset(&self) -> u64 {
+        match &self.session.state {
+            State::Mail(mail) => mail.text.taken,
+            _ => 0,
+        }
+    }
+
+    /// How many bytes are welcome. A piece may be larger; more is not asked for
+    /// until it has gone out.
+    pub fn room(&self) -> usize {
+        ROOM.saturating_sub(self.session.output.len()).max(1)
+    }
+
+    /// Takes a piece of text, with lines that end in LF. An empty piece is none.
+    pub fn push(self, chunk: Bytes) {
+        let Session {
+            state,
+            output,
+            events,
+            ..
+        } = self.session;
+        if let State::Mail(mail) = state
+            && let Phase::Body(encoder) = &mut mail.text.phase
+        {
+            mail.text.taken += chunk.len() as u64;
+            let folded = encoder.folded();
+            encoder.push(chunk, output);
+            if encoder.folded() && !folded {
+                events.push_back(Event::LineBroken);
+            }
+        }
+    }
+
+    /// Ends the text. A last line without a line end gets one.
+    pub fn finish(self) {
+        let pause = self.session.pix.delay_dotcrlf.is_some();
+        let Session { state, output, .. } = self.session;
+        if let State::Mail(mail) = state
+            && let Phase::Body(encoder) = &mut mail.text.phase
+        {
+            encoder.finish(output);
+            mail.text.phase = if pause {
+                Phase::Pause(None)
+            } else {
+                Phase::Over
+            };
+        }
+    }
+}
+
+impl Session {
+    /// Room for text, while there is any.
+    pub fn body(&mut self) -> Option<BodyWriter<'_>> {
+        let ready = matches!(&self.state, State::Mail(mail) if matches!(mail.text.phase, Phase::Body(_)))
+            && self.output.len() < ROOM;
+        ready.then_some(BodyWriter { session: self })
+    }
+
+    pub(super) fn text_is_over(&self) -> bool {
+        matches!(&self.state, State::Mail(mail) if matches!(mail.text.phase, Phase::Over))
+    }
+
+    /// Goes on with the text as far as possible.
+    pub(super) fn advance_text(&mut self) -> Option<Need> {
+        if matches!(&self.state, State::Mail(mail) if matches!(mail.text.phase, Phase::Before)) {
+            self.begin_text();
+        }
+        let State::Mail(mail) = &self.state else {
+            return None;
+        };
+        match mail.text.phase {
+            Phase::Body(_) => self.in_text(self.output.sent() > mail.text.began_at),
+            Phase::Pause(until) => {
+                self.pause_before_dot(until);
+                None
+            }
+            Phase::Before | Phase::Over => None,
+        }
+    }
+
+    /// The server is ready for text. Without an accepted recipient there is only
+    /// a lone dot to be sent.
+    fn begin_text(&mut self) {
+        let limit = self.profile.line_length_limit;
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
+        if mail.transaction.stop == Stop::AtText {
+            self.state = State::Closed(Closed::Abandoned);
+        } else if mail.has_recipients() {
+            mail.text.phase = Phase::Body(BodyEncoder::new(limit));
+            mail.text.began_at = self.output.sent();
+            self.arm(Stage::Text);
+        } else {
+            mail.text.phase = Phase::Over;
+        }
+    }
+
+    fn in_text(&mut self, partly_sent: bool) -> Option<Need> {
+        if self.line == Line::Dead {
+            self.lose_text();
+            return None;
+        }
+        if partly_sent && self.is_refused_early() {
+            return None;
+        }
+        (self.output.len() < ROOM).then_some(Need::Body)
+    }
+
+    /// The peer took no more. It may have said why; that counts as its reply to
+    /// the end of the text.
+    fn lose_text(&mut self) {
+        let State::Mail(mail) = &self.state else {
+            return;
+        };
+        for stage in mail.end_of_data(self.profile.dialect) {
+            if self.take_reply(stage).is_none() {
+                break;
+            }
+        }
+        self.state = State::Closed(Closed::Lost(Stage::Text));
+    }
+
+    /// Whether the server has answered before the end, and with a refusal. There
+    /// is no sense in sending the rest, and no way to end the text without having
+    /// it taken for complete: the connection is given up.
+    ///
+    /// A text that fits into the queue goes out whole all the same, as Postfix
+    /// sends it.
+    fn is_refused_early(&mut self) -> bool {
+        while let Some(Ok(reply)) = self.reader.next() {
+            self.early.push_back(reply);
+            if self.early.len() > EARLY_LIMIT {
+                self.protocol_error(Stage::Text, ProtocolError::Unasked);
+                return true;
+            }
+        }
+        let State::Mail(mail) = &self.state else {
+            return false;
+        };
+        let Some(reply) = self
+            .early
+            .front()
+            .filter(|reply| matches!(reply.class(), 4 | 5))
+        else {
+            return false;
+        };
+        for stage in mail.end_of_data(self.profile.dialect) {
+            self.events.push_back(Event::Reply(stage, reply.clone()));
+        }
+        self.state = State::Closed(Closed::Abandoned);
+        true
+    }
+
+    /// Lets everything go out, then pauses before the final dot.
+    fn pause_before_dot(&mut self, until: Option<Time>) {
+        let pause = self.pix.delay_dotcrlf.unwrap_or_default();
+        let (now, flushed, dead) = (self.now, self.output.is_empty(), self.line == Line::Dead);
+        if dead {
+            return self.lose_text();
+        }
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
+        match until {
+            None if flushed => {
+                mail.text.phase = Phase::Pause(Some(now + pause));
+                self.timer.arm(Stage::Text, pause);
+            }
+            Some(until) if until <= now => {
+                mail.text.phase = Phase::Over;
+                self.arm(Stage::Text);
+            }
+            _ => {}
+        }
+    }
+}

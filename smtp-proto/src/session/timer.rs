@@ -1,0 +1,125 @@
+//! The one deadline that is running, and what moves it.
+
+use core::time::Duration;
+
+use super::{profile::DeadlineRule, stage::Stage};
+use crate::time::Time;
+
+/// The deadline of the present stage.
+#[derive(Debug)]
+pub(super) struct Timer {
+    rule: DeadlineRule,
+    stage: Stage,
+    limit: Duration,
+    /// `None` until the first poll of the stage tells the time.
+    until: Option<Time>,
+}
+
+impl Timer {
+    pub(super) fn new(rule: DeadlineRule, stage: Stage, limit: Duration) -> Self {
+        Self {
+            rule,
+            stage,
+            limit,
+            until: None,
+        }
+    }
+
+    /// Begins a stage with a limit of its own. The limit runs from the next
+    /// [`start`](Self::start) on.
+    pub(super) fn arm(&mut self, stage: Stage, limit: Duration) {
+        self.stage = stage;
+        self.limit = limit;
+        self.until = None;
+    }
+
+    /// Lets a limit run that was armed since the last call.
+    pub(super) fn start(&mut self, now: Time) {
+        self.until.get_or_insert(now + self.limit);
+    }
+
+    /// Goes on to a stage that shares the limit of the one before, such as EHLO
+    /// after the greeting.
+    pub(super) fn rename(&mut self, stage: Stage) {
+        self.stage = stage;
+    }
+
+    /// Bytes came in or went out.
+    pub(super) fn progress(&mut self, written: u64, now: Time) {
+        match self.rule {
+            DeadlineRule::PerOperation => self.until = Some(now + self.limit),
+            DeadlineRule::PerRequest { min_data_rate } if self.stage == Stage::Text => {
+                let rate = f64::from(min_data_rate.max(1));
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a bonus in seconds needs no exact bytes"
+                )]
+                let bonus =
+                    Duration::try_from_secs_f64(written as f64 / rate).unwrap_or(self.limit);
+                self.until = Some((self.until() + bonus).min(now + self.limit));
+            }
+            DeadlineRule::PerRequest { .. } => {}
+        }
+    }
+
+    /// No deadline runs: the session rests.
+    pub(super) fn rest(&mut self) {
+        self.until = Some(Time::FAR);
+    }
+
+    pub(super) fn is_over(&self, now: Time) -> bool {
+        self.until() <= now
+    }
+
+    /// When the stage is over; far away while its limit does not run.
+    pub(super) fn until(&self) -> Time {
+        self.until.unwrap_or(Time::FAR)
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        self.stage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u64) -> Time {
+        Time::at(Duration::from_secs(seconds))
+    }
+
+    fn started(rule: DeadlineRule, stage: Stage) -> Timer {
+        let mut timer = Timer::new(rule, stage, SECOND * 10);
+        timer.start(Time::ZERO);
+        timer
+    }
+
+    #[test]
+    fn each_operation_gets_the_whole_limit() {
+        let mut timer = started(DeadlineRule::PerOperation, Stage::Mail);
+        timer.progress(1, at(9));
+        assert!(!timer.is_over(at(18)));
+        assert!(timer.is_over(at(19)));
+    }
+
+    #[test]
+    fn a_request_as_a_whole_gets_the_limit_once() {
+        let rule = DeadlineRule::PerRequest { min_data_rate: 500 };
+        let mut timer = started(rule, Stage::Mail);
+        timer.progress(1, at(9));
+        assert!(timer.is_over(at(10)));
+    }
+
+    #[test]
+    fn text_that_goes_out_gives_time_back_up_to_the_limit() {
+        let rule = DeadlineRule::PerRequest { min_data_rate: 500 };
+        let mut timer = started(rule, Stage::Text);
+        timer.progress(1000, at(5));
+        assert_eq!(timer.until(), at(12));
+        timer.progress(1_000_000, at(6));
+        assert_eq!(timer.until(), at(16));
+    }
+}

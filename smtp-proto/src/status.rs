@@ -1,0 +1,134 @@
+//! Enhanced status codes, "4.3.0": the machine-readable part of a reply or of
+//! a delivery result. RFC 3463; the grammar is that of Postfix's
+//! `src/global/dsn_util.c`.
+
+use core::fmt;
+
+use nom::branch::alt;
+use nom::bytes::complete::take_while_m_n;
+use nom::character::complete::{char, one_of};
+use nom::combinator::{consumed, eof, peek};
+use nom::{IResult, Parser};
+
+/// An enhanced status code: class, subject and detail.
+///
+/// ```
+/// use smtp_proto::EnhancedStatus;
+///
+/// let (status, used) = EnhancedStatus::parse("5.1.1 no such user").unwrap();
+/// assert_eq!((status, used), (EnhancedStatus::new(5, 1, 1), 5));
+/// assert_eq!(status.with_class(4).to_string(), "4.1.1");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EnhancedStatus {
+    class: u8,
+    subject: u16,
+    detail: u16,
+}
+
+impl EnhancedStatus {
+    /// A status of these parts. The class is 2 (success), 4 (try again) or 5 (failure); subject and
+    /// detail are 0 to 999, anything above is taken as 999.
+    pub const fn new(class: u8, subject: u16, detail: u16) -> Self {
+        Self {
+            class,
+            subject: if subject > 999 { 999 } else { subject },
+            detail: if detail > 999 { 999 } else { detail },
+        }
+    }
+
+    /// Reads a status at the start of `text` and says how many bytes it took.
+    ///
+    /// The class must be 2, 4 or 5, the other parts one to three digits; the end of the text or
+    /// white space must follow. Anything else is `None`.
+    pub fn parse(text: &str) -> Option<(Self, usize)> {
+        let (_, (used, status)) = consumed(status).parse(text).ok()?;
+        Some((status, used.len()))
+    }
+
+    /// The first part: 2, 4 or 5.
+    pub const fn class(self) -> u8 {
+        self.class
+    }
+
+    /// The same status in another class, as when a hard error is made soft.
+    pub const fn with_class(self, class: u8) -> Self {
+        Self { class, ..self }
+    }
+
+    /// The second part, 0 to 999.
+    pub const fn subject(self) -> u16 {
+        self.subject
+    }
+
+    /// The third part, 0 to 999.
+    pub const fn detail(self) -> u16 {
+        self.detail
+    }
+}
+
+impl fmt::Display for EnhancedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
+    }
+}
+
+fn status(text: &str) -> IResult<&str, EnhancedStatus> {
+    let end = alt((eof, take_while_m_n(1, 1, is_space)));
+    let (rest, (class, _, subject, _, detail, _)) =
+        (one_of("245"), char('.'), part, char('.'), part, peek(end)).parse(text)?;
+    let class = class.to_digit(10).unwrap_or(5) as u8;
+    Ok((rest, EnhancedStatus::new(class, subject, detail)))
+}
+
+fn part(text: &str) -> IResult<&str, u16> {
+    take_while_m_n(1, 3, |c: char| c.is_ascii_digit())
+        .map_res(str::parse)
+        .parse(text)
+}
+
+/// What C's `isspace` says of an ASCII character.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn only_well_formed_codes_are_read() {
+        for (text, want) in [
+            ("5.1.1", Some(("5.1.1", 5))),
+            ("2.999.999 big", Some(("2.999.999", 9))),
+            ("4.0.0\tx", Some(("4.0.0", 5))),
+            ("5.1 two parts", None),
+            ("5.1.1111 long", None),
+            ("5.1111.1", None),
+            ("5.1.1: colon", None),
+            ("5.1.1.1", None),
+            ("3.1.1", None),
+            ("5..1", None),
+            ("55.1.1", None),
+            ("", None),
+        ] {
+            let got = EnhancedStatus::parse(text).map(|(status, used)| (status.to_string(), used));
+            assert_eq!(
+                got,
+                want.map(|(status, used)| (status.to_string(), used)),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn leading_zeros_are_dropped() {
+        assert_eq!(
+            EnhancedStatus::parse("5.01.001"),
+            Some((EnhancedStatus::new(5, 1, 1), 8))
+        );
+    }
+}
