@@ -120,7 +120,6 @@ fn xforward_value(client: &ClientInfo, name: XforwardName) -> Option<String> {
         XforwardName::Source if client.source.is_empty() => return None,
         XforwardName::Source if client.source == "local" => ("LOCAL", false),
         XforwardName::Source => ("REMOTE", false),
-        _ => return None,
     };
     let unknown = value.is_empty() || (may_be_unknown && value.eq_ignore_ascii_case("unknown"));
     (!unknown).then(|| value.to_owned())

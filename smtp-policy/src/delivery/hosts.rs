@@ -11,7 +11,8 @@ use std::{
 use smtp_proto::{status::EnhancedStatus, time::Time};
 
 use super::{
-    Ask, ConnectError, Delivery, Endpoint, Note, Target, ask::Bind, profile::AddressLookups,
+    Ask, ConnectError, Delivery, Note,
+    attempt::{Attempt, Lookups},
     talk::Talk,
 };
 use crate::{
@@ -20,8 +21,9 @@ use crate::{
     report::{Scope, trouble::Reason},
     request::CacheHints,
     reuse::CacheKey,
-    route::{Candidate, Destination, InetDestination, QuestionId, Resolution, Resolved},
-    tables::TableFailure,
+    route::{
+        Candidate, InetDestination, QuestionId, Resolution, Resolved, RouteNote, split_nexthop,
+    },
 };
 
 /// The port for which mail loops are looked for: other ports are private
@@ -36,7 +38,11 @@ pub(super) enum Phase {
     /// Between two attempts.
     Next,
     /// A destination is turned into addresses.
-    Resolving { resolution: Box<Resolution>, open: BTreeMap<u32, QuestionId> },
+    Resolving {
+        inet: Box<InetDestination>,
+        resolution: Box<Resolution>,
+        open: BTreeMap<u32, QuestionId>,
+    },
     /// The connection cache is asked.
     Reusing { serial: u32, answer: Option<Option<Box<Channel>>>, instead: Option<Box<Attempt>> },
     /// Tables are asked about the server's address.
@@ -49,42 +55,18 @@ pub(super) enum Phase {
     Done,
 }
 
-/// One server that is about to be tried.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    peer: Peer,
-    target: Target,
-    lookups: AddressLookups,
-}
-
-/// The look-ups for an attempt, while a table outside the engine is asked.
-#[derive(Debug)]
-pub(super) struct Lookups {
-    attempt: Attempt,
-    serial: u32,
-    asked: bool,
-}
-
-impl Lookups {
-    pub(super) fn answer(&mut self, serial: u32, value: Result<Option<String>, TableFailure>) {
-        if self.asked && self.serial == serial {
-            self.asked = false;
-            self.attempt.lookups.answered(value);
-        }
-    }
-}
-
 /// The destinations of a delivery and how far it has come with them.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    destinations: Vec<Destination>,
+    /// As they are written; each is read when its turn comes.
+    pub(super) destinations: Vec<String>,
     /// How many of them come from the next hop; the others are fallback relays.
-    own: usize,
+    pub(super) own: usize,
     /// How many have been begun.
-    begun: usize,
-    site: Option<Site>,
+    pub(super) begun: usize,
+    pub(super) site: Option<Site>,
     /// No destination follows, or none may be tried.
-    final_nexthop: bool,
+    pub(super) final_nexthop: bool,
     /// No server follows: temporary failures settle their recipients.
     pub(super) final_server: bool,
     /// Whether kept connections may be taken, and new ones kept.
@@ -92,32 +74,32 @@ pub(super) struct Hosts {
     /// The next hop under which connections are kept, until one was.
     pub(super) request_nexthop: Option<String>,
     /// Whether the mail was passed to `best_mx_transport` already.
-    passed: bool,
+    pub(super) passed: bool,
 }
 
 /// One destination with its addresses.
 #[derive(Debug)]
-struct Site {
-    places: VecDeque<Place>,
+pub(super) struct Site {
+    pub(super) places: VecDeque<Place>,
     /// The preference of the first address.
-    best: u16,
-    loop_detection: bool,
+    pub(super) best: u16,
+    pub(super) loop_detection: bool,
     /// How many addresses and sessions count towards the limits.
-    addresses: u32,
-    sessions: u32,
-    trial: Trial,
+    pub(super) addresses: u32,
+    pub(super) sessions: u32,
+    pub(super) trial: Trial,
 }
 
 /// Somewhere to connect to.
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     Inet(Candidate),
     Unix(PathBuf),
 }
 
 /// Where kept connections are looked for before new ones are made.
 #[derive(Clone, Copy, Debug)]
-enum Trial {
+pub(super) enum Trial {
     /// By the next hop.
     ByNexthop,
     /// By the address at this position, if it is of the best preference.
@@ -157,7 +139,7 @@ impl Delivery {
 
     /// A question is out. Its answer has its own time limit, so that this one is
     /// only for a driver that forgets.
-    fn wait_for_answer(&mut self, give_up: Time) -> Option<Ask> {
+    pub(super) fn wait_for_answer(&mut self, give_up: Time) -> Option<Ask> {
         if self.now < give_up {
             return Some(Ask::Wait { until: give_up });
         }
@@ -170,27 +152,39 @@ impl Delivery {
         None
     }
 
-    /// Reads the next hop.
+    /// Reads the next hop and appends the fallback relays.
     fn start(&mut self) {
         self.phase = Phase::Next;
-        let protocols = self.config.connect.inet_protocols;
-        match self.policy.destinations(self.request.protocol, &self.request.nexthop) {
-            Err(error) => {
-                let status = EnhancedStatus::new(4, 3, 5);
-                self.why = Some(Reason::local(status, Scope::Site, error.to_string()));
+        let rules = &self.policy.client(self.request.protocol).nexthop;
+        let nexthop = self.request.nexthop.as_str();
+        let fallback = &self.config.connect.fallback_relay;
+        if rules.socket_prefixes && nexthop.starts_with("unix:") {
+            if !fallback.is_empty() {
+                let relays = fallback.join(", ");
+                self.note(Note::warning(format!(
+                    "ignoring \"lmtp_fallback_relay = {relays}\" setting for non-TCP connections"
+                )));
             }
-            Ok((destinations, own)) => {
-                let inet = destinations.iter().any(|d| matches!(d, Destination::Inet(_)));
-                if inet && !protocols.ipv4 && !protocols.ipv6 {
-                    let status = EnhancedStatus::new(4, 4, 4);
-                    let text = "all network protocols are disabled";
-                    self.why = Some(Reason::local(status, Scope::Site, text));
-                    return;
-                }
-                self.hosts.destinations = destinations;
-                self.hosts.own = own;
-            }
+            self.hosts.destinations = vec![self.request.nexthop.clone()];
+            self.hosts.own = 1;
+            return;
         }
+        let protocols = self.config.connect.inet_protocols;
+        if !protocols.ipv4 && !protocols.ipv6 {
+            let text = "all network protocols are disabled";
+            self.why = Some(Reason::local(EnhancedStatus::new(4, 4, 4), Scope::Site, text));
+            return;
+        }
+        let own: Vec<String> =
+            split_nexthop(rules.without_prefix(nexthop)).map(str::to_owned).collect();
+        if own.is_empty() {
+            let text = format!("null destination: \"{nexthop}\"");
+            self.why = Some(Reason::local(EnhancedStatus::new(4, 3, 5), Scope::Site, text));
+            return;
+        }
+        self.hosts.own = own.len();
+        self.hosts.destinations = own;
+        self.hosts.destinations.extend(fallback.iter().cloned());
     }
 
     /// Between two attempts: goes on with the present destination, or the next
@@ -209,30 +203,45 @@ impl Delivery {
 
     fn begin_destination(&mut self) {
         let hosts = &mut self.hosts;
-        let Some(destination) = hosts.destinations.get(hosts.begun).cloned() else { return };
+        let Some(text) = hosts.destinations.get(hosts.begun).cloned() else { return };
         hosts.begun += 1;
         hosts.final_nexthop = hosts.begun == hosts.destinations.len();
         hosts.site = None;
-        match destination {
-            Destination::Unix(path) => {
-                hosts.final_server = true;
-                let label = path.display().to_string();
-                self.open_site(Place::Unix(path).into_list(), 0, false, &label, &label);
-            }
-            Destination::Inet(inet) => {
-                let policy = Arc::clone(self.policy.route(self.request.protocol));
+        let client = self.policy.client(self.request.protocol);
+        if client.nexthop.socket_prefixes
+            && let Some(path) = text.strip_prefix("unix:")
+        {
+            self.hosts.final_server = true;
+            let places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
+            self.open_site(places, 0, false, path, path);
+            return;
+        }
+        match client.nexthop.destination(&text) {
+            Ok(inet) => {
                 let seed = self.seed.wrapping_add(self.hosts.begun as u64);
-                let resolution = Box::new(Resolution::new(&inet, policy, seed));
-                self.phase = Phase::Resolving { resolution, open: BTreeMap::new() };
+                let resolution = Resolution::new(&inet, Arc::clone(&client.route), seed);
+                self.phase = Phase::Resolving {
+                    inet: Box::new(inet),
+                    resolution: Box::new(resolution),
+                    open: BTreeMap::new(),
+                };
+            }
+            Err(error) => {
+                // Postfix ends the process here, and the queue manager tries again
+                // later with the whole message.
+                let status = EnhancedStatus::new(4, 3, 5);
+                self.why = Some(Reason::local(status, Scope::Site, error.text));
+                self.hosts.final_nexthop = true;
             }
         }
     }
 
     fn while_resolving(&mut self, give_up: Time) -> Option<Ask> {
-        let Phase::Resolving { resolution, .. } = &mut self.phase else { return None };
+        let Phase::Resolving { inet, resolution, .. } = &mut self.phase else { return None };
         if let Some(resolved) = resolution.take() {
+            let inet = inet.as_ref().clone();
             self.phase = Phase::Next;
-            self.after_resolution(resolved);
+            self.after_resolution(&inet, resolved);
             return None;
         }
         let questions = resolution.questions();
@@ -249,28 +258,26 @@ impl Delivery {
         None
     }
 
-    fn after_resolution(&mut self, resolved: Resolved) {
-        resolved.notes.into_iter().for_each(|text| self.note(Note::warning(text)));
+    fn after_resolution(&mut self, inet: &InetDestination, resolved: Resolved) {
+        for note in resolved.notes {
+            self.note(match note {
+                RouteNote::Info(text) => Note::info(text),
+                RouteNote::Warning(text) => Note::warning(text),
+            });
+        }
         // A mail exchanger does not try the backups behind itself.
         self.hosts.final_nexthop |= resolved.i_am_mx;
         match resolved.result {
             Err(failure) => {
-                let reason = Reason::local(failure.status, Scope::Site, failure.text);
                 // Another relay would only make a loop longer.
-                self.hosts.final_nexthop |= reason.is_loop();
-                self.why = Some(reason);
+                self.hosts.final_nexthop |= failure.is_loop();
+                self.why = Some(Reason::local(failure.status, Scope::Site, failure.text));
             }
             Ok(candidates) => {
-                let index = self.hosts.begun.saturating_sub(1);
-                let Some(Destination::Inet(inet)) = self.hosts.destinations.get(index).cloned()
-                else {
-                    return;
-                };
                 let best = candidates.first().map_or(0, |first| first.preference);
                 let loops = self.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
                 let places = candidates.into_iter().map(Place::Inet).collect();
-                let InetDestination { text, domain, .. } = inet;
-                self.open_site(places, best, loops, &domain, &text);
+                self.open_site(places, best, loops, &inet.domain, &inet.text);
             }
         }
     }
@@ -279,7 +286,10 @@ impl Delivery {
     /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
     fn open_site(&mut self, places: VecDeque<Place>, best: u16, loops: bool, domain: &str, label: &str) {
         if self.hosts.begun == 1 && !places.is_empty() {
-            self.hosts.cache = self.policy.cache_hints(&self.request, domain);
+            self.hosts.cache = {
+                let client = self.policy.client(self.request.protocol);
+                client.cache_hints(&self.request, domain)
+            };
             if self.hosts.cache.load || self.hosts.cache.store {
                 self.hosts.request_nexthop = Some(label.to_owned());
             }
@@ -324,135 +334,6 @@ impl Delivery {
         false
     }
 
-    /// A new connection to the next address.
-    fn try_place(&mut self) -> bool {
-        let limit = self.config.connect.mx_address_limit;
-        let Some(site) = &mut self.hosts.site else { return false };
-        let Some(place) = site.places.pop_front() else { return false };
-        site.addresses += 1;
-        if site.addresses == limit {
-            site.places.clear();
-        }
-        let best = site.best;
-        let attempt = self.attempt(&place, best);
-        match place {
-            // The best addresses were looked for in the cache before.
-            Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
-                let key = self.endpoint_key(&candidate.address.to_string(), candidate.port);
-                self.ask_cache(key, Some(Box::new(attempt)));
-            }
-            _ => self.look_up(attempt),
-        }
-        true
-    }
-
-    fn attempt(&self, place: &Place, best: u16) -> Attempt {
-        let connect = &self.config.connect;
-        let (peer, endpoint, bind, window) = match place {
-            Place::Inet(candidate) => {
-                let peer = Peer {
-                    host: candidate.host.clone(),
-                    address: candidate.address.to_string(),
-                    port: Some(candidate.port),
-                    best_mx: candidate.preference == best,
-                };
-                let bind: Option<Bind> =
-                    self.policy.bind(self.request.protocol, candidate.address);
-                let endpoint = Endpoint::Inet((candidate.address, candidate.port).into());
-                (peer, endpoint, bind, connect.tcp_windowsize)
-            }
-            Place::Unix(path) => {
-                let peer = Peer {
-                    host: self.config.general.myhostname.clone(),
-                    address: path.display().to_string(),
-                    port: None,
-                    best_mx: true,
-                };
-                (peer, Endpoint::Unix(path.clone()), None, 0)
-            }
-        };
-        let limit = self.config.timeout.connect_timeout;
-        let limit = (!limit.is_zero()).then_some(limit);
-        let lookups = AddressLookups::new(&self.tables, &peer.address);
-        Attempt { peer, target: Target { endpoint, bind, window, limit }, lookups }
-    }
-
-    fn endpoint_key(&self, address: &str, port: u16) -> CacheKey {
-        CacheKey::endpoint(self.request.protocol.as_str(), address, port)
-    }
-
-    fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
-        let ticket = self.ticket();
-        self.phase = Phase::Reusing { serial: ticket.serial(), answer: None, instead };
-        self.asks.push_back(Ask::Reuse(ticket, key));
-    }
-
-    fn after_reuse(&mut self, hit: Option<Box<Channel>>, instead: Option<Box<Attempt>>) {
-        match (hit, instead) {
-            (Some(channel), instead) => {
-                self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead)));
-            }
-            (None, Some(attempt)) => self.look_up(*attempt),
-            (None, None) => self.phase = Phase::Next,
-        }
-    }
-
-    pub(super) fn look_up(&mut self, attempt: Attempt) {
-        self.phase = Phase::LookingUp(Box::new(Lookups { attempt, serial: 0, asked: false }));
-    }
-
-    fn while_looking_up(&mut self, give_up: Time) -> Option<Ask> {
-        let Phase::LookingUp(lookups) = &mut self.phase else { return None };
-        if lookups.asked {
-            return self.wait_for_answer(give_up);
-        }
-        if let Some(query) = lookups.attempt.lookups.step() {
-            let ticket = self.ticket();
-            if let Phase::LookingUp(lookups) = &mut self.phase {
-                lookups.serial = ticket.serial();
-                lookups.asked = true;
-            }
-            return Some(Ask::LookUp(ticket, query));
-        }
-        let Phase::LookingUp(lookups) = core::mem::replace(&mut self.phase, Phase::Next) else {
-            return None;
-        };
-        let ticket = self.ticket();
-        let attempt = Box::new(lookups.attempt);
-        let target = attempt.target.clone();
-        self.phase = Phase::Connecting { serial: ticket.serial(), attempt, answer: None };
-        Some(Ask::Connect(ticket, target))
-    }
-
-    fn after_connect(&mut self, result: Result<(), ConnectError>) {
-        let Phase::Connecting { attempt, .. } = core::mem::replace(&mut self.phase, Phase::Next)
-        else {
-            return;
-        };
-        let Attempt { peer, lookups, .. } = *attempt;
-        if let Err(error) = result {
-            let reason = connect_failure(&peer, &error);
-            self.note(Note::info(reason.text.clone()));
-            self.why = Some(reason);
-            return;
-        }
-        let loops = self.detects_loops();
-        self.mark_final_server();
-        match lookups.profile(&self.request, &self.config, &self.tables, loops) {
-            Ok(profile) => {
-                let expires = self.now + self.config.cache.connection_reuse_time_limit;
-                let talk = Talk::begin(profile, peer, expires, self.now);
-                self.phase = Phase::Talking(Box::new(talk));
-            }
-            Err(failure) => {
-                self.note(Note::warning(failure.to_string()));
-                self.asks.push_back(Ask::Close);
-                let text = format!("local data error while talking to {}", peer.name());
-                self.fail_open(Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Session, text));
-            }
-        }
-    }
-
     /// A connection is open, or a session begins its transaction: if no address
     /// and no destination follows, this server is the last one.
     pub(super) fn mark_final_server(&mut self) {
@@ -483,75 +364,6 @@ impl Delivery {
         self.mark_final_server();
     }
 
-    /// All destinations were tried (`src/smtp/smtp_connect.c`, the end of
-    /// smtp_connect_inet). What may be a mistake in the configuration does not
-    /// bounce mail.
-    fn settle_rest(&mut self) {
-        let mut reason = self.why.take().unwrap_or_else(|| {
-            let text = "server unavailable or unable to receive mail";
-            Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Site, text)
-        });
-        if reason.status.class() != 4 {
-            let smtp = self.request.protocol == Protocol::Smtp;
-            let best_mx = self.config.connect.best_mx_transport.clone();
-            let setting = if self.hosts.begun > self.hosts.own {
-                Some("smtp_fallback_relay")
-            } else if smtp && self.is_relayhost() {
-                Some("relayhost")
-            } else {
-                None
-            };
-            if let Some(setting) = setting {
-                self.note(Note::warning(format!("{setting} configuration problem")));
-                reason.status = EnhancedStatus::new(4, 3, 5);
-            } else if smtp && reason.is_loop() && !best_mx.is_empty() {
-                return self.pass_to(&best_mx);
-            }
-        }
-        self.hosts.final_server = true;
-        self.settle_left(&reason);
-        self.phase = Phase::Next;
-    }
-
-    fn is_relayhost(&self) -> bool {
-        match self.hosts.destinations.first() {
-            Some(Destination::Inet(first)) => first.text == self.config.connect.relayhost,
-            _ => false,
-        }
-    }
-
-    /// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
-    /// transports only the two clients of this engine can be reached from here.
-    fn pass_to(&mut self, transport: &str) {
-        let (name, nexthop) = transport.split_once(':').unwrap_or((transport, ""));
-        let protocol = match name {
-            "smtp" | "relay" => Some(Protocol::Smtp),
-            "lmtp" => Some(Protocol::Lmtp),
-            _ => None,
-        };
-        self.message_note(&format!("passing mail to transport={name}"));
-        let (Some(protocol), false) = (protocol, self.hosts.passed) else {
-            let status = EnhancedStatus::new(4, 3, 0);
-            let text = "mail transport unavailable";
-            self.settle_left(&Reason::local(status, Scope::Site, text));
-            self.phase = Phase::Next;
-            return;
-        };
-        self.request.protocol = protocol;
-        if !nexthop.is_empty() {
-            self.request.nexthop = nexthop.into();
-        }
-        self.config = Arc::clone(self.policy.config(protocol));
-        self.tables = Arc::clone(self.policy.tables(protocol));
-        self.hosts = Hosts { passed: true, ..Hosts::default() };
-        self.phase = Phase::Start;
-    }
-}
-
-impl Place {
-    fn into_list(self) -> VecDeque<Self> {
-        VecDeque::from([self])
-    }
 }
 
 impl Site {
@@ -575,28 +387,5 @@ impl Site {
         if let Trial::ByAddress(position) = &mut self.trial {
             *position = position.saturating_sub(before - self.places.len());
         }
-    }
-}
-
-fn connect_failure(peer: &Peer, error: &ConnectError) -> Reason {
-    let (status, text) = match error {
-        ConnectError::PathTooLong => {
-            (EnhancedStatus::new(4, 3, 5), "Server configuration error".into())
-        }
-        ConnectError::Bind(_) => {
-            (EnhancedStatus::new(4, 4, 0), "server configuration error".into())
-        }
-        ConnectError::TimedOut => (connect(), said(peer, "Connection timed out")),
-        ConnectError::Refused => (connect(), said(peer, "Connection refused")),
-        ConnectError::Other(text) => (connect(), said(peer, text)),
-    };
-    return Reason::local(status, Scope::Site, text);
-
-    fn connect() -> EnhancedStatus {
-        EnhancedStatus::new(4, 4, 1)
-    }
-
-    fn said(peer: &Peer, error: &str) -> String {
-        format!("connect to {}: {error}", peer.relay())
     }
 }

@@ -36,10 +36,12 @@
 //! ```
 
 mod ask;
+mod attempt;
 mod envelope;
 mod hosts;
 mod observer;
 mod profile;
+mod rest;
 mod roll;
 mod settle;
 mod talk;
@@ -99,8 +101,8 @@ impl Delivery {
     /// `seed` decides what Postfix leaves to chance: the order of equally
     /// preferred addresses, the identifiers of DNS questions.
     pub fn new(request: Request, policy: Arc<Policy>, seed: u64) -> Self {
-        let config = Arc::clone(policy.config(request.protocol));
-        let tables = Arc::clone(policy.tables(request.protocol));
+        let client = policy.client(request.protocol);
+        let (config, tables) = (Arc::clone(&client.config), Arc::clone(&client.tables));
         let judge = Judge { soft_bounce: config.verdict.soft_bounce, probe: request.probe };
         Self {
             roll: Roll::new(request.recipients.len()),
@@ -146,7 +148,7 @@ impl Delivery {
 
     /// The answer to [`Ask::Resolve`].
     pub fn resolved(&mut self, ticket: Ticket<Dns>, answer: Result<Answer, Failure>) {
-        if let Phase::Resolving { resolution, open } = &mut self.phase
+        if let Phase::Resolving { resolution, open, .. } = &mut self.phase
             && let Some(id) = open.remove(&ticket.serial())
         {
             resolution.answer(id, answer);

@@ -36,7 +36,7 @@ impl Found {
     /// The question for the driver, if the search needs one.
     fn step(&mut self) -> Option<TableQuery> {
         let Self::Searching(search) = self else { return None };
-        match search.step() {
+        match search.next() {
             MapsStep::Ask { table, key } => Some(TableQuery { table, key }),
             MapsStep::Done(result) => {
                 *self = Self::Done(result);

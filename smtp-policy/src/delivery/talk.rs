@@ -10,7 +10,7 @@ use smtp_proto::{
     time::Time,
 };
 
-use super::{Ask, Delivery, Note, envelope, hosts::{Attempt, Phase}};
+use super::{Ask, Delivery, Note, attempt::Attempt, envelope, hosts::Phase};
 use crate::{
     channel::{Channel, Peer},
     config::ProbeTarget,
@@ -131,8 +131,8 @@ impl Delivery {
             ReplyNote::TooLongLine(start) => {
                 Note::warning(format!("{relay}: response longer than 2048: {start}..."))
             }
-            ReplyNote::TooLongText => {
-                Note::warning(format!("{relay}: multi-line response longer than 2048"))
+            ReplyNote::TooLongText(start) => {
+                Note::warning(format!("{relay}: multi-line response longer than 2048 {start}..."))
             }
             ReplyNote::Replaced { old, new } => {
                 Note::info(format!("{relay}: replacing server reply \"{old}\" with \"{new}\""))
@@ -140,7 +140,6 @@ impl Delivery {
             ReplyNote::Garbage(line) => {
                 Note::warning(format!("non-ESMTP response from {relay}: {line}"))
             }
-            _ => return,
         });
     }
 

@@ -123,7 +123,7 @@ impl Maps {
 
 /// Runs a search without a driver.
 fn finish(mut search: MapsSearch) -> Result<Option<String>, TableFailure> {
-    match search.step() {
+    match search.next() {
         MapsStep::Done(result) => result,
         MapsStep::Ask { table, .. } => Err(TableFailure {
             table: format!("external:{table}"),
@@ -134,8 +134,8 @@ fn finish(mut search: MapsSearch) -> Result<Option<String>, TableFailure> {
 
 /// A search through [`Maps`] that stops where an external table must be asked.
 ///
-/// Call [`step`](MapsSearch::step); on [`MapsStep::Ask`] get the answer, hand it to
-/// [`answered`](MapsSearch::answered) and step again.
+/// Call [`next`](MapsSearch::next); on [`MapsStep::Ask`] get the answer, hand it to
+/// [`answered`](MapsSearch::answered) and go on.
 #[derive(Debug, Clone)]
 pub struct MapsSearch {
     maps: Maps,
@@ -149,9 +149,9 @@ pub struct MapsSearch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum MapsStep {
-    /// The search is over. Further steps say the same again.
+    /// The search is over. Further calls say the same again.
     Done(Result<Option<String>, TableFailure>),
-    /// Ask the external table `table` for `key`. Further steps say the same again until the answer
+    /// Ask the external table `table` for `key`. Further calls say the same again until the answer
     /// was given.
     Ask {
         /// The name after `external:`.
@@ -163,7 +163,11 @@ pub enum MapsStep {
 
 impl MapsSearch {
     /// Searches on until there is a result or a question.
-    pub fn step(&mut self) -> MapsStep {
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a search waits for answers, an iterator would not"
+    )]
+    pub fn next(&mut self) -> MapsStep {
         loop {
             if let Some(result) = &self.result {
                 return MapsStep::Done(result.clone());
@@ -217,5 +221,119 @@ fn checked(
             reason: "lookup returns an empty string result".to_owned(),
         }),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+    use super::*;
+
+    fn maps(specs: &str) -> Maps {
+        Maps::open(specs, Path::new("/nonexistent")).unwrap()
+    }
+
+    #[test]
+    fn the_first_answer_wins_and_the_first_failure_ends_the_search() {
+        // (tables, key, answer; None for a failure)
+        let rows: &[(&str, &str, Option<Option<&str>>)] = &[
+            ("", "a", Some(None)),
+            ("inline:{a=1}, inline:{a=2,b=3}", "a", Some(Some("1"))),
+            ("inline:{a=1} inline:{a=2,b=3}", "b", Some(Some("3"))),
+            ("inline:{a=1}\n\tstatic:{b c}", "z", Some(Some("b c"))),
+            ("inline:{a=1}, fail:x", "a", Some(Some("1"))),
+            ("inline:{a=1}, fail:x, static:y", "b", None),
+            ("static:y", "", Some(None)),
+            ("inline:{{a=}}, static:y", "a", None),
+            ("unionmap:{inline:{a=1},fail:x}", "a", None),
+            ("pipemap:{inline:{a=1},fail:x}", "a", None),
+            ("pipemap:{inline:{a=1},fail:x}", "b", Some(None)),
+            ("proxy:inline:{a=1}", "a", Some(Some("1"))),
+        ];
+        for (specs, key, expected) in rows {
+            let answer = maps(specs).lookup(key).ok();
+            let answer = answer.as_ref().map(Option::as_deref);
+            assert_eq!(&answer, expected, "{specs} {key}");
+        }
+    }
+
+    #[test]
+    fn a_failure_names_its_table() {
+        let failure = maps("inline:{{a=}}").lookup("a").unwrap_err();
+        assert_eq!(failure.table, "inline:{{a=}}");
+        let failure = maps("external:crm").lookup("a").unwrap_err();
+        assert_eq!(failure.table, "external:crm");
+    }
+
+    #[test]
+    fn parts_of_keys_are_not_asked_of_pattern_tables() {
+        let rows = [
+            ("regexp:{{/./ hit}}", None),
+            ("pcre:{{/./ hit}}", None),
+            ("cidr:{{::/0 hit}}", None),
+            ("randmap:{hit}", None),
+            ("unionmap:{regexp:{{/./ hit}},static:x}", None),
+            ("unionmap:{inline:{a=hit},regexp:{{/z/ x}}}", Some("hit")),
+            ("pipemap:{static:a,inline:{a=hit}}", Some("hit")),
+            ("static:hit", Some("hit")),
+        ];
+        for (specs, expected) in rows {
+            let answer = maps(specs).lookup_partial("a").unwrap();
+            assert_eq!(answer.as_deref(), expected, "{specs}");
+        }
+    }
+
+    #[test]
+    fn a_search_stops_at_external_tables_and_goes_on_after_the_answer() {
+        let maps = maps("inline:{a=1}, external:x, external:y, inline:{b=2, c=3}");
+        assert!(maps.has_external());
+        let ask = |table: &str, key: &str| MapsStep::Ask {
+            table: table.to_owned(),
+            key: key.to_owned(),
+        };
+        let done = |text: &str| MapsStep::Done(Ok(Some(text.to_owned())));
+
+        let mut search = maps.search("a");
+        assert_eq!(search.next(), done("1"));
+        search.answered(Ok(Some("too late".to_owned())));
+        assert_eq!(search.next(), done("1"));
+
+        let mut search = maps.search("B");
+        assert_eq!(search.next(), ask("x", "B"));
+        assert_eq!(search.next(), ask("x", "B"));
+        search.answered(Ok(None));
+        assert_eq!(search.next(), ask("y", "B"));
+        search.answered(Ok(None));
+        assert_eq!(search.next(), done("2"));
+
+        let mut search = maps.search("c");
+        assert_eq!(search.next(), ask("x", "c"));
+        search.answered(Ok(Some("theirs".to_owned())));
+        assert_eq!(search.next(), done("theirs"));
+
+        let mut search = maps.search("c");
+        assert_eq!(search.next(), ask("x", "c"));
+        search.answered(Ok(Some(String::new())));
+        assert!(matches!(search.next(), MapsStep::Done(Err(_))));
+    }
+
+    #[test]
+    fn a_table_of_the_consumer_is_asked_like_others() {
+        #[derive(Debug)]
+        struct Shout;
+        impl Table for Shout {
+            fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure> {
+                Ok(Some(key.to_uppercase()))
+            }
+        }
+        let mut maps = maps("inline:{a=1}");
+        maps.push("shout:", Arc::new(Shout));
+        assert_eq!(maps.lookup("a"), Ok(Some("1".to_owned())));
+        assert_eq!(maps.lookup("b"), Ok(Some("B".to_owned())));
     }
 }

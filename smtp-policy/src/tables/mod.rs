@@ -29,17 +29,21 @@
 use std::fmt;
 use std::sync::Arc;
 
+mod address;
 mod bracket;
 mod cidr;
 mod fixed;
 mod inline;
 mod lines;
 mod maps;
+mod match_list;
 mod open;
 mod pattern_file;
 mod patterns;
 mod pcre;
 mod pipe;
+#[cfg(test)]
+mod properties;
 mod rand;
 mod regexp;
 mod rules;
@@ -48,7 +52,11 @@ mod texthash;
 mod union;
 mod words;
 
+pub use address::{
+    AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, OwnerRequest, find_address,
+};
 pub use maps::{Maps, MapsSearch, MapsStep};
+pub use match_list::{MatchKind, MatchList};
 pub use open::{TableContext, open, open_in};
 
 /// A lookup table.
@@ -121,7 +129,7 @@ pub struct Tables {
     pub reply_filter: Option<Arc<dyn Table>>,
     /// `smtp_dns_reply_filter`: asked with each DNS record as text.
     pub dns_reply_filter: Maps,
-    /// `smtp_generic_maps`: asked with addresses, see [`crate::tables::Maps`].
+    /// `smtp_generic_maps`: asked with addresses, see [`find_address`].
     pub generic: Maps,
     /// `smtp_discard_ehlo_keyword_address_maps`: asked with the server address.
     pub discard_ehlo: Maps,

@@ -55,6 +55,16 @@ impl<'a> TableContext<'a> {
         std::mem::take(&mut self.warnings)
     }
 
+    /// Adds a warning.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    /// Where functions that know nothing of contexts add their warnings.
+    pub(super) fn warnings_mut(&mut self) -> &mut Vec<String> {
+        &mut self.warnings
+    }
+
     /// A seed for one table, different for each.
     fn next_seed(&mut self) -> u64 {
         self.seed = rand::mix(self.seed);
@@ -87,6 +97,15 @@ pub fn open(spec: &str, dir: &Path) -> Result<Arc<dyn Table>, TableError> {
 /// If the specification is malformed, the type is not supported, a file cannot be read, or tables are
 /// nested too deep.
 pub fn open_in(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Table>, TableError> {
+    nested(spec, context, |context| dispatch(spec, context))
+}
+
+/// Does something one level deeper, unless that is too deep.
+pub(super) fn nested<'a, T>(
+    spec: &str,
+    context: &mut TableContext<'a>,
+    inside: impl FnOnce(&mut TableContext<'a>) -> Result<T, TableError>,
+) -> Result<T, TableError> {
     if context.depth >= MAX_DEPTH {
         return Err(TableError::new(
             spec,
@@ -94,9 +113,9 @@ pub fn open_in(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Tab
         ));
     }
     context.depth += 1;
-    let table = dispatch(spec, context);
+    let result = inside(context);
     context.depth -= 1;
-    table
+    result
 }
 
 fn dispatch(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Table>, TableError> {
@@ -201,7 +220,7 @@ fn read_rules(
 }
 
 /// The contents of a table file, and its path for warnings.
-fn read_file(
+pub(super) fn read_file(
     spec: &str,
     name: &str,
     context: &TableContext<'_>,
@@ -228,5 +247,111 @@ fn system_reason(error: &std::io::Error) -> String {
     match text.rfind(" (os error ") {
         Some(at) => text.get(..at).unwrap_or(&text).to_owned(),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+    use super::*;
+
+    fn error_of(spec: &str) -> String {
+        open(spec, Path::new("/nonexistent"))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_refused_with_a_reason() {
+        let rows = [
+            ("", "expecting \"type:name\""),
+            ("name", "expecting \"type:name\""),
+            (":name", "expecting \"type:name\""),
+            ("inline:", "expecting \"type:name\""),
+            ("nosuch:x", "unsupported table type: nosuch"),
+            ("ldap:x", "plug in a table of your own or use external:NAME"),
+            ("tcp:localhost:5", "plug in a table of your own"),
+            ("proxy:mysql:x", "plug in a table of your own"),
+            ("environ:x", "refused"),
+            ("external:x", "member of a list"),
+            ("unionmap:{external:x}", "member of a list"),
+            (
+                "texthash:gone",
+                "open /nonexistent/gone: No such file or directory",
+            ),
+            (
+                "hash:/gone/too",
+                "open /gone/too: No such file or directory",
+            ),
+            (
+                "pcre:gone",
+                "open /nonexistent/gone: No such file or directory",
+            ),
+            ("texthash:/", "Is a directory"),
+            ("inline:{ }", "empty table"),
+            ("inline:{ foo = xx }", "missing '=' after attribute name"),
+            ("inline:{ foo=xx }x", "bad syntax"),
+            ("inline:{ foo=xx x", "bad syntax"),
+            ("inline:{ foo=xx {x=y}x}", "syntax error after '}'"),
+            ("inline:{ {\"a=b} }", "unbalanced '\"'"),
+            ("static:{ foo", "missing '}'"),
+            ("static:{ foo }x", "syntax error after '}'"),
+            ("randmap:123", "bad syntax"),
+            ("randmap:{ }", "bad syntax"),
+            ("unionmap:{}", "bad syntax"),
+            ("unionmap:static:x", "bad syntax"),
+            ("pipemap:{static:x,y}", "bad syntax"),
+            ("cidr:{1.2.3.4 x}", "no '{' at start of text"),
+            ("regexp:{{/a/ b}", "missing '}'"),
+        ];
+        for (spec, reason) in rows {
+            let error = error_of(spec);
+            assert!(error.contains(reason), "{spec}: {error}");
+        }
+    }
+
+    #[test]
+    fn tables_can_be_nested_but_not_without_end() {
+        let nest = |depth: usize| {
+            let (open, close) = ("unionmap:{".repeat(depth), "}".repeat(depth));
+            format!("{open}static:x{close}")
+        };
+        assert!(open(&nest(MAX_DEPTH - 1), Path::new("")).is_ok());
+        assert!(error_of(&nest(MAX_DEPTH)).contains("nested"));
+        assert!(error_of(&format!("{}static:x", "proxy:".repeat(MAX_DEPTH))).contains("nested"));
+    }
+
+    #[test]
+    fn database_types_read_the_source_file_of_their_name() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("generic"), "Joe@Example.com  joe@x\n").unwrap();
+        for kind in ["texthash", "hash", "btree", "lmdb", "cdb", "dbm", "sdbm"] {
+            let table = open(&format!("{kind}:generic"), dir.path()).unwrap();
+            let answer = table.lookup("joe@example.COM");
+            assert_eq!(answer, Ok(Some("joe@x".to_owned())), "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_seed_of_the_context_decides_the_picks_of_each_randmap() {
+        let picks = |seed: u64| {
+            let mut context = TableContext::new(Path::new("")).with_seed(seed);
+            let tables: Vec<_> = (0..2)
+                .map(|_| open_in("randmap:{a,b,c,d}", &mut context).unwrap())
+                .collect();
+            let pick = |table: &Arc<dyn Table>| -> Vec<_> {
+                (0..20).map(|_| table.lookup("k").unwrap()).collect()
+            };
+            tables.iter().map(pick).collect::<Vec<_>>()
+        };
+        assert_eq!(picks(1), picks(1));
+        assert_ne!(picks(1), picks(2));
+        let both = picks(1);
+        assert_ne!(both[0], both[1]);
     }
 }

@@ -74,8 +74,8 @@ impl Flags {
 #[derive(Debug)]
 pub(super) struct Expression {
     regex: Regex,
-    /// `$` also matches before a line feed that ends the text.
-    lax_end: bool,
+    /// For texts that end in a line feed, where `$` may match before it.
+    before_line_feed: Option<Regex>,
 }
 
 impl Expression {
@@ -88,27 +88,28 @@ impl Expression {
         if source.len() > MAX_SOURCE {
             return Err(format!("expression longer than {MAX_SOURCE} bytes"));
         }
-        let translated = match dialect {
-            Dialect::Regexp => regexp::translate(source, flags)?,
-            Dialect::Pcre => pcre::translate(source, flags)
-                .map_err(|reason| format!("error in regex: {reason}"))?,
+        if dialect == Dialect::Regexp {
+            let text = regexp::translate(source, flags)?;
+            // One flag decides about line feeds everywhere.
+            let dot_all = !flags.lines;
+            let flags = Flags { dot_all, ..flags };
+            return Ok(Expression {
+                regex: build(&text, flags)?,
+                before_line_feed: None,
+            });
+        }
+        let translate = |end| {
+            pcre::translate(source, flags, end)
+                .map_err(|reason| format!("error in regex: {reason}"))
         };
-        // In POSIX expressions one flag decides about line feeds everywhere.
-        let dot_all = match dialect {
-            Dialect::Regexp => !flags.lines,
-            Dialect::Pcre => flags.dot_all,
-        };
-        let regex = RegexBuilder::new(&translated)
-            .case_insensitive(flags.any_case)
-            .multi_line(flags.lines)
-            .dot_matches_new_line(dot_all)
-            .backtrack_limit(MAX_BACKTRACKS)
-            .delegate_size_limit(MAX_COMPILED)
-            .delegate_dfa_size_limit(MAX_COMPILED)
-            .build()
-            .map_err(|error| format!("error in regex: {}", one_line(&error.to_string())))?;
-        let lax_end = !flags.end_only && !flags.lines;
-        Ok(Expression { regex, lax_end })
+        let text = translate(pcre::End::Text)?;
+        // A second expression only where it makes a difference, because it is slower to match.
+        let lax = translate(pcre::End::LineFeed)?;
+        let differs = !flags.end_only && lax != text;
+        Ok(Expression {
+            regex: build(&text, flags)?,
+            before_line_feed: differs.then(|| build(&lax, flags)).transpose()?,
+        })
     }
 
     /// How many groups there are to refer to.
@@ -122,7 +123,7 @@ impl Expression {
     ///
     /// If that cannot be found out within the limits.
     pub(super) fn is_match(&self, text: &str) -> Result<bool, String> {
-        Ok(self.matched(text)?.is_some())
+        self.regex_for(text).is_match(text).map_err(reason)
     }
 
     /// What the groups have matched; empty without a match. Number 0 is the whole match.
@@ -131,13 +132,7 @@ impl Expression {
     ///
     /// If that cannot be found out within the limits.
     pub(super) fn captures(&self, text: &str) -> Result<Vec<String>, String> {
-        let Some(text) = self.matched(text)? else {
-            return Ok(Vec::new());
-        };
-        let captures = self
-            .regex
-            .captures(text)
-            .map_err(|e| one_line(&e.to_string()))?;
+        let captures = self.regex_for(text).captures(text).map_err(reason)?;
         Ok(captures.map_or_else(Vec::new, |captures| {
             captures
                 .iter()
@@ -146,24 +141,121 @@ impl Expression {
         }))
     }
 
-    /// The text that the expression matches: all of it, or all but the line feed at its end.
-    fn matched<'t>(&self, text: &'t str) -> Result<Option<&'t str>, String> {
-        let try_one = |text: &str| {
-            self.regex
-                .is_match(text)
-                .map_err(|e| one_line(&e.to_string()))
-        };
-        if try_one(text)? {
-            return Ok(Some(text));
-        }
-        match text.strip_suffix('\n') {
-            Some(text) if self.lax_end && try_one(text)? => Ok(Some(text)),
-            _ => Ok(None),
+    fn regex_for(&self, text: &str) -> &Regex {
+        match &self.before_line_feed {
+            Some(regex) if text.ends_with('\n') => regex,
+            _ => &self.regex,
         }
     }
 }
 
-/// The last line of a report of several lines, which is the one that says what is wrong.
-fn one_line(report: &str) -> String {
+fn build(text: &str, flags: Flags) -> Result<Regex, String> {
+    RegexBuilder::new(text)
+        .case_insensitive(flags.any_case)
+        .multi_line(flags.lines)
+        .dot_matches_new_line(flags.dot_all)
+        .backtrack_limit(MAX_BACKTRACKS)
+        .delegate_size_limit(MAX_COMPILED)
+        .delegate_dfa_size_limit(MAX_COMPILED)
+        .build()
+        .map_err(|error| format!("error in regex: {}", reason(error)))
+}
+
+/// The last line of a report, which is the one that says what is wrong.
+fn reason(error: fancy_regex::Error) -> String {
+    let report = error.to_string();
     report.lines().last().unwrap_or("").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+    use super::*;
+
+    fn compile(dialect: Dialect, source: &str, letters: &str) -> Result<Expression, String> {
+        let mut flags = Flags::new(dialect);
+        for letter in letters.chars() {
+            assert!(flags.toggle(dialect, letter));
+        }
+        Expression::compile(dialect, source, flags)
+    }
+
+    #[test]
+    fn flags_change_what_line_feeds_and_ends_mean() {
+        use Dialect::{Pcre, Regexp};
+        let rows = [
+            (Regexp, "a.b", "", "a\nb", true),
+            (Regexp, "a.b", "m", "a\nb", false),
+            (Regexp, "a[^x]b", "", "a\nb", true),
+            (Regexp, "a[^x]b", "m", "a\nb", false),
+            (Regexp, "^b", "", "a\nb", false),
+            (Regexp, "^b", "m", "a\nb", true),
+            (Regexp, "b$", "", "b\n", false),
+            (Pcre, "a.b", "", "a\nb", true),
+            (Pcre, "a.b", "s", "a\nb", false),
+            (Pcre, "^b", "", "a\nb", false),
+            (Pcre, "^b", "m", "a\nb", true),
+            (Pcre, "b$", "", "b\n", true),
+            (Pcre, "b$", "", "b\n\n", false),
+            (Pcre, "b$", "E", "b\n", false),
+            (Pcre, "b\\Z", "E", "b\n", true),
+            (Pcre, "b\\z", "", "a b\n", false),
+            (Pcre, "b$\\n", "", "b\n", true),
+            (Pcre, "(?m:b$)c|d$", "", "d\n", true),
+            (Pcre, "(?m)b$", "", "b\nc", true),
+            (Pcre, "[$]", "", "b\n", false),
+        ];
+        for (dialect, source, letters, text, expected) in rows {
+            let expression = compile(dialect, source, letters).unwrap();
+            let found = expression.is_match(text);
+            assert_eq!(
+                found,
+                Ok(expected),
+                "{dialect:?} {source} {letters} {text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn expressions_that_cost_too_much_are_refused_or_fail() {
+        for source in [
+            "(a{200}){200}(b{200}){200}(c{200}){200}".to_owned(),
+            "(".repeat(5_000) + &")".repeat(5_000),
+            "a".repeat(MAX_SOURCE + 1),
+            format!("a{}", "+?".repeat(2_000)),
+        ] {
+            let start: String = source.chars().take(20).collect();
+            assert!(compile(Dialect::Regexp, &source, "").is_err(), "{start}");
+        }
+        let expression = compile(Dialect::Pcre, "^(a+)+(?=b)\\1c$", "").unwrap();
+        let text = format!("{}d", "a".repeat(60));
+        let answer = expression.is_match(&text);
+        assert!(answer.is_err() || answer == Ok(false));
+        let expression = compile(Dialect::Pcre, "^(?:a|a(?!b))*c$", "").unwrap();
+        let failure = expression.is_match(&text).unwrap_err();
+        assert!(failure.contains("acktrack"), "{failure}");
+    }
+
+    #[test]
+    fn what_the_crate_cannot_do_is_said_by_name() {
+        for (source, part) in [
+            ("a(?R)", "(?R"),
+            ("(a)(?1)", "(?1"),
+            ("(?|a|b)", "(?|"),
+            ("(*SKIP)a", "(*"),
+            ("\\Xa", "\\X"),
+            ("(?(?=a)b)", "(?("),
+        ] {
+            let error = compile(Dialect::Pcre, source, "").unwrap_err();
+            assert!(
+                error.contains(part) && error.contains("not supported"),
+                "{error}"
+            );
+        }
+    }
 }

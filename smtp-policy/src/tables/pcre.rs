@@ -11,21 +11,33 @@
 use super::bracket::{Count, Members, POSIX_CLASSES, Scan, literal};
 use super::patterns::Flags;
 
+/// What `$` matches where it does not match at every line feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The end of the text only.
+    Text,
+    /// The end of the text, and before a line feed that ends it.
+    LineFeed,
+}
+
 /// Rewrites an expression.
 ///
 /// # Errors
 ///
 /// What is wrong with it, or which part is not supported.
-pub(super) fn translate(source: &str, flags: Flags) -> Result<String, String> {
+pub(super) fn translate(source: &str, flags: Flags, end: End) -> Result<String, String> {
     let mut perl = Perl {
         scan: Scan { rest: source },
         out: String::with_capacity(source.len() * 2),
         scope: Scope {
             spaced: flags.spaced,
             ungreedy: flags.ungreedy,
+            lines: flags.lines,
         },
+        end,
         open: Vec::new(),
         groups: 0,
+        names: Vec::new(),
         repeatable: false,
     };
     if flags.anchored {
@@ -43,21 +55,26 @@ pub(super) fn translate(source: &str, flags: Flags) -> Result<String, String> {
     Ok(perl.out)
 }
 
-/// Flags that are dealt with here; the others are left to the crate.
+/// Flags that make a difference here; the crate sees to others.
 #[derive(Clone, Copy)]
 struct Scope {
     spaced: bool,
     ungreedy: bool,
+    lines: bool,
 }
 
 struct Perl<'a> {
     scan: Scan<'a>,
     out: String,
     scope: Scope,
+    end: End,
     /// What applies again after each open group.
     open: Vec<Scope>,
     /// How many capturing groups were opened so far.
     groups: usize,
+    /// The names of groups so far, and their numbers. Groups are written without names, since the crate
+    /// does not allow both names and numbers in references.
+    names: Vec<(&'a str, usize)>,
     /// Whether a repetition may follow.
     repeatable: bool,
 }
@@ -103,7 +120,7 @@ fn code_point(digits: &str, radix: u32) -> Result<char, String> {
         .ok_or_else(|| format!("bad character code \"{digits}\""))
 }
 
-impl Perl<'_> {
+impl<'a> Perl<'a> {
     fn one(&mut self, c: char) -> Result<(), String> {
         match c {
             '\\' => return self.escape(),
@@ -120,7 +137,11 @@ impl Perl<'_> {
                 None => literal(&mut self.out, c),
             },
             '|' | '^' | '$' => {
-                self.out.push(c);
+                if c == '$' && self.end == End::LineFeed && !self.scope.lines {
+                    self.out.push_str("(?=\\n?\\z)");
+                } else {
+                    self.out.push(c);
+                }
                 self.repeatable = false;
                 return Ok(());
             }
@@ -290,13 +311,20 @@ impl Perl<'_> {
         } else if let Ok(group) = name.parse::<usize>() {
             self.out.push_str(&format!("(?:\\{group})"));
         } else {
-            self.out.push_str(&format!("\\k<{}>", group_name(name)?));
+            self.named_reference(name)?;
         }
         Ok(())
     }
 
+    fn named_reference(&mut self, name: &str) -> Result<(), String> {
+        let known = self.names.iter().find(|(known, _)| *known == name);
+        let (_, number) =
+            known.ok_or_else(|| format!("reference to non-existent subpattern \"{name}\""))?;
+        self.out.push_str(&format!("(?:\\{number})"));
+        Ok(())
+    }
+
     fn open(&mut self) -> Result<(), String> {
-        self.repeatable = false;
         if self.scan.rest.starts_with('*') {
             return Err(unsupported("(*"));
         }
@@ -304,6 +332,7 @@ impl Perl<'_> {
             self.scan.until(")").ok_or("missing ) after (?# comment")?;
             return Ok(());
         }
+        self.repeatable = false;
         if !self.scan.eat("?") {
             self.groups += 1;
             self.enter("(");
@@ -317,7 +346,7 @@ impl Perl<'_> {
         }
         if self.scan.eat("P=") {
             let name = self.scan.until(")").ok_or("malformed reference")?;
-            self.out.push_str(&format!("\\k<{}>", group_name(name)?));
+            self.named_reference(name)?;
             self.repeatable = true;
             return Ok(());
         }
@@ -327,8 +356,12 @@ impl Perl<'_> {
                     .scan
                     .until(close)
                     .ok_or("missing terminator of group name")?;
+                if self.names.iter().any(|(known, _)| *known == name) {
+                    return Err(format!("two groups have the name \"{name}\""));
+                }
                 self.groups += 1;
-                self.enter(&format!("(?<{}>", group_name(name)?));
+                self.names.push((group_name(name)?, self.groups));
+                self.enter("(");
                 return Ok(());
             }
         }
@@ -358,8 +391,12 @@ impl Perl<'_> {
                 Some('-') if switch => switch = false,
                 Some('x') => scope.spaced = switch,
                 Some('U') => scope.ungreedy = switch,
-                Some(c @ ('i' | 'm' | 's')) if switch => on.push(c),
-                Some(c @ ('i' | 'm' | 's')) => off.push(c),
+                Some(c @ ('i' | 'm' | 's')) => {
+                    if c == 'm' {
+                        scope.lines = switch;
+                    }
+                    if switch { on.push(c) } else { off.push(c) }
+                }
                 Some(end @ (')' | ':')) => {
                     let minus = if off.is_empty() { "" } else { "-" };
                     let letters = format!("{on}{minus}{off}");

@@ -23,6 +23,8 @@ pub(super) fn translate(source: &str, flags: Flags) -> Result<String, String> {
         extended: flags.extended,
         lines: flags.lines,
         groups: Vec::new(),
+        count: 0,
+        complete: Vec::new(),
         atom: Atom::None,
     };
     while let Some(c) = posix.scan.next() {
@@ -68,8 +70,12 @@ struct Posix<'a> {
     out: String,
     extended: bool,
     lines: bool,
-    /// Where the open groups begin in `out`.
-    groups: Vec<usize>,
+    /// The open groups: number, and where they begin in `out`.
+    groups: Vec<(usize, usize)>,
+    /// How many groups were opened so far.
+    count: usize,
+    /// The numbers of the groups that are closed.
+    complete: Vec<usize>,
     atom: Atom,
 }
 
@@ -138,13 +144,18 @@ impl<'a> Posix<'a> {
             Token::Any => self.out.push('.'),
             Token::Bracket => self.bracket()?,
             Token::BackReference(digit) => {
+                let number = digit.to_digit(10).and_then(|n| usize::try_from(n).ok());
+                if !number.is_some_and(|number| self.complete.contains(&number)) {
+                    return Err("Invalid back reference".to_owned());
+                }
                 self.out.push_str("(?:\\");
                 self.out.push(digit);
                 self.out.push(')');
             }
             Token::Class(class) => self.out.push_str(class),
             Token::Close => {
-                let start = self.groups.pop().ok_or("Unmatched ) or \\)")?;
+                let (number, start) = self.groups.pop().ok_or("Unmatched ) or \\)")?;
+                self.complete.push(number);
                 self.out.push(')');
                 self.atom = Atom::Plain(start);
                 return Ok(());
@@ -152,7 +163,8 @@ impl<'a> Posix<'a> {
             Token::Repeat(sign) => return self.repeat(sign),
             Token::RepeatCount(count) => return self.repeat(&count.write()),
             Token::Open => {
-                self.groups.push(here);
+                self.count += 1;
+                self.groups.push((self.count, here));
                 self.out.push('(');
                 self.atom = Atom::None;
                 return Ok(());
@@ -180,6 +192,9 @@ impl<'a> Posix<'a> {
         let start = match self.atom {
             Atom::None => return Err("Invalid preceding regular expression".to_owned()),
             Atom::Plain(start) => start,
+            Atom::Repeated(_) if !self.extended && sign.starts_with(['*', '{']) => {
+                return Err("Invalid preceding regular expression".to_owned());
+            }
             Atom::Repeated(start) => {
                 // To the regex crates `a+?` is a short repetition, to POSIX a repetition of `a+`.
                 self.out.insert_str(start, "(?:");

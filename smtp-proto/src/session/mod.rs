@@ -239,7 +239,7 @@ impl Session {
         Self {
             state: State::Banner,
             timer,
-            reader: ReplyReader::new(profile.reply_limits.clone(), profile.reply_filter.clone()),
+            reader: ReplyReader::new(profile.reply_limits, profile.reply_filter.clone()),
             output: SendQueue::new(),
             events: VecDeque::new(),
             capabilities: Capabilities::default(),
@@ -280,7 +280,11 @@ impl Session {
                 continue;
             }
             let until = self.timer.until();
-            return if self.output.is_empty() { Step::Wait { until } } else { Step::Send { until } };
+            return if self.output.is_empty() {
+                Step::Wait { until }
+            } else {
+                Step::Send { until }
+            };
         }
     }
 
