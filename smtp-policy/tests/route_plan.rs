@@ -419,6 +419,12 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     ("a hard failure before does not", "", "example.com",
      "example.com MX 10 gone.example.com; example.com MX 20 b.example.com; b.example.com FAIL FORMERR",
      "5.4.3 {HNF}b.example.com type=AAAA: Non-recoverable error"),
+    ("hosts are judged best first, whatever the order of the reply", "", "example.com",
+     "example.com MX 20 gone.example.com; example.com MX 10 b.example.com; b.example.com FAIL FORMERR",
+     "5.4.4 {HNF}gone.example.com type=AAAA: Host not found"),
+    ("this system is found behind better hosts, whatever the order of the reply", "", "example.com",
+     "example.com MX 20 me.example.com; example.com MX 10 a.example.com; me.example.com A 127.0.0.1; a.example.com A 127.0.0.11",
+     "a.example.com[127.0.0.11]"),
     // The operating system's host table.
     ("DNS only does not look there", "ipv4", "[localhost]", "localhost FAIL-A UNEXPECTED; localhost HOSTS 127.0.0.2",
      "5.4.4 Name service error for name=localhost type=A: Malformed or unexpected name server reply"),
