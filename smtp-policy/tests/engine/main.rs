@@ -64,8 +64,8 @@ pub struct Server {
     open: bool,
 }
 
-impl World {
-    pub fn new() -> Self {
+impl Default for World {
+    fn default() -> Self {
         Self {
             now: Time::ZERO,
             servers: BTreeMap::from([("192.0.2.1", &[] as Rules)]),
@@ -79,6 +79,12 @@ impl World {
             cancel_after: None,
             cut_after: None,
         }
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::default()
     }
 
     pub fn with_server(mut self, address: &'static str, rules: Rules) -> Self {
