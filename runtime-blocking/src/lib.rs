@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Outpost's delivery engine on plain threads: sockets, deadlines, DNS transport, and a
+//! [`Client`] that makes many deliveries at once.
+//!
+//! This crate knows no mail rule. It does what
+//! [`Delivery`](smtp_policy::delivery::Delivery) asks and brings back what came
+//! of it; verdicts, routing, timeouts and wording are decided there. The crates
+//! `runtime-tokio` and `runtime-smol` do the same with other means, file by
+//! file.
+//!
+//! It runs where sockets are file descriptors (Unix). A delivery runs on the
+//! thread that asks for it and waits with a `mio::Poll` of its own, so that
+//! deadlines are exact and both directions move at once; for many deliveries at
+//! once, use as many threads.
+//! `examples/deliver.rs` is a whole program.
+
+mod client;
+mod dns;
+mod drive;
+mod net;
+mod pool;
+mod wait;
+
+pub use client::Client;

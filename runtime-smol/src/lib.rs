@@ -1,1 +1,21 @@
-//! Placeholder.
+//! Outpost's delivery engine on smol: sockets, timers, DNS transport, and a
+//! [`Client`] that makes many deliveries at once.
+//!
+//! This crate knows no mail rule. It does what
+//! [`Delivery`](smtp_policy::delivery::Delivery) asks and brings back what came
+//! of it; verdicts, routing, timeouts and wording are decided there. The crates
+//! `runtime-tokio` and `runtime-blocking` do the same with other means, file by
+//! file.
+//!
+//! It runs where sockets are file descriptors (Unix), under any executor: I/O and
+//! time are those of `async-io`, which has a thread of its own. Kept connections
+//! are watched on smol's global executor.
+//! `examples/deliver.rs` is a whole program.
+
+mod client;
+mod dns;
+mod drive;
+mod net;
+mod pool;
+
+pub use client::Client;

@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Outpost's delivery engine on tokio: sockets, timers, DNS transport, and a
+//! [`Client`] that makes many deliveries at once.
+//!
+//! This crate knows no mail rule. It does what
+//! [`Delivery`](smtp_policy::delivery::Delivery) asks and brings back what came
+//! of it; verdicts, routing, timeouts and wording are decided there. The crates
+//! `runtime-smol` and `runtime-blocking` do the same with other means, file by
+//! file.
+//!
+//! It runs where sockets are file descriptors (Unix), inside a tokio runtime
+//! with time and I/O enabled. Time is tokio's, so that tests can pause it.
+//! `examples/deliver.rs` is a whole program.
+
+mod client;
+mod dns;
+mod drive;
+mod net;
+mod pool;
+
+pub use client::Client;

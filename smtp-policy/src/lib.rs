@@ -1,3 +1,35 @@
-//! Placeholder.
+//! The decisions of a mail delivery client: configuration, lookup tables,
+//! routing, verdicts and the engine that turns a request into verdicts. It is
+//! not a client: sockets, clocks, threads and entropy are the runtimes' business,
+//! and files are read only where a configuration or a table is loaded.
+//!
+//! A [`Request`](request::Request) goes into a [`Delivery`](delivery::Delivery)
+//! together with a [`Policy`](policy::Policy); its driver does what
+//! [`Ask`](delivery::Ask) says until every recipient has an
+//! [`Outcome`](report::Outcome).
+//!
+//! | concern | module |
+//! |---|---|
+//! | main.cf and every parameter | [`config`] |
+//! | lookup tables | [`tables`] |
+//! | DNS questions and the stub resolver | [`dns`] |
+//! | next hop to ordered addresses | [`route`] |
+//! | the delivery of one message | [`delivery`] |
+//! | verdicts | [`report`] |
+//! | kept connections | [`reuse`], [`channel`] |
+//!
+//! [`policy::Policy`] holds what all deliveries share.
+
+pub mod channel;
+pub mod config;
+pub mod delivery;
 pub mod dns;
+pub mod driver;
+pub mod policy;
+pub mod report;
+pub mod request;
+pub mod reuse;
+pub mod route;
 mod seed;
+pub mod tables;
+pub mod text;

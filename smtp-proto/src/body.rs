@@ -123,9 +123,7 @@ impl BodyEncoder {
             if self.room == 0 {
                 self.fold(sink);
             }
-            let (now, later) = rest
-                .split_at_checked(self.room)
-                .unwrap_or((rest, &[][..]));
+            let (now, later) = rest.split_at_checked(self.room).unwrap_or((rest, &[][..]));
             sink.write(now);
             self.room -= now.len();
             self.record = (self.record + now.len() % RECORD) % RECORD;
@@ -184,6 +182,7 @@ impl<'a> Sink<'a> {
     }
 
     fn flush(&mut self) {
-        self.out.link(Bytes::from(core::mem::take(&mut self.buffer)));
+        self.out
+            .link(Bytes::from(core::mem::take(&mut self.buffer)));
     }
 }

@@ -264,7 +264,7 @@ impl Reader<'_> {
     fn host(&mut self, fixed: &Fixed, offset: usize) -> Result<String, Rejected> {
         let host = self.host_or_root(fixed, offset)?;
         if host.is_empty() {
-            self.gripe("malformed", &host, "resource data", fixed.kind);
+            self.gripe(&host, "resource data", fixed.kind);
             return Err(Rejected::Invalid);
         }
         Ok(host)
@@ -281,20 +281,20 @@ impl Reader<'_> {
     /// work elsewhere, hence they pass.
     fn accept(&mut self, name: &str, place: &str, kind: RecordType) -> bool {
         if is_valid_address(name) {
-            self.gripe("numeric", name, place, kind);
+            // Routing warns about it where it matters: as a mail exchanger.
             return true;
         }
         let valid = is_valid_hostname(name, Wildcard::Allowed);
         if !valid {
-            self.gripe("malformed", name, place, kind);
+            self.gripe(name, place, kind);
         }
         valid
     }
 
-    fn gripe(&mut self, what: &str, name: &str, place: &str, kind: RecordType) {
+    fn gripe(&mut self, name: &str, place: &str, kind: RecordType) {
         let shown: String = name.chars().take(100).collect();
         self.warn(format!(
-            "{what} domain name in {place} of {kind} record for {}: {shown}",
+            "malformed domain name in {place} of {kind} record for {}: {shown}",
             self.name
         ));
     }

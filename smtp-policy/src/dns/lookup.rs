@@ -156,16 +156,15 @@ impl Lookup {
         }
     }
 
-    /// Warnings about records that were rejected, as Postfix words them. Those
-    /// of a failed lookup are in the failure as well.
+    /// Warnings about records that were rejected although the lookup
+    /// succeeded, as Postfix words them. Those of a failed lookup are in the
+    /// failure.
     pub fn take_notes(&mut self) -> Vec<String> {
         core::mem::take(&mut self.notes)
     }
 
     fn ask(&mut self) {
         if self.questions >= ALIAS_LIMIT {
-            self.notes
-                .push(format!("dns_lookup: Name server loop for {}", self.name));
             self.finish(Err(Failure::Loop));
             return;
         }
@@ -198,7 +197,10 @@ impl Lookup {
         // The servers may set the bit without having been asked to.
         let trusted = self.trusted && self.query.validate;
         let (name, kind) = (&self.name, self.query.kind);
-        read_answers(packet, &head, name, kind, trusted, &mut self.notes)
+        let mut warnings = Vec::new();
+        let found = read_answers(packet, &head, name, kind, trusted, &mut warnings)?;
+        self.notes.append(&mut warnings);
+        Ok(found)
     }
 
     fn finish(&mut self, result: Result<Answer, Failure>) {

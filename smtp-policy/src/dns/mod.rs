@@ -18,6 +18,9 @@ mod resolv_conf;
 mod search;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -119,10 +119,15 @@ impl KeywordSet {
         self.0 == 0
     }
 
-    /// The names in upper case and in Postfix's order, `silent-discard` too.
+    /// The names as Postfix logs them: in upper case and in the order of its table,
+    /// `silent-discard` too. SMTPUTF8 is logged as `EHLO_MASK_SMTPUTF8`.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let inside = move |(keyword, _): &&(Keyword, &str)| self.contains(*keyword);
-        Keyword::TABLE.iter().filter(inside).map(|(_, name)| *name)
+        let logged = |(keyword, name): &(Keyword, &'static str)| match keyword {
+            Keyword::SmtpUtf8 => "EHLO_MASK_SMTPUTF8",
+            _ => *name,
+        };
+        Keyword::TABLE.iter().filter(inside).map(logged)
     }
 }
 

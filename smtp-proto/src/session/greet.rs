@@ -40,7 +40,9 @@ impl Session {
     }
 
     pub(super) fn on_banner(&mut self) {
-        let Some(reply) = self.take_reply(Stage::Banner) else { return };
+        let Some(reply) = self.take_reply(Stage::Banner) else {
+            return;
+        };
         if !reply.is_success() {
             return self.refuse();
         }
@@ -50,7 +52,9 @@ impl Session {
     }
 
     pub(super) fn on_hello(&mut self, verb: Verb) {
-        let Some(reply) = self.take_reply(stage_of(verb)) else { return };
+        let Some(reply) = self.take_reply(stage_of(verb)) else {
+            return;
+        };
         match verb {
             Verb::Ehlo | Verb::Lhlo if reply.is_success() => {
                 self.capabilities = Capabilities::parse(&reply, self.profile.discard);
@@ -107,7 +111,9 @@ impl Session {
         let own_name: &str = &self.profile.own_name;
         let mut words = greeting.text().split_ascii_whitespace().skip(1).peekable();
         let own = !own_name.is_empty()
-            && words.next_if(|word| word.eq_ignore_ascii_case(own_name)).is_some();
+            && words
+                .next_if(|word| word.eq_ignore_ascii_case(own_name))
+                .is_some();
         let esmtp = words.any(|word| word.eq_ignore_ascii_case("ESMTP"));
         if own {
             self.events.push_back(Event::GreetedWithOwnName);

@@ -157,11 +157,17 @@ impl Mail {
         let transaction = &self.transaction;
         let stage = match self.next {
             Next::ForwardNameAddr => {
-                transaction.forward_name_addr.iter().for_each(|f| f.encode(&mut line));
+                transaction
+                    .forward_name_addr
+                    .iter()
+                    .for_each(|f| f.encode(&mut line));
                 Stage::XforwardNameAddr
             }
             Next::ForwardProtoHelo => {
-                transaction.forward_proto_helo.iter().for_each(|f| f.encode(&mut line));
+                transaction
+                    .forward_proto_helo
+                    .iter()
+                    .for_each(|f| f.encode(&mut line));
                 Stage::XforwardProtoHelo
             }
             Next::Mail => {
@@ -169,7 +175,11 @@ impl Mail {
                 Stage::Mail
             }
             Next::Rcpt(index) => {
-                transaction.recipients.get(index).iter().for_each(|r| r.encode(&mut line));
+                transaction
+                    .recipients
+                    .get(index)
+                    .iter()
+                    .for_each(|r| r.encode(&mut line));
                 Stage::Rcpt(index)
             }
             Next::Data => {
@@ -192,7 +202,10 @@ impl Mail {
     /// Whom the replies after the text are for.
     pub(super) fn end_of_data(&self, dialect: Dialect) -> VecDeque<Stage> {
         if dialect == Dialect::Lmtp && !self.accepted.is_empty() {
-            self.accepted.iter().map(|index| Stage::EndOfDataFor(*index)).collect()
+            self.accepted
+                .iter()
+                .map(|index| Stage::EndOfDataFor(*index))
+                .collect()
         } else {
             VecDeque::from([Stage::EndOfData])
         }
@@ -231,7 +244,9 @@ impl Session {
         loop {
             self.receive_replies();
             let pipelining = self.capabilities.pipelining;
-            let State::Mail(mail) = &mut self.state else { return None };
+            let State::Mail(mail) = &mut self.state else {
+                return None;
+            };
             if mail.awaiting.is_empty() {
                 mail.correct_course();
             }
@@ -261,7 +276,9 @@ impl Session {
             self.decide_ending();
         }
         self.output.write(line);
-        let State::Mail(mail) = &mut self.state else { return };
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
         mail.window += line.len();
         mail.step_on();
         self.await_replies(stage);
@@ -272,14 +289,18 @@ impl Session {
         self.decide_ending();
         self.output.write(command::END_OF_DATA);
         let dialect = self.profile.dialect;
-        let State::Mail(mail) = &mut self.state else { return };
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
         let stages = mail.end_of_data(dialect);
         mail.step_on();
         self.await_replies(stages);
     }
 
     fn await_replies(&mut self, stages: impl IntoIterator<Item = Stage>) {
-        let State::Mail(mail) = &mut self.state else { return };
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
         let first = mail.awaiting.is_empty();
         mail.awaiting.extend(stages);
         if first && let Some(stage) = mail.awaiting.front().copied() {
@@ -291,8 +312,14 @@ impl Session {
     /// QUIT may be on its way by then.
     fn decide_ending(&mut self) {
         let (now, irregular) = (self.now, self.irregular);
-        let State::Mail(mail) = &mut self.state else { return };
-        let keep = !irregular && mail.transaction.keep_until.is_some_and(|until| now <= until);
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
+        let keep = !irregular
+            && mail
+                .transaction
+                .keep_until
+                .is_some_and(|until| now <= until);
         mail.ending = if keep { Ending::Keep } else { Ending::Quit };
     }
 
@@ -303,7 +330,9 @@ impl Session {
             && let Some(reply) = self.take_reply(stage)
         {
             self.judge(stage, &reply);
-            let State::Mail(mail) = &mut self.state else { return };
+            let State::Mail(mail) = &mut self.state else {
+                return;
+            };
             mail.awaiting.pop_front();
             if let Some(next) = mail.awaiting.front().copied() {
                 self.arm(next);
@@ -313,7 +342,9 @@ impl Session {
 
     /// Notes what a reply means for the rest of the transaction.
     fn judge(&mut self, stage: Stage, reply: &Reply) {
-        let State::Mail(mail) = &mut self.state else { return };
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
         let failed = match stage {
             Stage::Mail => {
                 mail.mail_rejected = !reply.is_success();
@@ -336,7 +367,9 @@ impl Session {
     }
 
     fn finish_mail(&mut self) {
-        let State::Mail(mail) = &self.state else { return };
+        let State::Mail(mail) = &self.state else {
+            return;
+        };
         match mail.ending {
             Ending::Quit => self.await_end(Closed::Quit),
             Ending::Keep => self.state = State::Idle,

@@ -210,6 +210,14 @@ pub enum ProtocolError {
     Unasked,
 }
 
+impl ProtocolError {
+    /// Whether the fault is on this side: a reply could not be looked up in a
+    /// table.
+    pub const fn is_local(self) -> bool {
+        matches!(self, Self::Reply(ReplyError::Filter))
+    }
+}
+
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -231,7 +239,7 @@ impl Session {
         Self {
             state: State::Banner,
             timer,
-            reader: ReplyReader::new(profile.reply_limits.clone(), profile.reply_filter.clone()),
+            reader: ReplyReader::new(profile.reply_limits, profile.reply_filter.clone()),
             output: SendQueue::new(),
             events: VecDeque::new(),
             capabilities: Capabilities::default(),
@@ -272,7 +280,11 @@ impl Session {
                 continue;
             }
             let until = self.timer.until();
-            return if self.output.is_empty() { Step::Wait { until } } else { Step::Send { until } };
+            return if self.output.is_empty() {
+                Step::Wait { until }
+            } else {
+                Step::Send { until }
+            };
         }
     }
 

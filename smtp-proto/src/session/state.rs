@@ -13,10 +13,7 @@
 //! ```
 
 use super::{Closed, Event, Line, Need, ProtocolError, Session, Stage, State, UNASKED_LIMIT};
-use crate::{
-    command,
-    reply::Reply,
-};
+use crate::{command, reply::Reply};
 
 impl Session {
     /// Goes on as far as possible. Returns the decision that is due, if the
@@ -48,7 +45,11 @@ impl Session {
 
     fn on_probe(&mut self) {
         if let Some(reply) = self.take_reply(Stage::RsetProbe) {
-            self.state = if reply.is_success() { State::Idle } else { State::Closed(Closed::Stale) };
+            self.state = if reply.is_success() {
+                State::Idle
+            } else {
+                State::Closed(Closed::Stale)
+            };
         }
     }
 
@@ -67,8 +68,13 @@ impl Session {
     /// The reply to `stage`, once it is there. Each reply is an event. Without
     /// one, a lost line ends the session.
     pub(super) fn take_reply(&mut self, stage: Stage) -> Option<Reply> {
-        let taken = self.early.pop_front().map(Ok).or_else(|| self.reader.next());
-        self.events.extend(self.reader.take_notes().into_iter().map(Event::Note));
+        let taken = self
+            .early
+            .pop_front()
+            .map(Ok)
+            .or_else(|| self.reader.next());
+        self.events
+            .extend(self.reader.take_notes().into_iter().map(Event::Note));
         match taken {
             Some(Ok(reply)) => {
                 self.irregular |= reply.is_irregular();
@@ -111,7 +117,10 @@ impl Session {
     /// QUIT has been written; waits for what has to come yet.
     pub(super) fn await_end(&mut self, why: Closed) {
         self.arm(Stage::Quit);
-        self.state = State::Leaving { reply: !self.profile.skip_quit_response, why };
+        self.state = State::Leaving {
+            reply: !self.profile.skip_quit_response,
+            why,
+        };
     }
 
     pub(super) fn protocol_error(&mut self, stage: Stage, error: ProtocolError) {

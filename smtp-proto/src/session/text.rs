@@ -18,6 +18,8 @@ pub(super) struct Text {
     phase: Phase,
     /// Bytes taken from the source.
     taken: u64,
+    /// How much the connection had carried when the text began.
+    began_at: u64,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +60,12 @@ impl BodyWriter<'_> {
 
     /// Takes a piece of text, with lines that end in LF. An empty piece is none.
     pub fn push(self, chunk: Bytes) {
-        let Session { state, output, events, .. } = self.session;
+        let Session {
+            state,
+            output,
+            events,
+            ..
+        } = self.session;
         if let State::Mail(mail) = state
             && let Phase::Body(encoder) = &mut mail.text.phase
         {
@@ -79,7 +86,11 @@ impl BodyWriter<'_> {
             && let Phase::Body(encoder) = &mut mail.text.phase
         {
             encoder.finish(output);
-            mail.text.phase = if pause { Phase::Pause(None) } else { Phase::Over };
+            mail.text.phase = if pause {
+                Phase::Pause(None)
+            } else {
+                Phase::Over
+            };
         }
     }
 }
@@ -101,9 +112,11 @@ impl Session {
         if matches!(&self.state, State::Mail(mail) if matches!(mail.text.phase, Phase::Before)) {
             self.begin_text();
         }
-        let State::Mail(mail) = &self.state else { return None };
+        let State::Mail(mail) = &self.state else {
+            return None;
+        };
         match mail.text.phase {
-            Phase::Body(_) => self.in_text(mail.text.taken > 0),
+            Phase::Body(_) => self.in_text(self.output.sent() > mail.text.began_at),
             Phase::Pause(until) => {
                 self.pause_before_dot(until);
                 None
@@ -116,23 +129,26 @@ impl Session {
     /// a lone dot to be sent.
     fn begin_text(&mut self) {
         let limit = self.profile.line_length_limit;
-        let State::Mail(mail) = &mut self.state else { return };
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
         if mail.transaction.stop == Stop::AtText {
             self.state = State::Closed(Closed::Abandoned);
         } else if mail.has_recipients() {
             mail.text.phase = Phase::Body(BodyEncoder::new(limit));
+            mail.text.began_at = self.output.sent();
             self.arm(Stage::Text);
         } else {
             mail.text.phase = Phase::Over;
         }
     }
 
-    fn in_text(&mut self, begun: bool) -> Option<Need> {
+    fn in_text(&mut self, partly_sent: bool) -> Option<Need> {
         if self.line == Line::Dead {
             self.lose_text();
             return None;
         }
-        if begun && self.is_refused_early() {
+        if partly_sent && self.is_refused_early() {
             return None;
         }
         (self.output.len() < ROOM).then_some(Need::Body)
@@ -141,7 +157,9 @@ impl Session {
     /// The peer took no more. It may have said why; that counts as its reply to
     /// the end of the text.
     fn lose_text(&mut self) {
-        let State::Mail(mail) = &self.state else { return };
+        let State::Mail(mail) = &self.state else {
+            return;
+        };
         for stage in mail.end_of_data(self.profile.dialect) {
             if self.take_reply(stage).is_none() {
                 break;
@@ -154,8 +172,8 @@ impl Session {
     /// is no sense in sending the rest, and no way to end the text without having
     /// it taken for complete: the connection is given up.
     ///
-    /// Text that was handed over in one piece goes out whole all the same, as
-    /// Postfix sends it.
+    /// A text that fits into the queue goes out whole all the same, as Postfix
+    /// sends it.
     fn is_refused_early(&mut self) -> bool {
         while let Some(Ok(reply)) = self.reader.next() {
             self.early.push_back(reply);
@@ -164,8 +182,14 @@ impl Session {
                 return true;
             }
         }
-        let State::Mail(mail) = &self.state else { return false };
-        let Some(reply) = self.early.front().filter(|reply| matches!(reply.class(), 4 | 5)) else {
+        let State::Mail(mail) = &self.state else {
+            return false;
+        };
+        let Some(reply) = self
+            .early
+            .front()
+            .filter(|reply| matches!(reply.class(), 4 | 5))
+        else {
             return false;
         };
         for stage in mail.end_of_data(self.profile.dialect) {
@@ -178,12 +202,13 @@ impl Session {
     /// Lets everything go out, then pauses before the final dot.
     fn pause_before_dot(&mut self, until: Option<Time>) {
         let pause = self.pix.delay_dotcrlf.unwrap_or_default();
-        let (now, flushed, dead) =
-            (self.now, self.output.is_empty(), self.line == Line::Dead);
+        let (now, flushed, dead) = (self.now, self.output.is_empty(), self.line == Line::Dead);
         if dead {
             return self.lose_text();
         }
-        let State::Mail(mail) = &mut self.state else { return };
+        let State::Mail(mail) = &mut self.state else {
+            return;
+        };
         match until {
             None if flushed => {
                 mail.text.phase = Phase::Pause(Some(now + pause));

@@ -17,7 +17,12 @@ pub(super) struct Timer {
 
 impl Timer {
     pub(super) fn new(rule: DeadlineRule, stage: Stage, limit: Duration) -> Self {
-        Self { rule, stage, limit, until: None }
+        Self {
+            rule,
+            stage,
+            limit,
+            until: None,
+        }
     }
 
     /// Begins a stage with a limit of its own. The limit runs from the next
@@ -45,9 +50,12 @@ impl Timer {
             DeadlineRule::PerOperation => self.until = Some(now + self.limit),
             DeadlineRule::PerRequest { min_data_rate } if self.stage == Stage::Text => {
                 let rate = f64::from(min_data_rate.max(1));
-                #[expect(clippy::cast_precision_loss, reason = "a bonus in seconds needs no exact bytes")]
-                let bonus = Duration::try_from_secs_f64(written as f64 / rate)
-                    .unwrap_or(self.limit);
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a bonus in seconds needs no exact bytes"
+                )]
+                let bonus =
+                    Duration::try_from_secs_f64(written as f64 / rate).unwrap_or(self.limit);
                 self.until = Some((self.until() + bonus).min(now + self.limit));
             }
             DeadlineRule::PerRequest { .. } => {}

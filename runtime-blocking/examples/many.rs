@@ -1,0 +1,50 @@
+//! Delivers the same message a hundred times at once.
+//!
+//! ```text
+//! cargo run --example many -- '[127.0.0.1]:2525' user@example.com
+//! ```
+//!
+//! The client holds back what is more than `smtp_destination_concurrency_limit`,
+//! here 20, to one destination.
+
+use std::{env, error::Error, fs, path::Path, sync::Arc, thread};
+
+use bytes::Bytes;
+use runtime_blocking::Client;
+use smtp_policy::{
+    config::{MainCf, Protocol},
+    dns::ResolverConfig,
+    policy::Policy,
+    report::Status,
+    request::{Recipient, Request},
+};
+use smtp_proto::address::{Address, ReversePath};
+
+/// How many messages.
+const MANY: usize = 100;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let (Some(nexthop), Some(recipient)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: many DESTINATION RECIPIENT".into());
+    };
+    let settings = "smtp_destination_concurrency_limit = 20\n";
+    let main_cf = MainCf::parse(settings, "main.cf", Path::new("."))?;
+    let resolver = ResolverConfig::from_resolv_conf(&fs::read_to_string("/etc/resolv.conf")?);
+    let client = Client::new(Arc::new(Policy::new(&main_cf, resolver, &[])?));
+
+    let text = Bytes::from_static(b"Subject: one of many\n\nHello.\n");
+    let recipients = vec![Recipient::new(Address::parse(&recipient)?)];
+    let request = Request::new(Protocol::Smtp, nexthop, ReversePath::Null, recipients);
+    let mut sent = 0;
+    thread::scope(|scope| {
+        let deliver = || client.deliver(request.clone(), text.clone(), ());
+        let threads: Vec<_> = (0..MANY).map(|_| scope.spawn(deliver)).collect();
+        for thread in threads {
+            sent += usize::from(thread.join().is_ok_and(|report| report.all(Status::Sent)));
+        }
+    });
+    println!("{sent} of {MANY} were sent");
+    client.close();
+    Ok(())
+}

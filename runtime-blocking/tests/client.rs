@@ -1,0 +1,292 @@
+//! The client against a toy server: what is this crate's own affair, and not a
+//! rule of mail.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+#[path = "toy/mod.rs"]
+mod toy;
+
+use std::{
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use bytes::Bytes;
+use runtime_blocking::Client;
+use smtp_policy::{
+    config::Protocol::{Lmtp, Smtp},
+    delivery::Observer,
+    report::{Outcome, Report, Status},
+    request::{Encoding, RcptIndex, Request},
+};
+use toy::{Peer, Toy, policy, request};
+
+const TEXT: &[u8] = b"Subject: hello\n\n.world\n";
+const WIRE: &str = "Subject: hello\n\n..world\n";
+
+fn client(settings: &str) -> Client {
+    Client::new(policy(settings, Vec::new()))
+}
+
+fn deliver(client: &Client, request: Request) -> Report {
+    client.deliver(request, Bytes::from_static(TEXT), ())
+}
+
+fn serve(mut peer: Peer) {
+    peer.serve_until("nothing");
+}
+
+#[test]
+fn a_message_arrives_and_every_recipient_has_its_verdict() {
+    let toy = Toy::tcp("127.0.0.1", serve);
+    let report = deliver(&client(""), request(Smtp, &toy.nexthop, 3));
+    assert_eq!(toy.told(), WIRE);
+    assert_eq!(report.recipients.len(), 3);
+    assert!(report.all(Status::Sent), "{report:?}");
+}
+
+#[test]
+fn an_ipv6_address_is_connected_to() {
+    let toy = Toy::tcp("::1", serve);
+    let settings = "inet_protocols = all";
+    let nexthop = toy.nexthop.replace("[::1]", "[ipv6:::1]");
+    let report = deliver(&client(settings), request(Smtp, &nexthop, 1));
+    assert!(report.all(Status::Sent), "{report:?}");
+}
+
+#[test]
+fn a_unix_domain_socket_is_connected_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let toy = Toy::unix(&folder.path().join("socket"), serve);
+    let report = deliver(&client(""), request(Lmtp, &toy.nexthop, 1));
+    assert!(report.all(Status::Sent), "{report:?}");
+}
+
+#[test]
+fn errors_of_connect_are_worded_as_the_c_library_words_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = format!("unix:{}", folder.path().join("missing").display());
+    let too_long = format!("unix:/{}", "x".repeat(200));
+    let cases = [
+        (Smtp, Toy::nobody(), "Connection refused"),
+        (Lmtp, missing, "No such file or directory"),
+        (Lmtp, too_long, ""),
+    ];
+    for (protocol, nexthop, text) in cases {
+        let report = deliver(&client(""), request(protocol, &nexthop, 1));
+        let (_, outcome) = &report.recipients[0];
+        assert_eq!(outcome.status, Status::Deferred, "{outcome:?}");
+        assert!(
+            outcome.text.contains(text) && !outcome.text.contains("os error"),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn several_deliveries_run_at_once() {
+    let together = Arc::new(Barrier::new(2));
+    let toy = Toy::tcp("127.0.0.1", move |mut peer| {
+        // Neither is answered before the other has come as far.
+        assert!(peer.serve_until("MAIL"));
+        together.wait();
+        peer.say("250 fine");
+        peer.answer_until("nothing");
+    });
+    let client = client("");
+    let reports = at_once(&client, &toy.nexthop, 2);
+    assert!(
+        reports.iter().all(|report| report.all(Status::Sent)),
+        "{reports:?}"
+    );
+}
+
+#[test]
+fn a_destination_has_no_more_deliveries_at_a_time_than_its_limit() {
+    let running = Arc::new(AtomicUsize::new(0));
+    let toy = Toy::tcp("127.0.0.1", move |mut peer| {
+        assert!(peer.serve_until("MAIL"));
+        peer.tell(running.fetch_add(1, Ordering::SeqCst).to_string());
+        thread::yield_now();
+        running.fetch_sub(1, Ordering::SeqCst);
+        peer.say("250 fine");
+        peer.answer_until("nothing");
+    });
+    let client = client("smtp_destination_concurrency_limit = 1");
+    let reports = at_once(&client, &toy.nexthop, 5);
+    assert!(
+        reports.iter().all(|report| report.all(Status::Sent)),
+        "{reports:?}"
+    );
+    let told = toy.rest();
+    let counts: Vec<_> = told
+        .iter()
+        .filter(|told| told.parse::<u32>().is_ok())
+        .collect();
+    assert_eq!(counts, ["0"; 5], "{told:?}");
+}
+
+#[test]
+fn cancelling_ends_a_delivery_to_a_silent_server() {
+    let toy = Arc::new(Toy::tcp("127.0.0.1", |mut peer| {
+        assert!(peer.serve_until("MAIL"));
+        peer.tell("waiting");
+        peer.answer_until("nothing");
+    }));
+    let client = client("smtp_destination_concurrency_limit = 1");
+    let canceller = thread::spawn({
+        let (client, toy) = (client.clone(), Arc::clone(&toy));
+        move || {
+            toy.told();
+            client.cancel();
+        }
+    });
+    // The second waits for its turn until then.
+    let reports = at_once(&client, &toy.nexthop, 2);
+    canceller.join().unwrap();
+    for report in &reports {
+        assert_eq!(report.recipients.len(), 2);
+        assert!(report.all(Status::Deferred), "{report:?}");
+    }
+    let later = deliver(&client, request(Smtp, &toy.nexthop, 2));
+    assert!(later.all(Status::Deferred), "{later:?}");
+}
+
+#[test]
+fn a_server_that_talks_while_it_is_written_to_is_no_deadlock() {
+    let toy = Toy::tcp("127.0.0.1", |mut peer| {
+        assert!(peer.serve_until("DATA"));
+        peer.say("354 go on");
+        // More than the socket buffers hold, before anything is read.
+        let line = format!("250-{}", "x".repeat(1000));
+        for _ in 0..3000 {
+            peer.say(&line);
+        }
+        peer.text();
+        peer.say("250 taken");
+        peer.answer_until("nothing");
+    });
+    let text = Bytes::from("0123456789abcde\n".repeat(512 * 1024));
+    let report = client("").deliver(request(Smtp, &toy.nexthop, 1), text, ());
+    assert_eq!(report.recipients.len(), 1);
+}
+
+#[test]
+fn a_large_message_arrives_whole() {
+    let toy = Toy::tcp("127.0.0.1", serve);
+    let text = "0123456789abcde\n".repeat(512 * 1024);
+    let client = client("");
+    let sent = Bytes::from(text.clone());
+    let report = client.deliver(request(Smtp, &toy.nexthop, 1), sent, ());
+    assert!(report.all(Status::Sent), "{report:?}");
+    assert!(toy.told() == text, "the text is another");
+}
+
+#[test]
+fn a_server_that_refuses_and_closes_during_the_text_is_heard() {
+    let toy = Toy::tcp("127.0.0.1", |mut peer| {
+        assert!(peer.serve_until("DATA"));
+        peer.say("354 go on\r\n552 5.3.4 too big for me");
+    });
+    let text = Bytes::from("0123456789abcde\n".repeat(512 * 1024));
+    let report = client("").deliver(request(Smtp, &toy.nexthop, 1), text, ());
+    assert_eq!(report.recipients.len(), 1);
+    assert!(!report.all(Status::Sent), "{report:?}");
+}
+
+#[test]
+fn a_kept_connection_serves_the_next_message_and_is_closed_in_the_end() {
+    let toy = Toy::tcp("127.0.0.1", |mut peer| {
+        peer.tell("connected");
+        serve(peer);
+    });
+    let client = client("smtp_connection_cache_destinations = 127.0.0.1");
+    for _ in 0..2 {
+        let report = deliver(&client, request(Smtp, &toy.nexthop, 1));
+        assert!(report.all(Status::Sent), "{report:?}");
+    }
+    client.close();
+    assert_eq!(
+        [(); 4].map(|()| toy.told()),
+        ["connected", WIRE, "RSET", WIRE]
+    );
+    assert!(toy.rest().is_empty());
+}
+
+#[test]
+fn an_answer_of_the_name_server_that_does_not_fit_is_fetched_over_tcp() {
+    let toy = Toy::tcp("127.0.0.1", serve);
+    let port = toy.nexthop.rsplit(':').next().unwrap();
+    let policy = policy("inet_protocols = ipv4", vec![toy::truncating_dns()]);
+    let nexthop = format!("[mx.example.com]:{port}");
+    let report = deliver(&Client::new(policy), request(Smtp, &nexthop, 1));
+    assert!(report.all(Status::Sent), "{report:?}");
+}
+
+#[test]
+fn the_operating_system_finds_hosts_for_native_lookups() {
+    let toy = Toy::tcp("127.0.0.1", serve);
+    let port = toy.nexthop.rsplit(':').next().unwrap();
+    let client = client("smtp_host_lookup = native\ninet_protocols = ipv4");
+    let report = deliver(&client, request(Smtp, &format!("[localhost]:{port}"), 1));
+    assert!(report.all(Status::Sent), "{report:?}");
+    let report = deliver(
+        &client,
+        request(Smtp, &format!("[no.such.host.invalid]:{port}"), 1),
+    );
+    let text = &report.recipients[0].1.text;
+    assert!(text.contains("no.such.host.invalid: "), "{text}");
+    assert!(!text.contains("failed to lookup"), "{text}");
+}
+
+#[test]
+fn a_bind_address_that_is_not_ours_is_left_out_or_enforced() {
+    let toy = Toy::tcp("127.0.0.1", serve);
+    let lax = "smtp_bind_address = 192.0.2.1";
+    let report = deliver(&client(lax), request(Smtp, &toy.nexthop, 1));
+    assert!(report.all(Status::Sent), "{report:?}");
+    let strict = format!("{lax}\nsmtp_bind_address_enforce = yes");
+    let report = deliver(&client(&strict), request(Smtp, &toy.nexthop, 1));
+    assert!(report.all(Status::Deferred), "{report:?}");
+}
+
+struct Watcher(Arc<AtomicUsize>);
+
+impl Observer for Watcher {
+    fn settled(&mut self, _: RcptIndex, _: &Outcome) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn progress(&mut self, bytes: u64) {
+        assert!(bytes <= TEXT.len() as u64);
+    }
+}
+
+#[test]
+fn an_observer_sees_every_recipient_settled_once() {
+    let toy = Toy::tcp("127.0.0.1", serve);
+    let seen = Arc::new(AtomicUsize::new(0));
+    let watcher = Watcher(Arc::clone(&seen));
+    let mut mail = request(Smtp, &toy.nexthop, 4);
+    mail.encoding = Encoding::SevenBit;
+    client("").deliver(mail, Bytes::from_static(TEXT), watcher);
+    assert_eq!(seen.load(Ordering::SeqCst), 4);
+}
+
+fn at_once(client: &Client, nexthop: &str, count: usize) -> Vec<Report> {
+    thread::scope(|scope| {
+        let deliver = || deliver(client, request(Smtp, nexthop, 2));
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(deliver)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    })
+}

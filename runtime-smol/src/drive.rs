@@ -1,0 +1,166 @@
+//! The loop that does what a delivery asks.
+
+use std::{future::Future, pin::Pin};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use smol::{
+    Timer,
+    future::{self, FutureExt},
+};
+use smtp_policy::{
+    delivery::{self, Ask, ConnectError, Delivery, Level, Note, Observer, Ticket},
+    dns::{Answer, Failure},
+    driver::{self, Line, Verdicts},
+    report::Report,
+    tables::TableFailure,
+    text::TextSource,
+};
+
+use crate::{client::Inner, dns, net, net::Socket};
+
+/// An answer to a ticket, when it has come.
+enum Answered {
+    Dns(Ticket<delivery::Dns>, Result<Answer, Failure>),
+    Table(
+        Ticket<delivery::External>,
+        Result<Option<String>, TableFailure>,
+    ),
+    Socket(Ticket<delivery::Socket>, Result<Socket, ConnectError>),
+}
+
+type Answers<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Answered> + Send + 'a>>>;
+
+/// Runs a delivery to its end.
+pub(crate) async fn run(
+    client: &Inner,
+    mut job: Delivery,
+    text: &mut impl TextSource,
+    observer: &mut impl Observer,
+) -> Report {
+    let mut verdicts = Verdicts::new(job.request().recipients.len());
+    let mut answers = Answers::new();
+    let mut line = None;
+    let mut cancelled = false;
+    loop {
+        if !cancelled && client.is_cancelled() {
+            cancelled = true;
+            job.cancel();
+        }
+        match job.poll(client.now()) {
+            Ask::Resolve(ticket, query) => answers.push(Box::pin(async move {
+                Answered::Dns(ticket, dns::resolve(client, query).await)
+            })),
+            Ask::LookUp(ticket, query) => answers.push(Box::pin(async move {
+                Answered::Table(ticket, client.look_up(query).await)
+            })),
+            Ask::Connect(ticket, target) => answers.push(Box::pin(async move {
+                Answered::Socket(ticket, net::connect(target).await)
+            })),
+            Ask::Reuse(ticket, key) => {
+                let hit = client.pool.take(&key, client.now());
+                job.reused(
+                    ticket,
+                    hit.map(|(kept, channel)| {
+                        line = Some(Line::new(kept));
+                        channel
+                    }),
+                );
+            }
+            ask @ (Ask::Send { until } | Ask::Wait { until }) => {
+                let sending = matches!(ask, Ask::Send { .. });
+                if line
+                    .as_mut()
+                    .is_some_and(|open| open.exchange(&mut job, sending))
+                {
+                    future::yield_now().await;
+                    continue;
+                }
+                let late = async {
+                    Timer::after(until.since(client.now())).await;
+                    None
+                };
+                let ended = async {
+                    ended(client, cancelled).await;
+                    None
+                };
+                let usable = async {
+                    ready(line.as_ref(), sending).await;
+                    None
+                };
+                let answered = async { Some(next(&mut answers).await) };
+                let answer = usable.or(answered).or(ended).or(late).await;
+                if let Some(answer) = answer {
+                    give(&mut job, answer, &mut line);
+                }
+            }
+            Ask::Text { offset, room } => match text.read(offset, room) {
+                Ok(chunk) => {
+                    observer.progress(offset.saturating_add(chunk.len() as u64));
+                    job.text(chunk);
+                }
+                Err(error) => job.text_failed(driver::error_text(&error)),
+            },
+            Ask::Report(index, outcome) => {
+                observer.settled(index, &outcome);
+                verdicts.settle(index, *outcome);
+            }
+            Ask::Note(note) => {
+                trace(&job.request().id, &note);
+                observer.note(&note);
+            }
+            Ask::Keep(keys, channel, expires) => {
+                if let Some(open) = line.take() {
+                    client
+                        .pool
+                        .keep(keys, open.into_socket(), channel, expires, client.now());
+                }
+            }
+            Ask::Close => line = None,
+            Ask::Done => return verdicts.report(&job.request().recipients),
+        }
+    }
+}
+
+/// Waits until an open connection can be read from, or written to when `sending`.
+async fn ready(line: Option<&Line<Socket>>, sending: bool) {
+    match line {
+        Some(open) => open.socket().ready(!open.is_ended(), sending).await,
+        None => future::pending().await,
+    }
+}
+
+/// Waits until the client is cancelled, unless that is known.
+async fn ended(client: &Inner, known: bool) {
+    match known {
+        true => future::pending().await,
+        false => client.cancelled().await,
+    }
+}
+
+/// Waits for the next answer, if need be for ever.
+async fn next(answers: &mut Answers<'_>) -> Answered {
+    match answers.next().await {
+        Some(answer) => answer,
+        None => future::pending().await,
+    }
+}
+
+/// Passes on an answer. A new connection becomes the open one.
+fn give(job: &mut Delivery, answer: Answered, line: &mut Option<Line<Socket>>) {
+    match answer {
+        Answered::Dns(ticket, answer) => job.resolved(ticket, answer),
+        Answered::Table(ticket, value) => job.looked_up(ticket, value),
+        Answered::Socket(ticket, made) => {
+            job.connected(ticket, made.map(|open| *line = Some(Line::new(open))));
+        }
+    }
+}
+
+/// Hands a note of the engine to `tracing`.
+fn trace(id: &str, note: &Note) {
+    match note.level {
+        Level::Debug => tracing::debug!(target: "outpost", id, "{}", note.text),
+        Level::Info => tracing::info!(target: "outpost", id, "{}", note.text),
+        Level::Warning => tracing::warn!(target: "outpost", id, "{}", note.text),
+    }
+}

@@ -1,0 +1,104 @@
+//! PARAMETERS.md, made from the parameter table.
+
+use std::fmt::Write;
+
+use super::parameter::{Kind, Parameter, Status};
+
+const HEAD: &str = "\
+# Parameters
+
+Every name that main.cf may hold for this client, as the parameter table in `src/config/params/`
+has it. This file is generated: change the table and run `OUTPOST_UPDATE=1 cargo test -p
+outpost-smtp-policy --test config`.
+
+Names of other Postfix daemons (`smtpd_banner`, `alias_maps`, …) are accepted and not used. An unknown
+name gives a warning, and a hint if it looks like a slip.
+
+*Supported*: as in Postfix. *Mapped*: accepted, with the effect named here. *Not yet*: no effect so
+far; setting it gives a warning. *Refused*: will have no effect; setting it gives a warning.
+*Removed*: no parameter of Postfix any more; setting it gives a warning.
+";
+
+/// The text of PARAMETERS.md.
+pub fn parameters_md() -> String {
+    let mut out = HEAD.to_owned();
+    let mut group = "";
+    for parameter in Parameter::all() {
+        if parameter.group != group {
+            group = parameter.group;
+            // Writing to a string cannot fail.
+            let _ = write!(out, "\n## {group}\n");
+        }
+        section(&mut out, parameter);
+    }
+    out
+}
+
+fn section(out: &mut String, parameter: &Parameter) {
+    let names: Vec<String> = parameter
+        .spellings()
+        .map(|named| format!("`{}`", named.name))
+        .collect();
+    let _ = write!(out, "\n### {}\n\n{}\n\n", names.join(", "), parameter.doc());
+    let _ = writeln!(out, "- Value: {}", kind(parameter));
+    let mut defaults: Vec<&str> = parameter.spellings().map(|named| named.default).collect();
+    defaults.dedup();
+    let defaults: Vec<String> = defaults
+        .into_iter()
+        .map(|default| {
+            if default.is_empty() {
+                "empty".to_owned()
+            } else {
+                format!("`{default}`")
+            }
+        })
+        .collect();
+    let _ = writeln!(out, "- Default: {}", defaults.join(" and "));
+    if let Some(field) = parameter.field {
+        let _ = writeln!(out, "- Field: `config.{}.{field}`", parameter.group);
+    }
+    let _ = writeln!(out, "- {}", status(parameter.status));
+}
+
+fn kind(parameter: &Parameter) -> String {
+    let least = match parameter.min {
+        0 => String::new(),
+        min => format!(", at least {min}"),
+    };
+    match parameter.kind {
+        Kind::Bool => "`yes` or `no`".to_owned(),
+        Kind::Number if parameter.max < super::MAX_NUMBER => {
+            format!("a number from {} to {}", parameter.min, parameter.max)
+        }
+        Kind::Number => format!("a number{least}"),
+        Kind::Time => format!("a time{}", least.replace("at least 1", "not zero")),
+        Kind::Text if parameter.min > 0 => "text, not empty".to_owned(),
+        Kind::Text => "text".to_owned(),
+        Kind::List => "a list of words".to_owned(),
+        Kind::Tables => "lookup tables".to_owned(),
+        Kind::Path => "a path".to_owned(),
+        Kind::Words(words) => {
+            let words: Vec<String> = words
+                .iter()
+                .map(|word| {
+                    if word.is_empty() {
+                        "empty".to_owned()
+                    } else {
+                        format!("`{word}`")
+                    }
+                })
+                .collect();
+            words.join(", ")
+        }
+    }
+}
+
+fn status(status: Status) -> String {
+    match status {
+        Status::Supported => "Supported".to_owned(),
+        Status::Mapped(how) => format!("Mapped: {how}"),
+        Status::NotYet(area) => format!("Not yet: {area}"),
+        Status::Refused(why) => format!("Refused: {why}"),
+        Status::Removed(since) => format!("Removed: {since}"),
+    }
+}

@@ -1,0 +1,457 @@
+//! main.cf as written: settings by name, their places, and their expansion.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::{ConfigError, ConfigWarning, Oddity, Origin, Problem};
+use super::expand::expand;
+use super::parameter::{Parameter, Status};
+use super::suggest::suggest;
+use super::syntax;
+use super::value::Setting;
+use super::{Config, Protocol, params};
+
+/// What the host name is taken for if the caller does not say.
+const NO_HOST_NAME: &str = "localhost";
+/// The domain of a machine whose name has no dot, as in Postfix.
+const NO_DOMAIN: &str = "localdomain";
+
+/// A main.cf file, or the settings that stand for one.
+///
+/// It holds settings as written. [`config`](Self::config) makes typed parameters of them,
+/// [`warnings`](Self::warnings) says what is odd, [`listing`](Self::listing) is for people.
+/// An empty one, all defaults, is `MainCf::default()`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MainCf {
+    /// The name of the file, for messages.
+    file: String,
+    directory: PathBuf,
+    host_name: String,
+    entries: BTreeMap<String, Entry>,
+    remarks: Vec<ConfigWarning>,
+}
+
+/// One setting.
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    value: String,
+    origin: Origin,
+}
+
+impl Default for MainCf {
+    fn default() -> Self {
+        Self {
+            file: "main.cf".to_owned(),
+            directory: PathBuf::from("/etc/postfix"),
+            host_name: NO_HOST_NAME.to_owned(),
+            entries: BTreeMap::new(),
+            remarks: Vec::new(),
+        }
+    }
+}
+
+impl MainCf {
+    /// Reads a file. `$config_directory` is its folder.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or a line is no setting. Values are only looked at by
+    /// [`config`](Self::config).
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let bytes = fs::read(path).map_err(|error| ConfigError {
+            origin: Origin::Whole { name: name.clone() },
+            parameter: None,
+            problem: Problem::Unreadable(error.to_string()),
+        })?;
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        Self::parse_bytes(&bytes, &name, directory)
+    }
+
+    /// Takes the text of a file. `name` is for messages, `directory` becomes `$config_directory`.
+    ///
+    /// # Errors
+    ///
+    /// A line is no setting.
+    pub fn parse(text: &str, name: &str, directory: &Path) -> Result<Self, ConfigError> {
+        Self::parse_bytes(text.as_bytes(), name, directory)
+    }
+
+    fn parse_bytes(bytes: &[u8], name: &str, directory: &Path) -> Result<Self, ConfigError> {
+        let mut main = Self {
+            file: name.to_owned(),
+            directory: directory.to_owned(),
+            ..Self::default()
+        };
+        main.entries.insert(
+            "config_directory".to_owned(),
+            Entry {
+                value: directory.display().to_string(),
+                origin: Origin::Default,
+            },
+        );
+        for line in syntax::lines(bytes, name, &mut main.remarks)? {
+            let origin = Origin::File {
+                name: name.to_owned(),
+                line: line.number,
+            };
+            let entry = Entry {
+                value: line.value,
+                origin: origin.clone(),
+            };
+            match main.entries.insert(line.name.clone(), entry.clone()) {
+                Some(old) if old.value != entry.value && old.origin != Origin::Default => {
+                    let oddity = Oddity::Overriding {
+                        name: line.name,
+                        old: old.value,
+                    };
+                    main.remarks.push(ConfigWarning { origin, oddity });
+                }
+                _ => {}
+            }
+        }
+        Ok(main)
+    }
+
+    /// Sets one parameter over what the file says: `name=value`, as `-o` on a command line.
+    ///
+    /// # Errors
+    ///
+    /// There is no `=`, or no name before it, or a null byte.
+    pub fn set(&mut self, setting: &str) -> Result<(), ConfigError> {
+        let error = |why: String| ConfigError {
+            origin: Origin::Override,
+            parameter: None,
+            problem: Problem::Syntax(why),
+        };
+        if setting.contains('\0') {
+            return Err(error("null byte in text".to_owned()));
+        }
+        let (name, value) = syntax::split_setting(setting).map_err(|why| {
+            let shown: String = setting.chars().take(60).collect();
+            error(format!("{why}: \"{}\"", shown.escape_debug()))
+        })?;
+        let entry = Entry {
+            value: value.to_owned(),
+            origin: Origin::Override,
+        };
+        self.entries.insert(name.to_owned(), entry);
+        Ok(())
+    }
+
+    /// Says how this machine is called. `myhostname` and `mydomain` have their defaults from it; a
+    /// name without a dot is completed with `mydomain`. An empty name changes nothing.
+    pub fn set_host_name(&mut self, name: &str) {
+        if !name.is_empty() {
+            name.clone_into(&mut self.host_name);
+        }
+    }
+
+    /// The folder of the file: where relative table names start.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The name of the file, as it stands in messages.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The typed parameters of one client.
+    ///
+    /// # Errors
+    ///
+    /// The first value that cannot be used: a bad number, unit or word, or a reference that cannot
+    /// be expanded. [`errors`](Self::errors) has them all.
+    pub fn config(&self, protocol: Protocol) -> Result<Config, ConfigError> {
+        let mut source = Source::new(self, protocol);
+        let config = Config::load(&mut source);
+        match source.errors.into_iter().next() {
+            None => Ok(config),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Everything that keeps the settings from being used, for both clients.
+    pub fn errors(&self) -> Vec<ConfigError> {
+        let mut errors: Vec<ConfigError> = Vec::new();
+        for protocol in Protocol::ALL {
+            let mut source = Source::new(self, protocol);
+            let _config = Config::load(&mut source);
+            for error in source.errors {
+                if !errors.contains(&error) {
+                    errors.push(error);
+                }
+            }
+        }
+        errors
+    }
+
+    /// What is odd about the settings: overridden lines, unknown names, and settings that have no
+    /// effect here. By place in the file, then those made over it.
+    pub fn warnings(&self) -> Vec<ConfigWarning> {
+        let mut warnings = self.remarks.clone();
+        let user_defined = self.user_defined();
+        for (name, entry) in &self.entries {
+            if entry.origin == Origin::Default {
+                continue;
+            }
+            let oddity = match Parameter::find(name) {
+                Some((parameter, _)) => self.oddity(name, &entry.value, parameter),
+                None if params::is_foreign(name) || user_defined.contains(name.as_str()) => None,
+                None => Some(Oddity::Unknown {
+                    name: name.clone(),
+                    value: entry.value.clone(),
+                    suggestion: suggest(name),
+                }),
+            };
+            if let Some(oddity) = oddity {
+                warnings.push(ConfigWarning {
+                    origin: entry.origin.clone(),
+                    oddity,
+                });
+            }
+        }
+        warnings.sort_by_key(|warning| match warning.origin {
+            Origin::File { line, .. } => line,
+            _ => usize::MAX,
+        });
+        warnings
+    }
+
+    /// What is odd about a setting whose name is known.
+    fn oddity(&self, name: &str, value: &str, parameter: &Parameter) -> Option<Oddity> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        match parameter.status {
+            Status::Supported | Status::Mapped(_) => None,
+            Status::Removed(since) => Some(Oddity::Removed { name, value, since }),
+            Status::NotYet(_) | Status::Refused(_) if self.is_default(&name) => None,
+            Status::NotYet(area) => Some(Oddity::NotYet { name, value, area }),
+            Status::Refused(why) => Some(Oddity::Refused { name, value, why }),
+        }
+    }
+
+    /// Whether a setting comes to the same as the default.
+    fn is_default(&self, name: &str) -> bool {
+        let Some((_, named)) = Parameter::find(name) else {
+            return false;
+        };
+        let protocol = spoken_in(name);
+        let expand = |text: &str| expand(text, &|name| self.raw(name, protocol));
+        let value = self.raw(name, protocol).unwrap_or_default();
+        match (expand(&value), expand(named.default)) {
+            (Ok(value), Ok(default)) => value.eq_ignore_ascii_case(&default),
+            _ => false,
+        }
+    }
+
+    /// The names that are set here, unknown otherwise, and referred to by known settings, directly
+    /// or through each other. Postfix calls these user-defined; also the restriction classes.
+    pub(crate) fn user_defined(&self) -> BTreeSet<&str> {
+        let mut found: BTreeSet<&str> = BTreeSet::new();
+        let mut texts: Vec<&str> = Parameter::sorted()
+            .map(|(_, named)| named.default)
+            .collect();
+        for (name, entry) in &self.entries {
+            if Parameter::find(name).is_some() || params::is_foreign(name) {
+                texts.push(&entry.value);
+            }
+        }
+        let classes = self.entries.get("smtpd_restriction_classes");
+        let mut names: Vec<&str> = classes
+            .into_iter()
+            .flat_map(|entry| super::value::words(&entry.value))
+            .collect();
+        loop {
+            for text in texts.drain(..) {
+                names.extend(references(text));
+            }
+            for name in names.drain(..) {
+                let Some((name, entry)) = self.entries.get_key_value(name) else {
+                    continue;
+                };
+                let known = Parameter::find(name).is_some() || params::is_foreign(name);
+                if !known && found.insert(name) {
+                    texts.push(&entry.value);
+                }
+            }
+            if texts.is_empty() {
+                return found;
+            }
+        }
+    }
+
+    /// The names that are set, in order, and whether by the file's place alone.
+    pub(crate) fn set_names(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries
+            .iter()
+            .map(|(name, entry)| (name.as_str(), entry.value.as_str()))
+    }
+
+    /// The value as written, if it is set.
+    pub fn written(&self, name: &str) -> Option<&str> {
+        self.entries.get(name).map(|entry| entry.value.as_str())
+    }
+
+    /// The default of a known parameter, unexpanded, as far as it is the same everywhere; else as
+    /// computed for this machine.
+    pub(crate) fn default_text(&self, name: &str, protocol: Protocol) -> Option<String> {
+        match name {
+            "myhostname" => Some(self.default_host_name(protocol)),
+            "mydomain" => Some(self.default_domain(protocol)),
+            "process_name" | "service_name" => Some(protocol.as_str().to_owned()),
+            _ => Parameter::find(name).map(|(_, named)| named.default.to_owned()),
+        }
+    }
+
+    fn default_host_name(&self, protocol: Protocol) -> String {
+        if self.host_name.contains('.') {
+            return self.host_name.clone();
+        }
+        // Only an explicit mydomain counts: its default comes from this name.
+        let domain = self
+            .written("mydomain")
+            .and_then(|text| expand(text, &|name| self.without_host(name, protocol)).ok())
+            .unwrap_or_else(|| NO_DOMAIN.to_owned());
+        format!("{}.{domain}", self.host_name)
+    }
+
+    fn default_domain(&self, protocol: Protocol) -> String {
+        let host = match self.written("myhostname") {
+            Some(text) => {
+                expand(text, &|name| self.without_host(name, protocol)).unwrap_or_default()
+            }
+            None => self.default_host_name(protocol),
+        };
+        match host.split_once('.') {
+            Some((_, domain)) => domain.to_owned(),
+            None => NO_DOMAIN.to_owned(),
+        }
+    }
+
+    /// [`raw`](Self::raw), but without the two defaults that would need each other.
+    fn without_host(&self, name: &str, protocol: Protocol) -> Option<String> {
+        match name {
+            "myhostname" | "mydomain" => self.written(name).map(str::to_owned),
+            _ => self.raw(name, protocol),
+        }
+    }
+
+    /// The value of a parameter before expansion: as written, else its default.
+    pub(crate) fn raw(&self, name: &str, protocol: Protocol) -> Option<String> {
+        match self.written(name) {
+            Some(value) => Some(value.to_owned()),
+            None => self.default_text(name, protocol),
+        }
+    }
+
+    /// The value of a parameter with its references expanded, as `postconf -x` shows it. None: the
+    /// name is neither set nor known.
+    ///
+    /// # Errors
+    ///
+    /// The references cannot be expanded.
+    pub fn expanded(&self, name: &str, protocol: Protocol) -> Result<Option<String>, ConfigError> {
+        let Some(raw) = self.raw(name, protocol) else {
+            return Ok(None);
+        };
+        match expand(&raw, &|name| self.raw(name, protocol)) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) => Err(self.error(name, Problem::Expand(error))),
+        }
+    }
+
+    fn error(&self, name: &str, problem: Problem) -> ConfigError {
+        let origin = self
+            .entries
+            .get(name)
+            .map_or(Origin::Default, |entry| entry.origin.clone());
+        ConfigError {
+            origin,
+            parameter: Some(name.to_owned()),
+            problem,
+        }
+    }
+}
+
+/// The protocol in which a name is read.
+pub(crate) fn spoken_in(name: &str) -> Protocol {
+    if name.starts_with("lmtp_") {
+        Protocol::Lmtp
+    } else {
+        Protocol::Smtp
+    }
+}
+
+/// The names after dollar signs, however deep in braces.
+fn references(text: &str) -> impl Iterator<Item = &str> {
+    text.split('$').skip(1).filter_map(|rest| {
+        let rest = rest
+            .strip_prefix(['{', '('])
+            .unwrap_or(rest)
+            .trim_ascii_start();
+        let end = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .unwrap_or(rest.len());
+        rest.get(..end).filter(|name| !name.is_empty())
+    })
+}
+
+/// Gives typed values to the groups and collects what is wrong.
+pub(crate) struct Source<'a> {
+    main: &'a MainCf,
+    protocol: Protocol,
+    errors: Vec<ConfigError>,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn new(main: &'a MainCf, protocol: Protocol) -> Self {
+        Self {
+            main,
+            protocol,
+            errors: Vec::new(),
+        }
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Whether a parameter is empty after expansion.
+    pub(crate) fn is_empty(&self, name: &str) -> bool {
+        matches!(self.main.expanded(name, self.protocol), Ok(Some(text)) if text.is_empty())
+    }
+
+    /// The value of one entry. After an error it is the type's zero, which nobody gets to see.
+    pub(crate) fn read<T: Setting>(&mut self, parameter: &Parameter) -> T {
+        match self.try_read(parameter) {
+            Ok(value) => value,
+            Err(error) => {
+                self.errors.push(error);
+                T::default()
+            }
+        }
+    }
+
+    fn try_read<T: Setting>(&self, parameter: &Parameter) -> Result<T, ConfigError> {
+        let Some(named) = parameter.named(self.protocol) else {
+            let spelling = parameter
+                .smtp
+                .or(parameter.lmtp)
+                .map_or("", |named| named.name);
+            return T::parse(parameter.absent, parameter, parameter.absent)
+                .map_err(|why| self.main.error(spelling, Problem::Value(why)));
+        };
+        let text = self
+            .main
+            .expanded(named.name, self.protocol)?
+            .unwrap_or_default();
+        T::parse(&text, parameter, named.default)
+            .map_err(|why| self.main.error(named.name, Problem::Value(why)))
+    }
+}

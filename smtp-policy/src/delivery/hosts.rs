@@ -1,0 +1,391 @@
+//! Which server is tried next: destinations, their addresses, kept connections,
+//! the limits on addresses and sessions (`src/smtp/smtp_connect.c`,
+//! smtp_connect_inet and smtp_connect_local; `src/smtp/smtp_reuse.c`).
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use smtp_proto::{status::EnhancedStatus, time::Time};
+
+use super::{
+    Ask, ConnectError, Delivery, Note,
+    attempt::{Attempt, Lookups},
+    talk::Talk,
+};
+use crate::{
+    channel::{Channel, Peer},
+    config::Protocol,
+    report::{Scope, trouble::Reason},
+    request::CacheHints,
+    reuse::CacheKey,
+    route::{
+        Candidate, InetDestination, QuestionId, Resolution, Resolved, RouteNote, split_nexthop,
+    },
+};
+
+/// The port for which mail loops are looked for: other ports are private
+/// arrangements.
+const SMTP_PORT: u16 = 25;
+
+/// What the delivery is doing.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Nothing yet.
+    Start,
+    /// Between two attempts.
+    Next,
+    /// A destination is turned into addresses.
+    Resolving {
+        inet: Box<InetDestination>,
+        resolution: Box<Resolution>,
+        open: BTreeMap<u32, QuestionId>,
+    },
+    /// The connection cache is asked.
+    Reusing { serial: u32, answer: Option<Option<Box<Channel>>>, instead: Option<Box<Attempt>> },
+    /// Tables are asked about the server's address.
+    LookingUp(Box<Lookups>),
+    /// A connection is being opened.
+    Connecting { serial: u32, attempt: Box<Attempt>, answer: Option<Result<(), ConnectError>> },
+    /// There is a connection.
+    Talking(Box<Talk>),
+    /// Every recipient was reported.
+    Done,
+}
+
+/// The destinations of a delivery and how far it has come with them.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    /// As they are written; each is read when its turn comes.
+    pub(super) destinations: Vec<String>,
+    /// How many of them come from the next hop; the others are fallback relays.
+    pub(super) own: usize,
+    /// How many have been begun.
+    pub(super) begun: usize,
+    pub(super) site: Option<Site>,
+    /// No destination follows, or none may be tried.
+    pub(super) final_nexthop: bool,
+    /// No server follows: temporary failures settle their recipients.
+    pub(super) final_server: bool,
+    /// Whether kept connections may be taken, and new ones kept.
+    pub(super) cache: CacheHints,
+    /// The next hop under which connections are kept, until one was.
+    pub(super) request_nexthop: Option<String>,
+    /// Whether the mail was passed to `best_mx_transport` already.
+    pub(super) passed: bool,
+}
+
+/// One destination with its addresses.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) places: VecDeque<Place>,
+    /// The preference of the first address.
+    pub(super) best: u16,
+    pub(super) loop_detection: bool,
+    /// How many addresses and sessions count towards the limits.
+    pub(super) addresses: u32,
+    pub(super) sessions: u32,
+    pub(super) trial: Trial,
+}
+
+/// Somewhere to connect to.
+#[derive(Debug)]
+pub(super) enum Place {
+    Inet(Candidate),
+    Unix(PathBuf),
+}
+
+/// Where kept connections are looked for before new ones are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trial {
+    /// By the next hop.
+    ByNexthop,
+    /// By the address at this position, if it is of the best preference.
+    ByAddress(usize),
+    /// A new connection to each address in turn.
+    Connect,
+}
+
+impl Delivery {
+    /// Goes on as far as possible without input. `None`: look again.
+    pub(super) fn advance(&mut self, give_up: Time) -> Option<Ask> {
+        match &mut self.phase {
+            Phase::Start => self.start(),
+            Phase::Next => self.next_attempt(),
+            Phase::Done => return Some(Ask::Done),
+            Phase::Talking(_) => return self.talk(),
+            Phase::Resolving { .. } => return self.while_resolving(give_up),
+            Phase::LookingUp(_) => return self.while_looking_up(give_up),
+            Phase::Reusing { answer, instead, .. } => match answer.take() {
+                Some(hit) => {
+                    let instead = instead.take();
+                    self.after_reuse(hit, instead);
+                }
+                None => return self.wait_for_answer(give_up),
+            },
+            Phase::Connecting { answer, .. } => match answer.take() {
+                Some(result) => self.after_connect(result),
+                None => return self.wait_for_answer(give_up),
+            },
+        }
+        None
+    }
+
+    pub(super) fn is_final_server(&self) -> bool {
+        self.hosts.final_server
+    }
+
+    /// A question is out. Its answer has its own time limit, so that this one is
+    /// only for a driver that forgets.
+    pub(super) fn wait_for_answer(&mut self, give_up: Time) -> Option<Ask> {
+        if self.now < give_up {
+            return Some(Ask::Wait { until: give_up });
+        }
+        self.settle_left(&Reason::local(
+            EnhancedStatus::new(4, 3, 0),
+            Scope::Site,
+            "delivery took longer than daemon_timeout",
+        ));
+        self.phase = Phase::Next;
+        None
+    }
+
+    /// Reads the next hop and appends the fallback relays.
+    fn start(&mut self) {
+        self.phase = Phase::Next;
+        let rules = &self.policy.client(self.request.protocol).nexthop;
+        let nexthop = self.request.nexthop.as_str();
+        let fallback = &self.config.connect.fallback_relay;
+        if rules.socket_prefixes && nexthop.starts_with("unix:") {
+            if !fallback.is_empty() {
+                let relays = fallback.join(", ");
+                self.note(Note::warning(format!(
+                    "ignoring \"lmtp_fallback_relay = {relays}\" setting for non-TCP connections"
+                )));
+            }
+            self.hosts.destinations = vec![self.request.nexthop.clone()];
+            self.hosts.own = 1;
+            return;
+        }
+        let protocols = self.config.connect.inet_protocols;
+        if !protocols.ipv4 && !protocols.ipv6 {
+            let text = "all network protocols are disabled";
+            self.why = Some(Reason::local(EnhancedStatus::new(4, 4, 4), Scope::Site, text));
+            return;
+        }
+        let own: Vec<String> =
+            split_nexthop(rules.without_prefix(nexthop)).map(str::to_owned).collect();
+        if own.is_empty() {
+            let text = format!("null destination: \"{nexthop}\"");
+            self.why = Some(Reason::local(EnhancedStatus::new(4, 3, 5), Scope::Site, text));
+            return;
+        }
+        self.hosts.own = own.len();
+        self.hosts.destinations = own;
+        self.hosts.destinations.extend(fallback.iter().cloned());
+    }
+
+    /// Between two attempts: goes on with the present destination, or the next
+    /// one, or gives whoever is left the last reason.
+    fn next_attempt(&mut self) {
+        self.roll.reopen();
+        if self.roll.all_settled() {
+            self.phase = Phase::Done;
+        } else if self.hosts.site.is_some() && self.try_site() {
+        } else if self.hosts.final_nexthop || self.hosts.begun >= self.hosts.destinations.len() {
+            self.settle_rest();
+        } else {
+            self.begin_destination();
+        }
+    }
+
+    fn begin_destination(&mut self) {
+        let hosts = &mut self.hosts;
+        let Some(text) = hosts.destinations.get(hosts.begun).cloned() else { return };
+        hosts.begun += 1;
+        hosts.final_nexthop = hosts.begun == hosts.destinations.len();
+        hosts.site = None;
+        let client = self.policy.client(self.request.protocol);
+        if client.nexthop.socket_prefixes
+            && let Some(path) = text.strip_prefix("unix:")
+        {
+            self.hosts.final_server = true;
+            let places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
+            self.open_site(places, 0, false, path, path);
+            return;
+        }
+        match client.nexthop.destination(&text) {
+            Ok(inet) => {
+                let seed = self.seed.wrapping_add(self.hosts.begun as u64);
+                let resolution = Resolution::new(&inet, Arc::clone(&client.route), seed);
+                self.phase = Phase::Resolving {
+                    inet: Box::new(inet),
+                    resolution: Box::new(resolution),
+                    open: BTreeMap::new(),
+                };
+            }
+            Err(error) => {
+                // Postfix ends the process here, and the queue manager tries again
+                // later with the whole message.
+                let status = EnhancedStatus::new(4, 3, 5);
+                self.why = Some(Reason::local(status, Scope::Site, error.text));
+                self.hosts.final_nexthop = true;
+            }
+        }
+    }
+
+    fn while_resolving(&mut self, give_up: Time) -> Option<Ask> {
+        let Phase::Resolving { inet, resolution, .. } = &mut self.phase else { return None };
+        if let Some(resolved) = resolution.take() {
+            let inet = inet.as_ref().clone();
+            self.phase = Phase::Next;
+            self.after_resolution(&inet, resolved);
+            return None;
+        }
+        let questions = resolution.questions();
+        if questions.is_empty() {
+            return self.wait_for_answer(give_up);
+        }
+        for (id, query) in questions {
+            let ticket = self.ticket();
+            if let Phase::Resolving { open, .. } = &mut self.phase {
+                open.insert(ticket.serial(), id);
+            }
+            self.asks.push_back(Ask::Resolve(ticket, query));
+        }
+        None
+    }
+
+    fn after_resolution(&mut self, inet: &InetDestination, resolved: Resolved) {
+        for note in resolved.notes {
+            self.note(match note {
+                RouteNote::Info(text) => Note::info(text),
+                RouteNote::Warning(text) => Note::warning(text),
+            });
+        }
+        // A mail exchanger does not try the backups behind itself.
+        self.hosts.final_nexthop |= resolved.i_am_mx;
+        match resolved.result {
+            Err(failure) => {
+                // Another relay would only make a loop longer.
+                self.hosts.final_nexthop |= failure.is_loop();
+                self.why = Some(Reason::local(failure.status, Scope::Site, failure.text));
+            }
+            Ok(candidates) => {
+                let best = candidates.first().map_or(0, |first| first.preference);
+                let loops = self.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
+                let places = candidates.into_iter().map(Place::Inet).collect();
+                self.open_site(places, best, loops, &inet.domain, &inet.text);
+            }
+        }
+    }
+
+    /// The addresses of a destination are known. The first one decides whether
+    /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
+    fn open_site(&mut self, places: VecDeque<Place>, best: u16, loops: bool, domain: &str, label: &str) {
+        if self.hosts.begun == 1 && !places.is_empty() {
+            self.hosts.cache = {
+                let client = self.policy.client(self.request.protocol);
+                client.cache_hints(&self.request, domain)
+            };
+            if self.hosts.cache.load || self.hosts.cache.store {
+                self.hosts.request_nexthop = Some(label.to_owned());
+            }
+        }
+        let trial = if self.hosts.cache.load { Trial::ByNexthop } else { Trial::Connect };
+        self.hosts.site = Some(Site {
+            places,
+            best,
+            loop_detection: loops,
+            addresses: 0,
+            sessions: 0,
+            trial,
+        });
+    }
+
+    /// Begins the next attempt at the present destination; false if there is none.
+    fn try_site(&mut self) -> bool {
+        while let Some(site) = &mut self.hosts.site {
+            match site.trial {
+                Trial::ByNexthop => {
+                    site.trial = Trial::ByAddress(0);
+                    if self.hosts.begun == 1
+                        && let Some(nexthop) = &self.hosts.request_nexthop
+                    {
+                        let key = CacheKey::destination(self.request.protocol.as_str(), nexthop);
+                        self.ask_cache(key, None);
+                        return true;
+                    }
+                }
+                Trial::ByAddress(position) => match site.best_place(position) {
+                    Some((address, port)) => {
+                        site.trial = Trial::ByAddress(position + 1);
+                        let key = self.endpoint_key(&address, port);
+                        self.ask_cache(key, None);
+                        return true;
+                    }
+                    None => site.trial = Trial::Connect,
+                },
+                Trial::Connect => return self.try_place(),
+            }
+        }
+        false
+    }
+
+    /// A connection is open, or a session begins its transaction: if no address
+    /// and no destination follows, this server is the last one.
+    pub(super) fn mark_final_server(&mut self) {
+        let more = self.hosts.site.as_ref().is_some_and(|site| !site.places.is_empty());
+        self.hosts.final_server |= self.hosts.final_nexthop && !more;
+    }
+
+    /// Whether this destination is one for which mail loops are looked for.
+    pub(super) fn detects_loops(&self) -> bool {
+        self.hosts.site.as_ref().is_some_and(|site| site.loop_detection)
+    }
+
+    /// A session is about to deliver: counts it towards the limits.
+    pub(super) fn count_session(&mut self, reused: Option<&Peer>) {
+        let connect = &self.config.connect;
+        if let Some(site) = &mut self.hosts.site {
+            site.sessions += 1;
+            let mut full = site.sessions == connect.mx_session_limit;
+            if let Some(peer) = reused {
+                site.addresses += 1;
+                site.forget(peer);
+                full |= site.addresses == connect.mx_address_limit;
+            }
+            if full {
+                site.places.clear();
+            }
+        }
+        self.mark_final_server();
+    }
+
+}
+
+impl Site {
+    /// The first address of the best preference from `position` on.
+    fn best_place(&self, position: usize) -> Option<(String, u16)> {
+        match self.places.get(position)? {
+            Place::Inet(candidate) if candidate.preference == self.best => {
+                Some((candidate.address.to_string(), candidate.port))
+            }
+            _ => None,
+        }
+    }
+
+    /// A kept connection leads there already.
+    fn forget(&mut self, peer: &Peer) {
+        let before = self.places.len();
+        self.places.retain(|place| match place {
+            Place::Inet(candidate) => candidate.address.to_string() != peer.address,
+            Place::Unix(path) => path.display().to_string() != peer.address,
+        });
+        if let Trial::ByAddress(position) = &mut self.trial {
+            *position = position.saturating_sub(before - self.places.len());
+        }
+    }
+}

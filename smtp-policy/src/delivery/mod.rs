@@ -1,0 +1,260 @@
+//! The delivery engine: one message to one next hop, from the routing plan to a
+//! verdict for every recipient. It is not a client: it opens no socket, reads no
+//! clock and asks no name server, it says what is to be done.
+//!
+//! Like the session below it, it has one funnel, [`Delivery::poll`]. Questions
+//! come with a [`Ticket`] that its answer consumes, so that no question is
+//! answered twice or with something of another kind.
+//!
+//! The order of events, and who is to blame for a failure, are smtp(8)'s
+//! (`src/smtp/smtp_connect.c`, `smtp_proto.c`, `smtp_trouble.c`):
+//!
+//! ```text
+//!  next hop list ─▶ Resolving ─▶ LookingUp ─▶ Connecting ─▶ Talking ─┐
+//!       ▲  │           │             ▲            │            │     │
+//!       │  └─ none left: the rest is settled      │ failed     │     │
+//!       └──────────────────────────── next address ◀────────────┘ ◀──┘
+//! ```
+//!
+//! ```
+//! use std::sync::Arc;
+//! use smtp_policy::{
+//!     config::Protocol,
+//!     delivery::{Ask, Delivery},
+//!     policy::Policy,
+//!     request::{Recipient, Request},
+//! };
+//! use smtp_proto::{address::{Address, ReversePath}, time::Time};
+//!
+//! let policy = Arc::new(Policy::default());
+//! let to = Recipient::new(Address::parse("user@example.com")?);
+//! let request = Request::new(Protocol::Smtp, "example.com", ReversePath::Null, vec![to]);
+//! let mut delivery = Delivery::new(request, policy, 1);
+//! let Ask::Resolve(_ticket, question) = delivery.poll(Time::ZERO) else { panic!() };
+//! assert_eq!(question.name, "example.com");
+//! # Ok::<(), smtp_proto::address::AddressError>(())
+//! ```
+
+mod ask;
+mod attempt;
+mod envelope;
+mod hosts;
+mod observer;
+mod profile;
+mod rest;
+mod roll;
+mod settle;
+mod talk;
+mod ticket;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use smtp_proto::{queue::SendQueue, time::Time};
+
+pub use self::{
+    ask::{Ask, Bind, ConnectError, Endpoint, Level, Note, TableQuery, Target},
+    observer::Observer,
+    ticket::{Cached, Dns, External, Socket, Ticket},
+};
+use self::{
+    hosts::{Hosts, Phase},
+    roll::Roll,
+};
+use crate::{
+    channel::Channel,
+    config::Config,
+    dns::{Answer, Failure},
+    policy::Policy,
+    report::trouble::{Judge, Reason},
+    request::Request,
+    tables::{TableFailure, Tables},
+};
+
+/// The delivery of one request. See the [module](self).
+#[derive(Debug)]
+pub struct Delivery {
+    request: Request,
+    policy: Arc<Policy>,
+    config: Arc<Config>,
+    tables: Arc<Tables>,
+    seed: u64,
+    serial: u32,
+    /// What is to be asked next, before anything else happens.
+    asks: VecDeque<Ask>,
+    roll: Roll,
+    judge: Judge,
+    hosts: Hosts,
+    phase: Phase,
+    /// The last thing that went wrong: it is what left-over recipients are told.
+    why: Option<Reason>,
+    /// When the whole delivery is given up (`daemon_timeout`).
+    give_up: Option<Time>,
+    now: Time,
+    cancelled: bool,
+}
+
+impl Delivery {
+    /// A delivery that has not begun. It never fails: a next hop that makes no
+    /// sense becomes the verdict on every recipient.
+    ///
+    /// `seed` decides what Postfix leaves to chance: the order of equally
+    /// preferred addresses, the identifiers of DNS questions.
+    pub fn new(request: Request, policy: Arc<Policy>, seed: u64) -> Self {
+        let client = policy.client(request.protocol);
+        let (config, tables) = (Arc::clone(&client.config), Arc::clone(&client.tables));
+        let judge = Judge { soft_bounce: config.verdict.soft_bounce, probe: request.probe };
+        Self {
+            roll: Roll::new(request.recipients.len()),
+            hosts: Hosts::default(),
+            phase: Phase::Start,
+            asks: VecDeque::new(),
+            why: None,
+            give_up: None,
+            now: Time::ZERO,
+            cancelled: false,
+            serial: 0,
+            request,
+            policy,
+            config,
+            tables,
+            seed,
+            judge,
+        }
+    }
+
+    /// Moves the delivery on, and says what to do next. The only method in which
+    /// state moves.
+    pub fn poll(&mut self, now: Time) -> Ask {
+        self.now = now;
+        let give_up = *self.give_up.get_or_insert(now + self.config.general.daemon_timeout);
+        loop {
+            if let Some(ask) = self.asks.pop_front() {
+                return ask;
+            }
+            if self.cancelled {
+                self.settle_cancelled();
+            }
+            if let Some(ask) = self.advance(give_up) {
+                return ask;
+            }
+        }
+    }
+
+    /// The request that is delivered.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The answer to [`Ask::Resolve`].
+    pub fn resolved(&mut self, ticket: Ticket<Dns>, answer: Result<Answer, Failure>) {
+        if let Phase::Resolving { resolution, open, .. } = &mut self.phase
+            && let Some(id) = open.remove(&ticket.serial())
+        {
+            resolution.answer(id, answer);
+        }
+    }
+
+    /// The answer to [`Ask::LookUp`].
+    pub fn looked_up(
+        &mut self,
+        ticket: Ticket<External>,
+        value: Result<Option<String>, TableFailure>,
+    ) {
+        if let Phase::LookingUp(lookups) = &mut self.phase {
+            lookups.answer(ticket.serial(), value);
+        }
+    }
+
+    /// The answer to [`Ask::Reuse`]. With a hit, the driver has made the socket
+    /// that belongs to the channel the open one of this delivery.
+    pub fn reused(&mut self, ticket: Ticket<Cached>, hit: Option<Box<Channel>>) {
+        if let Phase::Reusing { serial, answer, .. } = &mut self.phase
+            && *serial == ticket.serial()
+        {
+            *answer = Some(hit);
+        }
+    }
+
+    /// The answer to [`Ask::Connect`]. After success the driver holds the open
+    /// socket of this delivery.
+    pub fn connected(&mut self, ticket: Ticket<Socket>, result: Result<(), ConnectError>) {
+        if let Phase::Connecting { serial, answer, .. } = &mut self.phase
+            && *serial == ticket.serial()
+        {
+            *answer = Some(result);
+        }
+    }
+
+    /// What is to be written to the open connection, if there is one. Advancing it
+    /// acknowledges.
+    pub fn output(&mut self) -> Option<&mut SendQueue> {
+        match &mut self.phase {
+            Phase::Talking(talk) => Some(talk.channel.session.output()),
+            _ => None,
+        }
+    }
+
+    /// Takes what was read from the open connection, in any chunking.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.channel.session.receive(bytes);
+        }
+    }
+
+    /// The peer sends nothing more: end of file, or an error while reading. The
+    /// driver reads no more; it may still be asked to write.
+    pub fn disconnected(&mut self) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.channel.session.disconnected();
+        }
+    }
+
+    /// Nothing can be written any more. What could still be read has been given to
+    /// [`receive`](Self::receive) before.
+    pub fn write_failed(&mut self) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.channel.session.write_failed();
+        }
+    }
+
+    /// The answer to [`Ask::Text`]. An empty chunk is the end of the message.
+    pub fn text(&mut self, chunk: Bytes) {
+        if let Phase::Talking(talk) = &mut self.phase
+            && let Some(body) = talk.channel.session.body()
+        {
+            if chunk.is_empty() { body.finish() } else { body.push(chunk) }
+        }
+    }
+
+    /// The answer to [`Ask::Text`] when the text cannot be read. The message is
+    /// deferred; nobody takes the part that was sent for the whole.
+    pub fn text_failed(&mut self, why: String) {
+        self.settle_unreadable(&why);
+    }
+
+    /// Ends the delivery politely: nothing new is begun, whoever has no verdict is
+    /// deferred, and the server hears QUIT where the dialogue allows it. If the
+    /// text is complete and its verdict on the way, that is still waited for.
+    ///
+    /// The driver goes on polling until [`Ask::Done`].
+    pub fn cancel(&mut self) {
+        self.cancelled = true;
+    }
+
+    fn ticket<K>(&mut self) -> Ticket<K> {
+        self.serial = self.serial.wrapping_add(1);
+        Ticket::new(self.serial)
+    }
+
+    fn note(&mut self, note: Note) {
+        self.asks.push_back(Ask::Note(note));
+    }
+
+    /// A log line with the message's name in front, where it has one.
+    fn message_note(&mut self, text: &str) {
+        let id = &self.request.id;
+        let text = if id.is_empty() { text.to_owned() } else { format!("{id}: {text}") };
+        self.note(Note::info(text));
+    }
+}

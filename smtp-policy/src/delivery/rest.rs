@@ -1,0 +1,80 @@
+//! Whoever is left when no server is: the last reason, unless it looks like a
+//! mistake in the configuration (`src/smtp/smtp_connect.c`, the end of
+//! smtp_connect_inet).
+
+use std::sync::Arc;
+
+use smtp_proto::status::EnhancedStatus;
+
+use super::{
+    Delivery, Note,
+    hosts::{Hosts, Phase},
+};
+use crate::{
+    config::Protocol,
+    report::{Scope, trouble::Reason},
+};
+
+impl Delivery {
+    /// All destinations were tried (`src/smtp/smtp_connect.c`, the end of
+    /// smtp_connect_inet). What may be a mistake in the configuration does not
+    /// bounce mail.
+    pub(super) fn settle_rest(&mut self) {
+        let mut reason = self.why.take().unwrap_or_else(|| {
+            let text = "server unavailable or unable to receive mail";
+            Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Site, text)
+        });
+        if reason.status.class() != 4 {
+            let smtp = self.request.protocol == Protocol::Smtp;
+            let best_mx = self.config.connect.best_mx_transport.clone();
+            let setting = if self.hosts.begun > self.hosts.own {
+                Some("smtp_fallback_relay")
+            } else if smtp && self.is_relayhost() {
+                Some("relayhost")
+            } else {
+                None
+            };
+            if let Some(setting) = setting {
+                self.note(Note::warning(format!("{setting} configuration problem")));
+                reason.status = EnhancedStatus::new(4, 3, 5);
+            } else if smtp && reason.is_loop() && !best_mx.is_empty() {
+                return self.pass_to(&best_mx);
+            }
+        }
+        self.hosts.final_server = true;
+        self.settle_left(&reason);
+        self.phase = Phase::Next;
+    }
+
+    fn is_relayhost(&self) -> bool {
+        self.hosts.destinations.first() == Some(&self.config.connect.relayhost)
+    }
+
+    /// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
+    /// transports only the two clients of this engine can be reached from here.
+    fn pass_to(&mut self, transport: &str) {
+        let (name, nexthop) = transport.split_once(':').unwrap_or((transport, ""));
+        let protocol = match name {
+            "smtp" | "relay" => Some(Protocol::Smtp),
+            "lmtp" => Some(Protocol::Lmtp),
+            _ => None,
+        };
+        self.message_note(&format!("passing mail to transport={name}"));
+        let (Some(protocol), false) = (protocol, self.hosts.passed) else {
+            let status = EnhancedStatus::new(4, 3, 0);
+            let text = "mail transport unavailable";
+            self.settle_left(&Reason::local(status, Scope::Site, text));
+            self.phase = Phase::Next;
+            return;
+        };
+        self.request.protocol = protocol;
+        if !nexthop.is_empty() {
+            self.request.nexthop = nexthop.into();
+        }
+        let client = self.policy.client(protocol);
+        self.config = Arc::clone(&client.config);
+        self.tables = Arc::clone(&client.tables);
+        self.hosts = Hosts { passed: true, ..Hosts::default() };
+        self.phase = Phase::Start;
+    }
+}

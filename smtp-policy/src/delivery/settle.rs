@@ -1,0 +1,124 @@
+//! Giving verdicts: each recipient exactly once (`src/smtp/smtp_trouble.c`,
+//! `src/smtp/smtp_rcpt.c`).
+
+use smtp_proto::{
+    reply::Reply,
+    session::Stage,
+    status::EnhancedStatus,
+};
+
+use super::{Ask, Delivery, hosts::Phase};
+use crate::{
+    config::Protocol,
+    report::{Action, Scope, trouble::Reason},
+    request::RcptIndex,
+};
+
+impl Delivery {
+    /// A failure of everybody who is open in this session.
+    pub(super) fn fail_open(&mut self, reason: Reason) {
+        let open = self.roll.open();
+        self.fail(&open, reason);
+    }
+
+    /// A failure of one recipient, unless it already has its mark.
+    pub(super) fn fail_one(&mut self, index: RcptIndex, reason: Reason) {
+        if self.roll.is_open(index) {
+            self.fail(&[index], reason);
+        }
+    }
+
+    /// Settles the recipients, or keeps them for another server with a line in the
+    /// log.
+    fn fail(&mut self, recipients: &[RcptIndex], reason: Reason) {
+        if recipients.is_empty() {
+            return;
+        }
+        if self.judge.settles(&reason, self.is_final_server()) {
+            self.give_verdict(recipients, &reason);
+        } else {
+            self.message_note(&reason.text);
+            recipients.iter().for_each(|index| self.roll.keep(*index));
+        }
+        self.why = Some(reason);
+    }
+
+    fn give_verdict(&mut self, recipients: &[RcptIndex], reason: &Reason) {
+        let relay = self.relay();
+        for index in recipients {
+            if self.roll.settle(*index) {
+                let outcome = self.judge.failure(reason, relay.clone());
+                self.asks.push_back(Ask::Report(*index, Box::new(outcome)));
+            }
+        }
+    }
+
+    /// The server took a recipient.
+    pub(super) fn succeed(&mut self, index: RcptIndex, stage: Stage, reply: &Reply) {
+        if !self.roll.is_open(index) || !self.roll.settle(index) {
+            return;
+        }
+        let relay = self.relay().unwrap_or_default();
+        let outcome = self.judge.success(relay, stage, reply, self.success_action());
+        self.asks.push_back(Ask::Report(index, Box::new(outcome)));
+    }
+
+    /// An LMTP delivery may be the final one; nobody behind it then reports
+    /// success in our place.
+    fn success_action(&self) -> Action {
+        let server_reports = match &self.phase {
+            Phase::Talking(talk) => talk.channel.session.capabilities().dsn,
+            _ => false,
+        };
+        let is_final = self.request.protocol == Protocol::Lmtp
+            && (self.request.flags.final_delivery || self.config.verdict.assume_final);
+        if is_final && !server_reports { Action::Delivered } else { Action::Relayed }
+    }
+
+    /// `host[address]:port` of the open session.
+    fn relay(&self) -> Option<String> {
+        match &self.phase {
+            Phase::Talking(talk) => Some(talk.channel.peer.relay()),
+            _ => None,
+        }
+    }
+
+    /// All destinations were tried, or none made sense: whoever is left gets the
+    /// last reason.
+    pub(super) fn settle_left(&mut self, reason: &Reason) {
+        let left = self.roll.left();
+        self.give_verdict(&left, reason);
+    }
+
+    /// The message text cannot be read. No other server would fare better.
+    pub(super) fn settle_unreadable(&mut self, why: &str) {
+        self.settle_left(&Reason::local(
+            EnhancedStatus::new(4, 3, 0),
+            Scope::Message,
+            format!("cannot read the message text: {why}"),
+        ));
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.channel.session.abandon();
+        }
+    }
+
+    /// The delivery was cancelled: defers whoever is left, unless the verdict is
+    /// on its way, and ends the session as politely as its state allows.
+    pub(super) fn settle_cancelled(&mut self) {
+        if let Phase::Talking(talk) = &self.phase
+            && talk.channel.session.deadline().1.is_uncertain()
+        {
+            return;
+        }
+        self.cancelled = false;
+        self.settle_left(&Reason::local(
+            EnhancedStatus::new(4, 3, 2),
+            Scope::Message,
+            "delivery was cancelled",
+        ));
+        match &mut self.phase {
+            Phase::Talking(talk) => talk.give_up(),
+            phase => *phase = Phase::Next,
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! The dialogue with one server, seen from above: what to answer when the session
+//! needs a decision, and what its replies mean for the recipients
+//! (`src/smtp/smtp_proto.c`, smtp_helo and smtp_xfer; `src/smtp/smtp_connect.c`,
+//! smtp_cleanup_session).
+
+use smtp_proto::{
+    reply::{Capabilities, Keyword, Reply, ReplyNote},
+    session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step, Stop},
+    status::EnhancedStatus,
+    time::Time,
+};
+
+use super::{Ask, Delivery, Note, attempt::Attempt, envelope, hosts::Phase};
+use crate::{
+    channel::{Channel, Peer},
+    config::ProbeTarget,
+    report::{Scope, trouble::Reason},
+    request::RcptIndex,
+    reuse::{CacheKey, CacheKeys},
+};
+
+/// An open connection and how far the present message has come on it.
+#[derive(Debug)]
+pub(super) struct Talk {
+    pub(super) channel: Channel,
+    progress: Progress,
+    /// For a kept connection: what to try if it turns out to be dead.
+    instead: Option<Box<Attempt>>,
+    /// The recipients of the transaction, in the order of its RCPT commands.
+    recipients: Vec<RcptIndex>,
+    /// A failure blamed on the site or the session: the connection is not kept.
+    throttled: bool,
+}
+
+/// How far a message has come on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// A kept connection is being asked whether it is alive.
+    Probing,
+    /// Greeting and hello.
+    Greeting,
+    /// The transaction is under way.
+    Transfer,
+    /// Nothing more is to be done for this message.
+    Over,
+}
+
+impl Talk {
+    /// A connection that was opened just now.
+    pub(super) fn begin(profile: Profile, peer: Peer, expires: Time, now: Time) -> Self {
+        let session = Session::new(profile, now);
+        Self::new(Channel { session, peer, uses: 0, expires }, Progress::Greeting, None)
+    }
+
+    /// A kept connection, which is asked with RSET whether it is alive.
+    pub(super) fn resume(mut channel: Channel, instead: Option<Box<Attempt>>) -> Self {
+        if let Some(idle) = channel.session.idle() {
+            idle.probe();
+        }
+        Self::new(channel, Progress::Probing, instead)
+    }
+
+    fn new(channel: Channel, progress: Progress, instead: Option<Box<Attempt>>) -> Self {
+        Self { channel, progress, instead, recipients: Vec::new(), throttled: false }
+    }
+
+    /// Ends the session without another message: QUIT where the dialogue is
+    /// between two commands, otherwise nothing.
+    pub(super) fn give_up(&mut self) {
+        self.progress = Progress::Over;
+        let session = &mut self.channel.session;
+        if let Some(negotiation) = session.negotiation() {
+            negotiation.quit();
+        } else if let Some(idle) = session.idle() {
+            idle.quit();
+        } else if session.deadline().1 != Stage::Quit {
+            session.abandon();
+        }
+    }
+
+    fn recipient(&self, position: usize) -> Option<RcptIndex> {
+        self.recipients.get(position).copied()
+    }
+}
+
+impl Delivery {
+    /// Goes on with the open session. `None`: look again.
+    pub(super) fn talk(&mut self) -> Option<Ask> {
+        let now = self.now;
+        let Phase::Talking(talk) = &mut self.phase else { return None };
+        match talk.channel.session.poll(now) {
+            Step::Send { until } => return Some(Ask::Send { until }),
+            Step::Wait { until } => return Some(Ask::Wait { until }),
+            Step::Need(Need::Body) => {
+                let body = talk.channel.session.body()?;
+                return Some(Ask::Text { offset: body.offset(), room: body.room() });
+            }
+            Step::Need(Need::Negotiation) => self.negotiate(),
+            Step::Need(Need::Envelope) => self.at_rest(),
+            Step::Event(event) => self.on_event(event),
+            Step::Closed(why) => self.on_closed(why),
+        }
+        None
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let Phase::Talking(talk) = &self.phase else { return };
+        let relay = talk.channel.peer.relay();
+        match event {
+            Event::Reply(stage, reply) => self.on_reply(stage, &reply),
+            Event::Note(note) => self.reply_note(&relay, &note),
+            Event::Pix(workarounds) => {
+                let words = pix_words(workarounds);
+                self.message_note(&format!("enabling PIX workarounds: {words} for {relay}"));
+            }
+            Event::GreetedWithOwnName => {
+                let name = &self.config.general.myhostname;
+                let text = format!("host {relay} greeted me with my own hostname {name}");
+                self.note(Note::warning(text));
+            }
+            Event::LineBroken => {
+                let limit = self.config.content.line_length_limit;
+                self.message_note(&format!("breaking line > {limit} bytes with <CR><LF>SPACE"));
+            }
+            _ => {}
+        }
+    }
+
+    fn reply_note(&mut self, relay: &str, note: &ReplyNote) {
+        self.note(match note {
+            ReplyNote::TooLongLine(start) => {
+                Note::warning(format!("{relay}: response longer than 2048: {start}..."))
+            }
+            ReplyNote::TooLongText(start) => {
+                Note::warning(format!("{relay}: multi-line response longer than 2048 {start}..."))
+            }
+            ReplyNote::Replaced { old, new } => {
+                Note::info(format!("{relay}: replacing server reply \"{old}\" with \"{new}\""))
+            }
+            ReplyNote::Garbage(line) => {
+                Note::warning(format!("non-ESMTP response from {relay}: {line}"))
+            }
+        });
+    }
+
+    /// What a reply means for the recipients (`src/smtp/smtp_trouble.c`).
+    fn on_reply(&mut self, stage: Stage, reply: &Reply) {
+        let Phase::Talking(talk) = &self.phase else { return };
+        let peer = talk.channel.peer.name();
+        let success = reply.is_success();
+        match stage {
+            Stage::Banner | Stage::Helo | Stage::Lhlo if !success => {
+                let skip_5xx = self.config.helo.skip_5xx_greeting;
+                self.fail_site(Reason::refused(&peer, stage, reply, skip_5xx));
+            }
+            // After any other refusal of EHLO the session says HELO.
+            Stage::Ehlo if reply.code() == 421 => {
+                self.fail_site(Reason::refused(&peer, stage, reply, false));
+            }
+            Stage::XforwardNameAddr | Stage::XforwardProtoHelo if !success => {
+                let (relay, text) = (talk.channel.peer.relay(), reply.one_line());
+                let request = stage.request();
+                self.note(Note::warning(format!(
+                    "host {relay} said: {text} (in reply to {request})"
+                )));
+            }
+            Stage::Mail if !success => {
+                self.fail_open(Reason::said(&peer, stage, reply, Scope::Message));
+            }
+            Stage::Rcpt(position) => self.on_rcpt_reply(&peer, position, reply),
+            Stage::Data if reply.is_intermediate() => self.on_data_probe(reply),
+            Stage::Data => self.fail_open(Reason::said(&peer, stage, reply, Scope::Message)),
+            Stage::EndOfData if success => {
+                for index in self.roll.open() {
+                    self.succeed(index, stage, reply);
+                }
+            }
+            Stage::EndOfData => {
+                self.fail_open(Reason::said(&peer, stage, reply, Scope::Message));
+            }
+            Stage::EndOfDataFor(position) => {
+                let Some(index) = talk.recipient(position) else { return };
+                if success {
+                    self.succeed(index, stage, reply);
+                } else {
+                    self.fail_one(index, Reason::said(&peer, stage, reply, Scope::Recipient));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_rcpt_reply(&mut self, peer: &str, position: usize, reply: &Reply) {
+        let Phase::Talking(talk) = &self.phase else { return };
+        let Some(index) = talk.recipient(position) else { return };
+        let stage = Stage::Rcpt(position);
+        if !reply.is_success() {
+            self.fail_one(index, Reason::said(peer, stage, reply, Scope::Recipient));
+        } else if self.request.probe
+            && self.config.verdict.address_verify_target == ProbeTarget::Rcpt
+        {
+            self.succeed(index, stage, reply);
+        }
+    }
+
+    /// A probe that goes as far as DATA ends with its reply.
+    fn on_data_probe(&mut self, reply: &Reply) {
+        if self.request.probe {
+            for index in self.roll.open() {
+                self.succeed(index, Stage::Data, reply);
+            }
+        }
+    }
+
+    fn fail_site(&mut self, reason: Reason) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.throttled = true;
+        }
+        self.fail_open(reason);
+    }
+
+    /// The server has introduced itself: finds out whether this is the right
+    /// place for the message.
+    fn negotiate(&mut self) {
+        let Phase::Talking(talk) = &self.phase else { return };
+        let (peer, offered) = (talk.channel.peer.clone(), talk.channel.session.capabilities().clone());
+        self.note_capabilities(&peer, &offered);
+        if let Some(reason) = self.objection(&peer, &offered) {
+            self.fail_site(reason);
+            if let Phase::Talking(talk) = &mut self.phase {
+                talk.give_up();
+            }
+        } else if let Phase::Talking(talk) = &mut self.phase
+            && let Some(negotiation) = talk.channel.session.negotiation()
+        {
+            negotiation.ready();
+        }
+    }
+
+    fn note_capabilities(&mut self, peer: &Peer, offered: &Capabilities) {
+        let silent = offered.discarded.contains(Keyword::SilentDiscard);
+        if !offered.discarded.is_empty() && !silent {
+            let names: Vec<&str> = offered.discarded.names().collect();
+            self.note(Note::info(format!("discarding EHLO keywords: {}", names.join(" "))));
+        }
+        if let Some(word) = &offered.bad_size {
+            let relay = peer.relay();
+            self.note(Note::warning(format!("bad EHLO SIZE limit \"{word}\" from {relay}")));
+        }
+        if offered.smtputf8 && !offered.eight_bit_mime {
+            let name = peer.name();
+            self.note(Note::info(format!(
+                "host {name} offers SMTPUTF8 support, but not 8BITMIME"
+            )));
+        }
+    }
+
+    /// Why the message cannot go to this server at all.
+    fn objection(&mut self, peer: &Peer, offered: &Capabilities) -> Option<Reason> {
+        let own_name = &self.config.general.myhostname;
+        if self.detects_loops() && offered.name.eq_ignore_ascii_case(own_name) {
+            let relay = peer.relay();
+            let warning =
+                format!("host {relay} replied to HELO/EHLO with my own hostname {own_name}");
+            self.note(Note::warning(warning));
+            let class = if peer.best_mx { 5 } else { 4 };
+            let text = format!("mail for {} loops back to myself", self.request.nexthop);
+            return Some(Reason::local(EnhancedStatus::new(class, 4, 6), Scope::Site, text));
+        }
+        if self.request.needs_smtputf8() && !offered.smtputf8 {
+            let name = peer.name();
+            return Some(Reason::local(
+                EnhancedStatus::new(5, 6, 7),
+                Scope::Message,
+                format!("SMTPUTF8 is required, but was not offered by host {name}"),
+            ));
+        }
+        None
+    }
+
+    /// The session is ready for a message, or done with it.
+    fn at_rest(&mut self) {
+        let Phase::Talking(talk) = &self.phase else { return };
+        match talk.progress {
+            Progress::Probing | Progress::Greeting => self.transfer(),
+            Progress::Transfer => self.keep(),
+            Progress::Over => {
+                if let Phase::Talking(talk) = &mut self.phase {
+                    talk.give_up();
+                }
+            }
+        }
+    }
+
+    /// Begins the transaction (`src/smtp/smtp_proto.c`, smtp_xfer).
+    fn transfer(&mut self) {
+        let Phase::Talking(talk) = &self.phase else { return };
+        let reused = (talk.progress == Progress::Probing).then(|| talk.channel.peer.clone());
+        let (name, uses, expires) = (talk.channel.peer.name(), talk.channel.uses, talk.channel.expires);
+        let offered = talk.channel.session.capabilities().clone();
+        self.count_session(reused.as_ref());
+
+        let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
+        if let (Some(limit), Some(size)) = (size_limit, self.request.size)
+            && size > limit
+        {
+            let text = format!("message size {size} exceeds size limit {limit} of server {name}");
+            self.fail_open(Reason::local(EnhancedStatus::new(5, 3, 4), Scope::Message, text));
+            if let Phase::Talking(talk) = &mut self.phase {
+                talk.progress = Progress::Over;
+                talk.channel.session.abandon();
+            }
+            return;
+        }
+
+        let limit = self.config.cache.connection_reuse_count_limit;
+        let may_keep = self.hosts.cache.store && (limit == 0 || uses < limit);
+        let recipients = self.roll.open();
+        let keep_until = may_keep.then_some(expires);
+        let transaction =
+            envelope::transaction(&self.request, &self.config, &offered, &recipients, keep_until);
+        let probes_text = transaction.stop == Stop::AtText;
+        let Phase::Talking(talk) = &mut self.phase else { return };
+        talk.progress = if probes_text { Progress::Over } else { Progress::Transfer };
+        talk.instead = None;
+        talk.recipients = recipients;
+        if let Some(idle) = talk.channel.session.idle() {
+            idle.send(transaction);
+        }
+    }
+
+    /// The transaction is over and the connection still there: puts it by for the
+    /// next message, unless something speaks against it by now.
+    fn keep(&mut self) {
+        let Phase::Talking(talk) = &mut self.phase else { return };
+        let channel = &talk.channel;
+        if talk.throttled || channel.session.is_irregular() || channel.expires < self.now {
+            talk.give_up();
+            return;
+        }
+        let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else { return };
+        let mut channel = talk.channel;
+        channel.uses += 1;
+        let service = self.request.protocol.as_str();
+        let keys = CacheKeys {
+            destination: self
+                .hosts
+                .request_nexthop
+                .take()
+                .map(|nexthop| CacheKey::destination(service, &nexthop)),
+            endpoint: channel
+                .peer
+                .port
+                .map(|port| CacheKey::endpoint(service, &channel.peer.address, port)),
+        };
+        let until = self.now + self.config.cache.connection_cache_time_limit;
+        self.asks.push_back(Ask::Keep(keys, Box::new(channel), until));
+    }
+
+    /// The session has ended.
+    fn on_closed(&mut self, why: Closed) {
+        let Phase::Talking(talk) = &mut self.phase else { return };
+        if talk.progress == Progress::Probing {
+            // The kept connection was dead: as if nothing had been kept.
+            let instead = talk.instead.take();
+            self.phase = Phase::Next;
+            self.asks.push_back(Ask::Close);
+            if let Some(attempt) = instead {
+                self.look_up(*attempt);
+            }
+            return;
+        }
+        let peer = talk.channel.peer.name();
+        talk.throttled |= Reason::ended(&peer, why).is_some();
+        if !talk.throttled {
+            self.hosts.request_nexthop = None;
+        }
+        if let Some(reason) = Reason::ended(&peer, why) {
+            self.fail_open(reason);
+        }
+        self.phase = Phase::Next;
+        self.asks.push_back(Ask::Close);
+    }
+}
+
+fn pix_words(workarounds: PixWorkarounds) -> String {
+    let words = [
+        workarounds.disable_esmtp.then_some("disable_esmtp"),
+        workarounds.delay_dotcrlf.map(|_| "delay_dotcrlf"),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,89 @@
+//! Tables with fixed strings as keys, whatever they were read from.
+
+use std::collections::BTreeMap;
+
+use super::{Table, TableFailure};
+
+/// The key as it is stored and looked up: without distinction of case.
+///
+/// ASCII text becomes lower case. Other text goes through lower, upper and lower case, character by
+/// character, which equals the full case folding that Postfix asks of ICU but for a few letters (so
+/// `ß` and `SS` are the same).
+pub(super) fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let mut folded = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Its upper case is the plain I, yet it does not fold to the plain i.
+            '\u{131}' => folded.push(c),
+            _ => folded.extend(
+                c.to_lowercase()
+                    .flat_map(char::to_uppercase)
+                    .flat_map(char::to_lowercase),
+            ),
+        }
+    }
+    folded
+}
+
+/// A table of keys and values in memory.
+#[derive(Debug, Default)]
+pub(super) struct Fixed {
+    entries: BTreeMap<String, String>,
+}
+
+impl Fixed {
+    /// Adds an entry; the first one for a key stays. False if there was one already.
+    pub(super) fn add(&mut self, key: &str, value: &str) -> bool {
+        let key = fold(key);
+        if self.entries.contains_key(&key) {
+            return false;
+        }
+        self.entries.insert(key, value.to_owned());
+        true
+    }
+
+    /// Adds an entry; the last one for a key stays.
+    pub(super) fn replace(&mut self, key: &str, value: &str) {
+        self.entries.insert(fold(key), value.to_owned());
+    }
+
+    /// Whether there is no entry.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl Table for Fixed {
+    fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure> {
+        Ok(self.entries.get(&fold(key)).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+    use super::*;
+
+    #[test]
+    fn keys_fold_without_regard_to_case() {
+        let rows = [
+            ("User@Example.COM", "user@example.com"),
+            ("ΟΔΟΣ", "οδος"),
+            ("οδός", "ΟΔΌΣ"),
+            ("straße", "STRASSE"),
+            ("STRAẞE", "strasse"),
+        ];
+        for (one, other) in rows {
+            assert_eq!(fold(one), fold(other), "{one} {other}");
+        }
+        assert_ne!(fold("ı"), fold("i"));
+    }
+}

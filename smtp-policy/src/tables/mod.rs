@@ -1,0 +1,140 @@
+//! Lookup tables: what Postfix parameters of the `*_maps` and `*_filter` kind name as `type:name`.
+//!
+//! A table maps a key to a text. Tables are read whole when they are opened, do no input or output
+//! afterwards, and can be shared between threads. They are not databases: `hash:`, `btree:`, `lmdb:`,
+//! `cdb:`, `dbm:` and `sdbm:` read the *source* text file of that name, the one that `postmap` would
+//! compile, and never the compiled file.
+//!
+//! | type | what it is |
+//! |------|------------|
+//! | `inline:{key=value, {key = text with blanks}}` | entries in the specification itself |
+//! | `static:value`, `static:{text with blanks}` | the same answer for every key |
+//! | `texthash:`, `hash:`, `btree:`, `lmdb:`, `cdb:`, `dbm:`, `sdbm:` | a `key value` text file |
+//! | `cidr:file`, `cidr:{{pattern result}, …}` | network blocks, cidr_table(5) |
+//! | `regexp:file`, `regexp:{{/pattern/ result}, …}` | POSIX expressions, regexp_table(5) |
+//! | `pcre:file`, `pcre:{{/pattern/ result}, …}` | Perl-like expressions, pcre_table(5) |
+//! | `unionmap:{type:name, …}` | the answers of all tables, joined by commas |
+//! | `pipemap:{type:name, …}` | the answer of each table is the key for the next |
+//! | `randmap:{text, …}` | one of the texts, picked anew at each lookup |
+//! | `fail:name` | fails at each lookup; for tests |
+//! | `proxy:type:name` | the same as `type:name`: there is no process boundary to cross |
+//! | `external:name` | asked of the driver, see [`Maps::search`] |
+//!
+//! Trouble comes in three kinds. A [`TableError`] says that a table could not be opened. A *warning*
+//! says that a line of a table was skipped, as in Postfix; [`TableContext`] collects them. A
+//! [`TableFailure`] says that a lookup could not be answered, which must never be read as "not found".
+//! Postfix opens a table that it cannot read all the same and lets each lookup fail; here the
+//! configuration is refused at once instead.
+
+use std::fmt;
+use std::sync::Arc;
+
+mod address;
+mod bracket;
+mod cidr;
+mod fixed;
+mod inline;
+mod lines;
+mod maps;
+mod match_list;
+mod open;
+mod pattern_file;
+mod patterns;
+mod pcre;
+mod pipe;
+#[cfg(test)]
+mod properties;
+mod rand;
+mod regexp;
+mod rules;
+mod static_map;
+mod texthash;
+mod union;
+mod words;
+
+pub use address::{
+    AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, OwnerRequest, find_address,
+};
+pub use maps::{Maps, MapsSearch, MapsStep};
+pub use match_list::{MatchKind, MatchList};
+pub use open::{TableContext, open, open_in};
+
+/// A lookup table.
+///
+/// Consumers plug in tables of their own by implementing this trait and putting them into a
+/// [`Tables`] field, with [`Maps::push`] where the field is a list.
+pub trait Table: Send + Sync + fmt::Debug {
+    /// The text for `key`, or `None` if the table has none.
+    ///
+    /// # Errors
+    ///
+    /// When the question cannot be answered now. Mail that depends on the answer is deferred.
+    fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure>;
+
+    /// Whether the keys are patterns, so that only a full key (a whole address, a whole host name)
+    /// may be looked up, never a part of it such as `@domain`.
+    fn is_pattern(&self) -> bool {
+        false
+    }
+}
+
+/// A lookup that could not be answered. It is not the same as "not found".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableFailure {
+    /// The table, as `type:name`.
+    pub table: String,
+    /// What went wrong, for a log line.
+    pub reason: String,
+}
+
+impl fmt::Display for TableFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.table, self.reason)
+    }
+}
+
+impl std::error::Error for TableFailure {}
+
+/// A table that could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableError {
+    /// The table as it was specified, `type:name` where it has that form.
+    pub table: String,
+    /// What is wrong with it, including the file name where a file is involved.
+    pub reason: String,
+}
+
+impl TableError {
+    fn new(table: impl Into<String>, reason: impl Into<String>) -> Self {
+        TableError {
+            table: table.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Display for TableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.table, self.reason)
+    }
+}
+
+impl std::error::Error for TableError {}
+
+/// The tables of one protocol (SMTP or LMTP), one field per parameter. The default is all empty,
+/// which is also Postfix's default.
+#[derive(Debug, Clone, Default)]
+pub struct Tables {
+    /// `smtp_reply_filter`: a single table, asked with each reply line.
+    pub reply_filter: Option<Arc<dyn Table>>,
+    /// `smtp_dns_reply_filter`: asked with each DNS record as text.
+    pub dns_reply_filter: Maps,
+    /// `smtp_generic_maps`: asked with addresses, see [`find_address`].
+    pub generic: Maps,
+    /// `smtp_discard_ehlo_keyword_address_maps`: asked with the server address.
+    pub discard_ehlo: Maps,
+    /// `smtp_pix_workaround_maps`: asked with the server address.
+    pub pix: Maps,
+    /// `smtp_delivery_status_filter`: asked with the enhanced status and the reason.
+    pub delivery_status_filter: Maps,
+}

@@ -1,0 +1,519 @@
+//! Perl-like expressions rewritten for the fancy-regex crate.
+//!
+//! Most of what PCRE knows is known: groups by number and name, look-around, atomic groups, short and
+//! possessive repetitions, references back, `\Q…\E`, inline flags, all the flags of pcre_table(5).
+//! Recursion, branch reset, callouts and verbs such as `(*SKIP)` are refused with a reason. Text is
+//! read by characters, not by bytes; `\d`, `\w` and `\s` stand for ASCII characters as in PCRE's
+//! default mode.
+//!
+//! Source: pcre2pattern(3), Postfix `src/util/dict_pcre.c`.
+
+use super::bracket::{Count, Members, POSIX_CLASSES, Scan, literal};
+use super::patterns::Flags;
+
+/// What `$` matches where it does not match at every line feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The end of the text only.
+    Text,
+    /// The end of the text, and before a line feed that ends it.
+    LineFeed,
+}
+
+/// Rewrites an expression.
+///
+/// # Errors
+///
+/// What is wrong with it, or which part is not supported.
+pub(super) fn translate(source: &str, flags: Flags, end: End) -> Result<String, String> {
+    let mut perl = Perl {
+        scan: Scan { rest: source },
+        out: String::with_capacity(source.len() * 2),
+        scope: Scope {
+            spaced: flags.spaced,
+            ungreedy: flags.ungreedy,
+            lines: flags.lines,
+        },
+        end,
+        open: Vec::new(),
+        groups: 0,
+        names: Vec::new(),
+        repeatable: false,
+    };
+    if flags.anchored {
+        perl.out.push_str("\\A(?:");
+    }
+    while let Some(c) = perl.scan.next() {
+        perl.one(c)?;
+    }
+    if !perl.open.is_empty() {
+        return Err("missing closing parenthesis".to_owned());
+    }
+    if flags.anchored {
+        perl.out.push(')');
+    }
+    Ok(perl.out)
+}
+
+/// Flags that make a difference here; the crate sees to others.
+#[derive(Clone, Copy)]
+struct Scope {
+    spaced: bool,
+    ungreedy: bool,
+    lines: bool,
+}
+
+struct Perl<'a> {
+    scan: Scan<'a>,
+    out: String,
+    scope: Scope,
+    end: End,
+    /// What applies again after each open group.
+    open: Vec<Scope>,
+    /// How many capturing groups were opened so far.
+    groups: usize,
+    /// The names of groups so far, and their numbers. Groups are written without names, since the crate
+    /// does not allow both names and numbers in references.
+    names: Vec<(&'a str, usize)>,
+    /// Whether a repetition may follow.
+    repeatable: bool,
+}
+
+/// An escape that stands for a set of characters, as members of a bracket expression.
+fn class_of(letter: char) -> Option<(&'static str, bool)> {
+    let members = match letter.to_ascii_lowercase() {
+        'd' => "0-9",
+        'w' => "A-Za-z0-9_",
+        's' => "\\x{20}\\t-\\r",
+        'h' => "\\x{20}\\t\\x{A0}",
+        'v' => "\\n-\\r\\x{85}",
+        _ => return None,
+    };
+    Some((members, letter.is_ascii_uppercase()))
+}
+
+/// A character that neither stands for itself nor for a set.
+fn control(letter: char) -> Option<char> {
+    Some(match letter {
+        'a' => '\x07',
+        'e' => '\x1b',
+        'f' => '\x0c',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        _ => return None,
+    })
+}
+
+fn unsupported(what: &str) -> String {
+    format!("\"{what}\" is not supported in pcre tables")
+}
+
+fn code_point(digits: &str, radix: u32) -> Result<char, String> {
+    let number = if digits.is_empty() {
+        Some(0)
+    } else {
+        u32::from_str_radix(digits, radix).ok()
+    };
+    number
+        .and_then(char::from_u32)
+        .ok_or_else(|| format!("bad character code \"{digits}\""))
+}
+
+impl<'a> Perl<'a> {
+    fn one(&mut self, c: char) -> Result<(), String> {
+        match c {
+            '\\' => return self.escape(),
+            '(' => return self.open(),
+            '[' => self.bracket()?,
+            ')' => {
+                self.scope = self.open.pop().ok_or("unmatched closing parenthesis")?;
+                self.out.push(')');
+            }
+            '*' | '+' | '?' => return self.repeat(&c.to_string()),
+            '{' => match Count::read(&mut self.scan, "}") {
+                Some(count) if !count.least.is_empty() => return self.repeat(&count.write()),
+                Some(count) => self.quote(&format!("{{,{}}}", count.most.unwrap_or(""))),
+                None => literal(&mut self.out, c),
+            },
+            '|' | '^' | '$' => {
+                if c == '$' && self.end == End::LineFeed && !self.scope.lines {
+                    self.out.push_str("(?=\\n?\\z)");
+                } else {
+                    self.out.push(c);
+                }
+                self.repeatable = false;
+                return Ok(());
+            }
+            '.' => self.out.push(c),
+            '#' if self.scope.spaced => {
+                self.scan.take(usize::MAX, |c| c != '\n');
+                return Ok(());
+            }
+            c if self.scope.spaced && c.is_ascii_whitespace() => return Ok(()),
+            c => literal(&mut self.out, c),
+        }
+        self.repeatable = true;
+        Ok(())
+    }
+
+    fn quote(&mut self, text: &str) {
+        for c in text.chars() {
+            literal(&mut self.out, c);
+        }
+    }
+
+    fn repeat(&mut self, sign: &str) -> Result<(), String> {
+        if !self.repeatable {
+            return Err("quantifier does not follow a repeatable item".to_owned());
+        }
+        self.repeatable = false;
+        self.out.push_str(sign);
+        if self.scan.eat("+") {
+            self.out.push('+');
+        } else if self.scan.eat("?") != self.scope.ungreedy {
+            self.out.push('?');
+        }
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), String> {
+        let c = self.scan.next().ok_or("\\ at end of pattern")?;
+        self.repeatable = true;
+        if let Some((members, negated)) = class_of(c) {
+            self.out.push_str(if negated { "[^" } else { "[" });
+            self.out.push_str(members);
+            self.out.push(']');
+            return Ok(());
+        }
+        match c {
+            'b' | 'B' | 'A' | 'z' | 'G' | 'K' => {
+                self.out.push('\\');
+                self.out.push(c);
+                self.repeatable = false;
+            }
+            'Z' => {
+                self.out.push_str("(?=\\n?\\z)");
+                self.repeatable = false;
+            }
+            'N' => self.out.push_str("[^\\n]"),
+            'R' => self.out.push_str("(?:\\r\\n|[\\n-\\r])"),
+            'Q' => {
+                let rest = self.scan.rest;
+                let text = self.scan.until("\\E").unwrap_or_else(|| {
+                    self.scan.rest = "";
+                    rest
+                });
+                self.quote(text);
+            }
+            'E' => {}
+            'p' | 'P' => self.property(c)?,
+            'g' | 'k' => self.reference()?,
+            '1'..='9' => self.digits(c)?,
+            c => {
+                let c = self.character(c)?;
+                literal(&mut self.out, c);
+            }
+        }
+        Ok(())
+    }
+
+    /// The character after a backslash, where it stands for one character.
+    fn character(&mut self, c: char) -> Result<char, String> {
+        if let Some(control) = control(c) {
+            return Ok(control);
+        }
+        let octal = |c: char| c.is_digit(8);
+        let hex = |c: char| c.is_ascii_hexdigit();
+        match c {
+            'x' if self.scan.eat("{") => {
+                let digits = self.scan.until("}").ok_or("missing } after \\x{")?;
+                code_point(digits, 16)
+            }
+            'x' => code_point(self.scan.take(2, hex), 16),
+            'o' if self.scan.eat("{") => {
+                let digits = self.scan.until("}").ok_or("missing } after \\o{")?;
+                code_point(digits, 8)
+            }
+            '0' => code_point(self.scan.take(2, octal), 8),
+            'c' => match self.scan.next() {
+                Some(c) if c.is_ascii() => u8::try_from(c.to_ascii_uppercase())
+                    .map(|byte| char::from(byte ^ 64))
+                    .map_err(|_| "bad \\c".to_owned()),
+                _ => Err("\\c must be followed by a printable ASCII character".to_owned()),
+            },
+            c if c.is_ascii_alphanumeric() => Err(unsupported(&format!("\\{c}"))),
+            c => Ok(c),
+        }
+    }
+
+    fn property(&mut self, c: char) -> Result<(), String> {
+        let text = self.property_text(c)?;
+        self.out.push_str(&text);
+        Ok(())
+    }
+
+    fn property_text(&mut self, c: char) -> Result<String, String> {
+        let name = if self.scan.eat("{") {
+            self.scan
+                .until("}")
+                .ok_or("malformed \\P or \\p sequence")?
+        } else {
+            self.scan.take(1, |c| c.is_ascii_alphabetic())
+        };
+        let plain = name.strip_prefix('^').unwrap_or(name);
+        let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '=' | ' ' | '&');
+        if plain.is_empty() || !plain.chars().all(fit) {
+            return Err("malformed \\P or \\p sequence".to_owned());
+        }
+        let negated = (c == 'P') != (plain.len() != name.len());
+        Ok(format!("\\{}{{{plain}}}", if negated { 'P' } else { 'p' }))
+    }
+
+    /// `\12`: a reference back if there are so many groups, else an octal code.
+    fn digits(&mut self, first: char) -> Result<(), String> {
+        let more = self.scan.clone().take(2, |c| c.is_ascii_digit());
+        let number = format!("{first}{more}");
+        let value: usize = number.parse().unwrap_or(usize::MAX);
+        if value < 10 || value <= self.groups {
+            self.scan.take(more.len(), |_| true);
+            self.out.push_str(&format!("(?:\\{number})"));
+            return Ok(());
+        }
+        if !first.is_digit(8) {
+            literal(&mut self.out, first);
+            return Ok(());
+        }
+        let digits = format!("{first}{}", self.scan.take(2, |c| c.is_digit(8)));
+        literal(&mut self.out, code_point(&digits, 8)?);
+        Ok(())
+    }
+
+    /// What follows `\g` or `\k`: a number, a relative number or a name.
+    fn reference(&mut self) -> Result<(), String> {
+        let mut name = None;
+        for (open, close) in [("{", "}"), ("<", ">"), ("'", "'")] {
+            if name.is_none() && self.scan.eat(open) {
+                name = Some(self.scan.until(close).ok_or("malformed reference")?);
+            }
+        }
+        let name = match name {
+            Some(name) => name,
+            None => self.scan.take(3, |c| c == '-' || c.is_ascii_digit()),
+        };
+        if let Some(back) = name.strip_prefix('-') {
+            let back: usize = back.parse().map_err(|_| "malformed reference")?;
+            let group = (self.groups + 1)
+                .checked_sub(back)
+                .filter(|&group| group > 0 && back > 0)
+                .ok_or("reference to non-existent subpattern")?;
+            self.out.push_str(&format!("(?:\\{group})"));
+        } else if let Ok(group) = name.parse::<usize>() {
+            self.out.push_str(&format!("(?:\\{group})"));
+        } else {
+            self.named_reference(name)?;
+        }
+        Ok(())
+    }
+
+    fn named_reference(&mut self, name: &str) -> Result<(), String> {
+        let known = self.names.iter().find(|(known, _)| *known == name);
+        let (_, number) =
+            known.ok_or_else(|| format!("reference to non-existent subpattern \"{name}\""))?;
+        self.out.push_str(&format!("(?:\\{number})"));
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<(), String> {
+        if self.scan.rest.starts_with('*') {
+            return Err(unsupported("(*"));
+        }
+        if self.scan.eat("?#") {
+            self.scan.until(")").ok_or("missing ) after (?# comment")?;
+            return Ok(());
+        }
+        self.repeatable = false;
+        if !self.scan.eat("?") {
+            self.groups += 1;
+            self.enter("(");
+            return Ok(());
+        }
+        for plain in [":", "=", "!", "<=", "<!", ">"] {
+            if self.scan.eat(plain) {
+                self.enter(&format!("(?{plain}"));
+                return Ok(());
+            }
+        }
+        if self.scan.eat("P=") {
+            let name = self.scan.until(")").ok_or("malformed reference")?;
+            self.named_reference(name)?;
+            self.repeatable = true;
+            return Ok(());
+        }
+        for (open, close) in [("P<", ">"), ("<", ">"), ("'", "'")] {
+            if self.scan.eat(open) {
+                let name = self
+                    .scan
+                    .until(close)
+                    .ok_or("missing terminator of group name")?;
+                if self.names.iter().any(|(known, _)| *known == name) {
+                    return Err(format!("two groups have the name \"{name}\""));
+                }
+                self.groups += 1;
+                self.names.push((group_name(name)?, self.groups));
+                self.enter("(");
+                return Ok(());
+            }
+        }
+        if self.scan.eat("(") {
+            let number = self.scan.take(3, |c| c.is_ascii_digit());
+            if number.is_empty() || !self.scan.eat(")") {
+                return Err(unsupported("(?("));
+            }
+            self.enter(&format!("(?({number})"));
+            return Ok(());
+        }
+        self.inline_flags()
+    }
+
+    fn enter(&mut self, text: &str) {
+        self.open.push(self.scope);
+        self.out.push_str(text);
+    }
+
+    /// `(?i)`, `(?s-i:…)`.
+    fn inline_flags(&mut self) -> Result<(), String> {
+        let mut scope = self.scope;
+        let (mut on, mut off) = (String::new(), String::new());
+        let mut switch = true;
+        loop {
+            match self.scan.next() {
+                Some('-') if switch => switch = false,
+                Some('x') => scope.spaced = switch,
+                Some('U') => scope.ungreedy = switch,
+                Some(c @ ('i' | 'm' | 's')) => {
+                    if c == 'm' {
+                        scope.lines = switch;
+                    }
+                    if switch { on.push(c) } else { off.push(c) }
+                }
+                Some(end @ (')' | ':')) => {
+                    let minus = if off.is_empty() { "" } else { "-" };
+                    let letters = format!("{on}{minus}{off}");
+                    if end == ':' {
+                        self.enter(&format!("(?{letters}:"));
+                    } else if !letters.is_empty() {
+                        self.out.push_str(&format!("(?{letters})"));
+                    }
+                    self.scope = scope;
+                    return Ok(());
+                }
+                Some(c) => return Err(unsupported(&format!("(?{c}"))),
+                None => return Err("missing closing parenthesis".to_owned()),
+            }
+        }
+    }
+
+    fn bracket(&mut self) -> Result<(), String> {
+        const UNCLOSED: &str = "missing terminating ] for character class";
+        let mut known = POSIX_CLASSES.to_vec();
+        known.extend(["word", "ascii"]);
+        let negated = self.scan.eat("^");
+        let mut members = Members::default();
+        let mut first = true;
+        loop {
+            if !first && self.scan.eat("]") {
+                members.write(&mut self.out, negated);
+                return Ok(());
+            }
+            first = false;
+            if let Some(name) = self.class_name() {
+                members.named(name, &known)?;
+                continue;
+            }
+            if self.scan.eat("\\Q") {
+                let text = self.scan.until("\\E").ok_or(UNCLOSED)?;
+                for c in text.chars() {
+                    members.range(c, c)?;
+                }
+                continue;
+            }
+            if self.scan.eat("\\E") {
+                continue;
+            }
+            let Some(from) = self.member(&mut members)? else {
+                continue;
+            };
+            let from = from.ok_or(UNCLOSED)?;
+            let mut ahead = self.scan.clone();
+            let is_range = ahead.eat("-") && !matches!(ahead.peek(), None | Some(']'));
+            if !is_range {
+                members.range(from, from)?;
+                continue;
+            }
+            self.scan = ahead;
+            match self.member(&mut members)? {
+                Some(to) => members.range(from, to.ok_or(UNCLOSED)?)?,
+                // `[a-\d]`: the hyphen stands for itself.
+                None => {
+                    members.range(from, from)?;
+                    members.range('-', '-')?;
+                }
+            }
+        }
+    }
+
+    /// `[:name:]` if it is next.
+    fn class_name(&mut self) -> Option<&str> {
+        let mut ahead = self.scan.clone();
+        if !ahead.eat("[:") {
+            return None;
+        }
+        let name = ahead.take(usize::MAX, |c| c == '^' || c.is_ascii_alphabetic());
+        if !ahead.eat(":]") {
+            return None;
+        }
+        self.scan = ahead;
+        Some(name)
+    }
+
+    /// A character of a bracket expression (`Some(None)` at the end of the text), or `None` if it was
+    /// a set and has been added.
+    fn member(&mut self, members: &mut Members) -> Result<Option<Option<char>>, String> {
+        let Some(c) = self.scan.next() else {
+            return Ok(Some(None));
+        };
+        if c != '\\' {
+            return Ok(Some(Some(c)));
+        }
+        let Some(c) = self.scan.next() else {
+            return Ok(Some(None));
+        };
+        if let Some((text, negated)) = class_of(c) {
+            members.raw(&format!("[{}{text}]", if negated { "^" } else { "" }));
+            return Ok(None);
+        }
+        Ok(match c {
+            'b' => Some(Some('\x08')),
+            'p' | 'P' => {
+                let text = self.property_text(c)?;
+                members.raw(&text);
+                None
+            }
+            '1'..='7' => {
+                let digits = format!("{c}{}", self.scan.take(2, |c| c.is_digit(8)));
+                Some(Some(code_point(&digits, 8)?))
+            }
+            c => Some(Some(self.character(c)?)),
+        })
+    }
+}
+
+fn group_name(name: &str) -> Result<&str, String> {
+    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let fits = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !(starts && fits) {
+        return Err(format!("bad group name \"{name}\""));
+    }
+    Ok(name)
+}

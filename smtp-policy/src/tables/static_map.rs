@@ -1,0 +1,65 @@
+//! `static:value`, the same answer for every key, and `fail:name`, no answer for any.
+//!
+//! Sources: Postfix `src/util/dict_static.c` and `src/util/dict_fail.c`.
+
+use super::words::unbrace;
+use super::{Table, TableError, TableFailure};
+
+/// A table with one answer.
+#[derive(Debug)]
+pub(super) struct Static {
+    value: String,
+}
+
+impl Static {
+    /// Takes the answer as it is written, or from between braces, trimmed.
+    pub(super) fn open(name: &str) -> Result<Self, TableError> {
+        let value = if name.starts_with('{') {
+            unbrace(name).map_err(|reason| {
+                TableError::new(
+                    format!("static:{name}"),
+                    format!("bad static:name syntax: {reason}"),
+                )
+            })?
+        } else {
+            name
+        };
+        Ok(Static {
+            value: value.to_owned(),
+        })
+    }
+}
+
+impl Table for Static {
+    fn lookup(&self, _key: &str) -> Result<Option<String>, TableFailure> {
+        Ok(Some(self.value.clone()))
+    }
+}
+
+/// A table whose lookups all fail.
+#[derive(Debug)]
+pub(super) struct Fail {
+    spec: String,
+}
+
+impl Fail {
+    /// The name is only shown in the failures.
+    pub(super) fn open(name: &str) -> Self {
+        Fail {
+            spec: format!("fail:{name}"),
+        }
+    }
+}
+
+impl Table for Fail {
+    fn lookup(&self, _key: &str) -> Result<Option<String>, TableFailure> {
+        Err(TableFailure {
+            table: self.spec.clone(),
+            reason: "this table always fails".to_owned(),
+        })
+    }
+
+    fn is_pattern(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,39 @@
+//! `texthash:file` and the database types whose source text is read instead of the database.
+//!
+//! Sources: Postfix `src/util/dict_thash.c`, `src/postmap/postmap.c`.
+
+use super::fixed::Fixed;
+use super::lines::logical_lines;
+use super::words::{is_space, key_length, trim};
+
+/// Reads the text of a table file. Lines that cannot be used are skipped with a warning, and so are
+/// all entries but the first for a key.
+pub(super) fn read(name: &str, bytes: &[u8], warnings: &mut Vec<String>) -> Fixed {
+    let mut table = Fixed::default();
+    for line in logical_lines(name, bytes, warnings) {
+        let (number, text) = (line.number, line.text.as_str());
+        let Some(length) = key_length(text, is_space) else {
+            warnings.push(format!(
+                "{name}, line {number}: unbalanced '\"' in '{text}' -- ignoring this line"
+            ));
+            continue;
+        };
+        let (key, value) = text.split_at_checked(length).unwrap_or((text, ""));
+        let value = trim(value);
+        if key.is_empty() || value.is_empty() {
+            warnings.push(format!(
+                "{name}, line {number}: expected format: key whitespace value -- ignoring this line"
+            ));
+            continue;
+        }
+        if key.ends_with(':') {
+            warnings.push(format!(
+                "{name}, line {number}: record is in \"key: value\" format; is this an alias file?"
+            ));
+        }
+        if !table.add(key, value) {
+            warnings.push(format!("{name}, line {number}: duplicate entry: \"{key}\""));
+        }
+    }
+    table
+}

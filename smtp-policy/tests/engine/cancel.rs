@@ -1,0 +1,43 @@
+use bytes::Bytes;
+
+use crate::{World, brief};
+
+/// Cancels when the server has heard a line that begins with `after`.
+fn cancelled(after: &'static str, text: &[u8]) -> (World, Vec<String>) {
+    let mut world = World::new();
+    world.text = Bytes::copy_from_slice(text);
+    world.cancel_after = Some(after);
+    let outcomes = world.deliver("", &["a@example.com", "b@example.com"]);
+    let brief = brief(&outcomes);
+    (world, brief)
+}
+
+#[test]
+fn what_is_cancelled_early_is_deferred() {
+    let (world, outcomes) = cancelled("EHLO", b"hello\n");
+    assert_eq!(outcomes, ["deferred 4.3.2", "deferred 4.3.2"]);
+    assert!(!world.heard.iter().any(|line| line.starts_with("MAIL")));
+}
+
+#[test]
+fn a_text_that_is_cut_short_is_not_ended_with_a_dot() {
+    let (world, outcomes) = cancelled("line", &b"line\n".repeat(1_000_000));
+    assert_eq!(outcomes, ["deferred 4.3.2", "deferred 4.3.2"]);
+    assert!(!world.heard.contains(&".".to_owned()));
+}
+
+#[test]
+fn a_verdict_that_is_on_its_way_is_waited_for() {
+    let (_, outcomes) = cancelled(".", b"hello\n");
+    assert_eq!(outcomes, ["sent 2.0.0", "sent 2.0.0"]);
+}
+
+#[test]
+fn a_delivery_that_is_cancelled_before_it_begins_connects_nowhere() {
+    let mut world = World::new();
+    world.heard.push("already".into());
+    world.cancel_after = Some("already");
+    let outcomes = world.deliver("", &["a@example.com"]);
+    assert_eq!(brief(&outcomes), ["deferred 4.3.2"]);
+    assert_eq!(world.connects, 0);
+}

@@ -1,0 +1,65 @@
+use crate::{MINUTE, World, brief};
+
+const KEEP: &str = "smtp_connection_cache_destinations = example.com\n\
+    smtp_connection_cache_time_limit = 30s\nsmtp_connection_reuse_time_limit = 300s\n";
+
+fn quits(world: &World) -> usize {
+    world.heard.iter().filter(|line| *line == "QUIT").count()
+}
+
+#[test]
+fn a_kept_connection_serves_the_next_message() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        assert_eq!(brief(&world.deliver(KEEP, &["a@example.com"])), ["sent 2.0.0"]);
+    }
+    assert_eq!((world.connects, quits(&world)), (1, 0));
+    assert_eq!(world.heard.iter().filter(|line| *line == "RSET").count(), 2);
+}
+
+#[test]
+fn a_kept_connection_that_died_loses_nothing_and_sends_nothing_twice() {
+    let mut world = World::new();
+    world.deliver(KEEP, &["a@example.com"]);
+    world.cut_after = Some("RSET");
+    assert_eq!(brief(&world.deliver(KEEP, &["b@example.com"])), ["sent 2.0.0"]);
+    assert_eq!(world.connects, 2);
+    let to_b = world.heard.iter().filter(|line| line.starts_with("RCPT TO:<b@")).count();
+    assert_eq!(to_b, 1);
+}
+
+#[test]
+fn a_connection_past_its_time_in_the_cache_is_not_used() {
+    let mut world = World::new();
+    world.deliver(KEEP, &["a@example.com"]);
+    assert_eq!(world.cache.len(), 1);
+    world.now = world.now + MINUTE;
+    world.deliver(KEEP, &["a@example.com"]);
+    assert_eq!(world.connects, 2);
+    let kept = world.cache.expire(world.now + MINUTE);
+    let (_, channel) = kept.into_iter().next().unwrap();
+    assert_eq!(channel.farewell(), "QUIT\r\n");
+}
+
+#[test]
+fn a_connection_is_kept_only_so_often_and_only_if_wished() {
+    let mut world = World::new();
+    let twice = format!("{KEEP}smtp_connection_reuse_count_limit = 1\n");
+    for _ in 0..2 {
+        world.deliver(&twice, &["a@example.com"]);
+    }
+    assert_eq!((world.connects, quits(&world)), (1, 1));
+    let mut world = World::new();
+    world.deliver("", &["a@example.com"]);
+    assert_eq!((world.cache.len(), quits(&world)), (0, 1));
+}
+
+#[test]
+fn rejected_recipients_do_not_end_a_connection_but_nonsense_does() {
+    let mut world = World::new().with_server("192.0.2.1", &[("RCPT", "550 5.1.1 no")]);
+    world.deliver(KEEP, &["a@example.com"]);
+    assert_eq!(world.cache.len(), 1);
+    let mut world = World::new().with_server("192.0.2.1", &[("RCPT", "500 5.5.1 what")]);
+    world.deliver(KEEP, &["a@example.com"]);
+    assert_eq!((world.cache.len(), quits(&world)), (0, 1));
+}

@@ -1,0 +1,148 @@
+//! What comes behind the text: replies per recipient in LMTP (RFC 2033 section
+//! 4.2), kept connections, QUIT.
+
+use std::time::Duration;
+
+use smtp_proto::{
+    Time,
+    session::{Closed, Dialect, Stage},
+};
+
+use crate::{Play, profile, transaction};
+
+const LMTP: &str = "S: 220 mx LMTP
+     C: LHLO client.example
+     S: 250-mx
+     S: 250 PIPELINING
+     C: MAIL FROM:<from@example.org>
+     C: RCPT TO:<a@b.example>
+     C: RCPT TO:<b@b.example>
+     C: RCPT TO:<c@b.example>
+     C: DATA
+     S: 250 ok
+     S: 250 ok
+     S: 550 no
+     S: 250 ok
+     S: 354 go
+     C: Subject: hi
+     C:
+     C: ..dot
+     C: last
+     C: .
+     C: QUIT
+     ";
+const THREE: [&str; 3] = ["a@b.example", "b@b.example", "c@b.example"];
+
+#[test]
+fn lmtp_answers_the_text_once_for_each_accepted_recipient() {
+    let play = Play::lmtp(&THREE).run(&format!("{LMTP}S: 250 ok\n S: 452 full\n S: 221 bye"));
+    assert_eq!(
+        play.replies[play.replies.len() - 2..],
+        [(Stage::EndOfDataFor(0), 250), (Stage::EndOfDataFor(2), 452)]
+    );
+    assert_eq!(play.closed, Some(Closed::Quit));
+}
+
+#[test]
+fn a_reply_that_is_missing_is_missed_for_its_recipient() {
+    let play = Play::lmtp(&THREE).run(&format!("{LMTP}S: 250 ok\n EOF"));
+    assert_eq!(play.closed, Some(Closed::Lost(Stage::EndOfDataFor(2))));
+    let play = Play::lmtp(&THREE).run(&format!("{LMTP}S: 250 ok\n +600"));
+    assert_eq!(play.closed, Some(Closed::TimedOut(Stage::EndOfDataFor(2))));
+}
+
+#[test]
+fn the_reply_to_quit_is_waited_for_if_wished_and_changes_nothing() {
+    for (last, closed) in [
+        ("S: 221 bye", true),
+        ("S: 500 what", true),
+        ("EOF", true),
+        ("+299", false),
+    ] {
+        let play = Play::lmtp(&THREE).run(&format!("{LMTP}S: 250 ok\n S: 250 ok\n {last}"));
+        assert_eq!(play.closed, closed.then_some(Closed::Quit), "{last}");
+    }
+}
+
+fn kept() -> Play {
+    let mut mail = transaction(&["a@b.example"]);
+    mail.keep_until = Some(Time::at(Duration::from_secs(60)));
+    Play::new(profile(Dialect::Smtp), mail).run(
+        "S: 220 mx ESMTP
+         C: EHLO client.example
+         S: 250-mx
+         S: 250 PIPELINING
+         C: MAIL FROM:<from@example.org>
+         C: RCPT TO:<a@b.example>
+         C: DATA
+         S: 250 ok
+         S: 250 ok
+         S: 354 go
+         C: Subject: hi
+         C:
+         C: ..dot
+         C: last
+         C: .
+         S: 250 queued",
+    )
+}
+
+#[test]
+fn a_kept_connection_rests_without_quit_and_without_a_deadline() {
+    let mut play = kept();
+    assert!(play.rested);
+    assert_eq!(play.session().deadline().0, Time::FAR);
+    play.session().idle().unwrap().quit();
+    assert_eq!(play.pump(), "QUIT\r\n");
+    assert_eq!(play.closed, Some(Closed::Quit));
+}
+
+#[test]
+fn a_kept_connection_is_probed_before_it_is_used() {
+    for (reply, closed) in [
+        ("S: 250 ok", None),
+        ("S: 421 gone", Some(Closed::Stale)),
+        ("EOF", Some(Closed::Lost(Stage::RsetProbe))),
+        ("+20", Some(Closed::TimedOut(Stage::RsetProbe))),
+    ] {
+        let mut play = kept();
+        play.session().idle().unwrap().probe();
+        let play = play.run(&format!("C: RSET\n {reply}"));
+        assert_eq!(play.closed, closed, "{reply}");
+    }
+}
+
+#[test]
+fn a_connection_past_its_time_is_not_kept() {
+    let mut mail = transaction(&["a@b.example"]);
+    mail.keep_until = Some(Time::at(Duration::from_secs(5)));
+    let play = Play::new(profile(Dialect::Smtp), mail).run(
+        "S: 220 mx ESMTP
+         C: EHLO client.example
+         +6
+         S: 250 mx
+         C: MAIL FROM:<from@example.org>
+         S: 550 no
+         C: RSET
+         S: 250 ok
+         C: QUIT",
+    );
+    assert_eq!(play.closed, Some(Closed::Quit));
+}
+
+#[test]
+fn a_server_out_of_its_mind_is_not_kept() {
+    let mut mail = transaction(&["a@b.example"]);
+    mail.keep_until = Some(Time::FAR);
+    let play = Play::new(profile(Dialect::Smtp), mail).run(
+        "S: 220 mx ESMTP
+         C: EHLO client.example
+         S: 250 mx
+         C: MAIL FROM:<from@example.org>
+         S: 500 what
+         C: RSET
+         S: 250 ok
+         C: QUIT",
+    );
+    assert_eq!(play.closed, Some(Closed::Quit));
+}

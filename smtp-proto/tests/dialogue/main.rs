@@ -1,0 +1,171 @@
+//! Scripted dialogues: what the session says, in which groups, and how it ends.
+//!
+//! A script is lines of `C:` (the client must say this, all consecutive lines in
+//! one go), `S:` (the server says this), `EOF` (the server closes), `+N` (N
+//! seconds pass).
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod ending;
+mod envelope;
+mod greeting;
+mod text;
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use smtp_proto::{
+    Address, HelloName, MailFrom, RcptTo, ReversePath, Time,
+    session::{Closed, Dialect, Event, Need, Profile, Session, Stage, Step, Transaction},
+};
+
+/// A session and what it is to deliver.
+pub struct Play {
+    session: Session,
+    now: Time,
+    mail: Option<Transaction>,
+    text: Bytes,
+    /// Replies in the order in which they came up, as `stage code`.
+    pub replies: Vec<(Stage, u16)>,
+    pub closed: Option<Closed>,
+    /// Whether the session came to rest with a transaction behind it.
+    pub rested: bool,
+}
+
+pub fn profile(dialect: Dialect) -> Profile {
+    Profile::new(dialect, HelloName::parse("client.example").unwrap())
+}
+
+pub fn transaction(recipients: &[&str]) -> Transaction {
+    let recipients = recipients
+        .iter()
+        .map(|address| RcptTo::new(Address::parse(address).unwrap()))
+        .collect();
+    Transaction::new(
+        MailFrom::new(ReversePath::parse("from@example.org").unwrap()),
+        recipients,
+    )
+}
+
+pub const LETTER: &str = "Subject: hi\n\n.dot\nlast\n";
+
+impl Play {
+    pub fn new(profile: Profile, mail: Transaction) -> Self {
+        Self {
+            session: Session::new(profile, Time::ZERO),
+            now: Time::ZERO,
+            mail: Some(mail),
+            text: Bytes::from_static(LETTER.as_bytes()),
+            replies: Vec::new(),
+            closed: None,
+            rested: false,
+        }
+    }
+
+    pub fn smtp(recipients: &[&str]) -> Self {
+        Self::new(profile(Dialect::Smtp), transaction(recipients))
+    }
+
+    pub fn lmtp(recipients: &[&str]) -> Self {
+        Self::new(profile(Dialect::Lmtp), transaction(recipients))
+    }
+
+    pub fn with_text(mut self, text: impl Into<Bytes>) -> Self {
+        self.text = text.into();
+        self
+    }
+
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Plays a script to its end.
+    pub fn run(mut self, script: &str) -> Self {
+        let mut expected = String::new();
+        let mut listening = false;
+        for line in script
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+        {
+            if let Some(said) = line.strip_prefix("C:") {
+                expected.push_str(said.trim_start());
+                expected.push_str("\r\n");
+                listening = false;
+                continue;
+            }
+            let said = line.strip_prefix("S:");
+            // What the server says without a pause arrives in one piece.
+            if !(listening && said.is_some()) {
+                assert_eq!(self.pump(), expected, "before {line:?}");
+                expected.clear();
+            }
+            listening = said.is_some();
+            if let Some(said) = said {
+                self.session
+                    .receive(format!("{}\r\n", said.trim_start()).as_bytes());
+            } else if line == "EOF" {
+                self.session.disconnected();
+            } else if let Some(seconds) = line.strip_prefix('+') {
+                self.now = self.now + Duration::from_secs(seconds.parse().unwrap());
+            } else {
+                panic!("what is {line:?}?");
+            }
+        }
+        assert_eq!(self.pump(), expected, "at the end");
+        self
+    }
+
+    /// Lets the session go as far as it can; returns what it wrote.
+    pub fn pump(&mut self) -> String {
+        let mut written = Vec::new();
+        loop {
+            match self.session.poll(self.now) {
+                Step::Send { .. } => {
+                    let output = self.session.output();
+                    let chunk = output.copy_to_bytes(output.remaining());
+                    written.extend_from_slice(&chunk);
+                }
+                Step::Wait { .. } => break,
+                Step::Closed(why) => {
+                    self.closed = Some(why);
+                    break;
+                }
+                Step::Event(Event::Reply(stage, reply)) => self.replies.push((stage, reply.code())),
+                Step::Event(_) => {}
+                Step::Need(Need::Negotiation) => self.session.negotiation().unwrap().ready(),
+                Step::Need(Need::Envelope) => match self.mail.take() {
+                    Some(mail) => self.session.idle().unwrap().send(mail),
+                    None => {
+                        self.rested = true;
+                        break;
+                    }
+                },
+                Step::Need(Need::Body) => self.hand_over_text(),
+            }
+        }
+        String::from_utf8_lossy(&written).into_owned()
+    }
+
+    /// Hands text over until there is no more room for it, and writes nothing.
+    pub fn fill(&mut self) {
+        loop {
+            match self.session.poll(self.now) {
+                Step::Need(Need::Body) => self.hand_over_text(),
+                Step::Event(Event::Reply(stage, reply)) => self.replies.push((stage, reply.code())),
+                Step::Send { .. } => break,
+                step => panic!("{step:?}"),
+            }
+        }
+    }
+
+    fn hand_over_text(&mut self) {
+        let body = self.session.body().unwrap();
+        let (offset, room) = (body.offset() as usize, body.room());
+        let chunk = self.text.slice(offset..self.text.len().min(offset + room));
+        if chunk.is_empty() {
+            body.finish();
+        } else {
+            body.push(chunk);
+        }
+    }
+}

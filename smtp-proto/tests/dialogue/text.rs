@@ -1,0 +1,142 @@
+//! The message text: room, refusals in the middle, lost connections.
+
+use std::time::Duration;
+
+use bytes::Buf;
+
+use smtp_proto::session::{Closed, Dialect, PixWorkarounds, Stage};
+
+use crate::{Play, profile, transaction};
+
+const BEGIN: &str = "S: 220 mx ESMTP
+     C: EHLO client.example
+     S: 250-mx
+     S: 250 PIPELINING
+     C: MAIL FROM:<from@example.org>
+     C: RCPT TO:<a@b.example>
+     C: DATA
+     S: 250 ok
+     S: 250 ok
+     ";
+
+/// A text that does not fit into the queue at once.
+fn long_text() -> Vec<u8> {
+    b"line of text\n".repeat(100_000)
+}
+
+#[test]
+fn text_is_asked_for_only_while_there_is_room() {
+    let mut play = Play::smtp(&["a@b.example"])
+        .with_text(long_text())
+        .run(BEGIN);
+    play.session().receive(b"354 go\r\n");
+    play.fill();
+    assert!(play.session().body().is_none());
+    let queued = play.session().output().len();
+    assert!((64 * 1024..=72 * 1024).contains(&queued), "{queued}");
+}
+
+#[test]
+fn a_refusal_during_the_text_stops_the_upload_and_is_the_verdict() {
+    for code in [421, 452, 552] {
+        let mut play = Play::smtp(&["a@b.example"])
+            .with_text(long_text())
+            .run(BEGIN);
+        play.session().receive(b"354 go\r\n");
+        // The text is under way when the server has had enough.
+        play.fill();
+        play.session().output().advance(1000);
+        play.session()
+            .receive(format!("{code} enough\r\n").as_bytes());
+        let said = play.pump();
+        assert_eq!(said, "", "after {code}");
+        assert_eq!(play.replies.last(), Some(&(Stage::EndOfData, code)));
+        assert_eq!(play.closed, Some(Closed::Abandoned));
+    }
+}
+
+#[test]
+fn a_small_text_goes_out_whole_whatever_comes_meanwhile() {
+    let play = Play::smtp(&["a@b.example"]).run(&format!(
+        "{BEGIN}S: 354 go
+         S: 552 5.3.4 too much
+         C: Subject: hi
+         C:
+         C: ..dot
+         C: last
+         C: .
+         C: QUIT"
+    ));
+    assert_eq!(play.replies.last(), Some(&(Stage::EndOfData, 552)));
+}
+
+#[test]
+fn a_peer_that_takes_no_more_may_have_said_why() {
+    let mut play = Play::smtp(&["a@b.example"])
+        .with_text(long_text())
+        .run(BEGIN);
+    play.session().receive(b"354 go\r\n");
+    let _ = play.session().poll(smtp_proto::Time::ZERO);
+    play.session().receive(b"550 5.7.1 spam\r\n");
+    play.session().write_failed();
+    play.pump();
+    assert_eq!(play.replies.last(), Some(&(Stage::EndOfData, 550)));
+    assert_eq!(play.closed, Some(Closed::Lost(Stage::Text)));
+}
+
+#[test]
+fn a_peer_that_takes_no_more_and_says_nothing_is_lost_in_the_text() {
+    let mut play = Play::smtp(&["a@b.example"])
+        .with_text(long_text())
+        .run(BEGIN);
+    play.session().receive(b"354 go\r\n");
+    let _ = play.session().poll(smtp_proto::Time::ZERO);
+    play.session().write_failed();
+    play.pump();
+    assert_eq!(play.closed, Some(Closed::Lost(Stage::Text)));
+}
+
+#[test]
+fn a_connection_lost_behind_the_text_is_lost_in_its_end() {
+    let play = Play::smtp(&["a@b.example"]).run(&format!(
+        "{BEGIN}S: 354 go
+         C: Subject: hi
+         C:
+         C: ..dot
+         C: last
+         C: .
+         C: QUIT
+         EOF"
+    ));
+    assert_eq!(play.closed, Some(Closed::Lost(Stage::EndOfData)));
+}
+
+#[test]
+fn the_final_dot_waits_where_a_pix_needs_it() {
+    let mut profile = profile(Dialect::Smtp);
+    profile.pix = PixWorkarounds {
+        disable_esmtp: false,
+        delay_dotcrlf: Some(Duration::from_secs(10)),
+    };
+    let play = Play::new(profile, transaction(&["a@b.example"])).run(
+        "S: 220 ********
+         C: EHLO client.example
+         S: 250 mx
+         C: MAIL FROM:<from@example.org>
+         S: 250 ok
+         C: RCPT TO:<a@b.example>
+         S: 250 ok
+         C: DATA
+         S: 354 go
+         C: Subject: hi
+         C:
+         C: ..dot
+         C: last
+         +9
+         +1
+         C: .
+         S: 250 queued
+         C: QUIT",
+    );
+    assert_eq!(play.closed, Some(Closed::Quit));
+}
