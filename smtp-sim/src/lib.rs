@@ -4,11 +4,15 @@
 //! `host` (feature `host`), which serves the same scripts on real sockets.
 
 pub mod compare;
+pub mod conformance;
 mod diff;
 pub mod dns_server;
+pub mod request;
 pub mod scenario;
 pub mod server;
+pub mod world;
 
 pub use compare::compare;
 pub use scenario::{Picture, RecipientResult, Scenario, SessionRecord};
 pub use server::{ServerConfig, ServerConnection, ServerStep};
+pub use world::{Observation, World};

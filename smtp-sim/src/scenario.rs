@@ -14,6 +14,7 @@ use base64::Engine;
 use serde::{Deserialize, Serialize};
 
 use crate::dns_server::ZoneEntry;
+pub use crate::request::{policy, results, to_request};
 
 /// The word that stands for the directory of `main.cf` in parameter values,
 /// next hops, names of UNIX-domain endpoints, and in what is compared.
