@@ -11,6 +11,10 @@
 //!    ▲                                                           Probing     │
 //!    └───────────────────────────── QUIT in the pipeline ────────────────────┘
 //! ```
+//!
+//! From Negotiation a way through StartTls and the Gate leads back to Hello, now
+//! inside TLS; a refused STARTTLS leads back to Negotiation. With wrapper mode the
+//! Gate stands before Banner.
 
 use super::{Closed, Event, Line, Need, ProtocolError, Session, Stage, State, UNASKED_LIMIT};
 use crate::{command, reply::Reply};
@@ -23,6 +27,8 @@ impl Session {
             State::Banner => self.on_banner(),
             State::Hello(verb) => self.on_hello(*verb),
             State::Negotiation => return self.at_rest(Need::Negotiation),
+            State::StartTls => self.on_starttls(),
+            State::Gate { .. } => return self.at_gate(),
             State::Idle => return self.at_rest(Need::Envelope),
             State::Probing => self.on_probe(),
             State::Mail(_) => return self.advance_mail(),
