@@ -19,7 +19,7 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The parameters that main.cf and `-o` set.
 pub(crate) fn main_cf(args: &ParameterArgs) -> Result<MainCf, Failure> {
     let mut main_cf = match &args.config {
-        Some(path) if path.is_dir() => MainCf::read(&path.join("main.cf")),
+        Some(path) if path.is_dir() => MainCf::read(path.join("main.cf")),
         Some(path) => MainCf::read(path),
         None => Ok(MainCf::default()),
     }

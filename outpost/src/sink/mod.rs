@@ -59,7 +59,6 @@ pub(crate) fn run(args: &SinkArgs) -> Result<Exit, Failure> {
     });
     let protocol = if args.lmtp { "LMTP" } else { "SMTP" };
     sink.say(&format!("listening on {address} ({protocol})"));
-    let name = gethostname::gethostname().to_string_lossy().into_owned();
     let manner = Manner {
         name: settings::host_name(),
         lmtp: args.lmtp,
