@@ -11,7 +11,10 @@ fn quits(world: &World) -> usize {
 fn a_kept_connection_serves_the_next_message() {
     let mut world = World::new();
     for _ in 0..3 {
-        assert_eq!(brief(&world.deliver(KEEP, &["a@example.com"])), ["sent 2.0.0"]);
+        assert_eq!(
+            brief(&world.deliver(KEEP, &["a@example.com"])),
+            ["sent 2.0.0"]
+        );
     }
     assert_eq!((world.connects, quits(&world)), (1, 0));
     assert_eq!(world.heard.iter().filter(|line| *line == "RSET").count(), 2);
@@ -22,9 +25,16 @@ fn a_kept_connection_that_died_loses_nothing_and_sends_nothing_twice() {
     let mut world = World::new();
     world.deliver(KEEP, &["a@example.com"]);
     world.cut_after = Some("RSET");
-    assert_eq!(brief(&world.deliver(KEEP, &["b@example.com"])), ["sent 2.0.0"]);
+    assert_eq!(
+        brief(&world.deliver(KEEP, &["b@example.com"])),
+        ["sent 2.0.0"]
+    );
     assert_eq!(world.connects, 2);
-    let to_b = world.heard.iter().filter(|line| line.starts_with("RCPT TO:<b@")).count();
+    let to_b = world
+        .heard
+        .iter()
+        .filter(|line| line.starts_with("RCPT TO:<b@"))
+        .count();
     assert_eq!(to_b, 1);
 }
 
