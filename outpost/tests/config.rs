@@ -9,7 +9,7 @@ use common::{folder, run, write};
 #[test]
 fn the_settings_of_a_file_are_listed_as_postconf_does() {
     let folder = folder();
-    let text = "# a comment\nsmtp_helo_timeout = 1m\nrelayhost = [$mydomain]\n  :587\n";
+    let text = "# a comment\nsmtp_helo_timeout = 1m\nrelayhost = [$mydomain]\n :587\n";
     let path = write(&folder, "main.cf", text);
     let run = run(&["config", "--config", &path, "-n"]).exits(0);
     let lines: Vec<&str> = run
@@ -19,7 +19,7 @@ fn the_settings_of_a_file_are_listed_as_postconf_does() {
         .collect();
     assert_eq!(
         lines,
-        ["relayhost = [$mydomain]  :587", "smtp_helo_timeout = 1m"]
+        ["relayhost = [$mydomain] :587", "smtp_helo_timeout = 1m"]
     );
     let folder_itself = folder.path().to_str().unwrap();
     let again = common::run(&["config", "--config", folder_itself, "-n"]).exits(0);
