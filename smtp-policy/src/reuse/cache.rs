@@ -90,7 +90,7 @@ impl<S> ConnectionCache<S> {
     }
 
     /// Takes out every connection whose time is over at `now`, for the driver to
-    /// end with [`Channel::farewell`].
+    /// close. Nothing is said to the server: scache(8) says nothing either.
     pub fn expire(&mut self, now: Time) -> Vec<(S, Box<Channel>)> {
         let due: Vec<u64> = self
             .by_time
