@@ -17,6 +17,7 @@
 //! | the delivery of one message | [`delivery`] |
 //! | verdicts | [`report`] |
 //! | kept connections | [`reuse`], [`channel`] |
+//! | TLS: levels, certificates, DANE | [`tls`] |
 //!
 //! [`policy::Policy`] holds what all deliveries share.
 
@@ -33,3 +34,4 @@ pub mod route;
 mod seed;
 pub mod tables;
 pub mod text;
+pub mod tls;

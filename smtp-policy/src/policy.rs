@@ -28,6 +28,7 @@ use crate::{
         OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
     },
     tables::{Maps, MatchKind, MatchList, TableContext, TableError, Tables},
+    tls::{TlsConnector, TlsLevel, policy::TlsRules},
 };
 
 /// Everything a [`Delivery`](crate::delivery::Delivery) is decided by.
@@ -49,6 +50,7 @@ pub(crate) struct Client {
     pub(crate) tables: Arc<Tables>,
     pub(crate) route: Arc<RoutePolicy>,
     pub(crate) nexthop: NexthopRules,
+    pub(crate) tls: Arc<TlsRules>,
     cached: MatchList,
     bind: Option<Ipv4Addr>,
     bind6: Option<Ipv6Addr>,
@@ -164,6 +166,17 @@ impl Policy {
         &self.warnings
     }
 
+    /// Takes another TLS engine for both clients. It decides alone which authorities
+    /// it trusts and which certificate it shows; what the parameters say about
+    /// that was for the engine that it replaces.
+    #[must_use]
+    pub fn with_tls(mut self, connector: Arc<dyn TlsConnector>) -> Self {
+        for client in [&mut self.smtp, &mut self.lmtp] {
+            client.tls = Arc::new(client.tls.with_connector(Arc::clone(&connector)));
+        }
+        self
+    }
+
     pub(crate) fn client(&self, protocol: Protocol) -> &Client {
         match protocol {
             Protocol::Smtp => &self.smtp,
@@ -213,7 +226,9 @@ impl Client {
         let bind6 = bind_address(&config, "bind_address6", &connect.bind_address6)?;
         let plain = Self::plain(config);
         let filter = record_filter(&plain.config, &tables);
+        let tls = tls_rules(&plain.config, &tables, directory, warnings);
         Ok(Self {
+            tls: Arc::new(tls),
             tables: Arc::new(tables),
             route: Arc::new(RoutePolicy {
                 filter,
@@ -233,6 +248,7 @@ impl Client {
 
     /// A client without tables and without addresses of its own.
     fn plain(config: Config) -> Self {
+        let config = Arc::new(config);
         Self {
             tables: Arc::default(),
             route: Arc::new(route_policy(&config)),
@@ -242,7 +258,8 @@ impl Client {
                 default_service: config.connect.tcp_port.clone(),
                 idna: config.general.smtputf8_enable.then(|| idna(&config)),
             },
-            config: Arc::new(config),
+            tls: Arc::new(TlsRules::new(&config, idna(&config), &mut Vec::new())),
+            config,
             cached: MatchList::default(),
             bind: None,
             bind6: None,
@@ -308,6 +325,8 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
             &helo.discard_ehlo_keyword_address_maps,
         )?,
         pix: maps("pix_workaround_maps", &helo.pix_workaround_maps)?,
+        tls_policy: maps("tls_policy_maps", &config.tls.tls_policy_maps)?,
+        tls_per_site: maps("tls_per_site", &config.tls.tls_per_site)?,
         ..Tables::default()
     };
     let filter = config.verdict.reply_filter.trim();
@@ -317,6 +336,58 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
         tables.reply_filter = Some(table);
     }
     Ok(tables)
+}
+
+/// The rules for TLS with the files they name. Whatever keeps the engine from being
+/// made is a warning: as in Postfix, mail that may go out in plaintext then does,
+/// and other mail is deferred.
+fn tls_rules(
+    config: &Arc<Config>,
+    tables: &Tables,
+    directory: &Path,
+    warnings: &mut Vec<String>,
+) -> TlsRules {
+    let rules = TlsRules::new(config, idna(config), warnings);
+    let has_tables = !tables.tls_policy.is_empty() || !tables.tls_per_site.is_empty();
+    if !tables.tls_policy.is_empty() && !tables.tls_per_site.is_empty() {
+        let prefix = config.protocol.as_str();
+        warnings.push(format!(
+            "{prefix}_tls_per_site ignored when {prefix}_tls_policy_maps is not empty."
+        ));
+    }
+    with_engine(rules, has_tables, tables, directory, warnings)
+}
+
+#[cfg(feature = "tls")]
+fn with_engine(
+    mut rules: TlsRules,
+    has_tables: bool,
+    tables: &Tables,
+    directory: &Path,
+    warnings: &mut Vec<String>,
+) -> TlsRules {
+    if rules.wants_engine(has_tables) {
+        rules.load_anchors(&tables.tls_policy.values(), directory, warnings);
+        match rules.load_engine(directory) {
+            Ok(connector) => rules.connector = Some(connector),
+            Err(why) => warnings.push(format!("{why}: disabling TLS support")),
+        }
+    }
+    rules
+}
+
+#[cfg(not(feature = "tls"))]
+fn with_engine(
+    rules: TlsRules,
+    _has_tables: bool,
+    _tables: &Tables,
+    _directory: &Path,
+    warnings: &mut Vec<String>,
+) -> TlsRules {
+    if rules.level > TlsLevel::None {
+        warnings.push("TLS has been selected, but TLS support is not compiled in".into());
+    }
+    rules
 }
 
 fn bind_address<A: std::str::FromStr>(
@@ -384,7 +455,8 @@ fn route_policy(config: &Config) -> RoutePolicy {
         ignore_mx_error: lookup.ignore_mx_lookup_error,
         defer_without_mx_address: lookup.defer_if_no_mx_address_found,
         cname_overrides_name: lookup.cname_overrides_servername,
-        validate_insecure_mx: false,
+        validate_insecure_mx: config.protocol == Protocol::Smtp
+            && TlsLevel::parse(&config.tls.tls_dane_insecure_mx_policy) > Some(TlsLevel::May),
         idna: idna(config),
         filter: None,
         own: Arc::default(),

@@ -6,15 +6,17 @@ use smtp_proto::{status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Endpoint, Note, Target,
-    hosts::{Phase, Place},
+hosts::{Phase, Place, Tried},
     profile::AddressLookups,
-    talk::Talk,
+    secure::Security,
+    talk::{Opening, Talk},
 };
 use crate::{
     channel::{Channel, Peer},
     report::{Scope, trouble::Reason},
     reuse::CacheKey,
     tables::TableFailure,
+    tls::{TlsLevel, policy::TlsPolicy},
 };
 
 /// One server that is about to be tried.
@@ -23,6 +25,9 @@ pub(super) struct Attempt {
     peer: Peer,
     target: Target,
     lookups: AddressLookups,
+    security: Security,
+    /// Where to try again in plaintext.
+    place: Place,
 }
 
 /// The look-ups for an attempt, while a table outside the engine is asked.
@@ -44,32 +49,66 @@ impl Lookups {
 
 impl Delivery {
     /// A new connection to the next address.
-    pub(super) fn try_place(&mut self) -> bool {
+    pub(super) fn try_place(&mut self) -> Tried {
+        let Some(site) = &self.hosts.site else { return Tried::Nothing };
+        let Some(place) = site.places.front().cloned() else { return Tried::Nothing };
+        let Some(policy) = self.tls_policy(&place) else { return Tried::Begun };
         let limit = self.config.connect.mx_address_limit;
-        let Some(site) = &mut self.hosts.site else {
-            return false;
-        };
-        let Some(place) = site.places.pop_front() else {
-            return false;
-        };
+        let Some(site) = &mut self.hosts.site else { return Tried::Nothing };
+        site.places.pop_front();
         site.addresses += 1;
         if site.addresses == limit {
             site.places.clear();
         }
-        let best = site.best;
-        let attempt = self.attempt(&place, best);
-        match place {
+        let (best, plain) = (site.best, core::mem::take(&mut site.retry_plain));
+        let policy = match policy {
+            Ok(policy) => policy,
+            Err(refusal) => {
+                let (what, host) = match &place {
+                    Place::Inet(candidate) => ("lookup", candidate.host.clone()),
+                    Place::Unix(path) => ("lookup error", path.display().to_string()),
+                };
+                self.pass_over(what, &host, refusal);
+                return Tried::Passed;
+            }
+        };
+        let Some(policy) = self.fitting(policy, &place, plain) else { return Tried::Passed };
+        let attempt = self.attempt(&place, best, policy);
+        match &place {
             // The best addresses were looked for in the cache before.
             Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
-                let key = self.endpoint_key(&candidate.address.to_string(), candidate.port);
+                let address = candidate.address.to_string();
+                let key = self.endpoint_key(&address, candidate.port, &attempt.security.policy);
                 self.ask_cache(key, Some(Box::new(attempt)));
             }
             _ => self.look_up(attempt),
         }
-        true
+        Tried::Begun
     }
 
-    fn attempt(&self, place: &Place, best: u16) -> Attempt {
+    /// The policy as it fits this attempt; `None` if it does not.
+    fn fitting(&mut self, policy: TlsPolicy, place: &Place, plain: bool) -> Option<TlsPolicy> {
+        let prefix = self.request.protocol.as_str();
+        match place {
+            Place::Inet(_) if self.config.tls.tls_wrappermode && !policy.level.is_mandatory() => {
+                self.note(Note::warning(format!(
+                    "{prefix}_tls_wrappermode requires \"{prefix}_tls_security_level = encrypt\" \
+                     (or stronger)"
+                )));
+                None
+            }
+            Place::Inet(_) if plain => Some(policy.without_tls()),
+            Place::Unix(_) if policy.level == TlsLevel::May => {
+                self.note(Note::warning(
+                    "opportunistic TLS encryption is not appropriate for unix-domain destinations.",
+                ));
+                Some(policy.without_tls())
+            }
+            _ => Some(policy),
+        }
+    }
+
+    fn attempt(&self, place: &Place, best: u16, policy: TlsPolicy) -> Attempt {
         let connect = &self.config.connect;
         let (peer, endpoint, bind, window) = match place {
             Place::Inet(candidate) => {
@@ -99,20 +138,20 @@ impl Delivery {
         let limit = self.config.timeout.connect_timeout;
         let limit = (!limit.is_zero()).then_some(limit);
         let lookups = AddressLookups::new(&self.tables, &peer.address);
-        Attempt {
-            peer,
-            target: Target {
-                endpoint,
-                bind,
-                window,
-                limit,
-            },
-            lookups,
-        }
+        let site = self.hosts.site.as_ref();
+        let domain = site.map(|site| site.domain.clone()).unwrap_or_default();
+        let security = Security { policy, domain, refused: false };
+        let target = Target { endpoint, bind, window, limit };
+        Attempt { peer, target, lookups, security, place: place.clone() }
     }
 
-    pub(super) fn endpoint_key(&self, address: &str, port: u16) -> CacheKey {
-        CacheKey::endpoint(self.request.protocol.as_str(), address, port)
+    /// The name of an endpoint in the connection cache. Where a certificate must
+    /// match, a connection serves only the destination that it was made for.
+    pub(super) fn endpoint_key(&self, address: &str, port: u16, policy: &TlsPolicy) -> CacheKey {
+        let service = self.request.protocol.as_str();
+        let destination = self.hosts.site.as_ref().map(|site| site.destination.as_str());
+        let destination = destination.filter(|_| policy.level.must_match());
+        CacheKey::endpoint(service, destination, address, port, policy.level)
     }
 
     pub(super) fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
@@ -177,7 +216,7 @@ impl Delivery {
         else {
             return;
         };
-        let Attempt { peer, lookups, .. } = *attempt;
+        let Attempt { peer, lookups, security, place, .. } = *attempt;
         if let Err(error) = result {
             let reason = connect_failure(&peer, &error);
             self.note(Note::info(reason.text.clone()));
@@ -189,8 +228,12 @@ impl Delivery {
         match lookups.profile(&self.request, &self.config, &self.tables, loops) {
             Ok(profile) => {
                 let expires = self.now + self.config.cache.connection_reuse_time_limit;
-                let talk = Talk::begin(profile, peer, expires, self.now);
-                self.phase = Phase::Talking(Box::new(talk));
+                let endpoint =
+                    peer.port.map(|port| self.endpoint_key(&peer.address, port, &security.policy));
+                let wrapped = self.config.tls.tls_wrappermode && security.policy.level > TlsLevel::None;
+                let place = matches!(place, Place::Inet(_)).then_some(place);
+                let opening = Opening { profile, peer, expires, endpoint, security, place, wrapped };
+                self.phase = Phase::Talking(Box::new(Talk::begin(opening, self.now)));
             }
             Err(failure) => {
                 self.note(Note::warning(failure.to_string()));

@@ -12,7 +12,8 @@ use smtp_proto::{status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Note,
-    attempt::{Attempt, Lookups},
+attempt::{Attempt, Lookups},
+    secure::{Policies, Securing},
     talk::Talk,
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     request::CacheHints,
     reuse::CacheKey,
     route::{
-        Candidate, InetDestination, QuestionId, Resolution, Resolved, RouteNote, split_nexthop,
+        Candidate, InetDestination, MailExchange, QuestionId, Resolution, Resolved, RouteNote, split_nexthop,
     },
 };
 
@@ -43,6 +44,8 @@ pub(super) enum Phase {
         resolution: Box<Resolution>,
         open: BTreeMap<u32, QuestionId>,
     },
+    /// The TLS policy of a server is looked up.
+    Securing(Box<Securing>),
     /// The connection cache is asked.
     Reusing {
         serial: u32,
@@ -81,6 +84,8 @@ pub(super) struct Hosts {
     pub(super) cache: CacheHints,
     /// The next hop under which connections are kept, until one was.
     pub(super) request_nexthop: Option<String>,
+    /// The TLS policies of the servers, as far as they are known.
+    pub(super) policies: Policies,
     /// Whether the mail was passed to `best_mx_transport` already.
     pub(super) passed: bool,
 }
@@ -88,6 +93,14 @@ pub(super) struct Hosts {
 /// One destination with its addresses.
 #[derive(Debug)]
 pub(super) struct Site {
+    /// The destination as it is written, or the path of the socket.
+    pub(super) destination: String,
+    /// Its domain without brackets and port; `myhostname` for a socket.
+    pub(super) domain: String,
+    /// The MX records that led to the addresses.
+    pub(super) exchange: Option<MailExchange>,
+    /// The next address was tried with TLS, and is to be tried without.
+    pub(super) retry_plain: bool,
     pub(super) places: VecDeque<Place>,
     /// The preference of the first address.
     pub(super) best: u16,
@@ -99,7 +112,7 @@ pub(super) struct Site {
 }
 
 /// Somewhere to connect to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Place {
     Inet(Candidate),
     Unix(PathBuf),
@@ -116,6 +129,17 @@ pub(super) enum Trial {
     Connect,
 }
 
+/// What became of trying the next address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// An attempt is under way.
+    Begun,
+    /// The address was passed over.
+    Passed,
+    /// There is no address left.
+    Nothing,
+}
+
 impl Delivery {
     /// Goes on as far as possible without input. `None`: look again.
     pub(super) fn advance(&mut self, give_up: Time) -> Option<Ask> {
@@ -125,6 +149,7 @@ impl Delivery {
             Phase::Done => return Some(Ask::Done),
             Phase::Talking(_) => return self.talk(),
             Phase::Resolving { .. } => return self.while_resolving(give_up),
+            Phase::Securing(_) => return self.while_securing(give_up),
             Phase::LookingUp(_) => return self.while_looking_up(give_up),
             Phase::Reusing {
                 answer, instead, ..
@@ -234,7 +259,11 @@ impl Delivery {
         {
             self.hosts.final_server = true;
             let places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
-            self.open_site(places, 0, false, path, path);
+            let site = Site {
+                domain: self.config.general.myhostname.clone(),
+                ..Site::new(places, 0, false, path)
+            };
+            self.open_site(site, path);
             return;
         }
         match client.nexthop.destination(&text) {
@@ -303,43 +332,32 @@ impl Delivery {
                 let best = candidates.first().map_or(0, |first| first.preference);
                 let loops = self.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
                 let places = candidates.into_iter().map(Place::Inet).collect();
-                self.open_site(places, best, loops, &inet.domain, &inet.text);
+                let site = Site {
+                    domain: inet.domain.clone(),
+                    exchange: resolved.exchange,
+                    ..Site::new(places, best, loops, &inet.text)
+                };
+                self.open_site(site, &inet.domain);
             }
         }
     }
 
     /// The addresses of a destination are known. The first one decides whether
     /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
-    fn open_site(
-        &mut self,
-        places: VecDeque<Place>,
-        best: u16,
-        loops: bool,
-        domain: &str,
-        label: &str,
-    ) {
-        if self.hosts.begun == 1 && !places.is_empty() {
+    fn open_site(&mut self, mut site: Site, domain: &str) {
+        if self.hosts.begun == 1 && !site.places.is_empty() {
             self.hosts.cache = {
                 let client = self.policy.client(self.request.protocol);
                 client.cache_hints(&self.request, domain)
             };
             if self.hosts.cache.load || self.hosts.cache.store {
-                self.hosts.request_nexthop = Some(label.to_owned());
+                self.hosts.request_nexthop = Some(site.destination.clone());
             }
         }
-        let trial = if self.hosts.cache.load {
-            Trial::ByNexthop
-        } else {
-            Trial::Connect
-        };
-        self.hosts.site = Some(Site {
-            places,
-            best,
-            loop_detection: loops,
-            addresses: 0,
-            sessions: 0,
-            trial,
-        });
+        if self.hosts.cache.load {
+            site.trial = Trial::ByNexthop;
+        }
+        self.hosts.site = Some(site);
     }
 
     /// Begins the next attempt at the present destination; false if there is none.
@@ -356,19 +374,43 @@ impl Delivery {
                         return true;
                     }
                 }
-                Trial::ByAddress(position) => match site.best_place(position) {
-                    Some((address, port)) => {
-                        site.trial = Trial::ByAddress(position + 1);
-                        let key = self.endpoint_key(&address, port);
-                        self.ask_cache(key, None);
-                        return true;
+                Trial::ByAddress(position) => match site.best_place(position).cloned() {
+                    Some(candidate) => {
+                        if self.try_kept(position, candidate) {
+                            return true;
+                        }
                     }
                     None => site.trial = Trial::Connect,
                 },
-                Trial::Connect => return self.try_place(),
+                Trial::Connect => match self.try_place() {
+                    Tried::Passed => {}
+                    Tried::Begun => return true,
+                    Tried::Nothing => return false,
+                },
             }
         }
         false
+    }
+
+    /// Looks for a kept connection to a candidate; false if there is no sense in it.
+    fn try_kept(&mut self, position: usize, candidate: Candidate) -> bool {
+        let (address, port) = (candidate.address.to_string(), candidate.port);
+        let host = candidate.host.clone();
+        let Some(policy) = self.tls_policy(&Place::Inet(candidate)) else { return true };
+        if let Some(site) = &mut self.hosts.site {
+            site.trial = Trial::ByAddress(position + 1);
+        }
+        match policy {
+            Ok(policy) => {
+                let key = self.endpoint_key(&address, port, &policy);
+                self.ask_cache(key, None);
+                true
+            }
+            Err(refusal) => {
+                self.pass_over("lookup error", &host, refusal);
+                false
+            }
+        }
     }
 
     /// A connection is open, or a session begins its transaction: if no address
@@ -410,12 +452,25 @@ impl Delivery {
 }
 
 impl Site {
+    fn new(places: VecDeque<Place>, best: u16, loop_detection: bool, destination: &str) -> Self {
+        Self {
+            destination: destination.to_owned(),
+            domain: String::new(),
+            exchange: None,
+            retry_plain: false,
+            places,
+            best,
+            loop_detection,
+            addresses: 0,
+            sessions: 0,
+            trial: Trial::Connect,
+        }
+    }
+
     /// The first address of the best preference from `position` on.
-    fn best_place(&self, position: usize) -> Option<(String, u16)> {
+    fn best_place(&self, position: usize) -> Option<&Candidate> {
         match self.places.get(position)? {
-            Place::Inet(candidate) if candidate.preference == self.best => {
-                Some((candidate.address.to_string(), candidate.port))
-            }
+            Place::Inet(candidate) if candidate.preference == self.best => Some(candidate),
             _ => None,
         }
     }

@@ -43,10 +43,12 @@ mod observer;
 mod profile;
 mod rest;
 mod roll;
+mod secure;
 mod settle;
 mod talk;
 mod ticket;
 
+use core::time::Duration;
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
@@ -91,6 +93,8 @@ pub struct Delivery {
     /// When the whole delivery is given up (`daemon_timeout`).
     give_up: Option<Time>,
     now: Time,
+    /// What [`Time::ZERO`] is in Unix time.
+    epoch: Option<Duration>,
     cancelled: bool,
 }
 
@@ -115,6 +119,7 @@ impl Delivery {
             why: None,
             give_up: None,
             now: Time::ZERO,
+            epoch: None,
             cancelled: false,
             serial: 0,
             request,
@@ -124,6 +129,15 @@ impl Delivery {
             seed,
             judge,
         }
+    }
+
+    /// Tells the time of day: `epoch` is how long after the beginning of 1970 (UTC)
+    /// the driver's [`Time::ZERO`] was. Without it no certificate is trusted for its
+    /// issuer, since nobody could say whether it has expired.
+    #[must_use]
+    pub fn with_epoch(mut self, epoch: Duration) -> Self {
+        self.epoch = Some(epoch);
+        self
     }
 
     /// Moves the delivery on, and says what to do next. The only method in which
@@ -159,6 +173,11 @@ impl Delivery {
             && let Some(id) = open.remove(&ticket.serial())
         {
             resolution.answer(id, answer);
+        } else if let Phase::Securing(securing) = &mut self.phase
+            && securing.serial == Some(ticket.serial())
+        {
+            securing.serial = None;
+            securing.search().resolved(answer);
         }
     }
 
@@ -170,6 +189,11 @@ impl Delivery {
     ) {
         if let Phase::LookingUp(lookups) = &mut self.phase {
             lookups.answer(ticket.serial(), value);
+        } else if let Phase::Securing(securing) = &mut self.phase
+            && securing.serial == Some(ticket.serial())
+        {
+            securing.serial = None;
+            securing.search().answered(value);
         }
     }
 
@@ -197,7 +221,7 @@ impl Delivery {
     /// acknowledges.
     pub fn output(&mut self) -> Option<&mut SendQueue> {
         match &mut self.phase {
-            Phase::Talking(talk) => Some(talk.channel.session.output()),
+            Phase::Talking(talk) => Some(talk.channel.output()),
             _ => None,
         }
     }
@@ -205,7 +229,7 @@ impl Delivery {
     /// Takes what was read from the open connection, in any chunking.
     pub fn receive(&mut self, bytes: &[u8]) {
         if let Phase::Talking(talk) = &mut self.phase {
-            talk.channel.session.receive(bytes);
+            talk.channel.receive(bytes);
         }
     }
 
@@ -213,7 +237,7 @@ impl Delivery {
     /// driver reads no more; it may still be asked to write.
     pub fn disconnected(&mut self) {
         if let Phase::Talking(talk) = &mut self.phase {
-            talk.channel.session.disconnected();
+            talk.channel.disconnected();
         }
     }
 
@@ -221,7 +245,7 @@ impl Delivery {
     /// [`receive`](Self::receive) before.
     pub fn write_failed(&mut self) {
         if let Phase::Talking(talk) = &mut self.phase {
-            talk.channel.session.write_failed();
+            talk.channel.write_failed();
         }
     }
 

@@ -10,9 +10,15 @@ use smtp_proto::{
     time::Time,
 };
 
-use super::{Ask, Delivery, Note, attempt::Attempt, envelope, hosts::Phase};
+use super::{
+    Ask, Delivery, Note,
+    attempt::Attempt,
+    envelope,
+    hosts::{Phase, Place},
+    secure::{Security, StartTls},
+};
 use crate::{
-    channel::{Channel, Peer},
+    channel::{Channel, Peer, is_handshake_failure},
     config::ProbeTarget,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
@@ -29,7 +35,28 @@ pub(super) struct Talk {
     /// The recipients of the transaction, in the order of its RCPT commands.
     recipients: Vec<RcptIndex>,
     /// A failure blamed on the site or the session: the connection is not kept.
-    throttled: bool,
+    pub(super) throttled: bool,
+    /// What is wanted of TLS.
+    pub(super) security: Security,
+    /// Where to try again in plaintext, if this is a new connection.
+    pub(super) place: Option<Place>,
+    /// Whether the session counts towards the limit on sessions.
+    pub(super) counted: bool,
+    /// Whether the connection may be kept at all.
+    pub(super) keepable: bool,
+}
+
+/// A connection that was opened just now.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) profile: Profile,
+    pub(super) peer: Peer,
+    pub(super) expires: Time,
+    pub(super) endpoint: Option<CacheKey>,
+    pub(super) security: Security,
+    pub(super) place: Option<Place>,
+    /// TLS begins with the first byte (`smtp_tls_wrappermode`).
+    pub(super) wrapped: bool,
 }
 
 /// How far a message has come on a connection.
@@ -47,18 +74,12 @@ enum Progress {
 
 impl Talk {
     /// A connection that was opened just now.
-    pub(super) fn begin(profile: Profile, peer: Peer, expires: Time, now: Time) -> Self {
-        let session = Session::new(profile, now);
-        Self::new(
-            Channel {
-                session,
-                peer,
-                uses: 0,
-                expires,
-            },
-            Progress::Greeting,
-            None,
-        )
+    pub(super) fn begin(opening: Opening, now: Time) -> Self {
+        let Opening { profile, peer, expires, endpoint, security, place, wrapped } = opening;
+        let session =
+            if wrapped { Session::wrapped(profile, now) } else { Session::new(profile, now) };
+        let channel = Channel::new(session, peer, expires, endpoint);
+        Self { security, place, ..Self::new(channel, Progress::Greeting, None) }
     }
 
     /// A kept connection, which is asked with RSET whether it is alive.
@@ -76,6 +97,19 @@ impl Talk {
             instead,
             recipients: Vec::new(),
             throttled: false,
+            security: Security::default(),
+            place: None,
+            counted: false,
+            keepable: true,
+        }
+    }
+
+    /// Says QUIT, where the dialogue is between two commands.
+    pub(super) fn leave(&mut self) {
+        self.progress = Progress::Over;
+        match self.channel.session.tls_gate() {
+            Some(gate) => gate.quit(),
+            None => self.give_up(),
         }
     }
 
@@ -105,7 +139,7 @@ impl Delivery {
         let Phase::Talking(talk) = &mut self.phase else {
             return None;
         };
-        match talk.channel.session.poll(now) {
+        match talk.channel.poll(now) {
             Step::Send { until } => return Some(Ask::Send { until }),
             Step::Wait { until } => return Some(Ask::Wait { until }),
             Step::Need(Need::Body) => {
@@ -116,6 +150,7 @@ impl Delivery {
                 });
             }
             Step::Need(Need::Negotiation) => self.negotiate(),
+            Step::Need(Need::Tls) => self.at_tls_gate(),
             Step::Need(Need::Envelope) => self.at_rest(),
             Step::Event(event) => self.on_event(event),
             Step::Closed(why) => self.on_closed(why),
@@ -139,6 +174,11 @@ impl Delivery {
                 let name = &self.config.general.myhostname;
                 let text = format!("host {relay} greeted me with my own hostname {name}");
                 self.note(Note::warning(text));
+            }
+            Event::PlaintextDiscarded(count) => {
+                self.note(Note::warning(format!(
+                    "{relay}: discarding {count} bytes of plaintext that follow the STARTTLS reply"
+                )));
             }
             Event::LineBroken => {
                 let limit = self.config.content.line_length_limit;
@@ -181,6 +221,7 @@ impl Delivery {
             Stage::Ehlo if reply.code() == 421 => {
                 self.fail_site(Reason::refused(&peer, stage, reply, false));
             }
+            Stage::StartTls if !success => self.on_starttls_refused(&peer, reply),
             Stage::XforwardNameAddr | Stage::XforwardProtoHelo if !success => {
                 let (relay, text) = (talk.channel.peer.relay(), reply.one_line());
                 let request = stage.request();
@@ -242,7 +283,7 @@ impl Delivery {
         }
     }
 
-    fn fail_site(&mut self, reason: Reason) {
+    pub(super) fn fail_site(&mut self, reason: Reason) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.throttled = true;
         }
@@ -252,23 +293,44 @@ impl Delivery {
     /// The server has introduced itself: finds out whether this is the right
     /// place for the message.
     fn negotiate(&mut self) {
-        let Phase::Talking(talk) = &self.phase else {
-            return;
-        };
-        let (peer, offered) = (
-            talk.channel.peer.clone(),
-            talk.channel.session.capabilities().clone(),
-        );
-        self.note_capabilities(&peer, &offered);
-        if let Some(reason) = self.objection(&peer, &offered) {
-            self.fail_site(reason);
-            if let Phase::Talking(talk) = &mut self.phase {
-                talk.give_up();
+        let Phase::Talking(talk) = &self.phase else { return };
+        let (peer, offered) = (talk.channel.peer.clone(), talk.channel.session.capabilities().clone());
+        // After a refused STARTTLS everything else was looked at before.
+        if !talk.security.refused || talk.channel.is_secure() {
+            self.note_capabilities(&peer, &offered);
+            if let Some(reason) = self.objection(&peer, &offered) {
+                return self.object(reason);
             }
-        } else if let Phase::Talking(talk) = &mut self.phase
-            && let Some(negotiation) = talk.channel.session.negotiation()
-        {
-            negotiation.ready();
+        }
+        match self.decide_tls(&peer, &offered) {
+            StartTls::Object(reason) => self.object(reason),
+            StartTls::Leave => {
+                if let Phase::Talking(talk) = &mut self.phase {
+                    talk.give_up();
+                }
+            }
+            StartTls::Begin => {
+                if let Phase::Talking(talk) = &mut self.phase
+                    && let Some(negotiation) = talk.channel.session.negotiation()
+                {
+                    negotiation.start_tls();
+                }
+            }
+            StartTls::GoOn => {
+                if let Phase::Talking(talk) = &mut self.phase
+                    && let Some(negotiation) = talk.channel.session.negotiation()
+                {
+                    negotiation.ready();
+                }
+            }
+        }
+    }
+
+    /// The message cannot go to this server.
+    fn object(&mut self, reason: Reason) {
+        self.fail_site(reason);
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.give_up();
         }
     }
 
@@ -351,6 +413,11 @@ impl Delivery {
         );
         let offered = talk.channel.session.capabilities().clone();
         self.count_session(reused.as_ref());
+        if reused.is_some() {
+            self.note_tls_reuse();
+        } else if let Phase::Talking(talk) = &mut self.phase {
+            talk.counted = true;
+        }
 
         let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
         if let (Some(limit), Some(size)) = (size_limit, self.request.size)
@@ -370,7 +437,8 @@ impl Delivery {
         }
 
         let limit = self.config.cache.connection_reuse_count_limit;
-        let may_keep = self.hosts.cache.store && (limit == 0 || uses < limit);
+        let Phase::Talking(talk) = &self.phase else { return };
+        let may_keep = self.hosts.cache.store && talk.keepable && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
         let transaction = envelope::transaction(
@@ -419,10 +487,7 @@ impl Delivery {
                 .request_nexthop
                 .take()
                 .map(|nexthop| CacheKey::destination(service, &nexthop)),
-            endpoint: channel
-                .peer
-                .port
-                .map(|port| CacheKey::endpoint(service, &channel.peer.address, port)),
+            endpoint: channel.endpoint.clone(),
         };
         let until = self.now + self.config.cache.connection_cache_time_limit;
         self.asks
@@ -445,11 +510,16 @@ impl Delivery {
             return;
         }
         let peer = talk.channel.peer.name();
-        talk.throttled |= Reason::ended(&peer, why).is_some();
+        talk.throttled |= Reason::ended(&peer, why).is_some() && !is_handshake_failure(why);
         if !talk.throttled {
             self.hosts.request_nexthop = None;
         }
-        if let Some(reason) = Reason::ended(&peer, why) {
+        if self.retries_in_plaintext(why) {
+            self.retry_in_plaintext();
+        }
+        if is_handshake_failure(why) {
+            self.fail_handshake();
+        } else if let Some(reason) = Reason::ended(&peer, why) {
             self.fail_open(reason);
         }
         self.phase = Phase::Next;

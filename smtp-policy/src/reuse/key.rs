@@ -1,5 +1,7 @@
 //! Under which name a connection is kept.
 
+use crate::tls::TlsLevel;
+
 /// The key of a kept connection. It holds everything that must be equal for a
 /// connection to serve another message: the client, and the next hop or the
 /// endpoint (`src/smtp/smtp_key.c`).
@@ -34,15 +36,18 @@ impl CacheKey {
         }
     }
 
-    /// The label of an endpoint: which address and port it leads to.
-    pub(crate) fn endpoint(service: &str, address: &str, port: u16) -> Self {
-        Self {
-            fields: vec![
-                "endpoint".into(),
-                service.into(),
-                address.into(),
-                port.to_string(),
-            ],
-        }
+    /// The label of an endpoint: which address and port it leads to, with which TLS
+    /// level, and if a certificate had to match, for which destination.
+    pub(crate) fn endpoint(
+        service: &str,
+        destination: Option<&str>,
+        address: &str,
+        port: u16,
+        level: TlsLevel,
+    ) -> Self {
+        let mut fields = vec!["endpoint".to_owned(), service.into()];
+        fields.extend(destination.map(str::to_owned));
+        fields.extend([address.to_owned(), port.to_string(), level.number().to_string()]);
+        Self { fields }
     }
 }

@@ -36,7 +36,7 @@ const PROTOCOLS: [(&str, u16); 6] = [
 /// Reads a list of protocols: `>=V` and `<=V` are limits, `!V` is left out, and as
 /// soon as there is a bare `V` only such are left. An empty list limits nothing.
 /// `None` if a word is not understood.
-pub fn versions(list: &str) -> Option<Versions> {
+pub(super) fn versions(list: &str) -> Option<Versions> {
     let (mut floor, mut ceiling) = (0, u16::MAX);
     let (mut left_out, mut named) = (Vec::new(), Vec::new());
     let separator = |c: char| c == ',' || c == ':' || c.is_ascii_whitespace();
@@ -82,7 +82,7 @@ const GRADES: [&str; 5] = ["high", "medium", "low", "export", "null"];
 
 /// What is wrong with a cipher grade and its exclusions, in Postfix's words. What
 /// is right needs no answer: see [`excludes`].
-pub fn check_ciphers(grade: &str, exclusions: &[String]) -> Result<(), String> {
+pub(super) fn check_ciphers(grade: &str, exclusions: &[String]) -> Result<(), String> {
     if !GRADES.iter().any(|known| known.eq_ignore_ascii_case(grade)) {
         return Err(format!("invalid cipher grade: \"{grade}\""));
     }

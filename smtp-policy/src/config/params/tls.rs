@@ -287,6 +287,9 @@ params! {
         tlsproxy_service_name: String = shared("tlsproxy_service_name", "tlsproxy")
             .min(1)
             .mapped("there is no tlsmgr service: seed and session cache are the caller's");
+        /// Mail that has waited for less than this is not sent in plaintext after a failed TLS
+        /// handshake.
+        minimal_backoff_time: Duration = shared("minimal_backoff_time", "300s").min(1);
     }
     rows {
         /// Historical control of TLSA digest agility; modern versions always apply it (strongest
