@@ -146,7 +146,7 @@ enum After {
     /// A recipient may have been accepted.
     Rcpt,
     /// Content may follow.
-    Data(Option<Rule>),
+    Data(Option<Box<Rule>>),
     /// A TLS handshake may follow.
     StartTls,
     /// The next line may be a response.

@@ -236,8 +236,7 @@ impl World {
         let advanced = next > self.now;
         self.now = next;
         let mut moved = false;
-        for (link, channel) in self.cache.expire(self.now) {
-            self.net.send(link, &channel.farewell(), self.now);
+        for (link, _) in self.cache.expire(self.now) {
             self.net.close(link, self.now);
             moved = true;
         }
@@ -252,10 +251,9 @@ impl World {
         }
     }
 
-    /// Ends the kept connections and lets the servers come to their end.
+    /// Ends the kept connections, without a farewell as in the recordings, and lets the servers come to their end.
     fn part(&mut self) {
-        for (link, channel) in self.cache.drain() {
-            self.net.send(link, &channel.farewell(), self.now);
+        for (link, _) in self.cache.drain() {
             self.net.close(link, self.now);
         }
         let end = self.now + AFTERMATH;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use smtp_policy::delivery::{self, Bind, ConnectError, Delivery, Target};
 use smtp_policy::driver::Seeds;
 use smtp_proto::Time;
@@ -174,14 +174,6 @@ impl Net {
         };
         let heard = link.hear(delivery, read);
         sending && link.tell(delivery, write, now) || heard
-    }
-
-    /// The client writes bytes outside of a delivery.
-    pub(super) fn send(&mut self, id: LinkId, bytes: &Bytes, now: Time) {
-        if let Some(link) = self.links.get_mut(id.0) {
-            link.server.receive(now, bytes);
-            link.run(now);
-        }
     }
 
     /// The client closes a connection.
