@@ -62,7 +62,9 @@ fn run(
                 }
             }
             Step::Need(Need::Negotiation) => {
-                session.negotiation().map(|choice| choice.ready());
+                if let Some(choice) = session.negotiation() {
+                    choice.ready();
+                }
             }
             Step::Need(Need::Envelope) => match (session.idle(), mail.take()) {
                 (Some(idle), Some(mail)) => idle.send(mail),

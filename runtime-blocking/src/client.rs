@@ -92,14 +92,14 @@ impl Client {
     pub fn deliver(
         &self,
         request: Request,
-        mut text: impl TextSource + 'static,
-        mut observer: impl Observer + 'static,
+        text: impl TextSource + 'static,
+        observer: impl Observer + 'static,
     ) -> Report {
         let (turn, come) = Turn::enter(&self.inner, &request);
         // An error would mean that the turns are gone, and with them the limit.
         let _ = come.recv();
         let job = Delivery::new(request, Arc::clone(&self.inner.policy), self.inner.seed());
-        let report = drive::run(&self.inner, job, &mut text, &mut observer);
+        let report = drive::run(&self.inner, job, text, observer);
         drop(turn);
         report
     }

@@ -3,7 +3,7 @@
 use smtp_policy::{
     delivery::{self, Ask, ConnectError, Delivery, Level, Note, Observer, Ticket},
     dns::{Answer, Failure},
-    driver::{self, Line, Verdicts},
+    driver::{self, Clerk, Line},
     report::Report,
     tables::TableFailure,
     text::TextSource,
@@ -25,15 +25,15 @@ pub(crate) enum Answered {
 pub(crate) fn run(
     client: &Inner,
     mut job: Delivery,
-    text: &mut impl TextSource,
-    observer: &mut impl Observer,
+    text: impl TextSource,
+    observer: impl Observer,
 ) -> Report {
-    let mut verdicts = Verdicts::new(job.request().recipients.len());
+    let mut clerk = Clerk::new(job.request().recipients.len(), text, observer);
     let mut pending = match Pending::new(client) {
         Ok(pending) => pending,
         Err(error) => {
             tracing::warn!(target: "outpost", "cannot wait for I/O: {}", driver::error_text(&error));
-            return decline(client, job, observer);
+            return decline(client, job, clerk);
         }
     };
     let mut line = None;
@@ -71,20 +71,11 @@ pub(crate) fn run(
                     None => pending.wait(until),
                 }
             }
-            Ask::Text { offset, room } => match text.read(offset, room) {
-                Ok(chunk) => {
-                    observer.progress(offset.saturating_add(chunk.len() as u64));
-                    job.text(chunk);
-                }
-                Err(error) => job.text_failed(driver::error_text(&error)),
-            },
-            Ask::Report(index, outcome) => {
-                observer.settled(index, &outcome);
-                verdicts.settle(index, *outcome);
-            }
+            Ask::Text { offset, room } => clerk.read(&mut job, offset, room),
+            Ask::Report(index, outcome) => clerk.settle(index, *outcome),
             Ask::Note(note) => {
                 trace(&job.request().id, &note);
-                observer.note(&note);
+                clerk.note(&note);
             }
             Ask::Keep(keys, channel, expires) => {
                 if let Some(open) = line.take() {
@@ -95,22 +86,22 @@ pub(crate) fn run(
                 }
             }
             Ask::Close => line = None,
-            Ask::Done => return verdicts.report(&job.request().recipients),
+            Ask::Done => return clerk.report(&job.request().recipients),
         }
     }
 }
 
 /// Ends a delivery that cannot begin.
-fn decline(client: &Inner, mut job: Delivery, observer: &mut impl Observer) -> Report {
-    let mut verdicts = Verdicts::new(job.request().recipients.len());
+fn decline<T: TextSource, O: Observer>(
+    client: &Inner,
+    mut job: Delivery,
+    mut clerk: Clerk<T, O>,
+) -> Report {
     job.cancel();
     loop {
         match job.poll(client.now()) {
-            Ask::Report(index, outcome) => {
-                observer.settled(index, &outcome);
-                verdicts.settle(index, *outcome);
-            }
-            Ask::Done => return verdicts.report(&job.request().recipients),
+            Ask::Report(index, outcome) => clerk.settle(index, *outcome),
+            Ask::Done => return clerk.report(&job.request().recipients),
             _ => {}
         }
     }

@@ -175,7 +175,7 @@ fn a_server_that_talks_while_it_is_written_to_is_no_deadlock() {
     });
     let text = Bytes::from("0123456789abcde\n".repeat(512 * 1024));
     let report = client("").deliver(request(Smtp, &toy.nexthop, 1), text, ());
-    assert_eq!(report.recipients.len(), 1);
+    assert!(report.all(Status::Sent), "{report:?}");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_server_that_refuses_and_closes_during_the_text_is_heard() {
 
 #[test]
 fn a_kept_connection_serves_the_next_message_and_is_closed_in_the_end() {
-    let toy = Toy::tcp("127.0.0.1", |mut peer| {
+    let toy = Toy::tcp("127.0.0.1", |peer| {
         peer.tell("connected");
         serve(peer);
     });

@@ -85,14 +85,14 @@ impl Client {
     pub async fn deliver(
         &self,
         request: Request,
-        mut text: impl TextSource + 'static,
-        mut observer: impl Observer + 'static,
+        text: impl TextSource + 'static,
+        observer: impl Observer + 'static,
     ) -> Report {
         let (turn, come) = Turn::enter(&self.inner, &request);
         // An error would mean that the turns are gone, and with them the limit.
         let _ = come.recv().await;
         let job = Delivery::new(request, Arc::clone(&self.inner.policy), self.inner.seed());
-        let report = drive::run(&self.inner, job, &mut text, &mut observer).await;
+        let report = drive::run(&self.inner, job, text, observer).await;
         drop(turn);
         report
     }

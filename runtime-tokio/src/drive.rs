@@ -6,7 +6,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use smtp_policy::{
     delivery::{self, Ask, ConnectError, Delivery, Level, Note, Observer, Ticket},
     dns::{Answer, Failure},
-    driver::{self, Line, Verdicts},
+    driver::{Clerk, Line},
     report::Report,
     tables::TableFailure,
     text::TextSource,
@@ -31,10 +31,10 @@ type Answers<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Answered> + Send
 pub(crate) async fn run(
     client: &Inner,
     mut job: Delivery,
-    text: &mut impl TextSource,
-    observer: &mut impl Observer,
+    text: impl TextSource,
+    observer: impl Observer,
 ) -> Report {
-    let mut verdicts = Verdicts::new(job.request().recipients.len());
+    let mut clerk = Clerk::new(job.request().recipients.len(), text, observer);
     let mut answers = Answers::new();
     let mut line = None;
     let mut cancelled = false;
@@ -79,20 +79,11 @@ pub(crate) async fn run(
                     () = time::sleep(until.since(client.now())) => {}
                 }
             }
-            Ask::Text { offset, room } => match text.read(offset, room) {
-                Ok(chunk) => {
-                    observer.progress(offset.saturating_add(chunk.len() as u64));
-                    job.text(chunk);
-                }
-                Err(error) => job.text_failed(driver::error_text(&error)),
-            },
-            Ask::Report(index, outcome) => {
-                observer.settled(index, &outcome);
-                verdicts.settle(index, *outcome);
-            }
+            Ask::Text { offset, room } => clerk.read(&mut job, offset, room),
+            Ask::Report(index, outcome) => clerk.settle(index, *outcome),
             Ask::Note(note) => {
                 trace(&job.request().id, &note);
-                observer.note(&note);
+                clerk.note(&note);
             }
             Ask::Keep(keys, channel, expires) => {
                 if let Some(open) = line.take() {
@@ -102,7 +93,7 @@ pub(crate) async fn run(
                 }
             }
             Ask::Close => line = None,
-            Ask::Done => return verdicts.report(&job.request().recipients),
+            Ask::Done => return clerk.report(&job.request().recipients),
         }
     }
 }

@@ -199,7 +199,7 @@ async fn a_server_that_talks_while_it_is_written_to_is_no_deadlock() {
     let report = client("")
         .deliver(request(Smtp, &toy.nexthop, 1), text, ())
         .await;
-    assert_eq!(report.recipients.len(), 1);
+    assert!(report.all(Status::Sent), "{report:?}");
 }
 
 #[tokio::test]
@@ -231,7 +231,7 @@ async fn a_server_that_refuses_and_closes_during_the_text_is_heard() {
 
 #[tokio::test]
 async fn a_kept_connection_serves_the_next_message_and_is_closed_in_the_end() {
-    let toy = Toy::tcp("127.0.0.1", |mut peer| {
+    let toy = Toy::tcp("127.0.0.1", |peer| {
         peer.tell("connected");
         serve(peer);
     });

@@ -3,7 +3,7 @@
 //!
 //! Nothing here opens a socket, waits or looks at a clock: [`Line`] moves
 //! bytes through whatever reads and writes without blocking, [`Turns`] says who
-//! may begin, [`Verdicts`] gathers a [`Report`], and the rest turns errors of the
+//! may begin, [`Clerk`] keeps the books, and the rest turns errors of the
 //! operating system into the words that the engine expects.
 
 use std::{
@@ -16,11 +16,12 @@ use bytes::Buf;
 use smtp_proto::status::EnhancedStatus;
 
 use crate::{
-    delivery::{ConnectError, Delivery},
+    delivery::{ConnectError, Delivery, Note, Observer},
     dns::{Answer, Failure, NativeFailure, Record, RecordData},
     report::{Action, Outcome, Report, Scope, Status},
     request::{RcptIndex, Recipient},
     seed::SplitMix,
+    text::TextSource,
 };
 
 /// How much is read from a connection at a time, in bytes.
@@ -191,25 +192,48 @@ impl Seeds {
     }
 }
 
-/// The verdicts of a delivery while they come in.
+/// Does what a delivery asks without I/O: it hands over text, and takes down
+/// verdicts for the [`Report`] and for whoever observes.
 #[derive(Debug)]
-pub struct Verdicts {
+pub struct Clerk<T, O> {
+    text: T,
+    observer: O,
     outcomes: Vec<Option<Outcome>>,
 }
 
-impl Verdicts {
+impl<T: TextSource, O: Observer> Clerk<T, O> {
     /// For a request with this many recipients.
-    pub fn new(recipients: usize) -> Self {
+    pub fn new(recipients: usize, text: T, observer: O) -> Self {
         Self {
+            text,
+            observer,
             outcomes: vec![None; recipients],
+        }
+    }
+
+    /// Answers [`Ask::Text`](crate::delivery::Ask::Text).
+    pub fn read(&mut self, job: &mut Delivery, offset: u64, room: usize) {
+        match self.text.read(offset, room) {
+            Ok(chunk) => {
+                self.observer
+                    .progress(offset.saturating_add(chunk.len() as u64));
+                job.text(chunk);
+            }
+            Err(error) => job.text_failed(error_text(&error)),
         }
     }
 
     /// Takes down a verdict.
     pub fn settle(&mut self, index: RcptIndex, outcome: Outcome) {
+        self.observer.settled(index, &outcome);
         if let Some(slot) = self.outcomes.get_mut(index) {
             *slot = Some(outcome);
         }
+    }
+
+    /// Passes on a line for the log.
+    pub fn note(&mut self, note: &Note) {
+        self.observer.note(note);
     }
 
     /// The report on these recipients. One without a verdict, which a correct

@@ -15,13 +15,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smtp_policy::delivery::{Ask, Delivery, Socket, Ticket};
-use smtp_policy::driver::{Seeds, Verdicts};
+use smtp_policy::driver::{Clerk, Seeds};
 use smtp_policy::policy::Policy;
 use smtp_policy::report::Report;
 use smtp_policy::request::Request;
 use smtp_policy::reuse::ConnectionCache;
 use smtp_policy::tables::TableFailure;
-use smtp_policy::text::TextSource;
 use smtp_proto::Time;
 
 use crate::compare::normalise;
@@ -130,8 +129,8 @@ impl World {
     }
 
     /// Does what a delivery asks, until it is done.
-    fn deliver(&mut self, request: Request, mut text: Bytes) -> Result<Report, String> {
-        let mut verdicts = Verdicts::new(request.recipients.len());
+    fn deliver(&mut self, request: Request, text: Bytes) -> Result<Report, String> {
+        let mut clerk = Clerk::new(request.recipients.len(), text, ());
         let mut delivery = Delivery::new(request, Arc::clone(&self.policy), self.seeds.draw());
         let mut job = Job::default();
         self.steps = 0;
@@ -164,11 +163,8 @@ impl World {
                 }
                 Ask::Send { until } => self.wait(&mut delivery, &mut job, until, true)?,
                 Ask::Wait { until } => self.wait(&mut delivery, &mut job, until, false)?,
-                Ask::Text { offset, room } => match text.read(offset, room) {
-                    Ok(chunk) => delivery.text(chunk),
-                    Err(error) => delivery.text_failed(error.to_string()),
-                },
-                Ask::Report(index, outcome) => verdicts.settle(index, *outcome),
+                Ask::Text { offset, room } => clerk.read(&mut delivery, offset, room),
+                Ask::Report(index, outcome) => clerk.settle(index, *outcome),
                 Ask::Note(note) => self.notes.push(note.text),
                 Ask::Keep(keys, channel, expires) => {
                     if let Some(link) = job.link.take() {
@@ -180,7 +176,7 @@ impl World {
                         self.net.close(link, self.now);
                     }
                 }
-                Ask::Done => return Ok(verdicts.report(&delivery.request().recipients)),
+                Ask::Done => return Ok(clerk.report(&delivery.request().recipients)),
             }
         }
     }
