@@ -251,7 +251,8 @@ impl World {
         }
     }
 
-    /// Ends the kept connections, without a farewell as in the recordings, and lets the servers come to their end.
+    /// Ends the kept connections, without a farewell as in the recordings, and lets
+    /// the servers come to their end.
     fn part(&mut self) {
         for (link, _) in self.cache.drain() {
             self.net.close(link, self.now);
