@@ -1,1 +1,82 @@
-fn main() {}
+//! The `outpost` program: mail delivery from the command line.
+//!
+//! It is a thin face over the library crates, and none of them needs it. Exit
+//! statuses are those of `sysexits.h`; `outpost --help` lists them.
+
+mod cli;
+mod config;
+mod deliver;
+mod demo;
+mod envelope;
+mod exit;
+mod fields;
+mod interrupt;
+mod job;
+mod log_line;
+mod message;
+mod output;
+mod progress;
+mod report;
+mod request;
+mod runtime;
+mod settings;
+mod sink;
+mod watch;
+
+use std::{io, process::ExitCode};
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use cli::{Cli, Command};
+use exit::{Exit, Failure};
+
+fn main() -> ExitCode {
+    let exit = match Cli::try_parse() {
+        Ok(cli) => {
+            trace();
+            run(&cli.command)
+        }
+        Err(answer) => usage(&answer),
+    };
+    exit.unwrap_or_else(|failure| {
+        output::complain(&failure);
+        failure.exit
+    })
+    .into()
+}
+
+fn run(command: &Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Deliver(args) => deliver::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Sink(args) => sink::run(args),
+        Command::Demo(args) => demo::run(args),
+    }
+}
+
+/// Prints what clap has to say: help and version when asked for, else what is
+/// wrong with the command line.
+fn usage(answer: &clap::Error) -> Result<Exit, Failure> {
+    let printed = answer
+        .print()
+        .and_then(|()| io::Write::flush(&mut io::stdout().lock()));
+    match (answer.use_stderr(), printed) {
+        (true, _) => Ok(Exit::Usage),
+        (false, Ok(())) => Ok(Exit::Ok),
+        (false, Err(error)) => Err(Failure::new(
+            Exit::Output,
+            format!("cannot write to standard output: {error}"),
+        )),
+    }
+}
+
+/// Sends diagnostics to standard error as RUST_LOG says; silent without it.
+fn trace() {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off")),
+        )
+        .with_writer(io::stderr)
+        .init();
+}

@@ -26,7 +26,7 @@ pub(crate) async fn resolve(client: &Inner, query: Query) -> Result<Answer, Fail
             .await
             .unwrap_or(Err(Failure::TryAgain));
     }
-    let config = Arc::clone(&client.policy.resolver());
+    let config = Arc::clone(client.policy.resolver());
     let mut lookup = Lookup::new(query, config, client.seed(), client.now());
     // The port is new for each server that is asked, and of the system's choice.
     let mut line: Option<(SocketAddr, UdpSocket)> = None;

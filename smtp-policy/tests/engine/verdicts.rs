@@ -48,7 +48,7 @@ fn a_connection_lost_behind_the_text_is_deferred_and_uncertain() {
 
 #[test]
 fn a_silent_server_is_given_up_in_time() {
-    let mut world = World::new().with_server("192.0.2.1", &[("MAIL", "SILENCE")]);
+    let mut world = World::new().with_server("192.0.2.1", &[("EHLO", "250 mx"), ("MAIL", "SILENCE")]);
     let outcomes = world.deliver("smtp_mail_timeout = 7s", &["a@example.com"]);
     assert_eq!(outcomes[0].stage, Some(Stage::Mail));
     assert!(outcomes[0].text.ends_with("timed out while sending MAIL FROM"));

@@ -1,0 +1,261 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+
+const EXIT_STATUS: &str = "\
+Exit status (sysexits.h):
+   0  every recipient was sent
+  64  the command line is wrong
+  65  a request or a message cannot be read; what could be read was delivered
+  69  a recipient bounced, and none was deferred
+  71  the operating system refused something, such as a port to listen on
+  74  the report could not be written to standard output
+  75  a recipient was deferred (also after the first Ctrl-C)
+  78  the configuration is wrong
+ 130  ended by a second Ctrl-C
+Of several, 74 wins over 65, 65 over 75, and 75 over 69.";
+
+const DELIVER_EXAMPLES: &str = "\
+Examples:
+  Deliver a message file to the mail exchangers of its recipient's domain:
+    outpost deliver --from me@example.org --to you@example.com message.eml
+  The same from standard input, to one server, with parameters of your own:
+    outpost deliver -o smtp_tls_security_level=encrypt --nexthop '[mail.example.com]:587' \\
+        --from me@example.org --to you@example.com - < message.eml
+  To a local mailbox server by LMTP, reported as Postfix logs it:
+    outpost deliver --protocol lmtp --nexthop unix:/run/dovecot/lmtp --report log \\
+        --from me@example.org --to joe@example.com message.eml
+  Several requests with all details, asking one DNS server:
+    outpost deliver --config main.cf --dns 192.0.2.53:53 --request request.json --report json
+";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  outpost config -d smtp_helo_timeout       the default of one parameter
+  outpost config --config main.cf -n        what main.cf sets
+  outpost config --config main.cf relayhost smtp_tls_security_level";
+
+const SINK_EXAMPLES: &str = "\
+A fault is EVENT[#N][ TEXT]=ANSWER:
+  EVENT   CONNECT, EHLO, HELO, LHLO, MAIL, RCPT, DATA, RSET, QUIT, any other
+          verb, or . (a single dot) for the end of the message text
+  #N      only the N-th such event of a connection
+  TEXT    only if the command line holds this text, in any case
+  ANSWER  the reply to give (\\n separates the lines of a long one), or one of
+          close, reset (end the connection), silent (never answer again)
+Of several faults that fit, the first one counts.
+
+Examples:
+  outpost sink --maildir /tmp/got
+  outpost sink --listen 127.0.0.1:2525 --fault 'RCPT bob@=450 4.2.0 try later'
+  outpost sink --fault 'CONNECT=554 no service here' --fault '.#2=close'
+  outpost deliver --nexthop '[127.0.0.1]:2525' --from a@example.org --to b@example.com hello.eml";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  outpost demo
+  outpost demo --runtime blocking message.eml";
+
+/// Deliver mail as Postfix's SMTP and LMTP client does: same dialogue, same
+/// parameters, same verdict for each recipient.
+///
+/// The environment variable RUST_LOG sets what is traced on standard error, for
+/// instance RUST_LOG=debug.
+#[derive(Debug, Parser)]
+#[command(name = "outpost", version, after_help = EXIT_STATUS, after_long_help = EXIT_STATUS)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Deliver(DeliverArgs),
+    Config(ConfigArgs),
+    Sink(SinkArgs),
+    Demo(DemoArgs),
+}
+
+/// Which parameters apply.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ParameterArgs {
+    /// Read parameters from this main.cf, or from main.cf in this directory.
+    ///
+    /// Without it every parameter has its default.
+    #[arg(long, value_name = "MAIN.CF")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Set a parameter, over what main.cf says. May be given several times.
+    #[arg(short = 'o', value_name = "NAME=VALUE", value_parser = parameter_setting)]
+    pub(crate) set: Vec<String>,
+}
+
+/// Deliver a message, or the requests of a file, and report on each recipient.
+///
+/// Without --nexthop a message goes to relayhost if main.cf sets it, else to
+/// the domains of its recipients, each domain in turn.
+#[derive(Debug, Args)]
+#[command(after_help = DELIVER_EXAMPLES, after_long_help = format!("{DELIVER_EXAMPLES}\n{EXIT_STATUS}"))]
+pub(crate) struct DeliverArgs {
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
+
+    /// The runtime that does the work. All give the same result.
+    #[arg(long, value_enum, default_value_t = Runtime::Tokio)]
+    pub(crate) runtime: Runtime,
+
+    /// Ask this DNS server instead of those in /etc/resolv.conf. May be given
+    /// several times.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) dns: Vec<SocketAddr>,
+
+    /// How to report: text for people, json for programs, log as Postfix logs.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) report: ReportFormat,
+
+    /// Deliver the requests of this JSON file, one after the other.
+    ///
+    /// The file is {"protocol": "smtp" or "lmtp", "requests": [...]}. A request has nexthop,
+    /// sender, recipients (a list of address, original, orcpt, notify), message_base64, and if
+    /// need be id, envid, ret, smtputf8, encoding, size, client, flags, probe,
+    /// connection_cache, age, pause_ms.
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["protocol", "nexthop", "from", "to", "message"])]
+    pub(crate) request: Option<PathBuf>,
+
+    /// The protocol to speak [default: smtp].
+    #[arg(long, value_enum)]
+    pub(crate) protocol: Option<ProtocolName>,
+
+    /// Where to deliver: a domain, [host]:port, a list of them; for LMTP also
+    /// unix:/path and inet:host:port.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) nexthop: Option<String>,
+
+    /// The envelope sender; '' or '<>' is the null sender.
+    #[arg(long, value_name = "ADDR", required_unless_present = "request")]
+    pub(crate) from: Option<String>,
+
+    /// An envelope recipient. May be given several times.
+    #[arg(long, value_name = "ADDR", required_unless_present = "request")]
+    pub(crate) to: Vec<String>,
+
+    /// The message file, or - for standard input. CRLF line ends are taken as
+    /// line ends.
+    #[arg(value_name = "MESSAGE", default_value = "-")]
+    pub(crate) message: PathBuf,
+}
+
+/// Show parameters, as postconf(1) does.
+#[derive(Debug, Args)]
+#[command(after_help = CONFIG_EXAMPLES, after_long_help = CONFIG_EXAMPLES)]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
+
+    /// Show defaults instead of what is set.
+    #[arg(short = 'd', conflicts_with = "non_default")]
+    pub(crate) defaults: bool,
+
+    /// Show only what main.cf or -o sets.
+    #[arg(short = 'n')]
+    pub(crate) non_default: bool,
+
+    /// The parameters to show; all of them when none is named.
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+}
+
+/// Run a small SMTP or LMTP server that takes every message, for trying things
+/// out.
+///
+/// It prints a line for each message and runs until it is interrupted.
+#[derive(Debug, Args)]
+#[command(after_help = SINK_EXAMPLES, after_long_help = SINK_EXAMPLES)]
+pub(crate) struct SinkArgs {
+    /// Where to listen; port 0 takes any free port and says which.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:2525")]
+    pub(crate) listen: SocketAddr,
+
+    /// Speak LMTP instead of SMTP.
+    #[arg(long)]
+    pub(crate) lmtp: bool,
+
+    /// Keep the messages in this maildir, which is made if need be.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) maildir: Option<PathBuf>,
+
+    /// Misbehave: EVENT[#N][ TEXT]=ANSWER, see below. May be given several
+    /// times.
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) fault: Vec<String>,
+}
+
+/// Deliver a message to a server inside this program, and show how it went.
+///
+/// Needs no network beyond the loopback interface, and no configuration. The
+/// server refuses one of three recipients, to show that each gets a verdict of
+/// its own.
+#[derive(Debug, Args)]
+#[command(after_help = DEMO_EXAMPLES, after_long_help = DEMO_EXAMPLES)]
+pub(crate) struct DemoArgs {
+    /// The runtime that does the work.
+    #[arg(long, value_enum, default_value_t = Runtime::Tokio)]
+    pub(crate) runtime: Runtime,
+
+    /// The message to deliver; a short one is built in.
+    #[arg(value_name = "MESSAGE")]
+    pub(crate) message: Option<PathBuf>,
+}
+
+/// The runtimes to choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Runtime {
+    /// Tasks on tokio
+    Tokio,
+    /// Tasks on smol
+    Smol,
+    /// A plain thread
+    Blocking,
+}
+
+/// The forms of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people
+    Text,
+    /// For programs: one JSON object
+    Json,
+    /// The lines that Postfix would log
+    Log,
+}
+
+/// The protocols to choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProtocolName {
+    /// The Simple Mail Transfer Protocol
+    Smtp,
+    /// The Local Mail Transfer Protocol
+    Lmtp,
+}
+
+fn parameter_setting(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, _)) if !name.trim().is_empty() => Ok(text.to_owned()),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

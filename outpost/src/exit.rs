@@ -1,0 +1,91 @@
+//! How the program ends: the exit statuses of `sysexits.h` and the error that
+//! carries one.
+
+use std::{fmt, process::ExitCode};
+
+/// The exit status of a run, with the numbers of `sysexits.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All went well; for a delivery, every recipient was sent.
+    Ok,
+    /// The command line was wrong (`EX_USAGE`).
+    Usage,
+    /// A request or a message could not be read (`EX_DATAERR`).
+    Data,
+    /// A recipient bounced, and none was deferred (`EX_UNAVAILABLE`).
+    Bounced,
+    /// Something of our own did not do what it should (`EX_SOFTWARE`).
+    Software,
+    /// The operating system refused something: a port, a thread (`EX_OSERR`).
+    System,
+    /// The report could not be written (`EX_IOERR`).
+    Output,
+    /// A recipient was deferred (`EX_TEMPFAIL`).
+    Deferred,
+    /// The configuration is wrong (`EX_CONFIG`).
+    Config,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    pub(crate) const fn status(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Usage => 64,
+            Self::Data => 65,
+            Self::Bounced => 69,
+            Self::Software => 70,
+            Self::System => 71,
+            Self::Output => 74,
+            Self::Deferred => 75,
+            Self::Config => 78,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.status())
+    }
+}
+
+/// Why a command gave up, and the exit status for it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The exit status.
+    pub(crate) exit: Exit,
+    /// The chain of reasons, outermost first.
+    pub(crate) error: anyhow::Error,
+}
+
+impl Failure {
+    /// A failure with a single reason.
+    pub(crate) fn new(exit: Exit, reason: impl fmt::Display) -> Self {
+        Self {
+            exit,
+            error: anyhow::anyhow!("{reason}"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    /// All reasons in one line, the outermost first.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+/// Gives an error its exit status.
+pub(crate) trait OrExit<T> {
+    /// The value, or the error with this exit status.
+    fn or_exit(self, exit: Exit) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
+    fn or_exit(self, exit: Exit) -> Result<T, Failure> {
+        self.map_err(|error| Failure {
+            exit,
+            error: error.into(),
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! Ctrl-C: the first one ends the work politely, the second one at once.
+
+use std::{
+    fmt,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::output::complain;
+
+/// The exit status after the second signal: 128 and the number of SIGINT.
+const ENDED_AT_ONCE: i32 = 130;
+
+/// Whether the user asked to stop (SIGINT or SIGTERM).
+#[derive(Clone)]
+pub(crate) struct Interrupt {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    asked: bool,
+    action: Option<Box<dyn Fn() + Send>>,
+}
+
+impl Interrupt {
+    /// Begins to listen for the signals.
+    ///
+    /// # Errors
+    /// The operating system does not let us.
+    pub(crate) fn install() -> Result<Self, ctrlc::Error> {
+        let interrupt = Self {
+            shared: Arc::default(),
+        };
+        let handler = interrupt.clone();
+        ctrlc::set_handler(move || handler.signal())?;
+        Ok(interrupt)
+    }
+
+    /// What to do at the first signal; done at once when it has come already.
+    pub(crate) fn on_first(&self, action: Box<dyn Fn() + Send>) {
+        let mut state = self.state();
+        if state.asked {
+            action();
+        }
+        state.action = Some(action);
+    }
+
+    /// Whether a signal has come.
+    pub(crate) fn is_set(&self) -> bool {
+        self.state().asked
+    }
+
+    /// Sleeps until `time` is over or a signal comes.
+    pub(crate) fn sleep(&self, time: Duration) {
+        let start = Instant::now();
+        let mut state = self.state();
+        while !state.asked {
+            let left = time.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            let woken = self.shared.changed.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Sleeps until a signal comes.
+    pub(crate) fn wait(&self) {
+        let mut state = self.state();
+        while !state.asked {
+            state = self
+                .shared
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Asks to stop, as a signal does.
+    pub(crate) fn raise(&self) {
+        self.state().asked = true;
+        self.shared.changed.notify_all();
+    }
+
+    fn signal(&self) {
+        let mut state = self.state();
+        if state.asked {
+            complain("ended at once");
+            std::process::exit(ENDED_AT_ONCE);
+        }
+        state.asked = true;
+        complain("interrupted: ending politely (once more ends at once)");
+        if let Some(action) = &state.action {
+            action();
+        }
+        self.shared.changed.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interrupt")
+            .field("asked", &self.is_set())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,45 @@
+//! One piece of work: a request with its message text.
+
+use std::time::Duration;
+
+use smtp_policy::request::{Encoding, Request};
+
+use crate::message::{Facts, Message, Text};
+
+/// A request with everything that is needed to deliver it.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// The envelope.
+    pub(crate) request: Request,
+    /// The message text.
+    pub(crate) text: Text,
+    /// The length of the text in bytes.
+    pub(crate) length: u64,
+    /// How long to wait before the request.
+    pub(crate) pause: Duration,
+}
+
+impl Job {
+    /// Joins envelope and message. What the envelope leaves open, the facts of
+    /// the message decide: the size, and whether a header holds non-ASCII text.
+    pub(crate) fn new(mut request: Request, message: Message) -> Self {
+        let Message { text, facts } = message;
+        request.size = request.size.or(Some(facts.size));
+        request.header_utf8 = facts.header_utf8;
+        Self {
+            request,
+            text,
+            length: facts.length,
+            pause: Duration::ZERO,
+        }
+    }
+}
+
+/// The encoding of a message that nothing else is known about.
+pub(crate) fn encoding_of(facts: Facts) -> Encoding {
+    if facts.eight_bit {
+        Encoding::EightBit
+    } else {
+        Encoding::SevenBit
+    }
+}

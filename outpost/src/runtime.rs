@@ -1,0 +1,81 @@
+//! One face for the three runtimes.
+
+use std::{io, sync::Arc};
+
+use smtp_policy::{
+    delivery::Observer, policy::Policy, report::Report, request::Request, text::TextSource,
+};
+
+use crate::cli::Runtime;
+
+/// A client on the runtime that the user chose.
+pub(crate) enum Worker {
+    /// On tokio, whose runtime it owns.
+    Tokio(tokio::runtime::Runtime, runtime_tokio::Client),
+    /// On smol.
+    Smol(runtime_smol::Client),
+    /// On the calling thread.
+    Blocking(runtime_blocking::Client),
+}
+
+impl Worker {
+    /// Starts the runtime and makes its client.
+    ///
+    /// # Errors
+    /// The operating system refuses threads or polling.
+    pub(crate) fn start(runtime: Runtime, policy: Arc<Policy>) -> io::Result<Self> {
+        Ok(match runtime {
+            Runtime::Tokio => Self::Tokio(
+                tokio::runtime::Builder::new_multi_thread()
+                    .enable_all()
+                    .build()?,
+                runtime_tokio::Client::new(policy),
+            ),
+            Runtime::Smol => Self::Smol(runtime_smol::Client::new(policy)),
+            Runtime::Blocking => Self::Blocking(runtime_blocking::Client::new(policy)),
+        })
+    }
+
+    /// Delivers one request; returns when every recipient is settled.
+    pub(crate) fn deliver(
+        &self,
+        request: Request,
+        text: impl TextSource + 'static,
+        observer: impl Observer + 'static,
+    ) -> Report {
+        match self {
+            Self::Tokio(runtime, client) => {
+                runtime.block_on(client.deliver(request, text, observer))
+            }
+            Self::Smol(client) => smol::block_on(client.deliver(request, text, observer)),
+            Self::Blocking(client) => client.deliver(request, text, observer),
+        }
+    }
+
+    /// What ends all deliveries politely, from any thread.
+    pub(crate) fn canceller(&self) -> Box<dyn Fn() + Send> {
+        match self {
+            Self::Tokio(_, client) => {
+                let client = client.clone();
+                Box::new(move || client.cancel())
+            }
+            Self::Smol(client) => {
+                let client = client.clone();
+                Box::new(move || client.cancel())
+            }
+            Self::Blocking(client) => {
+                let client = client.clone();
+                Box::new(move || client.cancel())
+            }
+        }
+    }
+
+    /// Says QUIT on the connections that were kept.
+    pub(crate) fn close(self) {
+        match self {
+            Self::Tokio(runtime, client) => runtime.block_on(client.close()),
+            Self::Smol(client) => smol::block_on(client.close()),
+            Self::Blocking(client) => client.close(),
+        }
+    }
+}
