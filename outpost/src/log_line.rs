@@ -6,7 +6,7 @@
 use std::{fmt::Write, time::Duration};
 
 use smtp_policy::{
-    config::{Config, Protocol},
+    config::{AddressFormat, Config, Protocol},
     delivery::{Level, Note},
     report::Outcome,
     request::Recipient,
@@ -44,7 +44,7 @@ impl LogForm {
         Self {
             tag: format!("outpost/{client}[{}]", std::process::id()),
             resolution: config.verdict.delay_logging_resolution_limit,
-            quoted: true,
+            quoted: config.verdict.info_log_address_format == AddressFormat::External,
         }
     }
 

@@ -26,11 +26,13 @@ impl Progress {
     /// invisible when standard error is not a terminal.
     pub(crate) fn start(what: &str, length: u64, recipients: usize) -> Self {
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden());
-        let template = "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {msg}";
+        let template = "{prefix}{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_prefix(what.to_owned());
+        if !what.is_empty() {
+            bar.set_prefix(format!("{what} "));
+        }
         let progress = Self {
             bar,
             recipients,

@@ -3,7 +3,6 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
     sync::Arc,
 };
 
@@ -20,11 +19,12 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The parameters that main.cf and `-o` set.
 pub(crate) fn main_cf(args: &ParameterArgs) -> Result<MainCf, Failure> {
     let mut main_cf = match &args.config {
-        Some(path) if path.is_dir() => MainCf::read(&path.join("main.cf")),
+        Some(path) if path.is_dir() => MainCf::read(path.join("main.cf")),
         Some(path) => MainCf::read(path),
-        None => MainCf::parse("", "main.cf", Path::new(".")),
+        None => Ok(MainCf::default()),
     }
     .or_exit(Exit::Config)?;
+    main_cf.set_host_name(&host_name());
     for setting in &args.set {
         main_cf.set(setting).or_exit(Exit::Config)?;
     }
@@ -34,11 +34,21 @@ pub(crate) fn main_cf(args: &ParameterArgs) -> Result<MainCf, Failure> {
 /// Everything that decides on deliveries. Warnings go to standard error.
 pub(crate) fn policy(args: &ParameterArgs, dns: &[SocketAddr]) -> Result<Arc<Policy>, Failure> {
     let main_cf = main_cf(args)?;
+    let mut errors = main_cf.errors();
+    if let Some(last) = errors.pop() {
+        errors.iter().for_each(complain);
+        return Err(last).or_exit(Exit::Config);
+    }
     let policy = Policy::new(&main_cf, resolver(dns), &own_addresses()).or_exit(Exit::Config)?;
     for warning in policy.warnings() {
         complain(format_args!("warning: {warning}"));
     }
     Ok(Arc::new(policy))
+}
+
+/// The name of this machine, for the default of `myhostname`.
+pub(crate) fn host_name() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
 }
 
 /// The given DNS servers, or those of /etc/resolv.conf.

@@ -2,7 +2,6 @@
 //! state and what is known about the peer. Not the socket, which the driver
 //! keeps beside it.
 
-use bytes::{Buf, Bytes};
 use smtp_proto::session::Session;
 
 /// One open connection without its socket. Opaque to drivers: they get it with
@@ -43,20 +42,5 @@ impl Peer {
             Some(port) => format!("{}[{}]:{port}", self.host, self.address),
             None => self.name(),
         }
-    }
-}
-
-impl Channel {
-    /// The bytes that end a kept connection politely (QUIT). The reply need not
-    /// be read.
-    pub fn farewell(mut self) -> Bytes {
-        if let Some(idle) = self.session.idle() {
-            idle.quit();
-        }
-        // The session moves only in `poll`; the deadline it would wait for does
-        // not matter any more.
-        let _ = self.session.poll(smtp_proto::time::Time::ZERO);
-        let output = self.session.output();
-        output.copy_to_bytes(output.remaining())
     }
 }

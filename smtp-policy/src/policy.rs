@@ -105,8 +105,11 @@ impl Policy {
         resolver: ResolverConfig,
         system: &[IpAddr],
     ) -> Result<Self, PolicyError> {
-        let mut warnings: Vec<String> =
-            main_cf.warnings().into_iter().map(|warning| warning.to_string()).collect();
+        let mut warnings: Vec<String> = main_cf
+            .warnings()
+            .into_iter()
+            .map(|warning| warning.to_string())
+            .collect();
         let mut client = |protocol| {
             let config = main_cf.config(protocol)?;
             Client::new(config, main_cf.directory(), system, &mut warnings)
@@ -137,7 +140,12 @@ impl Policy {
         // Both clients open the tables that they share, and say the same of them.
         let mut seen = std::collections::BTreeSet::new();
         warnings.retain(|warning| seen.insert(warning.clone()));
-        Self { smtp, lmtp, resolver: Arc::new(resolver), warnings }
+        Self {
+            smtp,
+            lmtp,
+            resolver: Arc::new(resolver),
+            warnings,
+        }
     }
 
     /// The configuration of a client.
@@ -207,8 +215,15 @@ impl Client {
         let filter = record_filter(&plain.config, &tables);
         Ok(Self {
             tables: Arc::new(tables),
-            route: Arc::new(RoutePolicy { filter, own: Arc::new(own), ..route_policy(&plain.config) }),
-            nexthop: NexthopRules { ports, ..plain.nexthop },
+            route: Arc::new(RoutePolicy {
+                filter,
+                own: Arc::new(own),
+                ..route_policy(&plain.config)
+            }),
+            nexthop: NexthopRules {
+                ports,
+                ..plain.nexthop
+            },
             config: plain.config,
             cached,
             bind,
@@ -242,14 +257,14 @@ impl Client {
             IpAddr::V6(_) => self.bind6.map(IpAddr::V6),
         };
         match configured {
-            Some(address) => {
-                Some(Bind { address, enforce: self.config.connect.bind_address_enforce })
-            }
-            None => self
-                .route
-                .own
-                .source_for(remote)
-                .map(|address| Bind { address, enforce: false }),
+            Some(address) => Some(Bind {
+                address,
+                enforce: self.config.connect.bind_address_enforce,
+            }),
+            None => self.route.own.source_for(remote).map(|address| Bind {
+                address,
+                enforce: false,
+            }),
         }
     }
 
@@ -257,7 +272,10 @@ impl Client {
     /// (`smtp_connection_cache_destinations`, `smtp_connection_cache_on_demand`).
     pub(crate) fn cache_hints(&self, request: &Request, domain: &str) -> CacheHints {
         if self.cached.contains(domain).unwrap_or(false) {
-            CacheHints { load: true, store: true }
+            CacheHints {
+                load: true,
+                store: true,
+            }
         } else if self.config.cache.connection_cache_on_demand {
             request.cache
         } else {
@@ -272,7 +290,10 @@ fn named(config: &Config, name: &str) -> String {
 }
 
 fn table_error(config: &Config, name: &str, error: TableError) -> PolicyError {
-    PolicyError::Table { parameter: named(config, name), error }
+    PolicyError::Table {
+        parameter: named(config, name),
+        error,
+    }
 }
 
 fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables, PolicyError> {
@@ -304,7 +325,10 @@ fn bind_address<A: std::str::FromStr>(
     text: &str,
 ) -> Result<Option<A>, PolicyError> {
     let bare = text.trim();
-    let bare = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(bare);
+    let bare = bare
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(bare);
     if bare.is_empty() {
         return Ok(None);
     }
@@ -316,7 +340,10 @@ fn bind_address<A: std::str::FromStr>(
 
 fn families(config: &Config) -> Families {
     let protocols = config.connect.inet_protocols;
-    Families { ipv4: protocols.ipv4, ipv6: protocols.ipv6 }
+    Families {
+        ipv4: protocols.ipv4,
+        ipv6: protocols.ipv6,
+    }
 }
 
 fn idna(config: &Config) -> Idna {
@@ -338,7 +365,10 @@ fn route_policy(config: &Config) -> RoutePolicy {
             config::DnsSupport::Enabled => DnsSupport::Enabled,
             config::DnsSupport::Dnssec => DnsSupport::Dnssec,
         },
-        host_lookup: HostLookup { dns: lookup.host_lookup.dns, native: lookup.host_lookup.native },
+        host_lookup: HostLookup {
+            dns: lookup.host_lookup.dns,
+            native: lookup.host_lookup.native,
+        },
         search: SearchMode {
             defnames: lookup.dns_resolver_options.defnames,
             dnsrch: lookup.dns_resolver_options.dnsrch,

@@ -133,7 +133,12 @@ pub struct Recipient {
 impl Recipient {
     /// A recipient without any delivery status notification data.
     pub fn new(address: Address) -> Self {
-        Self { address, original: None, orcpt: None, notify: Notify::default() }
+        Self {
+            address,
+            original: None,
+            orcpt: None,
+            notify: Notify::default(),
+        }
     }
 }
 

@@ -56,7 +56,11 @@ impl<R: Read + Seek> ReaderSource<R> {
     pub fn new(mut reader: R) -> io::Result<Self> {
         let length = reader.seek(SeekFrom::End(0))?;
         reader.seek(SeekFrom::Start(0))?;
-        Ok(Self { reader, at: 0, length })
+        Ok(Self {
+            reader,
+            at: 0,
+            length,
+        })
     }
 
     /// The length of the text in bytes when the source was made.
@@ -74,13 +78,18 @@ impl<R: Read + Seek + Send> TextSource for ReaderSource<R> {
             self.at = offset;
         }
         let mut chunk = vec![0; want];
-        self.reader.read_exact(&mut chunk).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("the message became shorter than its {} bytes while it was read", self.length),
-            ),
-            _ => error,
-        })?;
+        self.reader
+            .read_exact(&mut chunk)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    format!(
+                        "the message became shorter than its {} bytes while it was read",
+                        self.length
+                    ),
+                ),
+                _ => error,
+            })?;
         self.at += want as u64;
         Ok(chunk.into())
     }

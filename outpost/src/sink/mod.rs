@@ -23,6 +23,7 @@ use crate::{
     exit::{Exit, Failure, OrExit},
     interrupt::Interrupt,
     output::Output,
+    settings,
 };
 use dialogue::Manner;
 use maildir::{Draft, Maildir};
@@ -58,9 +59,8 @@ pub(crate) fn run(args: &SinkArgs) -> Result<Exit, Failure> {
     });
     let protocol = if args.lmtp { "LMTP" } else { "SMTP" };
     sink.say(&format!("listening on {address} ({protocol})"));
-    let name = gethostname::gethostname().to_string_lossy().into_owned();
     let manner = Manner {
-        name,
+        name: settings::host_name(),
         lmtp: args.lmtp,
         faults,
     };

@@ -45,12 +45,10 @@ fn section(out: &mut String, parameter: &Parameter) {
     defaults.dedup();
     let defaults: Vec<String> = defaults
         .into_iter()
-        .map(|default| {
-            if default.is_empty() {
-                "empty".to_owned()
-            } else {
-                format!("`{default}`")
-            }
+        .map(|default| match default {
+            "" if is_computed(parameter) => "computed".to_owned(),
+            "" => "empty".to_owned(),
+            _ => format!("`{default}`"),
         })
         .collect();
     let _ = writeln!(out, "- Default: {}", defaults.join(" and "));
@@ -58,6 +56,14 @@ fn section(out: &mut String, parameter: &Parameter) {
         let _ = writeln!(out, "- Field: `config.{}.{field}`", parameter.group);
     }
     let _ = writeln!(out, "- {}", status(parameter.status));
+}
+
+/// Whether the default comes from the machine or the process.
+fn is_computed(parameter: &Parameter) -> bool {
+    let computed = ["myhostname", "mydomain", "process_name", "service_name"];
+    parameter
+        .spellings()
+        .any(|named| computed.contains(&named.name))
 }
 
 fn kind(parameter: &Parameter) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::main_cf::spoken_in;
-use super::{MainCf, Parameter, params};
+use super::{MainCf, Named, Parameter, Status, params};
 
 /// Which parameters to list, and with which values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,13 +28,14 @@ pub struct Listed {
 }
 
 impl fmt::Display for Listed {
+    /// As postconf prints it: `name = value`, with single blanks between words and none at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // postconf leaves no blank at the end of a line.
-        if self.value.is_empty() {
-            write!(f, "{} =", self.name)
-        } else {
-            write!(f, "{} = {}", self.name, self.value)
+        write!(f, "{} =", self.name)?;
+        let is_space = |c| matches!(c, ' ' | '\t' | '\r' | '\n');
+        for word in self.value.split(is_space).filter(|word| !word.is_empty()) {
+            write!(f, " {word}")?;
         }
+        Ok(())
     }
 }
 
@@ -44,18 +45,17 @@ impl MainCf {
     pub fn listing(&self, listing: Listing) -> Vec<Listed> {
         let mut lines: BTreeMap<&str, String> = BTreeMap::new();
         if listing != Listing::Explicit {
-            for (parameter, named) in Parameter::sorted().filter(|(parameter, _)| parameter.listed)
-            {
-                debug_assert!(parameter.listed);
-                let default = self.default_text(named.name, spoken_in(named.name));
-                lines.insert(named.name, default.unwrap_or_default());
+            for (parameter, named) in Parameter::sorted() {
+                if parameter.listed {
+                    lines.insert(named.name, self.shown_default(named));
+                }
             }
         }
         if listing != Listing::Defaults {
             let user_defined = self.user_defined();
             for (name, value) in self.set_names() {
                 let shown = match Parameter::find(name) {
-                    Some((parameter, _)) => parameter.listed,
+                    Some((parameter, _)) => is_alive(parameter),
                     None => params::is_foreign(name) || user_defined.contains(name),
                 };
                 if shown {
@@ -72,11 +72,36 @@ impl MainCf {
             .collect()
     }
 
-    /// One parameter by name, as `postconf NAME` shows it; with [`Listing::Explicit`] only if it is
-    /// set. None: postconf would say `unknown parameter`.
+    /// One parameter by name, as `postconf NAME` shows it; old names are known here too. With
+    /// [`Listing::Explicit`] it must be set. None: postconf would say `unknown parameter`.
     pub fn listed(&self, name: &str, listing: Listing) -> Option<Listed> {
-        self.listing(listing)
+        let line = self
+            .listing(listing)
             .into_iter()
-            .find(|listed| listed.name == name)
+            .find(|listed| listed.name == name);
+        line.or_else(|| match Parameter::find(name) {
+            Some((parameter, named)) if listing != Listing::Explicit && is_alive(parameter) => {
+                Some(Listed {
+                    name: name.to_owned(),
+                    value: self.shown_default(named),
+                })
+            }
+            _ => None,
+        })
     }
+
+    /// The default as postconf prints it: the two that depend on the machine are computed, the
+    /// names of the process stay empty.
+    fn shown_default(&self, named: Named) -> String {
+        match named.name {
+            "myhostname" | "mydomain" => self.default_text(named.name, spoken_in(named.name)),
+            _ => None,
+        }
+        .unwrap_or_else(|| named.default.to_owned())
+    }
+}
+
+/// Whether Postfix still reads the name: an old name it does, a removed one or a template not.
+fn is_alive(parameter: &Parameter) -> bool {
+    parameter.listed || matches!(parameter.status, Status::Mapped(_))
 }

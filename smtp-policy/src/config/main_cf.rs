@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::{ConfigError, ConfigWarning, Oddity, Origin, Problem};
 use super::expand::expand;
-use super::parameter::{Parameter, Status};
+use super::parameter::{Kind, Parameter, Status};
 use super::suggest::suggest;
 use super::syntax;
 use super::value::Setting;
@@ -16,6 +17,9 @@ use super::{Config, Protocol, params};
 const NO_HOST_NAME: &str = "localhost";
 /// The domain of a machine whose name has no dot, as in Postfix.
 const NO_DOMAIN: &str = "localdomain";
+
+/// Parameters that the process has by itself.
+const READ_ONLY: &[&str] = &["process_name", "process_id", "service_name"];
 
 /// A main.cf file, or the settings that stand for one.
 ///
@@ -238,15 +242,22 @@ impl MainCf {
 
     /// Whether a setting comes to the same as the default.
     fn is_default(&self, name: &str) -> bool {
-        let Some((_, named)) = Parameter::find(name) else {
+        let Some((parameter, named)) = Parameter::find(name) else {
             return false;
         };
         let protocol = spoken_in(name);
         let expand = |text: &str| expand(text, &|name| self.raw(name, protocol));
-        let value = self.raw(name, protocol).unwrap_or_default();
-        match (expand(&value), expand(named.default)) {
-            (Ok(value), Ok(default)) => value.eq_ignore_ascii_case(&default),
-            _ => false,
+        let value = self.written(name).unwrap_or_default();
+        let (Ok(value), Ok(default)) = (expand(value), expand(named.default)) else {
+            return false;
+        };
+        match parameter.kind {
+            Kind::Time => {
+                let time = |text: &str| Duration::parse(text, parameter, named.default);
+                matches!((time(&value), time(&default)), (Ok(value), Ok(default)) if value == default)
+            }
+            Kind::Bool => value.eq_ignore_ascii_case(&default),
+            _ => value == default,
         }
     }
 
@@ -286,7 +297,7 @@ impl MainCf {
         }
     }
 
-    /// The names that are set, in order, and whether by the file's place alone.
+    /// What is set, as written, by name.
     pub(crate) fn set_names(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries
             .iter()
@@ -342,11 +353,12 @@ impl MainCf {
         }
     }
 
-    /// The value of a parameter before expansion: as written, else its default.
+    /// The value of a parameter before expansion: as written, else its default. The names of the
+    /// process are its own, whatever is written.
     pub(crate) fn raw(&self, name: &str, protocol: Protocol) -> Option<String> {
         match self.written(name) {
-            Some(value) => Some(value.to_owned()),
-            None => self.default_text(name, protocol),
+            Some(value) if !READ_ONLY.contains(&name) => Some(value.to_owned()),
+            _ => self.default_text(name, protocol),
         }
     }
 

@@ -33,7 +33,11 @@ fn shown(text: &str) -> String {
 
 /// The refusal of a word that is none of the known ones.
 pub(crate) fn unknown_word(word: &str, known: &[&str]) -> String {
-    format!("{} is not one of {}", shown(word), known.join(", "))
+    let known: Vec<&str> = known
+        .iter()
+        .map(|word| if word.is_empty() { "(empty)" } else { *word })
+        .collect();
+    format!("{} is not one of: {}", shown(word), known.join(", "))
 }
 
 fn check_range(value: u64, text: &str, parameter: &Parameter) -> Result<(), String> {
@@ -140,10 +144,10 @@ impl Setting for Vec<String> {
     const KIND: Kind = Kind::List;
 
     fn parse(text: &str, parameter: &Parameter, _: &str) -> Result<Self, String> {
-        if !parameter.words.is_empty() {
-            if let Some(word) = words(text).find(|word| !parameter.words.contains(word)) {
-                return Err(unknown_word(word, parameter.words));
-            }
+        if !parameter.words.is_empty()
+            && let Some(word) = words(text).find(|word| !parameter.words.contains(word))
+        {
+            return Err(unknown_word(word, parameter.words));
         }
         let list: Vec<String> = words(text).map(str::to_owned).collect();
         if (list.len() as u64) < parameter.min {

@@ -141,10 +141,16 @@ pub enum Level {
 
 impl Note {
     pub(crate) fn info(text: impl Into<String>) -> Self {
-        Self { level: Level::Info, text: text.into() }
+        Self {
+            level: Level::Info,
+            text: text.into(),
+        }
     }
 
     pub(crate) fn warning(text: impl Into<String>) -> Self {
-        Self { level: Level::Warning, text: text.into() }
+        Self {
+            level: Level::Warning,
+            text: text.into(),
+        }
     }
 }

@@ -46,8 +46,12 @@ impl Delivery {
     /// A new connection to the next address.
     pub(super) fn try_place(&mut self) -> bool {
         let limit = self.config.connect.mx_address_limit;
-        let Some(site) = &mut self.hosts.site else { return false };
-        let Some(place) = site.places.pop_front() else { return false };
+        let Some(site) = &mut self.hosts.site else {
+            return false;
+        };
+        let Some(place) = site.places.pop_front() else {
+            return false;
+        };
         site.addresses += 1;
         if site.addresses == limit {
             site.places.clear();
@@ -75,7 +79,10 @@ impl Delivery {
                     port: Some(candidate.port),
                     best_mx: candidate.preference == best,
                 };
-                let bind = self.policy.client(self.request.protocol).bind(candidate.address);
+                let bind = self
+                    .policy
+                    .client(self.request.protocol)
+                    .bind(candidate.address);
                 let endpoint = Endpoint::Inet((candidate.address, candidate.port).into());
                 (peer, endpoint, bind, connect.tcp_windowsize)
             }
@@ -92,7 +99,16 @@ impl Delivery {
         let limit = self.config.timeout.connect_timeout;
         let limit = (!limit.is_zero()).then_some(limit);
         let lookups = AddressLookups::new(&self.tables, &peer.address);
-        Attempt { peer, target: Target { endpoint, bind, window, limit }, lookups }
+        Attempt {
+            peer,
+            target: Target {
+                endpoint,
+                bind,
+                window,
+                limit,
+            },
+            lookups,
+        }
     }
 
     pub(super) fn endpoint_key(&self, address: &str, port: u16) -> CacheKey {
@@ -101,7 +117,11 @@ impl Delivery {
 
     pub(super) fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
         let ticket = self.ticket();
-        self.phase = Phase::Reusing { serial: ticket.serial(), answer: None, instead };
+        self.phase = Phase::Reusing {
+            serial: ticket.serial(),
+            answer: None,
+            instead,
+        };
         self.asks.push_back(Ask::Reuse(ticket, key));
     }
 
@@ -116,11 +136,17 @@ impl Delivery {
     }
 
     pub(super) fn look_up(&mut self, attempt: Attempt) {
-        self.phase = Phase::LookingUp(Box::new(Lookups { attempt, serial: 0, asked: false }));
+        self.phase = Phase::LookingUp(Box::new(Lookups {
+            attempt,
+            serial: 0,
+            asked: false,
+        }));
     }
 
     pub(super) fn while_looking_up(&mut self, give_up: Time) -> Option<Ask> {
-        let Phase::LookingUp(lookups) = &mut self.phase else { return None };
+        let Phase::LookingUp(lookups) = &mut self.phase else {
+            return None;
+        };
         if lookups.asked {
             return self.wait_for_answer(give_up);
         }
@@ -138,7 +164,11 @@ impl Delivery {
         let ticket = self.ticket();
         let attempt = Box::new(lookups.attempt);
         let target = attempt.target.clone();
-        self.phase = Phase::Connecting { serial: ticket.serial(), attempt, answer: None };
+        self.phase = Phase::Connecting {
+            serial: ticket.serial(),
+            attempt,
+            answer: None,
+        };
         Some(Ask::Connect(ticket, target))
     }
 
@@ -166,7 +196,11 @@ impl Delivery {
                 self.note(Note::warning(failure.to_string()));
                 self.asks.push_back(Ask::Close);
                 let text = format!("local data error while talking to {}", peer.name());
-                self.fail_open(Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Session, text));
+                self.fail_open(Reason::local(
+                    EnhancedStatus::new(4, 3, 0),
+                    Scope::Session,
+                    text,
+                ));
             }
         }
     }
@@ -174,12 +208,14 @@ impl Delivery {
 
 fn connect_failure(peer: &Peer, error: &ConnectError) -> Reason {
     let (status, text) = match error {
-        ConnectError::PathTooLong => {
-            (EnhancedStatus::new(4, 3, 5), "Server configuration error".into())
-        }
-        ConnectError::Bind(_) => {
-            (EnhancedStatus::new(4, 4, 0), "server configuration error".into())
-        }
+        ConnectError::PathTooLong => (
+            EnhancedStatus::new(4, 3, 5),
+            "Server configuration error".into(),
+        ),
+        ConnectError::Bind(_) => (
+            EnhancedStatus::new(4, 4, 0),
+            "server configuration error".into(),
+        ),
         ConnectError::TimedOut => (connect(), said(peer, "Connection timed out")),
         ConnectError::Refused => (connect(), said(peer, "Connection refused")),
         ConnectError::Other(text) => (connect(), said(peer, text)),

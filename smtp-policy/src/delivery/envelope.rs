@@ -79,11 +79,19 @@ fn mail_from(request: &Request, config: &Config, quote: bool, offered: &Capabili
     mail
 }
 
-fn rcpt_to(request: &Request, recipient: &Recipient, quote: bool, offered: &Capabilities) -> RcptTo {
+fn rcpt_to(
+    request: &Request,
+    recipient: &Recipient,
+    quote: bool,
+    offered: &Capabilities,
+) -> RcptTo {
     let mut rcpt = RcptTo::new(recipient.address.clone());
     rcpt.quote = quote;
     if offered.dsn {
-        rcpt.orcpt = recipient.orcpt.clone().or_else(|| original_recipient(request, recipient));
+        rcpt.orcpt = recipient
+            .orcpt
+            .clone()
+            .or_else(|| original_recipient(request, recipient));
         rcpt.notify = recipient.notify;
     }
     rcpt
@@ -91,16 +99,30 @@ fn rcpt_to(request: &Request, recipient: &Recipient, quote: bool, offered: &Capa
 
 /// The original recipient as ORCPT names it, when the sender gave none.
 fn original_recipient(request: &Request, recipient: &Recipient) -> Option<(String, String)> {
-    let original = recipient.original.as_deref().filter(|address| !address.is_empty())?;
-    let quoted = smtp_proto::address::Address::parse(original).ok()?.quoted_822().into_owned();
+    let original = recipient
+        .original
+        .as_deref()
+        .filter(|address| !address.is_empty())?;
+    let quoted = smtp_proto::address::Address::parse(original)
+        .ok()?
+        .quoted_822()
+        .into_owned();
     let utf8 = request.smtputf8 || request.header_utf8;
-    let kind = if utf8 && !quoted.is_ascii() { "utf-8" } else { "rfc822" };
+    let kind = if utf8 && !quoted.is_ascii() {
+        "utf-8"
+    } else {
+        "rfc822"
+    };
     Some((kind.into(), quoted))
 }
 
 /// One XFORWARD command with the attributes that are known and wanted; `None` if
 /// there are none.
-fn xforward(client: &ClientInfo, offered: &Capabilities, names: &[XforwardName]) -> Option<Xforward> {
+fn xforward(
+    client: &ClientInfo,
+    offered: &Capabilities,
+    names: &[XforwardName],
+) -> Option<Xforward> {
     let attributes: Vec<(XforwardName, String)> = names
         .iter()
         .filter(|name| offered.xforward.contains(**name))

@@ -44,11 +44,19 @@ pub(super) enum Phase {
         open: BTreeMap<u32, QuestionId>,
     },
     /// The connection cache is asked.
-    Reusing { serial: u32, answer: Option<Option<Box<Channel>>>, instead: Option<Box<Attempt>> },
+    Reusing {
+        serial: u32,
+        answer: Option<Option<Box<Channel>>>,
+        instead: Option<Box<Attempt>>,
+    },
     /// Tables are asked about the server's address.
     LookingUp(Box<Lookups>),
     /// A connection is being opened.
-    Connecting { serial: u32, attempt: Box<Attempt>, answer: Option<Result<(), ConnectError>> },
+    Connecting {
+        serial: u32,
+        attempt: Box<Attempt>,
+        answer: Option<Result<(), ConnectError>>,
+    },
     /// There is a connection.
     Talking(Box<Talk>),
     /// Every recipient was reported.
@@ -118,7 +126,9 @@ impl Delivery {
             Phase::Talking(_) => return self.talk(),
             Phase::Resolving { .. } => return self.while_resolving(give_up),
             Phase::LookingUp(_) => return self.while_looking_up(give_up),
-            Phase::Reusing { answer, instead, .. } => match answer.take() {
+            Phase::Reusing {
+                answer, instead, ..
+            } => match answer.take() {
                 Some(hit) => {
                     let instead = instead.take();
                     self.after_reuse(hit, instead);
@@ -172,14 +182,23 @@ impl Delivery {
         let protocols = self.config.connect.inet_protocols;
         if !protocols.ipv4 && !protocols.ipv6 {
             let text = "all network protocols are disabled";
-            self.why = Some(Reason::local(EnhancedStatus::new(4, 4, 4), Scope::Site, text));
+            self.why = Some(Reason::local(
+                EnhancedStatus::new(4, 4, 4),
+                Scope::Site,
+                text,
+            ));
             return;
         }
-        let own: Vec<String> =
-            split_nexthop(rules.without_prefix(nexthop)).map(str::to_owned).collect();
+        let own: Vec<String> = split_nexthop(rules.without_prefix(nexthop))
+            .map(str::to_owned)
+            .collect();
         if own.is_empty() {
             let text = format!("null destination: \"{nexthop}\"");
-            self.why = Some(Reason::local(EnhancedStatus::new(4, 3, 5), Scope::Site, text));
+            self.why = Some(Reason::local(
+                EnhancedStatus::new(4, 3, 5),
+                Scope::Site,
+                text,
+            ));
             return;
         }
         self.hosts.own = own.len();
@@ -203,7 +222,9 @@ impl Delivery {
 
     fn begin_destination(&mut self) {
         let hosts = &mut self.hosts;
-        let Some(text) = hosts.destinations.get(hosts.begun).cloned() else { return };
+        let Some(text) = hosts.destinations.get(hosts.begun).cloned() else {
+            return;
+        };
         hosts.begun += 1;
         hosts.final_nexthop = hosts.begun == hosts.destinations.len();
         hosts.site = None;
@@ -237,7 +258,12 @@ impl Delivery {
     }
 
     fn while_resolving(&mut self, give_up: Time) -> Option<Ask> {
-        let Phase::Resolving { inet, resolution, .. } = &mut self.phase else { return None };
+        let Phase::Resolving {
+            inet, resolution, ..
+        } = &mut self.phase
+        else {
+            return None;
+        };
         if let Some(resolved) = resolution.take() {
             let inet = inet.as_ref().clone();
             self.phase = Phase::Next;
@@ -284,7 +310,14 @@ impl Delivery {
 
     /// The addresses of a destination are known. The first one decides whether
     /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
-    fn open_site(&mut self, places: VecDeque<Place>, best: u16, loops: bool, domain: &str, label: &str) {
+    fn open_site(
+        &mut self,
+        places: VecDeque<Place>,
+        best: u16,
+        loops: bool,
+        domain: &str,
+        label: &str,
+    ) {
         if self.hosts.begun == 1 && !places.is_empty() {
             self.hosts.cache = {
                 let client = self.policy.client(self.request.protocol);
@@ -294,7 +327,11 @@ impl Delivery {
                 self.hosts.request_nexthop = Some(label.to_owned());
             }
         }
-        let trial = if self.hosts.cache.load { Trial::ByNexthop } else { Trial::Connect };
+        let trial = if self.hosts.cache.load {
+            Trial::ByNexthop
+        } else {
+            Trial::Connect
+        };
         self.hosts.site = Some(Site {
             places,
             best,
@@ -337,13 +374,20 @@ impl Delivery {
     /// A connection is open, or a session begins its transaction: if no address
     /// and no destination follows, this server is the last one.
     pub(super) fn mark_final_server(&mut self) {
-        let more = self.hosts.site.as_ref().is_some_and(|site| !site.places.is_empty());
+        let more = self
+            .hosts
+            .site
+            .as_ref()
+            .is_some_and(|site| !site.places.is_empty());
         self.hosts.final_server |= self.hosts.final_nexthop && !more;
     }
 
     /// Whether this destination is one for which mail loops are looked for.
     pub(super) fn detects_loops(&self) -> bool {
-        self.hosts.site.as_ref().is_some_and(|site| site.loop_detection)
+        self.hosts
+            .site
+            .as_ref()
+            .is_some_and(|site| site.loop_detection)
     }
 
     /// A session is about to deliver: counts it towards the limits.
@@ -363,7 +407,6 @@ impl Delivery {
         }
         self.mark_final_server();
     }
-
 }
 
 impl Site {

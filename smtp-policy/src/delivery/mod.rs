@@ -103,7 +103,10 @@ impl Delivery {
     pub fn new(request: Request, policy: Arc<Policy>, seed: u64) -> Self {
         let client = policy.client(request.protocol);
         let (config, tables) = (Arc::clone(&client.config), Arc::clone(&client.tables));
-        let judge = Judge { soft_bounce: config.verdict.soft_bounce, probe: request.probe };
+        let judge = Judge {
+            soft_bounce: config.verdict.soft_bounce,
+            probe: request.probe,
+        };
         Self {
             roll: Roll::new(request.recipients.len()),
             hosts: Hosts::default(),
@@ -127,7 +130,9 @@ impl Delivery {
     /// state moves.
     pub fn poll(&mut self, now: Time) -> Ask {
         self.now = now;
-        let give_up = *self.give_up.get_or_insert(now + self.config.general.daemon_timeout);
+        let give_up = *self
+            .give_up
+            .get_or_insert(now + self.config.general.daemon_timeout);
         loop {
             if let Some(ask) = self.asks.pop_front() {
                 return ask;
@@ -148,7 +153,9 @@ impl Delivery {
 
     /// The answer to [`Ask::Resolve`].
     pub fn resolved(&mut self, ticket: Ticket<Dns>, answer: Result<Answer, Failure>) {
-        if let Phase::Resolving { resolution, open, .. } = &mut self.phase
+        if let Phase::Resolving {
+            resolution, open, ..
+        } = &mut self.phase
             && let Some(id) = open.remove(&ticket.serial())
         {
             resolution.answer(id, answer);
@@ -223,7 +230,11 @@ impl Delivery {
         if let Phase::Talking(talk) = &mut self.phase
             && let Some(body) = talk.channel.session.body()
         {
-            if chunk.is_empty() { body.finish() } else { body.push(chunk) }
+            if chunk.is_empty() {
+                body.finish();
+            } else {
+                body.push(chunk);
+            }
         }
     }
 
@@ -254,7 +265,11 @@ impl Delivery {
     /// A log line with the message's name in front, where it has one.
     fn message_note(&mut self, text: &str) {
         let id = &self.request.id;
-        let text = if id.is_empty() { text.to_owned() } else { format!("{id}: {text}") };
+        let text = if id.is_empty() {
+            text.to_owned()
+        } else {
+            format!("{id}: {text}")
+        };
         self.note(Note::info(text));
     }
 }

@@ -35,7 +35,9 @@ enum Found {
 impl Found {
     /// The question for the driver, if the search needs one.
     fn step(&mut self) -> Option<TableQuery> {
-        let Self::Searching(search) = self else { return None };
+        let Self::Searching(search) = self else {
+            return None;
+        };
         match search.next() {
             MapsStep::Ask { table, key } => Some(TableQuery { table, key }),
             MapsStep::Done(result) => {
@@ -87,7 +89,12 @@ impl AddressLookups {
     ) -> Result<Profile, TableFailure> {
         let discard = self.discard.result().map_err(Clone::clone)?;
         let discard = discard.unwrap_or(&config.helo.discard_ehlo_keywords);
-        let pix = self.pix.result().ok().flatten().unwrap_or(&config.helo.pix_workarounds);
+        let pix = self
+            .pix
+            .result()
+            .ok()
+            .flatten()
+            .unwrap_or(&config.helo.pix_workarounds);
 
         let dialect = match request.protocol {
             Protocol::Smtp => Dialect::Smtp,
@@ -113,7 +120,9 @@ impl AddressLookups {
             usize::try_from(config.content.line_length_limit).unwrap_or(usize::MAX);
         profile.timeouts = timeouts(config);
         profile.deadline = if config.timeout.per_request_deadline {
-            DeadlineRule::PerRequest { min_data_rate: config.timeout.min_data_rate }
+            DeadlineRule::PerRequest {
+                min_data_rate: config.timeout.min_data_rate,
+            }
         } else {
             DeadlineRule::PerOperation
         };

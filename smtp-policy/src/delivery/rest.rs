@@ -74,7 +74,10 @@ impl Delivery {
         let client = self.policy.client(protocol);
         self.config = Arc::clone(&client.config);
         self.tables = Arc::clone(&client.tables);
-        self.hosts = Hosts { passed: true, ..Hosts::default() };
+        self.hosts = Hosts {
+            passed: true,
+            ..Hosts::default()
+        };
         self.phase = Phase::Start;
     }
 }

@@ -21,7 +21,9 @@ enum Mark {
 
 impl Roll {
     pub(super) fn new(recipients: usize) -> Self {
-        Self { marks: vec![Mark::Open; recipients] }
+        Self {
+            marks: vec![Mark::Open; recipients],
+        }
     }
 
     /// Who has neither a verdict nor a failure in the present session, in order.

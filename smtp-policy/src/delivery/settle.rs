@@ -1,11 +1,7 @@
 //! Giving verdicts: each recipient exactly once (`src/smtp/smtp_trouble.c`,
 //! `src/smtp/smtp_rcpt.c`).
 
-use smtp_proto::{
-    reply::Reply,
-    session::Stage,
-    status::EnhancedStatus,
-};
+use smtp_proto::{reply::Reply, session::Stage, status::EnhancedStatus};
 
 use super::{Ask, Delivery, hosts::Phase};
 use crate::{
@@ -59,7 +55,9 @@ impl Delivery {
             return;
         }
         let relay = self.relay().unwrap_or_default();
-        let outcome = self.judge.success(relay, stage, reply, self.success_action());
+        let outcome = self
+            .judge
+            .success(relay, stage, reply, self.success_action());
         self.asks.push_back(Ask::Report(index, Box::new(outcome)));
     }
 
@@ -72,7 +70,11 @@ impl Delivery {
         };
         let is_final = self.request.protocol == Protocol::Lmtp
             && (self.request.flags.final_delivery || self.config.verdict.assume_final);
-        if is_final && !server_reports { Action::Delivered } else { Action::Relayed }
+        if is_final && !server_reports {
+            Action::Delivered
+        } else {
+            Action::Relayed
+        }
     }
 
     /// `host[address]:port` of the open session.

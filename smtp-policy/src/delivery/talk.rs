@@ -49,7 +49,16 @@ impl Talk {
     /// A connection that was opened just now.
     pub(super) fn begin(profile: Profile, peer: Peer, expires: Time, now: Time) -> Self {
         let session = Session::new(profile, now);
-        Self::new(Channel { session, peer, uses: 0, expires }, Progress::Greeting, None)
+        Self::new(
+            Channel {
+                session,
+                peer,
+                uses: 0,
+                expires,
+            },
+            Progress::Greeting,
+            None,
+        )
     }
 
     /// A kept connection, which is asked with RSET whether it is alive.
@@ -61,7 +70,13 @@ impl Talk {
     }
 
     fn new(channel: Channel, progress: Progress, instead: Option<Box<Attempt>>) -> Self {
-        Self { channel, progress, instead, recipients: Vec::new(), throttled: false }
+        Self {
+            channel,
+            progress,
+            instead,
+            recipients: Vec::new(),
+            throttled: false,
+        }
     }
 
     /// Ends the session without another message: QUIT where the dialogue is
@@ -87,13 +102,18 @@ impl Delivery {
     /// Goes on with the open session. `None`: look again.
     pub(super) fn talk(&mut self) -> Option<Ask> {
         let now = self.now;
-        let Phase::Talking(talk) = &mut self.phase else { return None };
+        let Phase::Talking(talk) = &mut self.phase else {
+            return None;
+        };
         match talk.channel.session.poll(now) {
             Step::Send { until } => return Some(Ask::Send { until }),
             Step::Wait { until } => return Some(Ask::Wait { until }),
             Step::Need(Need::Body) => {
                 let body = talk.channel.session.body()?;
-                return Some(Ask::Text { offset: body.offset(), room: body.room() });
+                return Some(Ask::Text {
+                    offset: body.offset(),
+                    room: body.room(),
+                });
             }
             Step::Need(Need::Negotiation) => self.negotiate(),
             Step::Need(Need::Envelope) => self.at_rest(),
@@ -104,7 +124,9 @@ impl Delivery {
     }
 
     fn on_event(&mut self, event: Event) {
-        let Phase::Talking(talk) = &self.phase else { return };
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
         let relay = talk.channel.peer.relay();
         match event {
             Event::Reply(stage, reply) => self.on_reply(stage, &reply),
@@ -131,12 +153,12 @@ impl Delivery {
             ReplyNote::TooLongLine(start) => {
                 Note::warning(format!("{relay}: response longer than 2048: {start}..."))
             }
-            ReplyNote::TooLongText(start) => {
-                Note::warning(format!("{relay}: multi-line response longer than 2048 {start}..."))
-            }
-            ReplyNote::Replaced { old, new } => {
-                Note::info(format!("{relay}: replacing server reply \"{old}\" with \"{new}\""))
-            }
+            ReplyNote::TooLongText(start) => Note::warning(format!(
+                "{relay}: multi-line response longer than 2048 {start}..."
+            )),
+            ReplyNote::Replaced { old, new } => Note::info(format!(
+                "{relay}: replacing server reply \"{old}\" with \"{new}\""
+            )),
             ReplyNote::Garbage(line) => {
                 Note::warning(format!("non-ESMTP response from {relay}: {line}"))
             }
@@ -145,7 +167,9 @@ impl Delivery {
 
     /// What a reply means for the recipients (`src/smtp/smtp_trouble.c`).
     fn on_reply(&mut self, stage: Stage, reply: &Reply) {
-        let Phase::Talking(talk) = &self.phase else { return };
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
         let peer = talk.channel.peer.name();
         let success = reply.is_success();
         match stage {
@@ -179,7 +203,9 @@ impl Delivery {
                 self.fail_open(Reason::said(&peer, stage, reply, Scope::Message));
             }
             Stage::EndOfDataFor(position) => {
-                let Some(index) = talk.recipient(position) else { return };
+                let Some(index) = talk.recipient(position) else {
+                    return;
+                };
                 if success {
                     self.succeed(index, stage, reply);
                 } else {
@@ -191,8 +217,12 @@ impl Delivery {
     }
 
     fn on_rcpt_reply(&mut self, peer: &str, position: usize, reply: &Reply) {
-        let Phase::Talking(talk) = &self.phase else { return };
-        let Some(index) = talk.recipient(position) else { return };
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
+        let Some(index) = talk.recipient(position) else {
+            return;
+        };
         let stage = Stage::Rcpt(position);
         if !reply.is_success() {
             self.fail_one(index, Reason::said(peer, stage, reply, Scope::Recipient));
@@ -222,8 +252,13 @@ impl Delivery {
     /// The server has introduced itself: finds out whether this is the right
     /// place for the message.
     fn negotiate(&mut self) {
-        let Phase::Talking(talk) = &self.phase else { return };
-        let (peer, offered) = (talk.channel.peer.clone(), talk.channel.session.capabilities().clone());
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
+        let (peer, offered) = (
+            talk.channel.peer.clone(),
+            talk.channel.session.capabilities().clone(),
+        );
         self.note_capabilities(&peer, &offered);
         if let Some(reason) = self.objection(&peer, &offered) {
             self.fail_site(reason);
@@ -241,11 +276,16 @@ impl Delivery {
         let silent = offered.discarded.contains(Keyword::SilentDiscard);
         if !offered.discarded.is_empty() && !silent {
             let names: Vec<&str> = offered.discarded.names().collect();
-            self.note(Note::info(format!("discarding EHLO keywords: {}", names.join(" "))));
+            self.note(Note::info(format!(
+                "discarding EHLO keywords: {}",
+                names.join(" ")
+            )));
         }
         if let Some(word) = &offered.bad_size {
             let relay = peer.relay();
-            self.note(Note::warning(format!("bad EHLO SIZE limit \"{word}\" from {relay}")));
+            self.note(Note::warning(format!(
+                "bad EHLO SIZE limit \"{word}\" from {relay}"
+            )));
         }
         if offered.smtputf8 && !offered.eight_bit_mime {
             let name = peer.name();
@@ -265,7 +305,11 @@ impl Delivery {
             self.note(Note::warning(warning));
             let class = if peer.best_mx { 5 } else { 4 };
             let text = format!("mail for {} loops back to myself", self.request.nexthop);
-            return Some(Reason::local(EnhancedStatus::new(class, 4, 6), Scope::Site, text));
+            return Some(Reason::local(
+                EnhancedStatus::new(class, 4, 6),
+                Scope::Site,
+                text,
+            ));
         }
         if self.request.needs_smtputf8() && !offered.smtputf8 {
             let name = peer.name();
@@ -280,7 +324,9 @@ impl Delivery {
 
     /// The session is ready for a message, or done with it.
     fn at_rest(&mut self) {
-        let Phase::Talking(talk) = &self.phase else { return };
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
         match talk.progress {
             Progress::Probing | Progress::Greeting => self.transfer(),
             Progress::Transfer => self.keep(),
@@ -294,9 +340,15 @@ impl Delivery {
 
     /// Begins the transaction (`src/smtp/smtp_proto.c`, smtp_xfer).
     fn transfer(&mut self) {
-        let Phase::Talking(talk) = &self.phase else { return };
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
         let reused = (talk.progress == Progress::Probing).then(|| talk.channel.peer.clone());
-        let (name, uses, expires) = (talk.channel.peer.name(), talk.channel.uses, talk.channel.expires);
+        let (name, uses, expires) = (
+            talk.channel.peer.name(),
+            talk.channel.uses,
+            talk.channel.expires,
+        );
         let offered = talk.channel.session.capabilities().clone();
         self.count_session(reused.as_ref());
 
@@ -305,7 +357,11 @@ impl Delivery {
             && size > limit
         {
             let text = format!("message size {size} exceeds size limit {limit} of server {name}");
-            self.fail_open(Reason::local(EnhancedStatus::new(5, 3, 4), Scope::Message, text));
+            self.fail_open(Reason::local(
+                EnhancedStatus::new(5, 3, 4),
+                Scope::Message,
+                text,
+            ));
             if let Phase::Talking(talk) = &mut self.phase {
                 talk.progress = Progress::Over;
                 talk.channel.session.abandon();
@@ -317,11 +373,22 @@ impl Delivery {
         let may_keep = self.hosts.cache.store && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
-        let transaction =
-            envelope::transaction(&self.request, &self.config, &offered, &recipients, keep_until);
+        let transaction = envelope::transaction(
+            &self.request,
+            &self.config,
+            &offered,
+            &recipients,
+            keep_until,
+        );
         let probes_text = transaction.stop == Stop::AtText;
-        let Phase::Talking(talk) = &mut self.phase else { return };
-        talk.progress = if probes_text { Progress::Over } else { Progress::Transfer };
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        talk.progress = if probes_text {
+            Progress::Over
+        } else {
+            Progress::Transfer
+        };
         talk.instead = None;
         talk.recipients = recipients;
         if let Some(idle) = talk.channel.session.idle() {
@@ -332,13 +399,17 @@ impl Delivery {
     /// The transaction is over and the connection still there: puts it by for the
     /// next message, unless something speaks against it by now.
     fn keep(&mut self) {
-        let Phase::Talking(talk) = &mut self.phase else { return };
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
         let channel = &talk.channel;
         if talk.throttled || channel.session.is_irregular() || channel.expires < self.now {
             talk.give_up();
             return;
         }
-        let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else { return };
+        let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else {
+            return;
+        };
         let mut channel = talk.channel;
         channel.uses += 1;
         let service = self.request.protocol.as_str();
@@ -354,12 +425,15 @@ impl Delivery {
                 .map(|port| CacheKey::endpoint(service, &channel.peer.address, port)),
         };
         let until = self.now + self.config.cache.connection_cache_time_limit;
-        self.asks.push_back(Ask::Keep(keys, Box::new(channel), until));
+        self.asks
+            .push_back(Ask::Keep(keys, Box::new(channel), until));
     }
 
     /// The session has ended.
     fn on_closed(&mut self, why: Closed) {
-        let Phase::Talking(talk) = &mut self.phase else { return };
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
         if talk.progress == Progress::Probing {
             // The kept connection was dead: as if nothing had been kept.
             let instead = talk.instead.take();

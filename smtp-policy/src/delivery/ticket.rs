@@ -13,7 +13,10 @@ pub struct Ticket<K> {
 
 impl<K> Ticket<K> {
     pub(crate) const fn new(serial: u32) -> Self {
-        Self { serial, kind: PhantomData }
+        Self {
+            serial,
+            kind: PhantomData,
+        }
     }
 
     pub(crate) const fn serial(&self) -> u32 {

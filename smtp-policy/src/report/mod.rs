@@ -26,6 +26,8 @@ impl Report {
 
     /// Whether every recipient has the given status. True when there is none.
     pub fn all(&self, status: Status) -> bool {
-        self.recipients.iter().all(|(_, outcome)| outcome.status == status)
+        self.recipients
+            .iter()
+            .all(|(_, outcome)| outcome.status == status)
     }
 }

@@ -29,7 +29,14 @@ pub(crate) struct Reason {
 impl Reason {
     /// A reason of our own, without a reply.
     pub(crate) fn local(status: EnhancedStatus, scope: Scope, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), reply: None, stage: None, scope, uncertain: false }
+        Self {
+            status,
+            text: text.into(),
+            reply: None,
+            stage: None,
+            scope,
+            uncertain: false,
+        }
     }
 
     /// The server would not talk: greeting or hello. A permanent refusal in the
@@ -59,9 +66,19 @@ impl Reason {
         // cannot go into a failure.
         let (status, text) = match reply.status().class() {
             4 | 5 => (reply.status(), text),
-            _ => (EnhancedStatus::new(5, 5, 0), format!("Protocol error: {text}")),
+            _ => (
+                EnhancedStatus::new(5, 5, 0),
+                format!("Protocol error: {text}"),
+            ),
         };
-        Self { status, text, reply: Some(reply.clone()), stage: Some(stage), scope, uncertain: false }
+        Self {
+            status,
+            text,
+            reply: Some(reply.clone()),
+            stage: Some(stage),
+            scope,
+            uncertain: false,
+        }
     }
 
     /// The session ended before the recipients were settled; `None` if it ended
@@ -69,9 +86,11 @@ impl Reason {
     pub(crate) fn ended(peer: &str, why: Closed) -> Option<Self> {
         let transient = EnhancedStatus::new(4, 4, 2);
         let (stage, status, text) = match why {
-            Closed::Lost(stage) => {
-                (stage, transient, format!("lost connection with {peer} while {}", stage.doing()))
-            }
+            Closed::Lost(stage) => (
+                stage,
+                transient,
+                format!("lost connection with {peer} while {}", stage.doing()),
+            ),
             Closed::TimedOut(stage) => (
                 stage,
                 transient,
@@ -132,7 +151,11 @@ impl Judge {
         Outcome {
             status,
             word: if self.probe { "undeliverable" } else { word },
-            code: if softened { reason.status.with_class(4) } else { reason.status },
+            code: if softened {
+                reason.status.with_class(4)
+            } else {
+                reason.status
+            },
             relay: relay.unwrap_or_else(|| NO_RELAY.into()),
             text: reason.text.clone(),
             reply: reason.reply.clone(),
@@ -144,12 +167,22 @@ impl Judge {
     }
 
     /// The verdict on a recipient that the server took.
-    pub(crate) fn success(self, relay: String, stage: Stage, reply: &Reply, action: Action) -> Outcome {
+    pub(crate) fn success(
+        self,
+        relay: String,
+        stage: Stage,
+        reply: &Reply,
+        action: Action,
+    ) -> Outcome {
         let status = reply.status();
         Outcome {
             status: Status::Sent,
             word: if self.probe { "deliverable" } else { "sent" },
-            code: if status.class() == 2 { status } else { EnhancedStatus::new(2, 0, 0) },
+            code: if status.class() == 2 {
+                status
+            } else {
+                EnhancedStatus::new(2, 0, 0)
+            },
             relay,
             text: reply.one_line(),
             reply: Some(reply.clone()),
@@ -166,7 +199,10 @@ mod tests {
     use super::*;
 
     const PEER: &str = "mx.example[192.0.2.1]";
-    const JUDGE: Judge = Judge { soft_bounce: false, probe: false };
+    const JUDGE: Judge = Judge {
+        soft_bounce: false,
+        probe: false,
+    };
 
     fn said(stage: Stage, code: u16, text: &str) -> Reason {
         Reason::said(PEER, stage, &Reply::new(code, text), Scope::Recipient)
@@ -199,11 +235,20 @@ mod tests {
         assert!(!JUDGE.settles(&soft, false));
         assert!(JUDGE.settles(&soft, true));
         assert!(JUDGE.settles(&hard, false));
-        let lenient = Judge { soft_bounce: true, ..JUDGE };
+        let lenient = Judge {
+            soft_bounce: true,
+            ..JUDGE
+        };
         assert!(!lenient.settles(&hard, false));
         let outcome = lenient.failure(&hard, None);
-        assert_eq!((outcome.word, outcome.code.to_string().as_str()), ("SOFTBOUNCE", "4.0.0"));
-        assert_eq!((outcome.status, outcome.relay.as_str()), (Status::Deferred, "none"));
+        assert_eq!(
+            (outcome.word, outcome.code.to_string().as_str()),
+            ("SOFTBOUNCE", "4.0.0")
+        );
+        assert_eq!(
+            (outcome.status, outcome.relay.as_str()),
+            (Status::Deferred, "none")
+        );
     }
 
     #[test]

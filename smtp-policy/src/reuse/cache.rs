@@ -63,7 +63,15 @@ impl<S> ConnectionCache<S> {
             self.by_key.insert((key.clone(), id));
         }
         self.by_time.insert((expires, id));
-        self.entries.insert(id, Entry { keys, expires, socket, channel });
+        self.entries.insert(
+            id,
+            Entry {
+                keys,
+                expires,
+                socket,
+                channel,
+            },
+        );
     }
 
     /// Takes the connection that was kept last under `key`, unless its time is over.
@@ -73,18 +81,22 @@ impl<S> ConnectionCache<S> {
             .range((key.clone(), 0)..=(key.clone(), u64::MAX))
             .map(|(_, id)| *id)
             .collect();
-        let id = ids
-            .into_iter()
-            .rev()
-            .find(|id| self.entries.get(id).is_some_and(|entry| entry.expires > now))?;
+        let id = ids.into_iter().rev().find(|id| {
+            self.entries
+                .get(id)
+                .is_some_and(|entry| entry.expires > now)
+        })?;
         self.remove(id)
     }
 
     /// Takes out every connection whose time is over at `now`, for the driver to
-    /// end with [`Channel::farewell`].
+    /// close. Nothing is said to the server: scache(8) says nothing either.
     pub fn expire(&mut self, now: Time) -> Vec<(S, Box<Channel>)> {
-        let due: Vec<u64> =
-            self.by_time.range(..=(now, u64::MAX)).map(|(_, id)| *id).collect();
+        let due: Vec<u64> = self
+            .by_time
+            .range(..=(now, u64::MAX))
+            .map(|(_, id)| *id)
+            .collect();
         due.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 

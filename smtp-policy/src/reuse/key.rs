@@ -29,13 +29,20 @@ impl CacheKeys {
 impl CacheKey {
     /// The label of a destination: which next hop the connection was made for.
     pub(crate) fn destination(service: &str, nexthop: &str) -> Self {
-        Self { fields: vec!["destination".into(), service.into(), nexthop.into()] }
+        Self {
+            fields: vec!["destination".into(), service.into(), nexthop.into()],
+        }
     }
 
     /// The label of an endpoint: which address and port it leads to.
     pub(crate) fn endpoint(service: &str, address: &str, port: u16) -> Self {
         Self {
-            fields: vec!["endpoint".into(), service.into(), address.into(), port.to_string()],
+            fields: vec![
+                "endpoint".into(),
+                service.into(),
+                address.into(),
+                port.to_string(),
+            ],
         }
     }
 }

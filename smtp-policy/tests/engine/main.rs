@@ -1,6 +1,12 @@
 //! The delivery engine against a toy world: a zone, a server, a connection cache,
 //! a table. No sockets, no clock; whatever a driver would do is done here.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod cancel;
 mod reuse;
@@ -58,8 +64,8 @@ pub struct Server {
     open: bool,
 }
 
-impl World {
-    pub fn new() -> Self {
+impl Default for World {
+    fn default() -> Self {
         Self {
             now: Time::ZERO,
             servers: BTreeMap::from([("192.0.2.1", &[] as Rules)]),
@@ -73,6 +79,12 @@ impl World {
             cancel_after: None,
             cut_after: None,
         }
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::default()
     }
 
     pub fn with_server(mut self, address: &'static str, rules: Rules) -> Self {
@@ -88,10 +100,15 @@ impl World {
     /// Delivers to the recipients under a main.cf. Checks that each recipient is
     /// reported exactly once.
     pub fn deliver(&mut self, main_cf: &str, to: &[&str]) -> Vec<Outcome> {
-        let recipients =
-            to.iter().map(|a| Recipient::new(Address::parse(a).unwrap())).collect();
+        let recipients = to
+            .iter()
+            .map(|a| Recipient::new(Address::parse(a).unwrap()))
+            .collect();
         let sender = ReversePath::parse("from@example.org").unwrap();
-        self.run(main_cf, Request::new(Protocol::Smtp, "example.com", sender, recipients))
+        self.run(
+            main_cf,
+            Request::new(Protocol::Smtp, "example.com", sender, recipients),
+        )
     }
 
     pub fn run(&mut self, main_cf: &str, request: Request) -> Vec<Outcome> {
@@ -115,14 +132,22 @@ impl World {
                 }
                 Ask::Reuse(ticket, key) => {
                     let hit = self.cache.take(&key, self.now);
-                    job.reused(ticket, hit.map(|(socket, channel)| self.adopt(&mut server, socket, channel)));
+                    job.reused(
+                        ticket,
+                        hit.map(|(socket, channel)| self.adopt(&mut server, socket, channel)),
+                    );
                 }
                 Ask::Connect(ticket, target) => {
                     self.connects += 1;
-                    let Endpoint::Inet(address) = target.endpoint else { panic!() };
+                    let Endpoint::Inet(address) = target.endpoint else {
+                        panic!()
+                    };
                     let rules = self.servers.get(address.ip().to_string().as_str());
                     server = rules.map(|rules| Server::new(rules));
-                    job.connected(ticket, server.as_ref().map(|_| ()).ok_or(ConnectError::Refused));
+                    job.connected(
+                        ticket,
+                        server.as_ref().map(|_| ()).ok_or(ConnectError::Refused),
+                    );
                 }
                 Ask::Send { .. } => {
                     let output = job.output().unwrap();
@@ -139,7 +164,8 @@ impl World {
                 }
                 Ask::Note(note) => self.notes.push(note.text),
                 Ask::Keep(keys, channel, expires) => {
-                    self.cache.put(keys, server.take().unwrap(), channel, expires);
+                    self.cache
+                        .put(keys, server.take().unwrap(), channel, expires);
                 }
                 Ask::Close => server = None,
                 Ask::Done => {
@@ -158,7 +184,12 @@ impl World {
         panic!("the delivery never ends");
     }
 
-    fn adopt(&self, server: &mut Option<Server>, socket: Server, channel: Box<Channel>) -> Box<Channel> {
+    fn adopt(
+        &self,
+        server: &mut Option<Server>,
+        socket: Server,
+        channel: Box<Channel>,
+    ) -> Box<Channel> {
         *server = Some(socket);
         channel
     }
@@ -193,13 +224,21 @@ impl World {
     }
 
     fn answer(&self, query: &Query) -> Result<Answer, Failure> {
-        let record = |data| Record { owner: query.name.clone(), ttl: 60, data, validated: false };
+        let record = |data| Record {
+            owner: query.name.clone(),
+            ttl: 60,
+            data,
+            validated: false,
+        };
         let records: Vec<Record> = match query.kind {
             QueryKind::Mx => self
                 .exchangers
                 .iter()
                 .map(|(preference, host, _)| {
-                    record(RecordData::Mx { preference: *preference, host: (*host).into() })
+                    record(RecordData::Mx {
+                        preference: *preference,
+                        host: (*host).into(),
+                    })
                 })
                 .collect(),
             QueryKind::A => self
@@ -213,14 +252,23 @@ impl World {
         if records.is_empty() {
             return Err(Failure::NoData);
         }
-        Ok(Answer { records, canonical: query.name.clone(), validated: false })
+        Ok(Answer {
+            records,
+            canonical: query.name.clone(),
+            validated: false,
+        })
     }
 }
 
 impl Server {
     fn new(rules: Rules) -> Self {
-        let mut server =
-            Self { rules, input: Vec::new(), in_text: false, output: Vec::new(), open: true };
+        let mut server = Self {
+            rules,
+            input: Vec::new(),
+            in_text: false,
+            output: Vec::new(),
+            open: true,
+        };
         server.say("CONNECT", "220 mx ESMTP");
         server
     }
@@ -231,7 +279,9 @@ impl Server {
         match reply {
             "CLOSE" => self.open = false,
             "SILENCE" => {}
-            _ => self.output.extend_from_slice(format!("{reply}\r\n").as_bytes()),
+            _ => self
+                .output
+                .extend_from_slice(format!("{reply}\r\n").as_bytes()),
         }
         reply.starts_with('3')
     }
@@ -266,7 +316,10 @@ pub fn policy(main_cf: &str) -> Arc<Policy> {
 
 /// `status code` of each outcome.
 pub fn brief(outcomes: &[Outcome]) -> Vec<String> {
-    outcomes.iter().map(|outcome| format!("{} {}", outcome.word, outcome.code)).collect()
+    outcomes
+        .iter()
+        .map(|outcome| format!("{} {}", outcome.word, outcome.code))
+        .collect()
 }
 
 pub const MINUTE: Duration = Duration::from_secs(60);

@@ -11,28 +11,45 @@ use crate::{World, brief};
 #[test]
 fn each_recipient_has_a_verdict_of_its_own() {
     let mut world = World::new()
-        .with_server("192.0.2.1", &[
-            ("RCPT TO:<b@", "550 5.1.1 no such user"),
-            ("RCPT TO:<c@", "452 4.2.2 full"),
-        ])
+        .with_server(
+            "192.0.2.1",
+            &[
+                ("RCPT TO:<b@", "550 5.1.1 no such user"),
+                ("RCPT TO:<c@", "452 4.2.2 full"),
+            ],
+        )
         .with_backup("192.0.2.2", &[("RCPT TO:<c@", "451 4.7.1 later")]);
     let outcomes = world.deliver("", &["a@example.com", "b@example.com", "c@example.com"]);
-    assert_eq!(brief(&outcomes), ["sent 2.0.0", "bounced 5.1.1", "deferred 4.7.1"]);
+    assert_eq!(
+        brief(&outcomes),
+        ["sent 2.0.0", "bounced 5.1.1", "deferred 4.7.1"]
+    );
     assert_eq!(outcomes[2].relay, "mx2.example[192.0.2.2]:25");
     assert_eq!(outcomes[2].scope, Scope::Recipient);
-    assert!(world.notes.iter().any(|note| note.contains("452 4.2.2 full")));
+    assert!(
+        world
+            .notes
+            .iter()
+            .any(|note| note.contains("452 4.2.2 full"))
+    );
 }
 
 #[test]
 fn a_refused_connection_leads_to_the_backup_and_its_reason_is_the_last_resort() {
     let mut world = World::new().with_backup("192.0.2.2", &[]);
     world.servers.remove("192.0.2.1");
-    assert_eq!(brief(&world.deliver("", &["a@example.com"])), ["sent 2.0.0"]);
+    assert_eq!(
+        brief(&world.deliver("", &["a@example.com"])),
+        ["sent 2.0.0"]
+    );
 
     world.servers.clear();
     let outcomes = world.deliver("", &["a@example.com"]);
     assert_eq!(brief(&outcomes), ["deferred 4.4.1"]);
-    assert_eq!(outcomes[0].text, "connect to mx2.example[192.0.2.2]:25: Connection refused");
+    assert_eq!(
+        outcomes[0].text,
+        "connect to mx2.example[192.0.2.2]:25: Connection refused"
+    );
     assert_eq!(outcomes[0].relay, "none");
 }
 
@@ -48,10 +65,15 @@ fn a_connection_lost_behind_the_text_is_deferred_and_uncertain() {
 
 #[test]
 fn a_silent_server_is_given_up_in_time() {
-    let mut world = World::new().with_server("192.0.2.1", &[("EHLO", "250 mx"), ("MAIL", "SILENCE")]);
+    let mut world =
+        World::new().with_server("192.0.2.1", &[("EHLO", "250 mx"), ("MAIL", "SILENCE")]);
     let outcomes = world.deliver("smtp_mail_timeout = 7s", &["a@example.com"]);
     assert_eq!(outcomes[0].stage, Some(Stage::Mail));
-    assert!(outcomes[0].text.ends_with("timed out while sending MAIL FROM"));
+    assert!(
+        outcomes[0]
+            .text
+            .ends_with("timed out while sending MAIL FROM")
+    );
     assert_eq!(world.now.as_duration().as_secs(), 7);
 }
 
@@ -68,16 +90,30 @@ fn a_refusal_in_the_middle_of_a_long_text_is_the_verdict() {
     // The toy server answers whenever a line of the text begins with this.
     let mut world = World::new();
     world.text = Bytes::from(b"line of text\n".repeat(1_000_000));
-    world.servers.insert("192.0.2.1", &[("EHLO", "250 mx"), ("DATA", "354 go\r\n552 5.3.4 too big")]);
+    world.servers.insert(
+        "192.0.2.1",
+        &[("EHLO", "250 mx"), ("DATA", "354 go\r\n552 5.3.4 too big")],
+    );
     let outcomes = world.deliver("", &["a@example.com"]);
     assert_eq!(brief(&outcomes), ["bounced 5.3.4"]);
-    assert!(world.heard.len() < 20_000, "{} lines were sent", world.heard.len());
+    assert!(
+        world.heard.len() < 20_000,
+        "{} lines were sent",
+        world.heard.len()
+    );
     assert!(!world.heard.contains(&".".to_owned()));
 }
 
 #[test]
 fn a_next_hop_that_makes_no_sense_is_a_verdict() {
-    for nexthop in ["", " , ", "[host", "[host]x", "host:0", "host:no-such-service"] {
+    for nexthop in [
+        "",
+        " , ",
+        "[host",
+        "[host]x",
+        "host:0",
+        "host:no-such-service",
+    ] {
         let to = Recipient::new(Address::parse("a@example.com").unwrap());
         let request = Request::new(Protocol::Smtp, nexthop, ReversePath::Null, vec![to]);
         let outcomes = World::new().run("", request);
@@ -98,8 +134,18 @@ fn the_message_is_sent_from_its_beginning_to_the_next_server() {
     let mut world = World::new()
         .with_server("192.0.2.1", &[(".", "451 4.3.0 disk full")])
         .with_backup("192.0.2.2", &[]);
-    assert_eq!(brief(&world.deliver("", &["a@example.com"])), ["sent 2.0.0"]);
-    assert_eq!(world.heard.iter().filter(|line| *line == "Subject: hi").count(), 2);
+    assert_eq!(
+        brief(&world.deliver("", &["a@example.com"])),
+        ["sent 2.0.0"]
+    );
+    assert_eq!(
+        world
+            .heard
+            .iter()
+            .filter(|line| *line == "Subject: hi")
+            .count(),
+        2
+    );
 }
 
 #[test]
@@ -117,9 +163,18 @@ fn a_message_over_the_announced_size_is_not_even_tried() {
 fn mail_that_loops_can_be_passed_to_another_client() {
     let mut world = World::new().with_server("192.0.2.9", &[("EHLO", "250 other")]);
     let loops = "inet_interfaces = 192.0.2.1\n";
-    assert_eq!(brief(&world.deliver(loops, &["a@example.com"])), ["bounced 5.4.6"]);
+    assert_eq!(
+        brief(&world.deliver(loops, &["a@example.com"])),
+        ["bounced 5.4.6"]
+    );
     let pass = format!("{loops}best_mx_transport = smtp:[192.0.2.9]:2525\n");
-    assert_eq!(brief(&world.deliver(&pass, &["a@example.com"])), ["sent 2.0.0"]);
+    assert_eq!(
+        brief(&world.deliver(&pass, &["a@example.com"])),
+        ["sent 2.0.0"]
+    );
     let local = format!("{loops}best_mx_transport = local\n");
-    assert_eq!(brief(&world.deliver(&local, &["a@example.com"])), ["deferred 4.3.0"]);
+    assert_eq!(
+        brief(&world.deliver(&local, &["a@example.com"])),
+        ["deferred 4.3.0"]
+    );
 }

@@ -3,7 +3,13 @@
 //! A script is lines of `C:` (the client must say this, all consecutive lines in
 //! one go), `S:` (the server says this), `EOF` (the server closes), `+N` (N
 //! seconds pass).
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod ending;
 mod envelope;

@@ -10,95 +10,104 @@ params! {
     /// Names of this machine, SMTPUTF8 switches, and parameters that others refer to.
     pub struct GeneralParams {
         /// The full name of this machine: what EHLO says, and what is compared with the names of
-        /// servers to notice mail loops. Default: the machine's name as the caller gave it, completed
-        /// with `mydomain`.
+        /// servers to notice mail loops. Default: the machine's name as the caller gave it,
+        /// completed with `mydomain`.
         myhostname: String = shared("myhostname", "").min(1);
         /// The domain of this machine: `myhostname` without its first label, unless set.
         /// `localdomain` if the host name has no dot.
         mydomain: String = shared("mydomain", "").min(1);
         /// The folder of the configuration file that was read; relative table names start there.
         config_directory: PathBuf = shared("config_directory", "/etc/postfix").min(1);
-        /// Which of Postfix's newer defaults apply, as `major.minor.patch`; other defaults compare it
-        /// with `<level`. Zero keeps all the old ones.
+        /// Which of Postfix's newer defaults apply, as `major.minor.patch`; other defaults compare
+        /// it with `<level`. Zero keeps all the old ones.
         compatibility_level: String = shared("compatibility_level", "0").min(1);
         /// The domain that is appended to addresses without one; also decides which addresses may
         /// match by their local part alone in address tables.
-        myorigin: String = shared("myorigin", "$myhostname").min(1);
-        /// The domains for which this machine is the final destination; they may match by their local
-        /// part alone in address tables.
+        myorigin: String = shared("myorigin", "$myhostname")
+            .min(1)
+            .mapped("concerns generic address rewriting only, which is not done yet");
+        /// The domains for which this machine is the final destination; they may match by their
+        /// local part alone in address tables.
         mydestination: String =
-            shared("mydestination", "$myhostname, localhost.$mydomain, localhost");
+            shared("mydestination", "$myhostname, localhost.$mydomain, localhost")
+                .mapped("concerns generic address rewriting only, which is not done yet");
         /// The networks that this machine trusts. The client itself does not use them.
         mynetworks: String = shared("mynetworks", "127.0.0.0/8 [::1]/128")
             .mapped("kept for references; the networks of this machine are not probed");
         /// How the default of `mynetworks` is made.
         mynetworks_style: String =
             shared("mynetworks_style", "${{$compatibility_level} <level {2} ? {subnet} : {host}}")
-            .mapped("kept for references from other parameters");
+                .mapped("kept for references from other parameters");
         /// The domains that this machine relays mail to. The client itself does not use them.
         relay_domains: String =
             shared("relay_domains", "${{$compatibility_level} <level {2} ? {$mydestination} : {}}")
-            .mapped("kept for references from other parameters");
+                .mapped("kept for references from other parameters");
         /// The lists in which `example.com` also matches its subdomains; in all others they are
         /// written `.example.com`. Here it concerns `debug_peer_list`.
-        parent_domain_matches_subdomains: Vec<String> =
-            shared("parent_domain_matches_subdomains", "debug_peer_list,fast_flush_domains,mynetworks,permit_mx_backup_networks,qmqpd_authorized_clients,relay_domains,smtpd_access_maps");
-        /// The characters that separate a user name from its extension (`user+tag`). Empty: there are
-        /// no extensions.
-        recipient_delimiter: String = shared("recipient_delimiter", "");
-        /// The kinds of tables after which an extension that the key did not contain is added to the
-        /// result. `generic` is the one that concerns this client.
+        parent_domain_matches_subdomains: Vec<String> = shared(
+            "parent_domain_matches_subdomains",
+            "debug_peer_list,fast_flush_domains,mynetworks,permit_mx_backup_networks,qmqpd_authorized_clients,relay_domains,smtpd_access_maps",
+        )
+        .mapped("concerns debug_peer_list only, which has no effect yet");
+        /// The characters that separate a user name from its extension (`user+tag`). Empty: there
+        /// are no extensions.
+        recipient_delimiter: String = shared("recipient_delimiter", "")
+            .mapped("concerns generic address rewriting only, which is not done yet");
+        /// The kinds of tables after which an extension that the key did not contain is added to
+        /// the result. `generic` is the one that concerns this client.
         propagate_unmatched_extensions: Vec<String> =
             shared("propagate_unmatched_extensions", "canonical, virtual")
-            .words(&["canonical", "virtual", "alias", "forward", "include", "generic"]);
+                .words(&["canonical", "virtual", "alias", "forward", "include", "generic"])
+                .mapped("concerns generic address rewriting only, which is not done yet");
         /// Whether addresses without a domain get `@$myorigin` when table results are put in
         /// canonical form.
         append_at_myorigin: bool = shared("append_at_myorigin", "yes")
-            .not_yet("generic address rewriting");
+            .mapped("concerns generic address rewriting only, which is not done yet");
         /// Whether domains without a dot get `.$mydomain` when table results are put in canonical
         /// form.
         append_dot_mydomain: bool =
             shared("append_dot_mydomain", "${{$compatibility_level} <level {1} ? {yes} : {no}}")
-            .not_yet("generic address rewriting");
+                .mapped("concerns generic address rewriting only, which is not done yet");
         /// Whether `host!user` becomes `user@host` when table results are put in canonical form.
-        swap_bangpath: bool = shared("swap_bangpath", "yes").not_yet("generic address rewriting");
-        /// Whether `user%domain` becomes `user@domain` when table results are put in canonical form.
+        swap_bangpath: bool = shared("swap_bangpath", "yes")
+            .mapped("concerns generic address rewriting only, which is not done yet");
+        /// Whether `user%domain` becomes `user@domain` when table results are put in canonical
+        /// form.
         allow_percent_hack: bool = shared("allow_percent_hack", "yes")
-            .not_yet("generic address rewriting");
-        /// Master switch for UTF-8 support: UTF-8 table keys, IDNA conversion of names, UTF-8
-        /// hostname syntax in TLS policy lookups. The client does not test it when deciding about the
-        /// MAIL FROM SMTPUTF8 parameter; that depends on the flags in the request.
+            .mapped("concerns generic address rewriting only, which is not done yet");
+        /// Whether non-ASCII addresses and domain names are supported in tables and lookups.
+        /// Whether MAIL FROM says SMTPUTF8 depends on the request alone.
         smtputf8_enable: bool =
             shared("smtputf8_enable", "${{$compatibility_level} <level {1} ? {no} : {yes}}");
-        /// For mail classes listed, cleanup decides from content whether SMTPUTF8 is needed. In the
-        /// client only class notify matters (transcript notices to the postmaster).
+        /// The kinds of mail for which Postfix finds out from the text whether SMTPUTF8 is needed.
         smtputf8_autodetect_classes: Vec<String> =
             shared("smtputf8_autodetect_classes", "sendmail, verify")
-            .words(&["sendmail", "smtpd", "qmqpd", "forward", "bounce", "notify", "verify", "all"])
-            .mapped("concerns notices to the postmaster only, and none are sent");
-        /// Use IDNA2003 (transitional) instead of IDNA2008 rules when converting UTF-8 domain names
-        /// to ASCII for DNS, SNI and certificate checks.
-        enable_idna2003_compatibility: bool = shared("enable_idna2003_compatibility", "no")
-            .not_yet("transitional domain names");
+                .words(&[
+                    "sendmail", "smtpd", "qmqpd", "forward", "bounce", "notify", "verify",
+                    "all",
+                ])
+                .mapped("concerns notices to the postmaster only, and none are sent");
+        /// Whether non-ASCII domain names are converted by the older, transitional rules.
+        enable_idna2003_compatibility: bool = shared("enable_idna2003_compatibility", "no");
         /// The sender of notices that must not bounce.
         double_bounce_sender: String = shared("double_bounce_sender", "double-bounce")
             .min(1)
             .mapped("concerns notices to the postmaster only, and none are sent");
         /// Whether to warn about settings that are probably mistakes.
-        helpful_warnings: bool = shared("helpful_warnings", "yes");
+        helpful_warnings: bool = shared("helpful_warnings", "yes")
+            .mapped("warnings are data; the caller decides whether to show them");
         /// The time that one request may take altogether; in Postfix a watchdog ends the process
         /// after it.
         daemon_timeout: Duration = shared("daemon_timeout", "18000s").min(1);
-        /// Limit for each I/O with other Postfix daemons (bounce, defer, trace, rewrite, verify,
-        /// flush, tlsmgr, qmgr request).
+        /// Limit for exchanges with other Postfix daemons.
         ipc_timeout: Duration = shared("ipc_timeout", "3600s")
             .min(1)
             .mapped("there are no other daemons to talk to");
-        /// Process exits when it has not been contacted for this long.
+        /// How long a Postfix process waits for its next request before it ends.
         max_idle: Duration = shared("max_idle", "100s")
             .min(1)
             .mapped("a library has no process life of its own");
-        /// Process exits after this many client connections (delivery requests).
+        /// After how many requests a Postfix process ends.
         max_use: u32 = shared("max_use", "100")
             .min(1)
             .mapped("a library has no process life of its own");
@@ -106,11 +115,11 @@ params! {
         syslog_facility: String = shared("syslog_facility", "mail")
             .min(1)
             .mapped("log lines are handed to the caller");
-        /// Prefix of the log tag: NAME/SERVICE.
+        /// What log lines begin with.
         syslog_name: String =
             shared("syslog_name", "${multi_instance_name?{$multi_instance_name}:{postfix}}")
-            .min(1)
-            .mapped("log lines are handed to the caller");
+                .min(1)
+                .mapped("log lines are handed to the caller");
         /// The name of this Postfix instance.
         multi_instance_name: String = shared("multi_instance_name", "")
             .mapped("kept for references from other parameters");
@@ -151,12 +160,12 @@ params! {
     }
     rows {
         /// The name of the client program: `smtp` or `lmtp`.
-        Text = shared("process_name", "").mapped("read-only: set by the program, for references");
+        Text = shared("process_name", "").refused("read-only: the program sets it, for references");
         /// The name of the service in master.cf: here `smtp` or `lmtp`.
-        Text = shared("service_name", "").mapped("read-only: set by the program, for references");
+        Text = shared("service_name", "").refused("read-only: the program sets it, for references");
         /// The number of the process.
         Number = shared("process_id", "0")
-            .mapped("read-only; always 0, since a library has no process");
+            .refused("read-only: always 0, since a library has no process");
         /// Checks on message headers that arrive.
         Tables = shared("header_checks", "")
             .mapped("used by the cleanup service before delivery, not by this client");
@@ -172,8 +181,7 @@ params! {
         /// Mail filters for mail that does not arrive by SMTP.
         List = shared("non_smtpd_milters", "")
             .mapped("used by the cleanup service before delivery, not by this client");
-        /// Whether locally generated mail of a class passes content filters and milters; for the
-        /// client: transcript notices (class notify).
+        /// The kinds of notices that pass content filters.
         List = shared("internal_mail_filter_classes", "")
             .mapped("concerns notices to the postmaster only, and none are sent");
     }

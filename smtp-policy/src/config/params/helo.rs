@@ -11,66 +11,58 @@ params! {
     pub struct HeloParams {
         /// The name to send with EHLO, HELO or LHLO.
         helo_name: String = twins("smtp_helo_name", "lmtp_lhlo_name", "$myhostname").min(1);
-        /// SMTP only. yes: first command is EHLO whatever the banner says (unless a PIX workaround
-        /// disabled ESMTP). no: EHLO only if a banner word after the code equals ESMTP
-        /// (case-insensitive), else HELO.
+        /// SMTP only: yes, begin with EHLO whatever the greeting says; no, only if one of its words
+        /// is ESMTP, and else with HELO.
         always_send_ehlo: bool = smtp_only("smtp_always_send_ehlo", "yes", "yes");
-        /// SMTP only. yes: always start with HELO; wins over `smtp_always_send_ehlo`. No extension is
-        /// used (no STARTTLS, AUTH, SIZE, PIPELINING). Does not apply to the handshake after a
-        /// completed TLS negotiation, which always uses EHLO.
+        /// SMTP only: begin with HELO, hence use no extension. Wins over `smtp_always_send_ehlo`;
+        /// after STARTTLS it is EHLO all the same.
         never_send_ehlo: bool = smtp_only("smtp_never_send_ehlo", "no", "no");
-        /// Named capabilities in the server EHLO reply are treated as not offered. silent-discard
-        /// only suppresses the log line. Applies again to the EHLO after STARTTLS. Unknown words are
-        /// silently ignored.
+        /// Words of the EHLO reply that count as not offered, in any case. `silent-discard` keeps
+        /// this out of the log; unknown words are skipped.
         discard_ehlo_keywords: String =
             twins("smtp_discard_ehlo_keywords", "lmtp_discard_lhlo_keywords", "");
-        /// Per-server list of EHLO keywords to ignore; key is the printable server address. If found
-        /// it replaces `smtp_discard_ehlo_keywords` for this handshake (also the handshake after
-        /// STARTTLS). Lookup error aborts with 4.3.0 local data error.
-        discard_ehlo_keyword_address_maps: String =
-            twins("smtp_discard_ehlo_keyword_address_maps", "lmtp_discard_lhlo_keyword_address_maps", "")
-            .tables();
-        /// Which workarounds to turn on when the greeting looks like a PIX fixup banner (whole reply
-        /// consists of the characters 2, 0, *, blank, tab, newline). `disable_esmtp`: use HELO;
-        /// delay_dotcrlf: see the two time parameters. Unknown words are ignored, empty disables.
+        /// Tables from a server's address to the words that count as not offered by it; replaces
+        /// `smtp_discard_ehlo_keywords` for that server. If a table fails, the session fails with
+        /// 4.3.0.
+        discard_ehlo_keyword_address_maps: String = twins(
+            "smtp_discard_ehlo_keyword_address_maps",
+            "lmtp_discard_lhlo_keyword_address_maps",
+            "",
+        )
+        .tables();
+        /// What to do about servers behind a PIX firewall, known by a greeting of nothing but `2`,
+        /// `0`, `*` and blanks: `disable_esmtp` begins with HELO, `delay_dotcrlf` waits before the
+        /// final dot. Unknown words are skipped.
         pix_workarounds: String =
             twins("smtp_pix_workarounds", "lmtp_pix_workarounds", "disable_esmtp,delay_dotcrlf");
-        /// Per-server replacement for `smtp_pix_workarounds`, consulted only after a PIX-like banner,
-        /// key is the printable address without port or brackets. A lookup error is treated as not
-        /// found. Found value replaces the default list (may be empty text only if the table type
-        /// allows).
+        /// Tables from a server's address to the workarounds to use with it instead of
+        /// `smtp_pix_workarounds`. A table that fails counts as not having the address.
         pix_workaround_maps: String =
             twins("smtp_pix_workaround_maps", "lmtp_pix_workaround_maps", "")
-            .tables();
-        /// When the delay_dotcrlf workaround is active: flush everything before the final dot, then
-        /// sleep this long, then send the dot.
+                .tables();
+        /// With `delay_dotcrlf`, how long to wait before the final dot once everything before it is
+        /// sent.
         pix_workaround_delay_time: Duration =
             twins("smtp_pix_workaround_delay_time", "lmtp_pix_workaround_delay_time", "10s")
-            .min(1);
-        /// Delay_dotcrlf is used only if the message arrived at least this long ago (incoming arrival
-        /// time compared with the time of the last stream I/O, i.e. the greeting). 0: also for fresh
-        /// mail.
+                .min(1);
+        /// With `delay_dotcrlf`, how old a message must be before the wait is used: the first
+        /// attempt should not suffer from it. 0: always.
         pix_workaround_threshold_time: Duration =
             twins("smtp_pix_workaround_threshold_time", "lmtp_pix_workaround_threshold_time", "500s");
-        /// Yes: a 5xx greeting is treated as a temporary condition by changing the class digit of its
-        /// enhanced status to 4 (text unchanged), so the next server is tried and the mail is finally
-        /// deferred. no: 5xx greeting bounces all recipients at once without trying other servers.
+        /// Whether a 5xx greeting only means that this server is to be skipped, so that the next
+        /// one is tried and the mail finally deferred. no: all recipients are returned at once.
         skip_5xx_greeting: bool = twins("smtp_skip_5xx_greeting", "lmtp_skip_5xx_greeting", "yes");
-        /// Yes: QUIT is sent but its reply is not read. no: read the QUIT reply (bounded by
-        /// `smtp_quit_timeout`); failures of that reply never affect delivery status. LMTP default is
-        /// no.
+        /// Whether the connection is closed without waiting for the reply to QUIT. That reply never
+        /// changes a verdict.
         skip_quit_response: bool =
             apart("smtp_skip_quit_response", "yes", "lmtp_skip_quit_response", "no");
-        /// If the server announced XFORWARD, send before MAIL FROM up to two XFORWARD commands with
-        /// the attributes the server listed and that are known for this message. Rejection is only
-        /// logged.
+        /// Whether to pass on what is known of the original client with XFORWARD, if the server
+        /// offers it. A rejection changes nothing.
         send_xforward_command: bool =
-            twins("smtp_send_xforward_command", "lmtp_send_xforward_command", "no")
-            .not_yet("XFORWARD");
+            twins("smtp_send_xforward_command", "lmtp_send_xforward_command", "no");
     }
     rows {
-        /// Historical: treat a 4xx greeting as a reason to try the next server. Since 2.1 this is
-        /// unconditional; the name is unknown to 3.x and has no effect.
+        /// Whether a 4xx greeting led to the next server, in old versions of Postfix.
         Bool = smtp_only("smtp_skip_4xx_greeting", "yes", "yes")
             .removed("a 4xx greeting always leads to the next server, since Postfix 2.1");
     }

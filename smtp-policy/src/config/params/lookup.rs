@@ -7,22 +7,21 @@ params! {
     "lookup";
     /// DNS use, address order, and what to do when lookups fail.
     pub struct LookupParams {
-        /// Order of address families among equal MX preference: family first, or mixed (any). Bad
-        /// value is fatal.
+        /// Which address family comes first among MX hosts of equal preference; `any` mixes them.
         address_preference: AddressPreference =
             twins("smtp_address_preference", "lmtp_address_preference", "any")
-            .min(1);
-        /// When the address list has both IPv4 and IPv6 and is longer than `smtp_mx_address_limit`,
-        /// thin the list so both families keep a fair share before the limit is applied, preserving
-        /// order.
+                .min(1);
+        /// Whether both address families keep a fair share when there are more addresses than
+        /// `smtp_mx_address_limit`.
         balance_inet_protocols: bool =
             twins("smtp_balance_inet_protocols", "lmtp_balance_inet_protocols", "yes");
-        /// Shuffle addresses of equal preference (stable sort by preference follows). no: DNS order.
+        /// Whether addresses of equal preference are shuffled. no: they stay in the order of the
+        /// DNS reply.
         randomize_addresses: bool =
             twins("smtp_randomize_addresses", "lmtp_randomize_addresses", "yes");
-        /// How host names become addresses: by DNS, by the operating system, or first by DNS and then
-        /// by the system if the DNS knows nothing. Without DNS support the field holds `native`
-        /// alone.
+        /// How host names become addresses: by DNS, by the operating system, or first by DNS and
+        /// then by the system if the DNS knows nothing. Without DNS support the field holds
+        /// `native` alone.
         host_lookup: HostLookup = twins("smtp_host_lookup", "lmtp_host_lookup", "dns").min(1);
         /// How much of the DNS is used. Empty: `disabled` if `disable_dns_lookups` is set, else
         /// `enabled`; the field holds the outcome.
@@ -31,36 +30,29 @@ params! {
         /// The old way to turn the DNS off: counts while `smtp_dns_support_level` is empty, and the
         /// field then agrees with it.
         disable_dns_lookups: bool = shared("disable_dns_lookups", "no");
-        /// Resolver flags turned on for host (A/AAAA) lookups only, allowing the local domain or the
-        /// search list to be appended to short names. Never used for MX or TLSA queries. Either flag
-        /// makes dane levels inapplicable.
+        /// Whether short host names are completed: `res_defnames` with the local domain,
+        /// `res_dnsrch` with the search list. Never used for MX or TLSA questions; either makes the
+        /// DANE levels unavailable.
         dns_resolver_options: ResolverOptions =
             twins("smtp_dns_resolver_options", "lmtp_dns_resolver_options", "");
-        /// Filter on every record of a positive DNS reply (MX, A, AAAA, TLSA...). Key form is "name.
-        /// ttl IN TYPE value". Only action is IGNORE (drop the record). If all are dropped the lookup
-        /// fails with policy status 4.7.0; unknown action or lookup error is a temporary lookup
-        /// error.
+        /// Tables that see every record of a DNS reply as text, `name. ttl IN TYPE value`, and may
+        /// drop it with `IGNORE`. If all are dropped, or a table fails, the lookup fails
+        /// temporarily.
         dns_reply_filter: String = twins("smtp_dns_reply_filter", "lmtp_dns_reply_filter", "")
             .tables();
-        /// SMTP only. When the MX query ends in temporary failure, invalid reply or non-recoverable
-        /// failure, do a plain host (A/AAAA) lookup of the domain instead of giving up;
-        /// NXDOMAIN/no-data, null MX and reply-filter rejections are not affected. Setting it also
-        /// makes the dane/dane-only levels inapplicable (dane falls to may, dane-only to an invalid
-        /// policy).
+        /// SMTP only: when an MX lookup fails temporarily, try the address of the domain itself
+        /// instead of giving up. A domain or record that does not exist is no such failure.
         ignore_mx_lookup_error: bool = smtp_only("ignore_mx_lookup_error", "no", "no");
-        /// MX records exist but no MX host yields an address: turn a hard (5.x.x) status into the
-        /// same code with class 4. Soft statuses stay soft. Parameter also exists for LMTP but LMTP
-        /// never looks up MX.
+        /// Whether mail is deferred, rather than returned, when there are MX records but none of
+        /// their hosts has an address.
         defer_if_no_mx_address_found: bool =
             twins("smtp_defer_if_no_mx_address_found", "lmtp_defer_if_no_mx_address_found", "no");
-        /// Server host name used for certificate matching, SASL lookups, TLS policy by host, logging
-        /// and DSN: no = the name that was looked up; yes = the canonical name at the end of the
-        /// CNAME chain.
+        /// Which name a server has if its name is an alias, for certificates, passwords, policies
+        /// and reports: the alias (no) or the name at the end of the chain (yes).
         cname_overrides_servername: bool =
             twins("smtp_cname_overrides_servername", "lmtp_cname_overrides_servername", "no");
-        /// Once per process, after the first reply to a DNSSEC-requesting lookup that lacks AD (and
-        /// no earlier AD reply was seen), look up this record and warn if the reply is not validated.
-        /// Empty disables. Malformed value is fatal.
+        /// A record, `type:name`, to look up once when replies turn out not to be validated, to
+        /// warn of a resolver that does not validate. Empty turns it off.
         dnssec_probe: String = shared("dnssec_probe", "ns:.").not_yet("DNSSEC probing");
     }
     rows {

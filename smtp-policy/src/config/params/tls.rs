@@ -8,70 +8,83 @@ params! {
     "tls";
     /// When TLS is used, which servers are trusted, and how the handshake is made.
     pub struct TlsParams {
-        /// Default TLS level when no policy-table or per-site entry applies. Empty: derive from
-        /// `smtp_use_tls`/`smtp_enforce_tls`/`smtp_tls_enforce_peername` (upstream 3.7 default:
-        /// none). halfdane is internal only and rejected. Unknown value is fatal.
-        tls_security_level: String = twins("smtp_tls_security_level", "lmtp_tls_security_level", "")
-            .words(&["", "none", "may", "encrypt", "fingerprint", "dane", "dane-only", "verify", "secure"])
-            .not_yet("TLS");
+        /// The TLS level where no policy says otherwise. Empty: from `smtp_use_tls`,
+        /// `smtp_enforce_tls` and `smtp_tls_enforce_peername`.
+        tls_security_level: String =
+            twins("smtp_tls_security_level", "lmtp_tls_security_level", "")
+                .words(&[
+                    "", "none", "may", "encrypt", "fingerprint", "dane", "dane-only", "verify",
+                    "secure",
+                ])
+                .not_yet("TLS");
         /// Start TLS immediately after connect, read the greeting inside TLS, never send STARTTLS.
         /// Addresses whose effective level is below encrypt are skipped with a warning (final 4.3.0
         /// if no other error).
         tls_wrappermode: bool = twins("smtp_tls_wrappermode", "lmtp_tls_wrappermode", "no")
             .not_yet("TLS");
         /// Per-destination policy. Key: the destination exactly as used (with `[]` and :port if
-        /// present), one lookup; a bare host/domain name is tried as is and then as .parent suffixes.
-        /// Attributes: ciphers, protocols, match, exclude, servername, tafile, `connection_reuse`.
-        /// Any error yields an invalid policy: every address of the destination is skipped and mail
-        /// is deferred 4.7.5. Non-empty value makes `smtp_tls_per_site` ignored (with warning).
+        /// present), one lookup; a bare host/domain name is tried as is and then as .parent
+        /// suffixes. Attributes: ciphers, protocols, match, exclude, servername, tafile,
+        /// `connection_reuse`. Any error yields an invalid policy: every address of the destination
+        /// is skipped and mail is deferred 4.7.5. Non-empty value makes `smtp_tls_per_site` ignored
+        /// (with warning).
         tls_policy_maps: String = twins("smtp_tls_policy_maps", "lmtp_tls_policy_maps", "")
             .tables()
             .not_yet("TLS");
-        /// Trusted root CA certificates, loaded once before chroot. System default CAs are added only
-        /// with `tls_append_default_CA`. Used by verify/secure and for the Trusted/Untrusted log word
-        /// at lower levels.
+        /// The file with trusted root certificates, in PEM form.
         tls_ca_file: String = twins("smtp_tls_CAfile", "lmtp_tls_CAfile", "").not_yet("TLS");
-        /// Like `smtp_tls_CAfile` but read on demand, so it must be reachable inside a chroot.
+        /// A folder of trusted root certificates, named by their hashes.
         tls_ca_path: String = twins("smtp_tls_CApath", "lmtp_tls_CApath", "").not_yet("TLS");
-        /// At verify/secure (unless the policy has tafile=): only these trust anchors count; each is
-        /// turned into local TLSA data of usage 2 and 3 so it may also match the leaf itself. File
-        /// problem gives an invalid policy.
+        /// At verify/secure (unless the policy has tafile=): only these trust anchors count; each
+        /// is turned into local TLSA data of usage 2 and 3 so it may also match the leaf itself.
+        /// File problem gives an invalid policy.
         tls_trust_anchor_file: Vec<String> =
             twins("smtp_tls_trust_anchor_file", "lmtp_tls_trust_anchor_file", "")
-            .not_yet("TLS");
-        /// Client RSA certificate (leaf first, then intermediates) presented when the server asks.
-        /// Ignored when `smtp_tls_chain_files` is set. Unreadable file disables client TLS with a
-        /// warning.
+                .not_yet("TLS");
+        /// The file with the client's RSA certificate and its chain, in PEM form. Not used if
+        /// `smtp_tls_chain_files` is set.
         tls_cert_file: String = twins("smtp_tls_cert_file", "lmtp_tls_cert_file", "")
             .not_yet("TLS");
         /// Private key for `smtp_tls_cert_file`; must not be encrypted; read before privileges are
         /// dropped.
-        tls_key_file: String =
-            apart("smtp_tls_key_file", "$smtp_tls_cert_file", "lmtp_tls_key_file", "$lmtp_tls_cert_file")
-            .not_yet("TLS");
+        tls_key_file: String = apart(
+            "smtp_tls_key_file",
+            "$smtp_tls_cert_file",
+            "lmtp_tls_key_file",
+            "$lmtp_tls_cert_file",
+        )
+        .not_yet("TLS");
         /// Client DSA certificate; same rules as `smtp_tls_cert_file`.
         tls_dcert_file: String = twins("smtp_tls_dcert_file", "lmtp_tls_dcert_file", "")
             .not_yet("TLS");
         /// Private key for `smtp_tls_dcert_file`; must not be encrypted.
-        tls_dkey_file: String =
-            apart("smtp_tls_dkey_file", "$smtp_tls_dcert_file", "lmtp_tls_dkey_file", "$lmtp_tls_dcert_file")
-            .not_yet("TLS");
+        tls_dkey_file: String = apart(
+            "smtp_tls_dkey_file",
+            "$smtp_tls_dcert_file",
+            "lmtp_tls_dkey_file",
+            "$lmtp_tls_dcert_file",
+        )
+        .not_yet("TLS");
         /// Client ECDSA certificate; same rules as `smtp_tls_cert_file`.
         tls_eccert_file: String = twins("smtp_tls_eccert_file", "lmtp_tls_eccert_file", "")
             .not_yet("TLS");
         /// Private key for `smtp_tls_eccert_file`.
-        tls_eckey_file: String =
-            apart("smtp_tls_eckey_file", "$smtp_tls_eccert_file", "lmtp_tls_eckey_file", "$lmtp_tls_eccert_file")
-            .not_yet("TLS");
+        tls_eckey_file: String = apart(
+            "smtp_tls_eckey_file",
+            "$smtp_tls_eccert_file",
+            "lmtp_tls_eckey_file",
+            "$lmtp_tls_eccert_file",
+        )
+        .not_yet("TLS");
         /// Replaces all *_cert_file/*_key_file settings when non-empty.
         tls_chain_files: Vec<String> = twins("smtp_tls_chain_files", "lmtp_tls_chain_files", "")
             .not_yet("TLS");
-        /// Protocols for levels encrypt and above unless the policy entry has protocols=. Names SSLv2
-        /// SSLv3 TLSv1 TLSv1.1 TLSv1.2 TLSv1.3 (or hex versions after >= <=). An invalid list aborts
-        /// TLS for the session.
+        /// Protocols for levels encrypt and above unless the policy entry has protocols=. Names
+        /// SSLv2 SSLv3 TLSv1 TLSv1.1 TLSv1.2 TLSv1.3 (or hex versions after >= <=). An invalid list
+        /// aborts TLS for the session.
         tls_mandatory_protocols: String =
             twins("smtp_tls_mandatory_protocols", "lmtp_tls_mandatory_protocols", ">=TLSv1")
-            .not_yet("TLS");
+                .not_yet("TLS");
         /// Protocols for level may unless the policy entry has protocols=.
         tls_protocols: String = twins("smtp_tls_protocols", "lmtp_tls_protocols", ">=TLSv1")
             .not_yet("TLS");
@@ -79,100 +92,105 @@ params! {
         /// one of the `tls_*_cipherlist` parameters. TLS 1.3 suites are not affected.
         tls_mandatory_ciphers: String =
             twins("smtp_tls_mandatory_ciphers", "lmtp_tls_mandatory_ciphers", "medium")
-            .words(&["export", "low", "medium", "high", "null"])
-            .not_yet("TLS");
+                .words(&["export", "low", "medium", "high", "null"])
+                .not_yet("TLS");
         /// Cipher grade for level may unless the policy entry has ciphers=.
         tls_ciphers: String = twins("smtp_tls_ciphers", "lmtp_tls_ciphers", "medium")
             .words(&["export", "low", "medium", "high", "null"])
             .not_yet("TLS");
-        /// Each word is appended as an exclusion to the cipher list at every level, unless the policy
-        /// entry has exclude=. A word starting with ! + - @ aborts TLS.
+        /// Each word is appended as an exclusion to the cipher list at every level, unless the
+        /// policy entry has exclude=. A word starting with ! + - @ aborts TLS.
         tls_exclude_ciphers: String =
             twins("smtp_tls_exclude_ciphers", "lmtp_tls_exclude_ciphers", "")
-            .not_yet("TLS");
+                .not_yet("TLS");
         /// Additional exclusions at encrypt and above (together with `smtp_tls_exclude_ciphers`);
         /// replaced as a whole by the policy attribute exclude=. Independent of both, eNULL is
         /// excluded at encrypt and aNULL at all authenticated levels.
         tls_mandatory_exclude_ciphers: String =
             twins("smtp_tls_mandatory_exclude_ciphers", "lmtp_tls_mandatory_exclude_ciphers", "")
-            .not_yet("TLS");
+                .not_yet("TLS");
         /// Accepted server certificate names at level verify, unless match= in the policy.
         tls_verify_cert_match: String =
             twins("smtp_tls_verify_cert_match", "lmtp_tls_verify_cert_match", "hostname")
-            .min(1)
-            .not_yet("TLS");
+                .min(1)
+                .not_yet("TLS");
         /// Accepted server certificate names at level secure, unless match= in the policy. LMTP
         /// default is nexthop only.
-        tls_secure_cert_match: String =
-            apart("smtp_tls_secure_cert_match", "nexthop, dot-nexthop", "lmtp_tls_secure_cert_match", "nexthop")
-            .min(1)
-            .not_yet("TLS");
+        tls_secure_cert_match: String = apart(
+            "smtp_tls_secure_cert_match",
+            "nexthop, dot-nexthop",
+            "lmtp_tls_secure_cert_match",
+            "nexthop",
+        )
+        .min(1)
+        .not_yet("TLS");
         /// Default certificate or public-key digests accepted at level fingerprint when the policy
-        /// has no match=. None configured at all gives an invalid policy (deferral). Malformed values
-        /// are logged and skipped.
+        /// has no match=. None configured at all gives an invalid policy (deferral). Malformed
+        /// values are logged and skipped.
         tls_fingerprint_cert_match: String =
             twins("smtp_tls_fingerprint_cert_match", "lmtp_tls_fingerprint_cert_match", "")
-            .not_yet("TLS");
+                .not_yet("TLS");
         /// Digest algorithm for fingerprint comparison and log output; unknown algorithm disables
         /// TLS. With the legacy default a compatibility info line is logged at each use.
-        tls_fingerprint_digest: String =
-            twins("smtp_tls_fingerprint_digest", "lmtp_tls_fingerprint_digest", "${{$compatibility_level} <level {3.6} ? {md5} : {sha256}}")
-            .min(1)
-            .not_yet("TLS");
-        /// Maximum length of the issuer chain accepted when verifying the server certificate (library
-        /// depth is set to this plus one).
+        tls_fingerprint_digest: String = twins(
+            "smtp_tls_fingerprint_digest",
+            "lmtp_tls_fingerprint_digest",
+            "${{$compatibility_level} <level {3.6} ? {md5} : {sha256}}",
+        )
+        .min(1)
+        .not_yet("TLS");
+        /// Maximum length of the issuer chain accepted when verifying the server certificate
+        /// (library depth is set to this plus one).
         tls_scert_verifydepth: u32 =
             twins("smtp_tls_scert_verifydepth", "lmtp_tls_scert_verifydepth", "9")
-            .not_yet("TLS");
+                .not_yet("TLS");
         /// SNI name sent when the policy has no servername= and the level is not a DANE level (DANE
         /// always sends the TLSA base domain). Empty: no SNI. An invalid literal gives an invalid
         /// policy.
         tls_servername: String = twins("smtp_tls_servername", "lmtp_tls_servername", "")
             .not_yet("TLS");
-        /// Enables TLS session resumption through tlsmgr; the client asks tlsmgr at start whether a
-        /// cache exists and then loads/saves/deletes sessions by key.
+        /// The table that keeps TLS sessions for resumption; in Postfix tlsmgr opens it. Empty:
+        /// sessions are not resumed.
         tls_session_cache_database: String =
             twins("smtp_tls_session_cache_database", "lmtp_tls_session_cache_database", "")
-            .tables()
-            .not_yet("TLS");
-        /// Lifetime of cached TLS sessions in tlsmgr; obtained by the client together with the
-        /// cachable flag.
+                .tables()
+                .not_yet("TLS");
+        /// How long a TLS session can be resumed. 0: not at all.
         tls_session_cache_timeout: Duration =
             twins("smtp_tls_session_cache_timeout", "lmtp_tls_session_cache_timeout", "3600s")
-            .not_yet("TLS");
-        /// Yes: run TLS in the tlsproxy service so that TLS connections can be stored in the
-        /// connection cache; a tlsproxy failure counts as a TLS handshake failure, no in-process
-        /// fallback. no: TLS connections are never cached. Policy attribute `connection_reuse`
-        /// overrides.
+                .not_yet("TLS");
+        /// Whether connections with TLS may be kept too. A policy can say otherwise.
         tls_connection_reuse: bool =
             twins("smtp_tls_connection_reuse", "lmtp_tls_connection_reuse", "no")
-            .not_yet("TLS");
+                .not_yet("TLS");
         /// Log when a server offers STARTTLS and the effective level is none.
         tls_note_starttls_offer: bool =
             twins("smtp_tls_note_starttls_offer", "lmtp_tls_note_starttls_offer", "no")
-            .not_yet("TLS");
-        /// On a TLS session, if unread data from the server is already pending when MAIL FROM is
-        /// built, treat the MAIL reply as an attack: recipients not yet decided fail with 4.7.0 (site
-        /// failure) and the transaction is aborted. Stock 3.7-3.12 never triggers it because a flag
-        /// tested along with it is already cleared by then.
+                .not_yet("TLS");
+        /// Whether a reply that is there before MAIL FROM is sent over TLS counts as an attack.
         tls_block_early_mail_reply: bool =
             twins("smtp_tls_block_early_mail_reply", "lmtp_tls_block_early_mail_reply", "no")
-            .not_yet("TLS");
+                .not_yet("TLS");
         /// No: TLSA is looked up only when the server address record was DNSSEC-validated (or the
         /// host is a validated CNAME in an otherwise insecure chain). yes: always look up TLSA.
-        tls_force_insecure_host_tlsa_lookup: bool =
-            twins("smtp_tls_force_insecure_host_tlsa_lookup", "lmtp_tls_force_insecure_host_tlsa_lookup", "no")
-            .not_yet("TLS");
-        /// What level dane means for hosts found through an unsigned MX RRset that themselves have
-        /// signed TLSA records: may = plain opportunistic TLS without TLSA lookup; encrypt = TLS
-        /// without matching; dane = match TLSA but log only Trusted. Other value is fatal. SMTP only.
-        tls_dane_insecure_mx_policy: String =
-            smtp_only("smtp_tls_dane_insecure_mx_policy", "${{$smtp_tls_security_level} == {dane} ? {dane} : {may}}", "may")
-            .words(&["may", "encrypt", "dane"])
-            .not_yet("TLS");
-        /// 1: one summary line per handshake. 2: adds library messages, session cache and certificate
-        /// details. 3/4: packet dumps. untrusted details are always logged when the level requires a
-        /// match.
+        tls_force_insecure_host_tlsa_lookup: bool = twins(
+            "smtp_tls_force_insecure_host_tlsa_lookup",
+            "lmtp_tls_force_insecure_host_tlsa_lookup",
+            "no",
+        )
+        .not_yet("TLS");
+        /// SMTP only: the TLS level of `dane` destinations for servers that are found through
+        /// unsigned MX records.
+        tls_dane_insecure_mx_policy: String = smtp_only(
+            "smtp_tls_dane_insecure_mx_policy",
+            "${{$smtp_tls_security_level} == {dane} ? {dane} : {may}}",
+            "may",
+        )
+        .words(&["may", "encrypt", "dane"])
+        .not_yet("TLS");
+        /// 1: one summary line per handshake. 2: adds library messages, session cache and
+        /// certificate details. 3/4: packet dumps. untrusted details are always logged when the
+        /// level requires a match.
         tls_loglevel: String = twins("smtp_tls_loglevel", "lmtp_tls_loglevel", "0").not_yet("TLS");
         /// With an empty `smtp_tls_security_level`: yes means level may. Overridden by
         /// `smtp_enforce_tls` and by any non-empty security level.
@@ -183,7 +201,7 @@ params! {
         /// Chooses between verify (yes) and encrypt (no) for `smtp_enforce_tls` = yes.
         tls_enforce_peername: bool =
             twins("smtp_tls_enforce_peername", "lmtp_tls_enforce_peername", "yes")
-            .not_yet("TLS");
+                .not_yet("TLS");
         /// Used only if `smtp_tls_policy_maps` is empty. Both the destination and the host name are
         /// looked up and combined: MUST > MUST_NOPEERMATCH > NONE > MAY; a resulting MAY does not
         /// lower a stronger global level. Unknown value or lookup error makes the policy invalid
@@ -201,7 +219,7 @@ params! {
         /// Whether `*.example.com` in a certificate matches `a.b.example.com`.
         tls_wildcard_matches_multiple_labels: bool =
             shared("tls_wildcard_matches_multiple_labels", "yes")
-            .not_yet("TLS");
+                .not_yet("TLS");
         /// Whether a server's own cipher order wins. Only servers use it.
         tls_preempt_cipherlist: bool = shared("tls_preempt_cipherlist", "no")
             .refused("rustls takes no OpenSSL settings");
@@ -212,18 +230,18 @@ params! {
         /// Cipher list used for grade medium (the default grade).
         tls_medium_cipherlist: String =
             shared("tls_medium_cipherlist", "aNULL:-aNULL:HIGH:MEDIUM:+RC4:@STRENGTH")
-            .min(1)
-            .not_yet("TLS");
+                .min(1)
+                .not_yet("TLS");
         /// Cipher list used for grade low.
         tls_low_cipherlist: String =
             shared("tls_low_cipherlist", "aNULL:-aNULL:HIGH:MEDIUM:LOW:+RC4:@STRENGTH")
-            .min(1)
-            .not_yet("TLS");
+                .min(1)
+                .not_yet("TLS");
         /// Cipher list used for grade export.
         tls_export_cipherlist: String =
             shared("tls_export_cipherlist", "aNULL:-aNULL:HIGH:MEDIUM:LOW:EXPORT:+RC4:@STRENGTH")
-            .min(1)
-            .not_yet("TLS");
+                .min(1)
+                .not_yet("TLS");
         /// Cipher list used for grade null (authentication and integrity without encryption).
         tls_null_cipherlist: String = shared("tls_null_cipherlist", "eNULL:!aNULL")
             .min(1)
@@ -243,15 +261,14 @@ params! {
         /// The curves to offer, most wanted first.
         tls_eecdh_auto_curves: String =
             shared("tls_eecdh_auto_curves", "X25519 X448 prime256v1 secp521r1 secp384r1")
-            .refused("rustls takes no OpenSSL settings");
+                .refused("rustls takes no OpenSSL settings");
         /// The curve for the grade `strong`.
         tls_eecdh_strong_curve: String = shared("tls_eecdh_strong_curve", "prime256v1")
             .refused("rustls takes no OpenSSL settings");
         /// The curve for the grade `ultra`.
         tls_eecdh_ultra_curve: String = shared("tls_eecdh_ultra_curve", "secp384r1")
             .refused("rustls takes no OpenSSL settings");
-        /// Number of random seed bytes requested from tlsmgr at TLS initialisation and before each
-        /// handshake; failure at initialisation disables TLS.
+        /// How many bytes of seed each process asks tlsmgr for.
         tls_daemon_random_bytes: u32 = shared("tls_daemon_random_bytes", "32")
             .min(1)
             .mapped("there is no tlsmgr service: seed and session cache are the caller's");
@@ -262,7 +279,7 @@ params! {
         tls_random_bytes: u32 = shared("tls_random_bytes", "32")
             .min(1)
             .mapped("there is no tlsmgr service: seed and session cache are the caller's");
-        /// Name of the tlsmgr endpoint used for seed, policy and session-cache requests.
+        /// The name of the service that hands out seed and keeps TLS sessions.
         tlsmgr_service_name: String = shared("tlsmgr_service_name", "tlsmgr")
             .min(1)
             .mapped("there is no tlsmgr service: seed and session cache are the caller's");
@@ -279,8 +296,8 @@ params! {
         /// versions always support them.
         Bool = shared("tls_dane_trust_anchor_digest_enable", "yes")
             .removed("always on since Postfix 3.2");
-        /// Historical cipher list for all client sessions; replaced by cipher grades in 2.3. Unknown
-        /// to 3.x.
+        /// Historical cipher list for all client sessions; replaced by cipher grades in 2.3.
+        /// Unknown to 3.x.
         Text = shared("smtp_tls_cipherlist", "")
             .removed("replaced by cipher grades in Postfix 2.3");
     }

@@ -1,0 +1,95 @@
+//! What is odd gives a warning, and nothing else does.
+
+use smtp_policy::config::{Parameter, Status};
+
+use crate::warnings;
+
+#[test]
+fn odd_settings_give_warnings() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "smtp_helo_timeut = 5",
+            &[
+                "main.cf: line 1: unused parameter: smtp_helo_timeut=5 (did you mean smtp_helo_timeout?)",
+            ],
+        ),
+        (
+            "completely_different = 5",
+            &["main.cf: line 1: unused parameter: completely_different=5"],
+        ),
+        (
+            "smtpd_baner = x",
+            &["main.cf: line 1: unused parameter: smtpd_baner=x (did you mean smtpd_banner?)"],
+        ),
+        (
+            "smtp_skip_4xx_greeting = yes",
+            &[
+                "main.cf: line 1: unused parameter: smtp_skip_4xx_greeting=yes (a 4xx greeting always leads to the next server, since Postfix 2.1)",
+            ],
+        ),
+        (
+            "tls_dane_digest_agility = on",
+            &[
+                "main.cf: line 1: unused parameter: tls_dane_digest_agility=on (always on since Postfix 3.2)",
+            ],
+        ),
+        (
+            "smtp_helo_name = a\nsmtp_helo_name = b",
+            &["main.cf: line 2: overriding earlier entry: smtp_helo_name=a"],
+        ),
+        ("smtp_helo_name = a\nsmtp_helo_name = a", &[]),
+        (
+            "  text\nsmtp_helo_name = a",
+            &["main.cf: line 1: logical line must not start with whitespace: \"  text\""],
+        ),
+        ("smtpd_banner = x\nalias_maps =\nvirtual_maps = a\n", &[]),
+        ("slow_destination_concurrency_limit = 1", &[]),
+        ("mine = x\nhers = $mine\nrelayhost = ${hers?{$hers}}", &[]),
+        (
+            "smtpd_restriction_classes = strict, lax\nstrict = permit\nlax = permit",
+            &[],
+        ),
+        ("myhostname = a.b\nsmtp_helo_timeout = 5", &[]),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(&warnings(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn a_setting_without_effect_warns_unless_it_is_the_default() {
+    for parameter in Parameter::all() {
+        for named in parameter.spellings() {
+            let default = warnings(&format!("{} = {}", named.name, named.default));
+            let other = warnings(&format!("{} = something_else", named.name));
+            match parameter.status {
+                Status::Supported | Status::Mapped(_) => {
+                    assert_eq!((default.len(), other.len()), (0, 0), "{}", named.name);
+                }
+                Status::NotYet(text) | Status::Refused(text) => {
+                    assert_eq!((default.len(), other.len()), (0, 1), "{}", named.name);
+                    assert!(other[0].contains(text), "{}", other[0]);
+                }
+                Status::Removed(text) => {
+                    assert!(other[0].contains(text), "{}", other[0]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_value_equal_to_the_default_in_other_words_gives_no_warning() {
+    assert_eq!(
+        warnings("smtp_tls_key_file = $smtp_tls_cert_file"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        warnings("disable_mime_output_conversion = NO"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        warnings("smtp_sasl_auth_cache_time = 2160h"),
+        Vec::<String>::new()
+    );
+}

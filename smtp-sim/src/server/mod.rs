@@ -1,0 +1,558 @@
+//! The scripted SMTP or LMTP server: one connection as a state machine. It has
+//! no socket and no clock: bytes and times go in, bytes and waiting times come
+//! out. It is not a mail server; it plays a [`ServerScript`] and writes down
+//! what it sees.
+//!
+//! The driver calls [`ServerConnection::poll`] and does what the step says. Bytes
+//! from the client go in through [`ServerConnection::receive`] at any time.
+//!
+//! The server handles one command at a time. Before it answers the first of the
+//! commands that have arrived it waits until the client has been quiet for the
+//! *hold*; all commands that are there by then form one pipeline group.
+
+mod data;
+mod dialogue;
+mod rules;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use bytes::{Bytes, BytesMut};
+use smtp_proto::Time;
+
+use crate::scenario::{Dialect, Rule, ServerScript, SessionRecord, Then};
+use data::Content;
+use rules::EventCounts;
+
+/// After this time without a byte from the client the server closes.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long a server that has closed its side waits for the client to close.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long the server waits for the client to close after the reply to QUIT.
+const QUIT_LINGER: Duration = Duration::from_secs(3);
+/// How long the server waits for the first TLS bytes before it answers with text.
+const GARBAGE_WAIT: Duration = Duration::from_secs(5);
+/// The pause between the chunks of a reply when the rule names none.
+const CHUNK_GAP: Duration = Duration::from_millis(30);
+
+/// What all connections to one endpoint have in common.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The endpoint as the scenario names it; it goes into the record.
+    pub endpoint: String,
+    /// What the server does.
+    pub script: ServerScript,
+    /// The protocol of the scenario; the script may name another one.
+    pub dialect: Dialect,
+    /// How long the client must be quiet before the server answers. Zero: the
+    /// server answers at once, and groups mean little.
+    pub hold: Duration,
+}
+
+/// What the driver of a [`ServerConnection`] has to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum ServerStep {
+    /// Write these bytes in one piece, then poll again. A failure is ignored.
+    Send(Bytes),
+    /// Read from the client until `until`; poll again after bytes came in, after
+    /// the end of the input, or at that time.
+    Wait {
+        /// When to poll at the latest.
+        until: Time,
+    },
+    /// Do not read. Poll again at `until`, or after
+    /// [`ServerConnection::disconnected`] once the client is known to be gone.
+    Stall {
+        /// When to poll at the latest.
+        until: Time,
+    },
+    /// Close the sending side (FIN), then poll again.
+    Shutdown,
+    /// Drop the connection with a TCP reset. The connection is over.
+    Reset,
+    /// Close the connection. It is over.
+    Close,
+}
+
+/// What the server is doing.
+#[derive(Debug)]
+enum State {
+    /// Nothing yet: the greeting is to be sent.
+    Start,
+    /// Waiting for a whole line.
+    Line,
+    /// Waiting for the client to be quiet; then the group is written down.
+    Hold(Group),
+    /// A line of the current group is to be handled.
+    Ready,
+    /// The reply waits for its time.
+    Delay { until: Time, job: Job },
+    /// The reply is being sent piece by piece.
+    Reply {
+        at: Time,
+        parts: VecDeque<Bytes>,
+        job: Job,
+    },
+    /// Taking message content.
+    Content(Content),
+    /// Taking no content, until the client gives up.
+    StopReading,
+    /// Answering nothing, until the client gives up.
+    Silent,
+    /// QUIT came; does the client wait for the reply?
+    Quit { until: Time, rule: Option<Rule> },
+    /// The reply to QUIT is out (or left out, if `mute`); the client should close.
+    QuitLinger { until: Time, mute: bool },
+    /// Waiting for TLS bytes that will be answered with text.
+    Garbage { until: Time },
+    /// The server has closed its side.
+    Drain { until: Time },
+    /// Reset instead of closing.
+    Aborted,
+    /// Over.
+    Ended,
+}
+
+/// Which kind of group is being collected.
+#[derive(Debug)]
+enum Group {
+    /// It begins with a command.
+    Command,
+    /// It begins with the response to a 334 reply.
+    Response,
+    /// It begins with the end of the content, held here.
+    EndOfData(Vec<u8>),
+}
+
+/// A reply on its way.
+#[derive(Debug)]
+struct Job {
+    lines: Vec<String>,
+    raw: Option<String>,
+    chunks: Vec<usize>,
+    gap: Duration,
+    then: Option<Then>,
+    after: After,
+}
+
+/// What a reply changes once it has been sent.
+#[derive(Debug)]
+enum After {
+    /// Nothing: on with the next line.
+    Line,
+    /// A recipient may have been accepted.
+    Rcpt,
+    /// Content may follow.
+    Data(Option<Box<Rule>>),
+    /// A TLS handshake may follow.
+    StartTls,
+    /// The next line may be a response.
+    Auth,
+    /// The connection ends; `mute` if the rule wants no reply to QUIT.
+    Quit { mute: bool },
+}
+
+/// One connection to a scripted server.
+#[derive(Debug)]
+pub struct ServerConnection {
+    config: Arc<ServerConfig>,
+    number: u32,
+    record: SessionRecord,
+    input: BytesMut,
+    eof: bool,
+    last_input: Time,
+    counts: EventCounts,
+    tls: bool,
+    accepted: usize,
+    group_left: usize,
+    awaiting_response: bool,
+    state: State,
+}
+
+impl ServerConnection {
+    /// A connection that has just been accepted. `number` counts the connections
+    /// to this endpoint from 1; `peer` is the client's address for scripts that
+    /// record it.
+    pub fn new(config: Arc<ServerConfig>, number: u32, peer: &str, now: Time) -> Self {
+        let record = SessionRecord {
+            server: config.endpoint.clone(),
+            ..SessionRecord::default()
+        };
+        let mut connection = Self {
+            config,
+            number,
+            record,
+            input: BytesMut::new(),
+            eof: false,
+            last_input: now,
+            counts: EventCounts::default(),
+            tls: false,
+            accepted: 0,
+            group_left: 0,
+            awaiting_response: false,
+            state: State::Start,
+        };
+        if connection.config.script.record_peer {
+            connection.note("P", peer);
+        }
+        connection
+    }
+
+    /// Takes bytes that the client sent. After the end of the input, or while
+    /// nothing is read any more, they are dropped.
+    pub fn receive(&mut self, now: Time, bytes: &[u8]) {
+        if self.eof || bytes.is_empty() {
+            return;
+        }
+        if let State::Content(content) = &mut self.state {
+            content.note_arrival(now.since(self.last_input), &self.input);
+        }
+        self.last_input = now;
+        match self.state {
+            State::Silent | State::Drain { .. } | State::Ended | State::Aborted => {}
+            _ => self.input.extend_from_slice(bytes),
+        }
+    }
+
+    /// The client has closed the connection, or reading failed.
+    pub fn disconnected(&mut self) {
+        self.eof = true;
+    }
+
+    /// What was seen so far.
+    pub fn record(&self) -> &SessionRecord {
+        &self.record
+    }
+
+    /// Whether the connection is over.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Ended | State::Aborted)
+    }
+
+    /// What to do next. The time must not go backwards.
+    pub fn poll(&mut self, now: Time) -> ServerStep {
+        loop {
+            if let Some(step) = self.advance(now) {
+                return step;
+            }
+        }
+    }
+
+    fn advance(&mut self, now: Time) -> Option<ServerStep> {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Start => self.greet(now),
+            State::Line => self.wait_for_line(now),
+            State::Hold(group) => self.hold(now, group),
+            State::Ready => self.handle_line(now),
+            State::Delay { until, job } => self.delay(now, until, job),
+            State::Reply { at, parts, job } => self.send_part(now, at, parts, job),
+            State::Content(content) => self.take_content(now, content),
+            State::StopReading => self.stop_reading(now),
+            State::Silent => self.stay_silent(now),
+            State::Quit { until, rule } => self.answer_quit(now, until, rule),
+            State::QuitLinger { until, mute } => self.linger(now, until, mute),
+            State::Garbage { until } => self.answer_garbage(now, until),
+            State::Drain { until } => self.drain(now, until),
+            State::Aborted => {
+                self.state = State::Aborted;
+                Some(ServerStep::Reset)
+            }
+            State::Ended => Some(ServerStep::Close),
+        }
+    }
+
+    /// Stays in a state until there is input, the end of it, or `until`.
+    fn wait(&mut self, state: State, until: Time) -> Option<ServerStep> {
+        self.state = state;
+        Some(ServerStep::Wait { until })
+    }
+
+    fn note(&mut self, kind: &str, text: &str) {
+        self.record
+            .transcript
+            .push((kind.to_owned(), text.to_owned()));
+    }
+
+    fn find(&mut self, event: &str, line: &str) -> Option<Rule> {
+        self.counts
+            .find(&self.config.script, self.number, self.tls, event, line)
+    }
+
+    fn is_lmtp(&self) -> bool {
+        self.config.script.protocol.unwrap_or(self.config.dialect) == Dialect::Lmtp
+    }
+
+    /// The client is gone: the record says so, and that is all.
+    fn client_gone(&mut self) -> Option<ServerStep> {
+        self.note("X", "client");
+        self.state = State::Ended;
+        None
+    }
+
+    /// The server ends the connection without ado.
+    fn give_up(&mut self) -> Option<ServerStep> {
+        self.note("X", "server");
+        self.state = State::Ended;
+        None
+    }
+
+    /// The server ends the connection and lets the client finish.
+    fn close(&mut self, now: Time) -> Option<ServerStep> {
+        self.note("X", "server");
+        self.input.clear();
+        self.state = State::Drain { until: now + DRAIN };
+        Some(ServerStep::Shutdown)
+    }
+
+    fn drain(&mut self, now: Time, until: Time) -> Option<ServerStep> {
+        if self.eof || now >= until {
+            return None;
+        }
+        self.wait(State::Drain { until }, until)
+    }
+
+    fn stay_silent(&mut self, now: Time) -> Option<ServerStep> {
+        let until = self.last_input + IDLE;
+        self.input.clear();
+        if self.eof || now >= until {
+            return self.client_gone();
+        }
+        self.wait(State::Silent, until)
+    }
+
+    fn stop_reading(&mut self, now: Time) -> Option<ServerStep> {
+        let until = self.last_input + IDLE;
+        if self.eof || now >= until {
+            return self.client_gone();
+        }
+        self.state = State::StopReading;
+        Some(ServerStep::Stall { until })
+    }
+
+    // ---- replies ---------------------------------------------------------
+
+    /// Starts a reply: that of the rule, or the default lines.
+    fn reply(
+        &mut self,
+        now: Time,
+        rule: Option<&Rule>,
+        default: Vec<String>,
+        after: After,
+    ) -> Option<ServerStep> {
+        let job = match rule {
+            None => Job {
+                lines: default,
+                raw: None,
+                chunks: Vec::new(),
+                gap: CHUNK_GAP,
+                then: None,
+                after,
+            },
+            Some(rule) => Job {
+                lines: match (&rule.reply, &rule.raw_base64) {
+                    (Some(lines), _) => lines.clone(),
+                    (None, Some(_)) => Vec::new(),
+                    (None, None) => default,
+                },
+                raw: rule.raw_base64.clone(),
+                chunks: rule.chunks.clone(),
+                gap: rule.chunk_gap_ms.map_or(CHUNK_GAP, Duration::from_millis),
+                then: rule.then,
+                after,
+            },
+        };
+        let delay = Duration::from_millis(rule.map_or(0, |rule| rule.delay_ms));
+        self.state = State::Delay {
+            until: now + delay,
+            job,
+        };
+        None
+    }
+
+    /// Waits for the time of a reply, then writes it down and cuts it.
+    fn delay(&mut self, now: Time, until: Time, job: Job) -> Option<ServerStep> {
+        if now < until {
+            return self.wait(State::Delay { until, job }, until);
+        }
+        let mut bytes = Vec::new();
+        for line in &job.lines {
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        let raw = job.raw.as_deref().unwrap_or_default();
+        let decoded = base64::engine::general_purpose::STANDARD
+            .decode(raw)
+            .unwrap_or_default();
+        bytes.extend_from_slice(&decoded);
+        for line in &job.lines {
+            self.note("S", line);
+        }
+        if !bytes.is_empty() && !raw.is_empty() {
+            self.note("R", raw);
+        }
+        let parts = cut(Bytes::from(bytes), &job.chunks);
+        self.state = State::Reply {
+            at: now,
+            parts,
+            job,
+        };
+        None
+    }
+
+    fn send_part(
+        &mut self,
+        now: Time,
+        at: Time,
+        mut parts: VecDeque<Bytes>,
+        job: Job,
+    ) -> Option<ServerStep> {
+        if parts.is_empty() {
+            return self.replied(now, job);
+        }
+        if now < at {
+            return self.wait(State::Reply { at, parts, job }, at);
+        }
+        let part = parts.pop_front()?;
+        self.state = State::Reply {
+            at: now + job.gap,
+            parts,
+            job,
+        };
+        Some(ServerStep::Send(part))
+    }
+
+    /// What comes after a reply.
+    fn replied(&mut self, now: Time, job: Job) -> Option<ServerStep> {
+        match job.then {
+            Some(Then::Close) => return self.close(now),
+            Some(Then::Silent) => {
+                self.last_input = now;
+                self.state = State::Silent;
+                return None;
+            }
+            Some(Then::Reset) => {
+                self.note("X", "server");
+                self.state = State::Aborted;
+                return None;
+            }
+            Some(Then::Garbage) | None => {}
+        }
+        let begins = |line: Option<&String>, with| line.is_some_and(|line| line.starts_with(with));
+        let last = job.lines.last();
+        self.state = State::Ready;
+        match job.after {
+            After::Line => None,
+            After::Rcpt => {
+                self.accepted += usize::from(begins(last, "2"));
+                None
+            }
+            After::Data(rule) if begins(last, "3") => self.start_content(now, rule),
+            After::Data(_) => None,
+            After::StartTls if begins(job.lines.first(), "2") => self.start_tls(now, job.then),
+            After::StartTls => None,
+            After::Auth => {
+                self.awaiting_response = begins(last, "334");
+                None
+            }
+            After::Quit { mute } => {
+                self.last_input = now;
+                self.state = State::QuitLinger {
+                    until: now + QUIT_LINGER,
+                    mute,
+                };
+                None
+            }
+        }
+    }
+
+    // ---- TLS -------------------------------------------------------------
+
+    /// The client may begin a handshake. This server has no TLS engine yet: where
+    /// a script has certificates, the handshake fails. A TLS engine goes between
+    /// [`Self::receive`] and `input`, and between [`ServerStep::Send`] and the
+    /// replies; a successful handshake sets `tls`, clears `input` and
+    /// `group_left`, and notes `T`.
+    fn start_tls(&mut self, now: Time, then: Option<Then>) -> Option<ServerStep> {
+        if then == Some(Then::Garbage) {
+            self.state = State::Garbage {
+                until: now + GARBAGE_WAIT,
+            };
+            return None;
+        }
+        if self.config.script.tls.is_some() {
+            return self.handshake_failed();
+        }
+        None
+    }
+
+    fn handshake_failed(&mut self) -> Option<ServerStep> {
+        self.note("T", "handshake failed");
+        self.client_gone()
+    }
+
+    /// Waits for the first bytes of a handshake and answers them with text.
+    fn answer_garbage(&mut self, now: Time, until: Time) -> Option<ServerStep> {
+        if self.input.is_empty() && !self.eof && now < until {
+            return self.wait(State::Garbage { until }, until);
+        }
+        self.note("T", "answered without TLS");
+        let parts = VecDeque::from([Bytes::from_static(b"500 this is not a TLS record\r\n")]);
+        let job = Job {
+            lines: Vec::new(),
+            raw: None,
+            chunks: Vec::new(),
+            gap: CHUNK_GAP,
+            then: Some(Then::Close),
+            after: After::Line,
+        };
+        self.state = State::Reply {
+            at: now,
+            parts,
+            job,
+        };
+        None
+    }
+}
+
+/// Cuts a reply at the given offsets; those outside it are skipped.
+fn cut(mut bytes: Bytes, chunks: &[usize]) -> VecDeque<Bytes> {
+    let whole = bytes.len();
+    let mut parts = VecDeque::new();
+    let mut done = 0;
+    for &at in chunks {
+        if at > done && at < whole {
+            parts.push_back(bytes.split_to(at - done));
+            done = at;
+        }
+    }
+    if !bytes.is_empty() {
+        parts.push_back(bytes);
+    }
+    parts
+}
+
+/// Bytes as text for a transcript; what is not UTF-8 is written as `\xNN`.
+fn show(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// The first word of a line in upper case; empty if there is none.
+fn verb(text: &str) -> String {
+    text.split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_uppercase()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,317 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use super::*;
+
+const HOLD: Duration = Duration::from_millis(40);
+
+/// A client that plays prepared writes against a server in virtual time.
+struct Bench {
+    server: ServerConnection,
+    now: Time,
+    sent: Vec<u8>,
+    last: Option<ServerStep>,
+}
+
+impl Bench {
+    fn new(dialect: Dialect, script: &str) -> Bench {
+        let config = ServerConfig {
+            endpoint: "127.0.0.11:10025".into(),
+            script: serde_json::from_str(script).unwrap(),
+            dialect,
+            hold: HOLD,
+        };
+        let server = ServerConnection::new(Arc::new(config), 1, "127.0.0.1", Time::ZERO);
+        Bench {
+            server,
+            now: Time::ZERO,
+            sent: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Lets time pass, at most this long, or until the server is at its end.
+    fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            match self.server.poll(self.now) {
+                ServerStep::Send(bytes) => self.sent.extend_from_slice(&bytes),
+                ServerStep::Wait { until } | ServerStep::Stall { until } if until <= end => {
+                    self.now = until;
+                }
+                step @ ServerStep::Shutdown => self.last = Some(step),
+                step => {
+                    self.last = Some(step);
+                    self.now = end;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn client(&mut self, text: &str) {
+        self.run(Duration::ZERO);
+        self.server.receive(self.now, text.as_bytes());
+        self.run(HOLD * 2);
+    }
+
+    fn hang_up(&mut self) {
+        self.server.disconnected();
+        self.run(HOLD);
+    }
+
+    fn transcript(&self) -> String {
+        let entries = &self.server.record().transcript;
+        entries
+            .iter()
+            .map(|(kind, text)| format!("{kind} {text}\n"))
+            .collect()
+    }
+}
+
+#[test]
+fn a_plain_delivery_is_answered_with_the_defaults_and_written_down() {
+    let mut bench = Bench::new(
+        Dialect::Smtp,
+        r#"{"name": "s", "extensions": ["PIPELINING", "SIZE"]}"#,
+    );
+    bench.client("EHLO c\r\n");
+    bench.client("MAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n");
+    bench.client("a\r\n..\r\n.\r\nQUIT\r\n");
+    bench.hang_up();
+    assert_eq!(
+        bench.transcript(),
+        "S 220 s ESMTP\nC EHLO c\nS 250-s\nS 250-PIPELINING\nS 250 SIZE\nC MAIL FROM:<>\n\
+         S 250 2.1.0 Ok\nC RCPT TO:<a@b>\nS 250 2.1.5 Ok\nC DATA\n\
+         S 354 End data with <CR><LF>.<CR><LF>\nC .\nS 250 2.0.0 Ok: queued\nC QUIT\nX client\n"
+    );
+    let record = bench.server.record();
+    let groups: Vec<String> = record.pipeline_groups.iter().map(|g| g.join(" ")).collect();
+    assert_eq!(groups, ["EHLO", "MAIL RCPT DATA", ". QUIT"]);
+    assert_eq!(record.data_base64, ["YQ0KLi4NCg=="]);
+    assert_eq!(bench.last, Some(ServerStep::Close));
+}
+
+#[test]
+fn default_answers_follow_the_table() {
+    let cases = [
+        (Dialect::Smtp, "HELO c", "250 s"),
+        (Dialect::Smtp, "LHLO c", "500 5.5.1 Command unrecognized"),
+        (Dialect::Lmtp, "EHLO c", "500 5.5.1 Command unrecognized"),
+        (Dialect::Lmtp, "lhlo c", "250 s"),
+        (
+            Dialect::Smtp,
+            "DATA",
+            "554 5.5.1 Error: no valid recipients",
+        ),
+        (
+            Dialect::Smtp,
+            "STARTTLS",
+            "502 5.5.1 Error: command not implemented",
+        ),
+        (
+            Dialect::Smtp,
+            "AUTH PLAIN",
+            "535 5.7.8 Error: authentication failed",
+        ),
+        (Dialect::Smtp, "XFORWARD NAME=a", "250 2.0.0 Ok"),
+        (Dialect::Smtp, "", "502 5.5.2 Error: command not recognized"),
+        (Dialect::Smtp, "QUIT", "221 2.0.0 Bye"),
+    ];
+    for (dialect, command, answer) in cases {
+        let mut bench = Bench::new(dialect, r#"{"name": "s"}"#);
+        bench.client(&format!("{command}\r\n"));
+        bench.run(HOLD * 3);
+        let expected = format!("{answer}\r\n");
+        assert!(
+            bench.sent.ends_with(expected.as_bytes()),
+            "{command}: {}",
+            bench.transcript()
+        );
+    }
+}
+
+#[test]
+fn lmtp_answers_once_for_each_accepted_recipient() {
+    let rules = r#"{"rules": [{"on": "RCPT", "nth": 2, "reply": ["550 no"]}]}"#;
+    let mut bench = Bench::new(Dialect::Lmtp, rules);
+    bench.client("MAIL FROM:<>\r\nRCPT TO:<a>\r\nRCPT TO:<b>\r\nRCPT TO:<c>\r\nDATA\r\n");
+    bench.client(".\r\n");
+    let text = bench.transcript();
+    assert_eq!(text.matches("S 250 2.1.5 Ok").count(), 4, "{text}");
+    assert!(text.contains("S 550 no"), "{text}");
+}
+
+#[test]
+fn all_conditions_of_a_rule_must_hold() {
+    let cases = [
+        (r#""on": "rcpt""#, true),
+        (r#""on": "RCPT", "nth": 1"#, true),
+        (r#""on": "RCPT", "nth": 2"#, false),
+        (r#""on": "RCPT", "session": 1"#, true),
+        (r#""on": "RCPT", "session": 2"#, false),
+        (r#""on": "RCPT", "line": "RCPT TO:<a@b>""#, true),
+        (r#""on": "RCPT", "line": "RCPT TO:<A@b>""#, false),
+        (r#""on": "RCPT", "contains": "A@B""#, true),
+        (r#""on": "RCPT", "contains": "c""#, true),
+        (r#""on": "RCPT", "contains": "x""#, false),
+        (r#""on": "RCPT", "tls": false"#, true),
+        (r#""on": "RCPT", "tls": true"#, false),
+        (r#""on": "MAIL""#, false),
+    ];
+    for (conditions, fits) in cases {
+        let mut bench = Bench::new(
+            Dialect::Smtp,
+            &format!(r#"{{"rules": [{{{conditions}, "reply": ["450 rule"]}}]}}"#),
+        );
+        bench.client("RCPT TO:<a@b>\r\n");
+        assert_eq!(
+            bench.transcript().contains("S 450 rule"),
+            fits,
+            "{conditions}"
+        );
+    }
+}
+
+#[test]
+fn a_reply_is_delayed_cut_and_followed_by_raw_bytes() {
+    let mut bench = Bench::new(
+        Dialect::Smtp,
+        r#"{"rules": [{"on": "CONNECT", "reply": ["220 s"], "raw_base64": "eA==", "delay_ms": 1000,
+            "chunks": [2, 5], "chunk_gap_ms": 100}]}"#,
+    );
+    let steps = [(900, ""), (100, "22"), (100, "220 s"), (100, "220 s\r\nx")];
+    for (time, sent) in steps {
+        bench.run(Duration::from_millis(time));
+        assert_eq!(String::from_utf8_lossy(&bench.sent), sent);
+    }
+    assert_eq!(bench.transcript(), "S 220 s\nR eA==\n");
+}
+
+#[test]
+fn the_end_of_a_connection_says_who_ended_it() {
+    let cases = [
+        ("close", "S 421 x\nX server\n", ServerStep::Close),
+        ("reset", "S 421 x\nX server\n", ServerStep::Reset),
+        ("silent", "S 421 x\nX client\n", ServerStep::Close),
+    ];
+    for (then, transcript, last) in cases {
+        let script =
+            format!(r#"{{"rules": [{{"on": "CONNECT", "reply": ["421 x"], "then": "{then}"}}]}}"#);
+        let mut bench = Bench::new(Dialect::Smtp, &script);
+        bench.client("EHLO c\r\n");
+        bench.hang_up();
+        assert_eq!(bench.transcript(), transcript, "{then}");
+        assert_eq!(bench.last, Some(last), "{then}");
+    }
+}
+
+#[test]
+fn content_can_be_cut_off_and_refused() {
+    let script = r#"{"rules": [{"on": "DATA", "reply": ["354 go"],
+        "stop_data": {"after_bytes": 4, "reply": ["452 full"]}}]}"#;
+    let mut bench = Bench::new(Dialect::Smtp, script);
+    bench.client("DATA\r\n");
+    bench.client("abc");
+    assert!(!bench.transcript().contains("452"));
+    bench.client("d");
+    assert!(
+        bench.transcript().ends_with("S 452 full\nX server\n"),
+        "{}",
+        bench.transcript()
+    );
+
+    let script = r#"{"rules": [{"on": "DATA", "reply": ["354 go"], "stop_reading": true}]}"#;
+    let mut bench = Bench::new(Dialect::Smtp, script);
+    bench.client("DATA\r\n");
+    assert!(matches!(bench.last, Some(ServerStep::Stall { .. })));
+    bench.hang_up();
+    assert!(bench.transcript().ends_with("S 354 go\nX client\n"));
+}
+
+#[test]
+fn content_ends_at_the_dot_line_in_any_chunking() {
+    for size in 1..8 {
+        let script = r#"{"rules": [{"on": "DATA", "reply": ["354 go"]}]}"#;
+        let mut bench = Bench::new(Dialect::Smtp, script);
+        bench.client("DATA\r\n");
+        for piece in b"a\r\n.b\r\n\r\n.\r\nRSET\r\n".chunks(size) {
+            bench.server.receive(bench.now, piece);
+            bench.run(Duration::ZERO);
+        }
+        bench.run(HOLD * 2);
+        let record = bench.server.record();
+        assert_eq!(record.data_base64, ["YQ0KLmINCg0K"], "{size}");
+        assert_eq!(
+            record.pipeline_groups.last().unwrap().join(" "),
+            ". RSET",
+            "{size}"
+        );
+    }
+}
+
+#[test]
+fn a_pause_before_the_final_dot_is_noted_where_the_script_asks_for_it() {
+    for (note, shown) in [("true", true), ("false", false)] {
+        let script = format!(
+            r#"{{"note_pause": {note}, "rules": [{{"on": "DATA", "reply": ["354 go"]}}]}}"#
+        );
+        let mut bench = Bench::new(Dialect::Smtp, &script);
+        bench.client("DATA\r\n");
+        bench.client("a\r\n");
+        bench.run(Duration::from_secs(1));
+        bench.client(".\r\n");
+        assert_eq!(
+            bench.transcript().contains("D pause before the final dot"),
+            shown
+        );
+    }
+}
+
+#[test]
+fn a_334_reply_makes_the_next_line_a_response() {
+    let script = r#"{"rules": [{"on": "AUTH", "reply": ["334 VXNlcg=="]},
+        {"on": "RESPONSE", "reply": ["235 ok"]}]}"#;
+    let mut bench = Bench::new(Dialect::Smtp, script);
+    bench.client("AUTH LOGIN\r\n");
+    bench.client("MAIL\r\n");
+    assert!(
+        bench.transcript().ends_with("C MAIL\nS 235 ok\n"),
+        "{}",
+        bench.transcript()
+    );
+    assert_eq!(bench.server.record().pipeline_groups[1], ["RESPONSE"]);
+}
+
+#[test]
+fn text_in_the_place_of_a_handshake_is_noted() {
+    let script = r#"{"rules": [{"on": "STARTTLS", "reply": ["220 go"], "then": "garbage"}]}"#;
+    let mut bench = Bench::new(Dialect::Smtp, script);
+    bench.client("STARTTLS\r\n");
+    bench.client("\u{16}\u{3}");
+    bench.hang_up();
+    let text = bench.transcript();
+    assert!(
+        text.ends_with("S 220 go\nT answered without TLS\nX server\n"),
+        "{text}"
+    );
+    assert!(bench.sent.ends_with(b"500 this is not a TLS record\r\n"));
+}
+
+#[test]
+fn odd_input_is_written_down_readably() {
+    let mut bench = Bench::new(Dialect::Smtp, r#"{"record_peer": true}"#);
+    bench.run(Duration::ZERO);
+    bench.server.receive(bench.now, b"NOOP \xff\n");
+    bench.run(HOLD * 2);
+    bench.server.receive(bench.now, b"half");
+    bench.hang_up();
+    let text = bench.transcript();
+    assert!(text.starts_with("P 127.0.0.1\n"), "{text}");
+    assert!(text.contains("C NOOP \\xff<bare LF>\n"), "{text}");
+    assert!(text.ends_with("C half<no newline>\nX client\n"), "{text}");
+}

@@ -1,0 +1,29 @@
+//! Every recording, played in the simulator.
+
+use smtp_sim::conformance::{Failures, Selection};
+use smtp_sim::world::World;
+use smtp_sim::{Scenario, compare};
+
+fn play(scenario: &Scenario, seed: u64) -> Result<(), String> {
+    let observation = World::run(scenario, seed);
+    let verdict = match &observation.error {
+        None => compare(scenario, &observation.picture),
+        Some(error) => {
+            let difference = compare(scenario, &observation.picture)
+                .err()
+                .unwrap_or_default();
+            Err(format!("{difference}! {error}\n"))
+        }
+    };
+    verdict.map_err(|text| format!("{text}log:\n    {}\n", observation.notes.join("\n    ")))
+}
+
+#[test]
+fn every_recording_is_reproduced_in_the_simulator() -> Result<(), Failures> {
+    Selection::load()?.run(|scenario| play(scenario, 0))
+}
+
+#[test]
+fn cutting_the_bytes_up_changes_nothing() -> Result<(), Failures> {
+    Selection::load()?.run(|scenario| (1..4).try_for_each(|seed| play(scenario, seed)))
+}
