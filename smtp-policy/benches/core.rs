@@ -7,6 +7,10 @@
 //! prints how many bytes a session at rest holds. Without arguments, each runs
 //! once as a check.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark reads its arguments; the crate does not"
+)]
 
 use std::{hint::black_box, sync::Arc};
 

@@ -5,6 +5,11 @@
 //! a stream of messages is; `cached` stays in the first levels of the cache, where
 //! a copy costs next to nothing.
 #![allow(missing_docs)]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a benchmark looks at the clock; the crate does not"
+)]
 
 use std::{
     hint::black_box,
