@@ -99,7 +99,13 @@ fn judge(
     scenario: &Scenario,
     runner: &impl Fn(&Scenario, &Path, SocketAddr) -> Vec<Vec<RecipientResult>>,
 ) -> Result<(), String> {
-    play(scenario, runner, HOLD).or_else(|_| play(scenario, runner, LONG_HOLD))
+    play(scenario, runner, HOLD).or_else(|_| {
+        eprintln!(
+            "{}: looking again, with more patient servers",
+            scenario.name
+        );
+        play(scenario, runner, LONG_HOLD)
+    })
 }
 
 fn play(
