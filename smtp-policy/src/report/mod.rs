@@ -1,10 +1,10 @@
 //! What became of a message: verdicts per recipient and how they come about.
 //!
-//! [`outcome`] holds the verdict as data, [`trouble`] the rules that turn a
-//! reply or a failure into one.
+//! [`outcome`] holds the verdict as data; the rules that turn a
+//! reply or a failure into one are in `trouble.rs`.
 
 pub mod outcome;
-pub mod trouble;
+pub(crate) mod trouble;
 
 use crate::request::Recipient;
 pub use outcome::{Action, Outcome, Scope, Status};
