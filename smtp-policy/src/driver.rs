@@ -250,6 +250,7 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
             scope: Scope::Session,
             uncertain: true,
             action: Action::Delayed,
+            connection_uses: 0,
         };
         let outcomes = self
             .outcomes

@@ -308,6 +308,10 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
             &helo.discard_ehlo_keyword_address_maps,
         )?,
         pix: maps("pix_workaround_maps", &helo.pix_workaround_maps)?,
+        delivery_status_filter: maps(
+            "delivery_status_filter",
+            &config.verdict.delivery_status_filter,
+        )?,
         ..Tables::default()
     };
     let filter = config.verdict.reply_filter.trim();

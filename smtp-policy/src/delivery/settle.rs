@@ -3,7 +3,7 @@
 
 use smtp_proto::{reply::Reply, session::Stage, status::EnhancedStatus};
 
-use super::{Ask, Delivery, hosts::Phase};
+use super::{Delivery, hosts::Phase, verdict::Verdict};
 use crate::{
     config::Protocol,
     report::{Action, Scope, trouble::Reason},
@@ -43,8 +43,8 @@ impl Delivery {
         let relay = self.relay();
         for index in recipients {
             if self.roll.settle(*index) {
-                let outcome = self.judge.failure(reason, relay.clone());
-                self.asks.push_back(Ask::Report(*index, Box::new(outcome)));
+                let reason = Box::new(reason.clone());
+                self.pronounce(*index, Verdict::Failure(reason, relay.clone()));
             }
         }
     }
@@ -58,7 +58,7 @@ impl Delivery {
         let outcome = self
             .judge
             .success(relay, stage, reply, self.success_action());
-        self.asks.push_back(Ask::Report(index, Box::new(outcome)));
+        self.pronounce(index, Verdict::Success(Box::new(outcome)));
     }
 
     /// An LMTP delivery may be the final one; nobody behind it then reports

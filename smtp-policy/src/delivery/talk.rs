@@ -16,7 +16,7 @@ use crate::{
     config::ProbeTarget,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
-    reuse::{CacheKey, CacheKeys},
+    reuse::CacheKeys,
 };
 
 /// An open connection and how far the present message has come on it.
@@ -350,7 +350,15 @@ impl Delivery {
             talk.channel.expires,
         );
         let offered = talk.channel.session.capabilities().clone();
-        self.count_session(reused.as_ref());
+        let instead = talk.instead.is_some();
+        match &reused {
+            // Counted as an address already, when it was its turn to be tried.
+            Some(_) if instead => self.count_session(None),
+            reused => self.count_session(reused.as_ref()),
+        }
+        if let Some(peer) = &reused {
+            self.hosts.used.push(peer.address.clone());
+        }
 
         let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
         if let (Some(limit), Some(size)) = (size_limit, self.request.size)
@@ -370,7 +378,8 @@ impl Delivery {
         }
 
         let limit = self.config.cache.connection_reuse_count_limit;
-        let may_keep = self.hosts.cache.store && (limit == 0 || uses < limit);
+        // A connection that was kept once may be kept again, with or without leave.
+        let may_keep = (self.hosts.cache.store || reused.is_some()) && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
         let transaction = envelope::transaction(
@@ -412,19 +421,19 @@ impl Delivery {
         };
         let mut channel = talk.channel;
         channel.uses += 1;
-        let service = self.request.protocol.as_str();
+        let nexthop = self.hosts.request_nexthop.take();
+        let destination = nexthop.map(|nexthop| self.destination_key(&nexthop));
+        let endpoint = channel
+            .peer
+            .port
+            .map(|port| self.endpoint_key(&channel.peer, port));
         let keys = CacheKeys {
-            destination: self
-                .hosts
-                .request_nexthop
-                .take()
-                .map(|nexthop| CacheKey::destination(service, &nexthop)),
-            endpoint: channel
-                .peer
-                .port
-                .map(|port| CacheKey::endpoint(service, &channel.peer.address, port)),
+            destination,
+            endpoint,
         };
-        let until = self.now + self.config.cache.connection_cache_time_limit;
+        let cache = &self.config.cache;
+        let limit = cache.connection_cache_time_limit;
+        let until = self.now + limit.min(cache.connection_cache_ttl_limit);
         self.asks
             .push_back(Ask::Keep(keys, Box::new(channel), until));
     }

@@ -3,6 +3,7 @@
 //! [`outcome`] holds the verdict as data, [`trouble`] the rules that turn a
 //! reply or a failure into one.
 
+pub(crate) mod filter;
 pub mod outcome;
 pub mod trouble;
 

@@ -83,4 +83,7 @@ pub struct Outcome {
     pub uncertain: bool,
     /// The action that a delivery status notification names.
     pub action: Action,
+    /// How many messages went over the connection, this one included: 1 on a new
+    /// connection, more on a kept one, 0 where there was none.
+    pub connection_uses: u32,
 }

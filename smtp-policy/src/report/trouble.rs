@@ -163,6 +163,7 @@ impl Judge {
             scope: reason.scope,
             uncertain: reason.uncertain,
             action,
+            connection_uses: 0,
         }
     }
 
@@ -190,6 +191,7 @@ impl Judge {
             scope: Scope::Recipient,
             uncertain: false,
             action,
+            connection_uses: 0,
         }
     }
 }

@@ -20,12 +20,10 @@ params! {
             "lmtp_delivery_status_filter",
             "$default_delivery_status_filter",
         )
-        .tables()
-        .not_yet("delivery status filter");
+        .tables();
         /// The default of `smtp_delivery_status_filter` and its LMTP twin.
         default_delivery_status_filter: String = shared("default_delivery_status_filter", "")
-            .tables()
-            .not_yet("delivery status filter");
+            .tables();
         /// LMTP only: whether the server is the final destination, so that success is reported as
         /// delivered rather than relayed if the server does not support DSN.
         assume_final: bool = shared("lmtp_assume_final", "no");
