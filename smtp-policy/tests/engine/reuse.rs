@@ -62,6 +62,7 @@ fn a_connection_past_its_time_in_the_cache_is_not_used() {
     world.now = world.now + MINUTE;
     world.deliver(KEEP, &["a@example.com"]);
     assert_eq!(world.connects, 2);
+    assert_eq!(world.cache.expire(world.now).len(), 1);
     assert_eq!(world.cache.expire(world.now + MINUTE).len(), 1);
     assert!(world.cache.is_empty());
 }
