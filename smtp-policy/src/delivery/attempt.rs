@@ -166,7 +166,9 @@ impl Delivery {
     pub(super) fn after_reuse(&mut self, hit: Option<Box<Channel>>, instead: Option<Box<Attempt>>) {
         match (hit, instead) {
             (Some(channel), instead) => {
-                self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead)));
+                let records = self.records(&channel.peer);
+                let talk = Talk::resume(*channel, instead, records);
+                self.phase = Phase::Talking(Box::new(talk));
             }
             (None, Some(attempt)) => self.look_up(*attempt),
             (None, None) => self.phase = Phase::Next,
@@ -227,7 +229,8 @@ impl Delivery {
         match lookups.profile(&self.request, &self.config, &self.tables, loops) {
             Ok(profile) => {
                 let expires = self.now + self.config.cache.connection_reuse_time_limit;
-                let talk = Talk::begin(profile, peer, expires, self.now);
+                let records = self.records(&peer);
+                let talk = Talk::begin(profile, peer, records, expires, self.now);
                 self.phase = Phase::Talking(Box::new(talk));
             }
             Err(failure) => {

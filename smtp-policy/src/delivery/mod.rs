@@ -39,6 +39,7 @@ mod ask;
 mod attempt;
 mod envelope;
 mod hosts;
+mod journal;
 mod observer;
 mod profile;
 mod rest;

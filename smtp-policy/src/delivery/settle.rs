@@ -30,6 +30,9 @@ impl Delivery {
         if recipients.is_empty() {
             return;
         }
+        if let Some(reply) = &reason.reply {
+            self.check_reply(reply);
+        }
         if self.judge.settles(&reason, self.is_final_server()) {
             self.give_verdict(recipients, &reason);
         } else {

@@ -1,13 +1,18 @@
 //! What became of a message: verdicts per recipient and how they come about.
 //!
 //! [`outcome`] holds the verdict as data, [`trouble`] the rules that turn a
-//! reply or a failure into one.
+//! reply or a failure into one, and `filter` the table that may reword it.
+//! [`notice`] is what the postmaster hears of a session.
 
 pub(crate) mod filter;
+pub mod notice;
 pub mod outcome;
+mod text;
+pub(crate) mod transcript;
 pub mod trouble;
 
 use crate::request::Recipient;
+pub use notice::Notice;
 pub use outcome::{Action, Outcome, Scope, Status};
 
 /// The verdicts of one [`Request`](crate::request::Request), one for each
