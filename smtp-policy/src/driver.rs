@@ -251,6 +251,7 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
             uncertain: true,
             action: Action::Delayed,
             connection_uses: 0,
+            server_reports: false,
         };
         let outcomes = self
             .outcomes

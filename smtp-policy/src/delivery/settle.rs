@@ -58,19 +58,24 @@ impl Delivery {
             return;
         }
         let relay = self.relay().unwrap_or_default();
-        let outcome = self
-            .judge
-            .success(relay, stage, reply, self.success_action());
+        let server_reports = self.server_reports();
+        let action = self.success_action(server_reports);
+        let mut outcome = self.judge.success(relay, stage, reply, action);
+        outcome.server_reports = server_reports;
         self.pronounce(index, Verdict::Success(Box::new(outcome)));
+    }
+
+    /// Whether the server offers DSN, and so reports success itself.
+    fn server_reports(&self) -> bool {
+        match &self.phase {
+            Phase::Talking(talk) => talk.channel.session.capabilities().dsn,
+            _ => false,
+        }
     }
 
     /// An LMTP delivery may be the final one; nobody behind it then reports
     /// success in our place.
-    fn success_action(&self) -> Action {
-        let server_reports = match &self.phase {
-            Phase::Talking(talk) => talk.channel.session.capabilities().dsn,
-            _ => false,
-        };
+    fn success_action(&self, server_reports: bool) -> Action {
         let is_final = self.request.protocol == Protocol::Lmtp
             && (self.request.flags.final_delivery || self.config.verdict.assume_final);
         if is_final && !server_reports {

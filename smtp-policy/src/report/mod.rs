@@ -2,8 +2,10 @@
 //!
 //! [`outcome`] holds the verdict as data, [`trouble`] the rules that turn a
 //! reply or a failure into one, and `filter` the table that may reword it.
-//! [`notice`] is what the postmaster hears of a session.
+//! [`notice`] is what the postmaster hears of a session, [`dsn_message`](mod@dsn_message)
+//! what the sender hears of the recipients.
 
+pub mod dsn_message;
 pub(crate) mod filter;
 pub mod notice;
 pub mod outcome;
@@ -12,6 +14,7 @@ pub(crate) mod transcript;
 pub mod trouble;
 
 use crate::request::Recipient;
+pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
 pub use notice::Notice;
 pub use outcome::{Action, Outcome, Scope, Status};
 

@@ -164,6 +164,7 @@ impl Judge {
             uncertain: reason.uncertain,
             action,
             connection_uses: 0,
+            server_reports: false,
         }
     }
 
@@ -192,6 +193,7 @@ impl Judge {
             uncertain: false,
             action,
             connection_uses: 0,
+            server_reports: false,
         }
     }
 }

@@ -9,6 +9,7 @@
 )]
 
 mod cancel;
+mod dsn;
 mod notices;
 mod reuse;
 mod tables;
