@@ -3,9 +3,8 @@
 //! `core deliver N` delivers N messages of 4 KiB, each on a connection of its own;
 //! `core kept N` delivers them on one kept connection. Both are meant to be run
 //! under callgrind with two values of N: the difference, divided by the difference
-//! of N, is what a message costs, without the program's own start. `core idle`
-//! prints how many bytes a session at rest holds. Without arguments, each runs
-//! once as a check.
+//! of N, is what a message costs, without the program's own start. Without
+//! arguments, each runs once as a check.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 #![expect(
     clippy::disallowed_methods,
@@ -24,9 +23,6 @@ use smtp_policy::{
     reuse::ConnectionCache,
 };
 use smtp_proto::{Address, ReversePath, Time};
-
-#[global_allocator]
-static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 const KEEP: &str = "smtp_connection_cache_destinations = 192.0.2.1\n\
     smtp_connection_reuse_time_limit = 1d\nsmtp_connection_cache_time_limit = 1d\n";
@@ -134,20 +130,6 @@ fn many(main_cf: &str, count: u32) -> u32 {
     bench.round_trips
 }
 
-/// The bytes on the heap and in the struct of a kept session, without its
-/// configuration, which all sessions share.
-fn idle() {
-    let _profiler = dhat::Profiler::builder().testing().build();
-    let mut bench = Bench::new(KEEP);
-    bench.deliver();
-    let before = dhat::HeapStats::get().curr_bytes;
-    let kept = bench.cache.drain();
-    assert_eq!(kept.len(), 1);
-    drop(kept);
-    let after = dhat::HeapStats::get().curr_bytes;
-    println!("bytes held by a session at rest: {}", before - after);
-}
-
 fn main() {
     let arguments: Vec<String> = std::env::args()
         .skip(1)
@@ -163,11 +145,9 @@ fn main() {
             let round_trips = many(KEEP, count);
             println!("{count} messages, {round_trips} waits for the server");
         }
-        Some("idle") => idle(),
         _ => {
             many("", 1);
             many(KEEP, 2);
-            idle();
         }
     }
 }

@@ -176,9 +176,9 @@ impl Delivery {
         ticket: Ticket<External>,
         value: Result<Option<String>, TableFailure>,
     ) {
-        if let Some((ticket, value)) = self.verdicts.answer(ticket, value)
-            && let Phase::LookingUp(lookups) = &mut self.phase
-        {
+        if self.verdicts.asked(&ticket) {
+            self.verdicts.answer(value);
+        } else if let Phase::LookingUp(lookups) = &mut self.phase {
             lookups.answer(ticket.serial(), value);
         }
     }

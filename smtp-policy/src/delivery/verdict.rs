@@ -43,21 +43,17 @@ struct Pending {
 }
 
 impl Verdicts {
-    /// Takes the answer to a question about a verdict; gives it back if it is the
-    /// answer to another question.
-    pub(super) fn answer(
-        &mut self,
-        ticket: Ticket<External>,
-        value: Result<Option<String>, TableFailure>,
-    ) -> Option<(Ticket<External>, Result<Option<String>, TableFailure>)> {
-        if self.asked != Some(ticket.serial()) {
-            return Some((ticket, value));
-        }
+    /// Whether a ticket is that of the question about a verdict.
+    pub(super) fn asked(&self, ticket: &Ticket<External>) -> bool {
+        self.asked == Some(ticket.serial())
+    }
+
+    /// Takes the answer to the question about a verdict.
+    pub(super) fn answer(&mut self, value: Result<Option<String>, TableFailure>) {
         self.asked = None;
         if let Some(first) = self.waiting.front_mut() {
             first.filtering.answered(value);
         }
-        None
     }
 }
 

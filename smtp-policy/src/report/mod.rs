@@ -1,7 +1,7 @@
 //! What became of a message: verdicts per recipient and how they come about.
 //!
-//! [`outcome`] holds the verdict as data, [`trouble`] the rules that turn a
-//! reply or a failure into one, and `filter` the table that may reword it.
+//! [`outcome`] holds the verdict as data; the rules that turn a reply or a failure
+//! into one are in `trouble.rs`, the table that may reword it in `filter.rs`.
 //! [`notice`] is what the postmaster hears of a session, [`dsn_message`](mod@dsn_message)
 //! what the sender hears of the recipients.
 
@@ -11,7 +11,7 @@ pub mod notice;
 pub mod outcome;
 mod text;
 pub(crate) mod transcript;
-pub mod trouble;
+pub(crate) mod trouble;
 
 use crate::request::Recipient;
 pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};

@@ -56,12 +56,14 @@ impl Session {
         }
     }
 
-    /// QUIT is out. Whatever happens now is no news.
+    /// QUIT is on its way. Whatever happens now is no news; but it goes out before a
+    /// reply is taken for its own.
     fn on_leaving(&mut self, reply: bool, why: Closed) {
-        let over = if reply {
-            self.line != Line::Open || self.read_reply().is_some()
-        } else {
-            self.output.is_empty() || self.line == Line::Dead
+        let over = match self.line {
+            Line::Dead => true,
+            _ if !self.output.is_empty() => self.line == Line::Silent && reply,
+            Line::Silent => true,
+            Line::Open => !reply || self.read_reply().is_some(),
         };
         if over {
             self.state = State::Closed(why);
