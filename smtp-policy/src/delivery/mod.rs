@@ -39,6 +39,7 @@ mod ask;
 mod attempt;
 mod envelope;
 mod hosts;
+mod journal;
 mod observer;
 mod profile;
 mod rest;
@@ -46,6 +47,7 @@ mod roll;
 mod settle;
 mod talk;
 mod ticket;
+mod verdict;
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -60,6 +62,7 @@ pub use self::{
 use self::{
     hosts::{Hosts, Phase},
     roll::Roll,
+    verdict::Verdicts,
 };
 use crate::{
     channel::Channel,
@@ -83,6 +86,7 @@ pub struct Delivery {
     /// What is to be asked next, before anything else happens.
     asks: VecDeque<Ask>,
     roll: Roll,
+    verdicts: Verdicts,
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
@@ -109,6 +113,7 @@ impl Delivery {
         };
         Self {
             roll: Roll::new(request.recipients.len()),
+            verdicts: Verdicts::default(),
             hosts: Hosts::default(),
             phase: Phase::Start,
             asks: VecDeque::new(),
@@ -135,6 +140,9 @@ impl Delivery {
             .get_or_insert(now + self.config.general.daemon_timeout);
         loop {
             if let Some(ask) = self.asks.pop_front() {
+                return ask;
+            }
+            if let Some(ask) = self.await_verdicts(give_up) {
                 return ask;
             }
             if self.cancelled {
@@ -168,7 +176,9 @@ impl Delivery {
         ticket: Ticket<External>,
         value: Result<Option<String>, TableFailure>,
     ) {
-        if let Phase::LookingUp(lookups) = &mut self.phase {
+        if self.verdicts.asked(&ticket) {
+            self.verdicts.answer(value);
+        } else if let Phase::LookingUp(lookups) = &mut self.phase {
             lookups.answer(ticket.serial(), value);
         }
     }

@@ -10,13 +10,13 @@ use smtp_proto::{
     time::Time,
 };
 
-use super::{Ask, Delivery, Note, attempt::Attempt, envelope, hosts::Phase};
+use super::{Ask, Delivery, Note, attempt::Attempt, envelope, hosts::Phase, journal::Records};
 use crate::{
     channel::{Channel, Peer},
     config::ProbeTarget,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
-    reuse::{CacheKey, CacheKeys},
+    reuse::CacheKeys,
 };
 
 /// An open connection and how far the present message has come on it.
@@ -30,6 +30,7 @@ pub(super) struct Talk {
     recipients: Vec<RcptIndex>,
     /// A failure blamed on the site or the session: the connection is not kept.
     throttled: bool,
+    pub(super) records: Records,
 }
 
 /// How far a message has come on a connection.
@@ -47,7 +48,14 @@ enum Progress {
 
 impl Talk {
     /// A connection that was opened just now.
-    pub(super) fn begin(profile: Profile, peer: Peer, expires: Time, now: Time) -> Self {
+    pub(super) fn begin(
+        mut profile: Profile,
+        peer: Peer,
+        records: Records,
+        expires: Time,
+        now: Time,
+    ) -> Self {
+        profile.journal = records.are_kept();
         let session = Session::new(profile, now);
         Self::new(
             Channel {
@@ -58,24 +66,35 @@ impl Talk {
             },
             Progress::Greeting,
             None,
+            records,
         )
     }
 
     /// A kept connection, which is asked with RSET whether it is alive.
-    pub(super) fn resume(mut channel: Channel, instead: Option<Box<Attempt>>) -> Self {
+    pub(super) fn resume(
+        mut channel: Channel,
+        instead: Option<Box<Attempt>>,
+        records: Records,
+    ) -> Self {
         if let Some(idle) = channel.session.idle() {
             idle.probe();
         }
-        Self::new(channel, Progress::Probing, instead)
+        Self::new(channel, Progress::Probing, instead, records)
     }
 
-    fn new(channel: Channel, progress: Progress, instead: Option<Box<Attempt>>) -> Self {
+    fn new(
+        channel: Channel,
+        progress: Progress,
+        instead: Option<Box<Attempt>>,
+        records: Records,
+    ) -> Self {
         Self {
             channel,
             progress,
             instead,
             recipients: Vec::new(),
             throttled: false,
+            records,
         }
     }
 
@@ -105,10 +124,15 @@ impl Delivery {
         let Phase::Talking(talk) = &mut self.phase else {
             return None;
         };
-        match talk.channel.session.poll(now) {
+        let step = talk.channel.session.poll(now);
+        self.take_down();
+        match step {
             Step::Send { until } => return Some(Ask::Send { until }),
             Step::Wait { until } => return Some(Ask::Wait { until }),
             Step::Need(Need::Body) => {
+                let Phase::Talking(talk) = &mut self.phase else {
+                    return None;
+                };
                 let body = talk.channel.session.body()?;
                 return Some(Ask::Text {
                     offset: body.offset(),
@@ -171,6 +195,12 @@ impl Delivery {
             return;
         };
         let peer = talk.channel.peer.name();
+        if reply.is_irregular() {
+            self.record_protocol_error();
+        }
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
         let success = reply.is_success();
         match stage {
             Stage::Banner | Stage::Helo | Stage::Lhlo if !success => {
@@ -350,7 +380,15 @@ impl Delivery {
             talk.channel.expires,
         );
         let offered = talk.channel.session.capabilities().clone();
-        self.count_session(reused.as_ref());
+        let instead = talk.instead.is_some();
+        match &reused {
+            // Counted as an address already, when it was its turn to be tried.
+            Some(_) if instead => self.count_session(None),
+            reused => self.count_session(reused.as_ref()),
+        }
+        if let Some(peer) = &reused {
+            self.hosts.used.push(peer.address.clone());
+        }
 
         let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
         if let (Some(limit), Some(size)) = (size_limit, self.request.size)
@@ -370,7 +408,8 @@ impl Delivery {
         }
 
         let limit = self.config.cache.connection_reuse_count_limit;
-        let may_keep = self.hosts.cache.store && (limit == 0 || uses < limit);
+        // A connection that was kept once may be kept again, with or without leave.
+        let may_keep = (self.hosts.cache.store || reused.is_some()) && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
         let transaction = envelope::transaction(
@@ -407,24 +446,25 @@ impl Delivery {
             talk.give_up();
             return;
         }
+        self.notify_postmaster();
         let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else {
             return;
         };
         let mut channel = talk.channel;
         channel.uses += 1;
-        let service = self.request.protocol.as_str();
+        let nexthop = self.hosts.request_nexthop.take();
+        let destination = nexthop.map(|nexthop| self.destination_key(&nexthop));
+        let endpoint = channel
+            .peer
+            .port
+            .map(|port| self.endpoint_key(&channel.peer, port));
         let keys = CacheKeys {
-            destination: self
-                .hosts
-                .request_nexthop
-                .take()
-                .map(|nexthop| CacheKey::destination(service, &nexthop)),
-            endpoint: channel
-                .peer
-                .port
-                .map(|port| CacheKey::endpoint(service, &channel.peer.address, port)),
+            destination,
+            endpoint,
         };
-        let until = self.now + self.config.cache.connection_cache_time_limit;
+        let cache = &self.config.cache;
+        let limit = cache.connection_cache_time_limit;
+        let until = self.now + limit.min(cache.connection_cache_ttl_limit);
         self.asks
             .push_back(Ask::Keep(keys, Box::new(channel), until));
     }
@@ -452,6 +492,12 @@ impl Delivery {
         if let Some(reason) = Reason::ended(&peer, why) {
             self.fail_open(reason);
         }
+        match why {
+            Closed::Protocol(_, error) if error.is_local() => self.record_data_error(),
+            Closed::Protocol(..) => self.record_protocol_error(),
+            _ => {}
+        }
+        self.notify_postmaster();
         self.phase = Phase::Next;
         self.asks.push_back(Ask::Close);
     }

@@ -9,6 +9,8 @@
 )]
 
 mod cancel;
+mod dsn;
+mod notices;
 mod reuse;
 mod tables;
 mod verdicts;
@@ -22,7 +24,7 @@ use smtp_policy::{
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,
-    report::Outcome,
+    report::{Notice, Outcome},
     request::{Recipient, Request},
     reuse::ConnectionCache,
 };
@@ -46,6 +48,8 @@ pub struct World {
     /// Everything the servers were told, by line.
     pub heard: Vec<String>,
     pub notes: Vec<String>,
+    /// What the postmaster is told.
+    pub notices: Vec<Notice>,
     pub connects: usize,
     /// When to cancel: after a line that begins with this was heard.
     pub cancel_after: Option<&'static str>,
@@ -90,6 +94,7 @@ impl Default for World {
             cache: ConnectionCache::new(),
             heard: Vec::new(),
             notes: Vec::new(),
+            notices: Vec::new(),
             connects: 0,
             cancel_after: None,
             cut_after: None,
@@ -179,7 +184,10 @@ impl World {
                 Ask::Report(index, outcome) => {
                     assert!(settled.insert(index, *outcome).is_none(), "{index} twice");
                 }
-                Ask::Note(note) => self.notes.push(note.text),
+                Ask::Note(note) => {
+                    self.notes.push(note.text);
+                    self.notices.extend(note.notice.map(|notice| *notice));
+                }
                 Ask::Keep(keys, channel, expires) => {
                     self.cache
                         .put(keys, server.take().unwrap(), channel, expires);
