@@ -15,8 +15,7 @@ use smtp_proto::{
 };
 
 use crate::{
-    reuse::CacheKey,
-    tls::{TlsEngine, TlsFacts, TlsTrouble},
+    tls::{TlsEngine, TlsFacts, TlsLevel, TlsTrouble},
 };
 
 /// Plain text is encrypted while less than this waits to be written.
@@ -33,8 +32,8 @@ pub struct Channel {
     pub(crate) uses: u32,
     /// When `smtp_connection_reuse_time_limit` ends the connection's life.
     pub(crate) expires: Time,
-    /// Under which key the endpoint is kept; `None` for a UNIX-domain socket.
-    pub(crate) endpoint: Option<CacheKey>,
+    /// The TLS level that the connection was made with.
+    pub(crate) level: TlsLevel,
     tls: Option<Box<Secured>>,
 }
 
@@ -87,8 +86,8 @@ pub(crate) enum Handshake {
 }
 
 impl Channel {
-    pub(crate) fn new(session: Session, peer: Peer, expires: Time, endpoint: Option<CacheKey>) -> Self {
-        Self { session, peer, uses: 0, expires, endpoint, tls: None }
+    pub(crate) fn new(session: Session, peer: Peer, expires: Time, level: TlsLevel) -> Self {
+        Self { session, peer, uses: 0, expires, level, tls: None }
     }
 
     /// Moves dialogue and encryption on: see [`Session::poll`].
@@ -299,6 +298,8 @@ pub(crate) struct Peer {
     pub(crate) address: String,
     /// The port; `None` for a UNIX-domain socket.
     pub(crate) port: Option<u16>,
+    /// The destination that the connection was made for, as it is written.
+    pub(crate) destination: String,
     /// Whether the address has the best preference of its list.
     pub(crate) best_mx: bool,
 }

@@ -52,6 +52,7 @@ pub(crate) struct Client {
     pub(crate) nexthop: NexthopRules,
     pub(crate) tls: Arc<TlsRules>,
     cached: MatchList,
+    debug_peers: MatchList,
     bind: Option<Ipv4Addr>,
     bind6: Option<Ipv6Addr>,
 }
@@ -209,6 +210,7 @@ impl Client {
         let list = &config.cache.connection_cache_destinations;
         let cached = MatchList::open(list, MatchKind::Strings, &mut context)
             .map_err(|error| table_error(&config, "connection_cache_destinations", error))?;
+        let debug_peers = debug_peers(&config, &mut context)?;
         warnings.extend(context.take_warnings());
 
         let families = families(&config);
@@ -241,6 +243,7 @@ impl Client {
             },
             config: plain.config,
             cached,
+            debug_peers,
             bind,
             bind6,
         })
@@ -261,6 +264,7 @@ impl Client {
             tls: Arc::new(TlsRules::new(&config, idna(&config), &mut Vec::new())),
             config,
             cached: MatchList::default(),
+            debug_peers: MatchList::default(),
             bind: None,
             bind6: None,
         }
@@ -283,6 +287,13 @@ impl Client {
                 enforce: false,
             }),
         }
+    }
+
+    /// Whether the dialogue with a server goes to the log (`debug_peer_list`).
+    pub(crate) fn is_debug_peer(&self, host: &str, address: &str) -> bool {
+        self.debug_peers
+            .contains_host(host, address)
+            .unwrap_or(false)
     }
 
     /// Whether connections to a destination are reused
@@ -327,6 +338,10 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
         pix: maps("pix_workaround_maps", &helo.pix_workaround_maps)?,
         tls_policy: maps("tls_policy_maps", &config.tls.tls_policy_maps)?,
         tls_per_site: maps("tls_per_site", &config.tls.tls_per_site)?,
+        delivery_status_filter: maps(
+            "delivery_status_filter",
+            &config.verdict.delivery_status_filter,
+        )?,
         ..Tables::default()
     };
     let filter = config.verdict.reply_filter.trim();
@@ -388,6 +403,21 @@ fn with_engine(
         warnings.push("TLS has been selected, but TLS support is not compiled in".into());
     }
     rules
+}
+
+fn debug_peers(config: &Config, context: &mut TableContext<'_>) -> Result<MatchList, PolicyError> {
+    let parents = &config.general.parent_domain_matches_subdomains;
+    let kind = if parents.iter().any(|name| name == "debug_peer_list") {
+        MatchKind::HostsWithSubdomains
+    } else {
+        MatchKind::Hosts
+    };
+    MatchList::open(&config.verdict.debug_peer_list, kind, context).map_err(|error| {
+        PolicyError::Table {
+            parameter: "debug_peer_list".into(),
+            error,
+        }
+    })
 }
 
 fn bind_address<A: std::str::FromStr>(

@@ -10,6 +10,7 @@
 //! - [`Address`], [`MailFrom`], [`RcptTo`], [`Xforward`], [`hello`]: what the client says; a value that
 //!   could break out of its line cannot be built.
 //! - [`BodyEncoder`]: message text in wire form, dots stuffed and long lines broken.
+//! - [`session::Session`]: the dialogue itself, behind one `poll`.
 //!
 //! Sources: RFC 5321, RFC 2033 and the extensions named at each item. Where the
 //! Postfix SMTP client (3.7) behaves in a way of its own, so does this crate.

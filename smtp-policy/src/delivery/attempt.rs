@@ -2,7 +2,7 @@
 //! connection (`src/smtp/smtp_connect.c`, smtp_connect_addr, smtp_connect_unix;
 //! `src/smtp/smtp_reuse.c`).
 
-use smtp_proto::{status::EnhancedStatus, time::Time};
+use smtp_proto::{address::ReversePath, status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Endpoint, Note, Target,
@@ -14,7 +14,8 @@ hosts::{Phase, Place, Tried},
 use crate::{
     channel::{Channel, Peer},
     report::{Scope, trouble::Reason},
-    reuse::CacheKey,
+    reuse::key::{CacheKey, KeyOwner, KeyPlace},
+    route::Candidate,
     tables::TableFailure,
     tls::{TlsLevel, policy::TlsPolicy},
 };
@@ -77,8 +78,8 @@ impl Delivery {
         match &place {
             // The best addresses were looked for in the cache before.
             Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
-                let address = candidate.address.to_string();
-                let key = self.endpoint_key(&address, candidate.port, &attempt.security.policy);
+                let level = attempt.security.policy.level;
+                let key = self.endpoint_key(&attempt.peer, candidate.port, level);
                 self.ask_cache(key, Some(Box::new(attempt)));
             }
             _ => self.look_up(attempt),
@@ -108,21 +109,27 @@ impl Delivery {
         }
     }
 
+    /// A candidate as keys, texts and verdicts name it.
+    pub(super) fn peer(&self, candidate: &Candidate, best: u16) -> Peer {
+        Peer {
+            host: candidate.host.clone(),
+            address: candidate.address.to_string(),
+            port: Some(candidate.port),
+            destination: self.hosts.label.clone(),
+            best_mx: candidate.preference == best,
+        }
+    }
+
     fn attempt(&self, place: &Place, best: u16, policy: TlsPolicy) -> Attempt {
         let connect = &self.config.connect;
         let (peer, endpoint, bind, window) = match place {
             Place::Inet(candidate) => {
-                let peer = Peer {
-                    host: candidate.host.clone(),
-                    address: candidate.address.to_string(),
-                    port: Some(candidate.port),
-                    best_mx: candidate.preference == best,
-                };
                 let bind = self
                     .policy
                     .client(self.request.protocol)
                     .bind(candidate.address);
                 let endpoint = Endpoint::Inet((candidate.address, candidate.port).into());
+                let peer = self.peer(candidate, best);
                 (peer, endpoint, bind, connect.tcp_windowsize)
             }
             Place::Unix(path) => {
@@ -130,6 +137,7 @@ impl Delivery {
                     host: self.config.general.myhostname.clone(),
                     address: path.display().to_string(),
                     port: None,
+                    destination: self.hosts.label.clone(),
                     best_mx: true,
                 };
                 (peer, Endpoint::Unix(path.clone()), None, 0)
@@ -145,13 +153,40 @@ impl Delivery {
         Attempt { peer, target, lookups, security, place: place.clone() }
     }
 
-    /// The name of an endpoint in the connection cache. Where a certificate must
-    /// match, a connection serves only the destination that it was made for.
-    pub(super) fn endpoint_key(&self, address: &str, port: u16, policy: &TlsPolicy) -> CacheKey {
-        let service = self.request.protocol.as_str();
-        let destination = self.hosts.site.as_ref().map(|site| site.destination.as_str());
-        let destination = destination.filter(|_| policy.level.must_match());
-        CacheKey::endpoint(service, destination, address, port, policy.level)
+    /// The key of connections that were made for a next hop.
+    pub(super) fn destination_key(&self, nexthop: &str) -> CacheKey {
+        CacheKey::destination(self.key_owner(), nexthop)
+    }
+
+    /// The key of connections to an endpoint. Where a certificate must match, a
+    /// connection serves only the destination that it was made for.
+    pub(super) fn endpoint_key(&self, peer: &Peer, port: u16, level: TlsLevel) -> CacheKey {
+        let logs_in = !self.config.sasl.sasl_password_maps.is_empty();
+        let place = KeyPlace {
+            destination: (logs_in || level.must_match()).then_some(&peer.destination),
+            host: logs_in.then_some(&peer.host),
+            address: &peer.address,
+            port,
+            level,
+        };
+        CacheKey::endpoint(self.key_owner(), place)
+    }
+
+    fn key_owner(&self) -> KeyOwner<'_> {
+        KeyOwner {
+            service: self.request.protocol.as_str(),
+            sender: self.login_sender(),
+        }
+    }
+
+    /// The sender, where it decides who logs in at the server.
+    fn login_sender(&self) -> Option<&str> {
+        let sasl = &self.config.sasl;
+        let decides = sasl.sender_dependent_authentication && !sasl.sasl_password_maps.is_empty();
+        decides.then(|| match &self.request.sender {
+            ReversePath::Null => "",
+            ReversePath::Mailbox(address) => address.as_str(),
+        })
     }
 
     pub(super) fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
@@ -167,7 +202,9 @@ impl Delivery {
     pub(super) fn after_reuse(&mut self, hit: Option<Box<Channel>>, instead: Option<Box<Attempt>>) {
         match (hit, instead) {
             (Some(channel), instead) => {
-                self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead)));
+                let records = self.records(&channel.peer);
+                let talk = Talk::resume(*channel, instead, records);
+                self.phase = Phase::Talking(Box::new(talk));
             }
             (None, Some(attempt)) => self.look_up(*attempt),
             (None, None) => self.phase = Phase::Next,
@@ -228,11 +265,11 @@ impl Delivery {
         match lookups.profile(&self.request, &self.config, &self.tables, loops) {
             Ok(profile) => {
                 let expires = self.now + self.config.cache.connection_reuse_time_limit;
-                let endpoint =
-                    peer.port.map(|port| self.endpoint_key(&peer.address, port, &security.policy));
-                let wrapped = self.config.tls.tls_wrappermode && security.policy.level > TlsLevel::None;
+                let records = self.records(&peer);
+                let wrapped =
+                    self.config.tls.tls_wrappermode && security.policy.level > TlsLevel::None;
                 let place = matches!(place, Place::Inet(_)).then_some(place);
-                let opening = Opening { profile, peer, expires, endpoint, security, place, wrapped };
+                let opening = Opening { profile, peer, records, expires, security, place, wrapped };
                 self.phase = Phase::Talking(Box::new(Talk::begin(opening, self.now)));
             }
             Err(failure) => {

@@ -21,7 +21,6 @@ use crate::{
     config::Protocol,
     report::{Scope, trouble::Reason},
     request::CacheHints,
-    reuse::CacheKey,
     route::{
         Candidate, InetDestination, MailExchange, QuestionId, Resolution, Resolved, RouteNote, split_nexthop,
     },
@@ -86,15 +85,18 @@ pub(super) struct Hosts {
     pub(super) request_nexthop: Option<String>,
     /// The TLS policies of the servers, as far as they are known.
     pub(super) policies: Policies,
+    /// The present destination as it is written, or the path of its socket.
+    pub(super) label: String,
     /// Whether the mail was passed to `best_mx_transport` already.
     pub(super) passed: bool,
+    /// The addresses to which kept connections led. They are not tried again for a
+    /// later destination.
+    pub(super) used: Vec<String>,
 }
 
 /// One destination with its addresses.
 #[derive(Debug)]
 pub(super) struct Site {
-    /// The destination as it is written, or the path of the socket.
-    pub(super) destination: String,
     /// Its domain without brackets and port; `myhostname` for a socket.
     pub(super) domain: String,
     /// The MX records that led to the addresses.
@@ -261,9 +263,9 @@ impl Delivery {
             let places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
             let site = Site {
                 domain: self.config.general.myhostname.clone(),
-                ..Site::new(places, 0, false, path)
+                ..Site::new(places, 0, false)
             };
-            self.open_site(site, path);
+            self.open_site(site, path, path);
             return;
         }
         match client.nexthop.destination(&text) {
@@ -329,32 +331,36 @@ impl Delivery {
                 self.why = Some(Reason::local(failure.status, Scope::Site, failure.text));
             }
             Ok(candidates) => {
+                // What went wrong at an earlier destination is no excuse for this one.
+                self.why = None;
                 let best = candidates.first().map_or(0, |first| first.preference);
                 let loops = self.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
                 let places = candidates.into_iter().map(Place::Inet).collect();
                 let site = Site {
                     domain: inet.domain.clone(),
                     exchange: resolved.exchange,
-                    ..Site::new(places, best, loops, &inet.text)
+                    ..Site::new(places, best, loops)
                 };
-                self.open_site(site, &inet.domain);
+                self.open_site(site, &inet.domain, &inet.text);
             }
         }
     }
 
     /// The addresses of a destination are known. The first one decides whether
     /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
-    fn open_site(&mut self, mut site: Site, domain: &str) {
+    fn open_site(&mut self, mut site: Site, domain: &str, label: &str) {
+        label.clone_into(&mut self.hosts.label);
         if self.hosts.begun == 1 && !site.places.is_empty() {
             self.hosts.cache = {
                 let client = self.policy.client(self.request.protocol);
                 client.cache_hints(&self.request, domain)
             };
             if self.hosts.cache.load || self.hosts.cache.store {
-                self.hosts.request_nexthop = Some(site.destination.clone());
+                self.hosts.request_nexthop = Some(label.to_owned());
             }
         }
         if self.hosts.cache.load {
+            site.places.retain(|place| !self.hosts.used.contains(&place.address()));
             site.trial = Trial::ByNexthop;
         }
         self.hosts.site = Some(site);
@@ -366,17 +372,18 @@ impl Delivery {
             match site.trial {
                 Trial::ByNexthop => {
                     site.trial = Trial::ByAddress(0);
-                    if self.hosts.begun == 1
+                    if !site.places.is_empty()
                         && let Some(nexthop) = &self.hosts.request_nexthop
                     {
-                        let key = CacheKey::destination(self.request.protocol.as_str(), nexthop);
+                        let key = self.destination_key(nexthop);
                         self.ask_cache(key, None);
                         return true;
                     }
                 }
-                Trial::ByAddress(position) => match site.best_place(position).cloned() {
+                Trial::ByAddress(position) => match site.best_place(position) {
                     Some(candidate) => {
-                        if self.try_kept(position, candidate) {
+                        let (candidate, best) = (candidate.clone(), site.best);
+                        if self.try_kept(position, candidate, best) {
                             return true;
                         }
                     }
@@ -393,21 +400,20 @@ impl Delivery {
     }
 
     /// Looks for a kept connection to a candidate; false if there is no sense in it.
-    fn try_kept(&mut self, position: usize, candidate: Candidate) -> bool {
-        let (address, port) = (candidate.address.to_string(), candidate.port);
-        let host = candidate.host.clone();
+    fn try_kept(&mut self, position: usize, candidate: Candidate, best: u16) -> bool {
+        let (peer, port) = (self.peer(&candidate, best), candidate.port);
         let Some(policy) = self.tls_policy(&Place::Inet(candidate)) else { return true };
         if let Some(site) = &mut self.hosts.site {
             site.trial = Trial::ByAddress(position + 1);
         }
         match policy {
             Ok(policy) => {
-                let key = self.endpoint_key(&address, port, &policy);
+                let key = self.endpoint_key(&peer, port, policy.level);
                 self.ask_cache(key, None);
                 true
             }
             Err(refusal) => {
-                self.pass_over("lookup error", &host, refusal);
+                self.pass_over("lookup error", &peer.host, refusal);
                 false
             }
         }
@@ -432,29 +438,34 @@ impl Delivery {
             .is_some_and(|site| site.loop_detection)
     }
 
-    /// A session is about to deliver: counts it towards the limits.
+    /// A session is about to deliver: counts it towards the limits. `reused` is
+    /// where a connection leads that was found before any address was tried.
     pub(super) fn count_session(&mut self, reused: Option<&Peer>) {
         let connect = &self.config.connect;
+        let mut last = false;
         if let Some(site) = &mut self.hosts.site {
             site.sessions += 1;
             let mut full = site.sessions == connect.mx_session_limit;
             if let Some(peer) = reused {
                 site.addresses += 1;
-                site.forget(peer);
                 full |= site.addresses == connect.mx_address_limit;
+                // Nothing behind the address in the list makes it the last one, even
+                // if an address before it was not tried but in the cache.
+                last = matches!(site.trial, Trial::ByAddress(next) if next > 0 && next >= site.places.len());
+                site.forget(peer);
             }
             if full {
                 site.places.clear();
             }
         }
+        self.hosts.final_server |= last && self.hosts.final_nexthop;
         self.mark_final_server();
     }
 }
 
 impl Site {
-    fn new(places: VecDeque<Place>, best: u16, loop_detection: bool, destination: &str) -> Self {
+    fn new(places: VecDeque<Place>, best: u16, loop_detection: bool) -> Self {
         Self {
-            destination: destination.to_owned(),
             domain: String::new(),
             exchange: None,
             retry_plain: false,
@@ -467,7 +478,7 @@ impl Site {
         }
     }
 
-    /// The first address of the best preference from `position` on.
+    /// The address at this position, if it is of the best preference.
     fn best_place(&self, position: usize) -> Option<&Candidate> {
         match self.places.get(position)? {
             Place::Inet(candidate) if candidate.preference == self.best => Some(candidate),
@@ -477,13 +488,28 @@ impl Site {
 
     /// A kept connection leads there already.
     fn forget(&mut self, peer: &Peer) {
-        let before = self.places.len();
-        self.places.retain(|place| match place {
-            Place::Inet(candidate) => candidate.address.to_string() != peer.address,
-            Place::Unix(path) => path.display().to_string() != peer.address,
-        });
-        if let Trial::ByAddress(position) = &mut self.trial {
-            *position = position.saturating_sub(before - self.places.len());
+        let found = self
+            .places
+            .iter()
+            .position(|place| place.address() == peer.address);
+        let Some(found) = found else {
+            return;
+        };
+        self.places.remove(found);
+        if let Trial::ByAddress(position) = &mut self.trial
+            && found < *position
+        {
+            *position -= 1;
+        }
+    }
+}
+
+impl Place {
+    /// The printable address, or the path of the socket.
+    fn address(&self) -> String {
+        match self {
+            Self::Inet(candidate) => candidate.address.to_string(),
+            Self::Unix(path) => path.display().to_string(),
         }
     }
 }

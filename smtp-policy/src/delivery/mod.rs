@@ -39,6 +39,7 @@ mod ask;
 mod attempt;
 mod envelope;
 mod hosts;
+mod journal;
 mod observer;
 mod profile;
 mod rest;
@@ -47,6 +48,7 @@ mod secure;
 mod settle;
 mod talk;
 mod ticket;
+mod verdict;
 
 use core::time::Duration;
 use std::{collections::VecDeque, sync::Arc};
@@ -62,6 +64,7 @@ pub use self::{
 use self::{
     hosts::{Hosts, Phase},
     roll::Roll,
+    verdict::Verdicts,
 };
 use crate::{
     channel::Channel,
@@ -85,6 +88,7 @@ pub struct Delivery {
     /// What is to be asked next, before anything else happens.
     asks: VecDeque<Ask>,
     roll: Roll,
+    verdicts: Verdicts,
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
@@ -113,6 +117,7 @@ impl Delivery {
         };
         Self {
             roll: Roll::new(request.recipients.len()),
+            verdicts: Verdicts::default(),
             hosts: Hosts::default(),
             phase: Phase::Start,
             asks: VecDeque::new(),
@@ -151,6 +156,9 @@ impl Delivery {
             if let Some(ask) = self.asks.pop_front() {
                 return ask;
             }
+            if let Some(ask) = self.await_verdicts(give_up) {
+                return ask;
+            }
             if self.cancelled {
                 self.settle_cancelled();
             }
@@ -187,7 +195,9 @@ impl Delivery {
         ticket: Ticket<External>,
         value: Result<Option<String>, TableFailure>,
     ) {
-        if let Phase::LookingUp(lookups) = &mut self.phase {
+        if self.verdicts.asked(&ticket) {
+            self.verdicts.answer(value);
+        } else if let Phase::LookingUp(lookups) = &mut self.phase {
             lookups.answer(ticket.serial(), value);
         } else if let Phase::Securing(securing) = &mut self.phase
             && securing.serial == Some(ticket.serial())

@@ -98,7 +98,7 @@ impl Delivery {
         let host = self.config.general.myhostname.clone();
         Some(match place {
             Place::Inet(candidate) => Subject {
-                destination: site.destination.clone(),
+                destination: self.hosts.label.clone(),
                 host: candidate.host.clone(),
                 port: Some(candidate.port),
                 asked: candidate.asked.clone(),
@@ -153,8 +153,7 @@ impl Delivery {
 
     /// A server is passed over because of its TLS policy.
     pub(super) fn pass_over(&mut self, what: &str, host: &str, refusal: Refusal) {
-        let site = self.hosts.site.as_ref();
-        let destination = site.map_or("", |site| &site.destination);
+        let destination = &self.hosts.label;
         let text = &refusal.text;
         self.note(Note::warning(format!("TLS policy {what} for {destination}/{host}: {text}")));
         self.why = Some(Reason::local(refusal.status, Scope::Site, refusal.text));

@@ -15,6 +15,7 @@ use super::{
     attempt::Attempt,
     envelope,
     hosts::{Phase, Place},
+    journal::Records,
     secure::{Security, StartTls},
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     config::ProbeTarget,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
-    reuse::{CacheKey, CacheKeys},
+    reuse::CacheKeys,
 };
 
 /// An open connection and how far the present message has come on it.
@@ -36,6 +37,7 @@ pub(super) struct Talk {
     recipients: Vec<RcptIndex>,
     /// A failure blamed on the site or the session: the connection is not kept.
     pub(super) throttled: bool,
+    pub(super) records: Records,
     /// What is wanted of TLS.
     pub(super) security: Security,
     /// Where to try again in plaintext, if this is a new connection.
@@ -51,8 +53,8 @@ pub(super) struct Talk {
 pub(super) struct Opening {
     pub(super) profile: Profile,
     pub(super) peer: Peer,
+    pub(super) records: Records,
     pub(super) expires: Time,
-    pub(super) endpoint: Option<CacheKey>,
     pub(super) security: Security,
     pub(super) place: Option<Place>,
     /// TLS begins with the first byte (`smtp_tls_wrappermode`).
@@ -75,28 +77,39 @@ enum Progress {
 impl Talk {
     /// A connection that was opened just now.
     pub(super) fn begin(opening: Opening, now: Time) -> Self {
-        let Opening { profile, peer, expires, endpoint, security, place, wrapped } = opening;
+        let Opening { mut profile, peer, records, expires, security, place, wrapped } = opening;
+        profile.journal = records.are_kept();
         let session =
             if wrapped { Session::wrapped(profile, now) } else { Session::new(profile, now) };
-        let channel = Channel::new(session, peer, expires, endpoint);
-        Self { security, place, ..Self::new(channel, Progress::Greeting, None) }
+        let channel = Channel::new(session, peer, expires, security.policy.level);
+        Self { security, place, ..Self::new(channel, Progress::Greeting, None, records) }
     }
 
     /// A kept connection, which is asked with RSET whether it is alive.
-    pub(super) fn resume(mut channel: Channel, instead: Option<Box<Attempt>>) -> Self {
+    pub(super) fn resume(
+        mut channel: Channel,
+        instead: Option<Box<Attempt>>,
+        records: Records,
+    ) -> Self {
         if let Some(idle) = channel.session.idle() {
             idle.probe();
         }
-        Self::new(channel, Progress::Probing, instead)
+        Self::new(channel, Progress::Probing, instead, records)
     }
 
-    fn new(channel: Channel, progress: Progress, instead: Option<Box<Attempt>>) -> Self {
+    fn new(
+        channel: Channel,
+        progress: Progress,
+        instead: Option<Box<Attempt>>,
+        records: Records,
+    ) -> Self {
         Self {
             channel,
             progress,
             instead,
             recipients: Vec::new(),
             throttled: false,
+            records,
             security: Security::default(),
             place: None,
             counted: false,
@@ -139,10 +152,15 @@ impl Delivery {
         let Phase::Talking(talk) = &mut self.phase else {
             return None;
         };
-        match talk.channel.poll(now) {
+        let step = talk.channel.poll(now);
+        self.take_down();
+        match step {
             Step::Send { until } => return Some(Ask::Send { until }),
             Step::Wait { until } => return Some(Ask::Wait { until }),
             Step::Need(Need::Body) => {
+                let Phase::Talking(talk) = &mut self.phase else {
+                    return None;
+                };
                 let body = talk.channel.session.body()?;
                 return Some(Ask::Text {
                     offset: body.offset(),
@@ -211,6 +229,12 @@ impl Delivery {
             return;
         };
         let peer = talk.channel.peer.name();
+        if reply.is_irregular() {
+            self.record_protocol_error();
+        }
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
         let success = reply.is_success();
         match stage {
             Stage::Banner | Stage::Helo | Stage::Lhlo if !success => {
@@ -412,8 +436,14 @@ impl Delivery {
             talk.channel.expires,
         );
         let offered = talk.channel.session.capabilities().clone();
-        self.count_session(reused.as_ref());
-        if reused.is_some() {
+        let instead = talk.instead.is_some();
+        match &reused {
+            // Counted as an address already, when it was its turn to be tried.
+            Some(_) if instead => self.count_session(None),
+            reused => self.count_session(reused.as_ref()),
+        }
+        if let Some(peer) = &reused {
+            self.hosts.used.push(peer.address.clone());
             self.note_tls_reuse();
         } else if let Phase::Talking(talk) = &mut self.phase {
             talk.counted = true;
@@ -437,8 +467,11 @@ impl Delivery {
         }
 
         let limit = self.config.cache.connection_reuse_count_limit;
-        let Phase::Talking(talk) = &self.phase else { return };
-        let may_keep = self.hosts.cache.store && talk.keepable && (limit == 0 || uses < limit);
+        let keepable = matches!(&self.phase, Phase::Talking(talk) if talk.keepable);
+        // A connection that was kept once may be kept again, with or without leave.
+        let may_keep = (self.hosts.cache.store || reused.is_some())
+            && keepable
+            && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
         let transaction = envelope::transaction(
@@ -475,21 +508,25 @@ impl Delivery {
             talk.give_up();
             return;
         }
+        self.notify_postmaster();
         let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else {
             return;
         };
         let mut channel = talk.channel;
         channel.uses += 1;
-        let service = self.request.protocol.as_str();
+        let nexthop = self.hosts.request_nexthop.take();
+        let destination = nexthop.map(|nexthop| self.destination_key(&nexthop));
+        let endpoint = channel
+            .peer
+            .port
+            .map(|port| self.endpoint_key(&channel.peer, port, channel.level));
         let keys = CacheKeys {
-            destination: self
-                .hosts
-                .request_nexthop
-                .take()
-                .map(|nexthop| CacheKey::destination(service, &nexthop)),
-            endpoint: channel.endpoint.clone(),
+            destination,
+            endpoint,
         };
-        let until = self.now + self.config.cache.connection_cache_time_limit;
+        let cache = &self.config.cache;
+        let limit = cache.connection_cache_time_limit;
+        let until = self.now + limit.min(cache.connection_cache_ttl_limit);
         self.asks
             .push_back(Ask::Keep(keys, Box::new(channel), until));
     }
@@ -522,6 +559,12 @@ impl Delivery {
         } else if let Some(reason) = Reason::ended(&peer, why) {
             self.fail_open(reason);
         }
+        match why {
+            Closed::Protocol(_, error) if error.is_local() => self.record_data_error(),
+            Closed::Protocol(..) => self.record_protocol_error(),
+            _ => {}
+        }
+        self.notify_postmaster();
         self.phase = Phase::Next;
         self.asks.push_back(Ask::Close);
     }

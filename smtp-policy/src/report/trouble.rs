@@ -170,6 +170,8 @@ impl Judge {
             scope: reason.scope,
             uncertain: reason.uncertain,
             action,
+            connection_uses: 0,
+            server_reports: false,
         }
     }
 
@@ -197,6 +199,8 @@ impl Judge {
             scope: Scope::Recipient,
             uncertain: false,
             action,
+            connection_uses: 0,
+            server_reports: false,
         }
     }
 }

@@ -462,7 +462,6 @@ fn global_level(config: &Config) -> TlsLevel {
     }
 }
 
-#[cfg(feature = "tls")]
 impl TrustAnchors {
     fn add(&mut self, others: &Self) {
         self.certificates.extend(others.certificates.iter().cloned());
