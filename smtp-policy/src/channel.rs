@@ -14,9 +14,7 @@ use smtp_proto::{
     time::Time,
 };
 
-use crate::{
-    tls::{TlsEngine, TlsFacts, TlsLevel, TlsTrouble},
-};
+use crate::tls::{TlsEngine, TlsFacts, TlsLevel, TlsTrouble};
 
 /// Plain text is encrypted while less than this waits to be written.
 const WIRE_ROOM: usize = 64 * 1024;
@@ -87,13 +85,22 @@ pub(crate) enum Handshake {
 
 impl Channel {
     pub(crate) fn new(session: Session, peer: Peer, expires: Time, level: TlsLevel) -> Self {
-        Self { session, peer, uses: 0, expires, level, tls: None }
+        Self {
+            session,
+            peer,
+            uses: 0,
+            expires,
+            level,
+            tls: None,
+        }
     }
 
     /// Moves dialogue and encryption on: see [`Session::poll`].
     /// [`Need::Tls`] comes when [`handshake`](Self::handshake) has news.
     pub(crate) fn poll(&mut self, now: Time) -> Step {
-        let Some(tls) = &mut self.tls else { return self.session.poll(now) };
+        let Some(tls) = &mut self.tls else {
+            return self.session.poll(now);
+        };
         if tls.has_written() {
             self.session.note_traffic();
         }
@@ -139,7 +146,9 @@ impl Channel {
 
     /// Takes what was read from the wire, in any chunking.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
-        let Some(tls) = &mut self.tls else { return self.session.receive(bytes) };
+        let Some(tls) = &mut self.tls else {
+            return self.session.receive(bytes);
+        };
         self.session.note_traffic();
         let shut = self.session.tls_gate().is_some();
         let mut plain = core::mem::take(&mut tls.early);
@@ -192,7 +201,9 @@ impl Channel {
 
     /// Where the handshake stands that the session waits for.
     pub(crate) fn handshake(&self) -> Handshake {
-        self.tls.as_ref().map_or(Handshake::NotBegun, |tls| tls.handshake())
+        self.tls
+            .as_ref()
+            .map_or(Handshake::NotBegun, |tls| tls.handshake())
     }
 
     /// Begins the handshake.
@@ -250,21 +261,31 @@ impl Secured {
     }
 
     fn wait(&self, until: Time) -> Step {
-        if self.wire.is_empty() { Step::Wait { until } } else { Step::Send { until } }
+        if self.wire.is_empty() {
+            Step::Wait { until }
+        } else {
+            Step::Send { until }
+        }
     }
 
     /// The dialogue is over: says so, where the peer still listens. Returns the
     /// latest time to close the connection.
     fn begin_close(&mut self, why: Closed, now: Time) -> Time {
-        let polite =
-            matches!(why, Closed::Quit | Closed::Refused | Closed::Stale | Closed::Abandoned);
+        let polite = matches!(
+            why,
+            Closed::Quit | Closed::Refused | Closed::Stale | Closed::Abandoned
+        );
         if polite && self.line != Line::Dead {
             self.engine.close(&mut self.wire);
         }
         if !polite || self.line != Line::Open {
             self.ending.wait = None;
         }
-        let until = now + self.ending.wait.map_or(self.ending.limit, |wait| wait.max(self.ending.limit));
+        let until = now
+            + self
+                .ending
+                .wait
+                .map_or(self.ending.limit, |wait| wait.max(self.ending.limit));
         self.closing = Some((why, until));
         until
     }

@@ -6,7 +6,7 @@ use smtp_proto::{address::ReversePath, status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Endpoint, Note, Target,
-hosts::{Phase, Place, Tried},
+    hosts::{Phase, Place, Tried},
     profile::AddressLookups,
     secure::Security,
     talk::{Opening, Talk},
@@ -51,11 +51,19 @@ impl Lookups {
 impl Delivery {
     /// A new connection to the next address.
     pub(super) fn try_place(&mut self) -> Tried {
-        let Some(site) = &self.hosts.site else { return Tried::Nothing };
-        let Some(place) = site.places.front().cloned() else { return Tried::Nothing };
-        let Some(policy) = self.tls_policy(&place) else { return Tried::Begun };
+        let Some(site) = &self.hosts.site else {
+            return Tried::Nothing;
+        };
+        let Some(place) = site.places.front().cloned() else {
+            return Tried::Nothing;
+        };
+        let Some(policy) = self.tls_policy(&place) else {
+            return Tried::Begun;
+        };
         let limit = self.config.connect.mx_address_limit;
-        let Some(site) = &mut self.hosts.site else { return Tried::Nothing };
+        let Some(site) = &mut self.hosts.site else {
+            return Tried::Nothing;
+        };
         site.places.pop_front();
         site.addresses += 1;
         if site.addresses == limit {
@@ -73,7 +81,9 @@ impl Delivery {
                 return Tried::Passed;
             }
         };
-        let Some(policy) = self.fitting(policy, &place, plain) else { return Tried::Passed };
+        let Some(policy) = self.fitting(policy, &place, plain) else {
+            return Tried::Passed;
+        };
         let attempt = self.attempt(&place, best, policy);
         match &place {
             // The best addresses were looked for in the cache before.
@@ -148,9 +158,24 @@ impl Delivery {
         let lookups = AddressLookups::new(&self.tables, &peer.address);
         let site = self.hosts.site.as_ref();
         let domain = site.map(|site| site.domain.clone()).unwrap_or_default();
-        let security = Security { policy, domain, refused: false };
-        let target = Target { endpoint, bind, window, limit };
-        Attempt { peer, target, lookups, security, place: place.clone() }
+        let security = Security {
+            policy,
+            domain,
+            refused: false,
+        };
+        let target = Target {
+            endpoint,
+            bind,
+            window,
+            limit,
+        };
+        Attempt {
+            peer,
+            target,
+            lookups,
+            security,
+            place: place.clone(),
+        }
     }
 
     /// The key of connections that were made for a next hop.
@@ -253,7 +278,13 @@ impl Delivery {
         else {
             return;
         };
-        let Attempt { peer, lookups, security, place, .. } = *attempt;
+        let Attempt {
+            peer,
+            lookups,
+            security,
+            place,
+            ..
+        } = *attempt;
         if let Err(error) = result {
             let reason = connect_failure(&peer, &error);
             self.note(Note::info(reason.text.clone()));
@@ -269,7 +300,15 @@ impl Delivery {
                 let wrapped =
                     self.config.tls.tls_wrappermode && security.policy.level > TlsLevel::None;
                 let place = matches!(place, Place::Inet(_)).then_some(place);
-                let opening = Opening { profile, peer, records, expires, security, place, wrapped };
+                let opening = Opening {
+                    profile,
+                    peer,
+                    records,
+                    expires,
+                    security,
+                    place,
+                    wrapped,
+                };
                 self.phase = Phase::Talking(Box::new(Talk::begin(opening, self.now)));
             }
             Err(failure) => {

@@ -12,7 +12,7 @@ use smtp_proto::{status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Note,
-attempt::{Attempt, Lookups},
+    attempt::{Attempt, Lookups},
     secure::{Policies, Securing},
     talk::Talk,
 };
@@ -22,7 +22,8 @@ use crate::{
     report::{Scope, trouble::Reason},
     request::CacheHints,
     route::{
-        Candidate, InetDestination, MailExchange, QuestionId, Resolution, Resolved, RouteNote, split_nexthop,
+        Candidate, InetDestination, MailExchange, QuestionId, Resolution, Resolved, RouteNote,
+        split_nexthop,
     },
 };
 
@@ -360,7 +361,8 @@ impl Delivery {
             }
         }
         if self.hosts.cache.load {
-            site.places.retain(|place| !self.hosts.used.contains(&place.address()));
+            site.places
+                .retain(|place| !self.hosts.used.contains(&place.address()));
             site.trial = Trial::ByNexthop;
         }
         self.hosts.site = Some(site);
@@ -402,7 +404,9 @@ impl Delivery {
     /// Looks for a kept connection to a candidate; false if there is no sense in it.
     fn try_kept(&mut self, position: usize, candidate: Candidate, best: u16) -> bool {
         let (peer, port) = (self.peer(&candidate, best), candidate.port);
-        let Some(policy) = self.tls_policy(&Place::Inet(candidate)) else { return true };
+        let Some(policy) = self.tls_policy(&Place::Inet(candidate)) else {
+            return true;
+        };
         if let Some(site) = &mut self.hosts.site {
             site.trial = Trial::ByAddress(position + 1);
         }

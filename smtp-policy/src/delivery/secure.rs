@@ -82,14 +82,22 @@ impl Delivery {
     /// comes back here.
     pub(super) fn tls_policy(&mut self, place: &Place) -> Option<Result<TlsPolicy, Refusal>> {
         let subject = self.subject(place)?;
-        let key = (subject.destination.clone(), subject.host.clone(), subject.port);
+        let key = (
+            subject.destination.clone(),
+            subject.host.clone(),
+            subject.port,
+        );
         if let Some(known) = self.hosts.policies.get(&key) {
             return Some(known.clone());
         }
         let client = self.policy.client(self.request.protocol);
         let utf8 = client.nexthop.idna;
         let search = PolicySearch::new(self.tls_rules(), &self.tables, subject, utf8);
-        self.phase = Phase::Securing(Box::new(Securing { search, key, serial: None }));
+        self.phase = Phase::Securing(Box::new(Securing {
+            search,
+            key,
+            serial: None,
+        }));
         None
     }
 
@@ -119,18 +127,25 @@ impl Delivery {
     }
 
     pub(super) fn while_securing(&mut self, give_up: Time) -> Option<Ask> {
-        let Phase::Securing(securing) = &mut self.phase else { return None };
+        let Phase::Securing(securing) = &mut self.phase else {
+            return None;
+        };
         if securing.serial.is_some() {
             return self.wait_for_answer(give_up);
         }
         let step = securing.search.step();
         let warnings = core::mem::take(&mut securing.search.warnings);
         let key = securing.key.clone();
-        warnings.into_iter().for_each(|warning| self.note(Note::warning(warning)));
+        warnings
+            .into_iter()
+            .for_each(|warning| self.note(Note::warning(warning)));
         let (serial, ask) = match step {
             SearchStep::Ask { table, key } => {
                 let ticket = self.ticket();
-                (ticket.serial(), Ask::LookUp(ticket, TableQuery { table, key }))
+                (
+                    ticket.serial(),
+                    Ask::LookUp(ticket, TableQuery { table, key }),
+                )
             }
             SearchStep::Resolve(query) => {
                 let ticket = self.ticket();
@@ -155,23 +170,34 @@ impl Delivery {
     pub(super) fn pass_over(&mut self, what: &str, host: &str, refusal: Refusal) {
         let destination = &self.hosts.label;
         let text = &refusal.text;
-        self.note(Note::warning(format!("TLS policy {what} for {destination}/{host}: {text}")));
+        self.note(Note::warning(format!(
+            "TLS policy {what} for {destination}/{host}: {text}"
+        )));
         self.why = Some(Reason::local(refusal.status, Scope::Site, refusal.text));
     }
 
     /// What to do about TLS when the server has introduced itself.
     pub(super) fn decide_tls(&mut self, peer: &Peer, offered: &Capabilities) -> StartTls {
-        let Phase::Talking(talk) = &self.phase else { return StartTls::GoOn };
+        let Phase::Talking(talk) = &self.phase else {
+            return StartTls::GoOn;
+        };
         let (level, secure) = (talk.security.policy.level, talk.channel.is_secure());
         let (refused, name) = (talk.security.refused, peer.name());
         if secure {
             return StartTls::GoOn;
         }
         if refused {
-            return if level.is_mandatory() { StartTls::Leave } else { StartTls::GoOn };
+            return if level.is_mandatory() {
+                StartTls::Leave
+            } else {
+                StartTls::GoOn
+            };
         }
         if offered.starttls && level == TlsLevel::None && self.config.tls.tls_note_starttls_offer {
-            self.note(Note::info(format!("Host offered STARTTLS: [{}]", peer.host)));
+            self.note(Note::info(format!(
+                "Host offered STARTTLS: [{}]",
+                peer.host
+            )));
         }
         let available = self.tls_rules().connector.is_some();
         if offered.starttls && available && level >= TlsLevel::May {
@@ -192,7 +218,9 @@ impl Delivery {
 
     /// The server does not want to start TLS.
     pub(super) fn on_starttls_refused(&mut self, peer: &str, reply: &Reply) {
-        let Phase::Talking(talk) = &mut self.phase else { return };
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
         talk.security.refused = true;
         if talk.security.policy.level.is_mandatory() {
             self.fail_site(Reason::tls_refused(peer, reply));
@@ -201,7 +229,9 @@ impl Delivery {
 
     /// The session waits for the handshake.
     pub(super) fn at_tls_gate(&mut self) {
-        let Phase::Talking(talk) = &mut self.phase else { return };
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
         // Without connection reuse a TLS connection serves one message.
         talk.keepable &= talk.security.policy.connection_reuse;
         match talk.channel.handshake() {
@@ -215,7 +245,9 @@ impl Delivery {
             Handshake::Done(facts) => self.after_handshake(&facts),
             Handshake::Failed(trouble) => {
                 let relay = talk.channel.peer.relay();
-                self.note(Note::info(format!("SSL_connect error to {relay}: {trouble}")));
+                self.note(Note::info(format!(
+                    "SSL_connect error to {relay}: {trouble}"
+                )));
                 self.shut_gate();
             }
         }
@@ -232,7 +264,9 @@ impl Delivery {
     fn begin_handshake(&mut self) -> Result<(), TlsTrouble> {
         let rules = self.tls_rules();
         let unix_time = self.epoch.map(|epoch| epoch + self.now.as_duration());
-        let Phase::Talking(talk) = &mut self.phase else { return Ok(()) };
+        let Phase::Talking(talk) = &mut self.phase else {
+            return Ok(());
+        };
         let relay = talk.channel.peer.relay();
         let (policy, domain) = (&talk.security.policy, &talk.security.domain);
         let host = &talk.channel.peer.host;
@@ -248,15 +282,21 @@ impl Delivery {
         let engine = connector.engine(&setup)?;
         let timeout = &self.config.timeout;
         let wait = !self.config.tls.tls_fast_shutdown_enable;
-        let ending =
-            Ending { limit: timeout.quit_timeout, wait: wait.then_some(timeout.starttls_timeout) };
+        let ending = Ending {
+            limit: timeout.quit_timeout,
+            wait: wait.then_some(timeout.starttls_timeout),
+        };
         talk.channel.secure(engine, ending);
-        warnings.into_iter().for_each(|warning| self.note(Note::warning(warning)));
+        warnings
+            .into_iter()
+            .for_each(|warning| self.note(Note::warning(warning)));
         Ok(())
     }
 
     fn after_handshake(&mut self, facts: &TlsFacts) {
-        let Phase::Talking(talk) = &self.phase else { return };
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
         let (level, relay) = (talk.security.policy.level, talk.channel.peer.relay());
         if level.must_match()
             && let Some(problem) = &facts.problem
@@ -281,12 +321,16 @@ impl Delivery {
     /// Whether `smtp_tls_loglevel` wants a line for each handshake.
     fn logs_tls(&self) -> bool {
         let level = self.config.tls.tls_loglevel.trim();
-        level.parse::<u32>().map_or_else(|_| level.contains("summary"), |level| level > 0)
+        level
+            .parse::<u32>()
+            .map_or_else(|_| level.contains("summary"), |level| level > 0)
     }
 
     /// A kept connection that is encrypted is used again.
     pub(super) fn note_tls_reuse(&mut self) {
-        let Phase::Talking(talk) = &self.phase else { return };
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
         if let Some(facts) = talk.channel.tls_facts() {
             let line = facts.summary("reused", &talk.channel.peer.relay());
             self.note(Note::info(line));
@@ -297,7 +341,9 @@ impl Delivery {
     /// is to be tried again in plaintext: only where TLS is a mere offer, and only
     /// for mail that has waited before, or for a probe.
     pub(super) fn retries_in_plaintext(&self, why: Closed) -> bool {
-        let Phase::Talking(talk) = &self.phase else { return false };
+        let Phase::Talking(talk) = &self.phase else {
+            return false;
+        };
         let occasion = is_handshake_failure(why)
             || (talk.channel.is_secure()
                 && matches!(why, Closed::Lost(_) | Closed::TimedOut(_))
@@ -320,7 +366,9 @@ impl Delivery {
     /// Puts the server in front again, for a session without TLS.
     pub(super) fn retry_in_plaintext(&mut self) {
         self.hosts.final_server = false;
-        let Phase::Talking(talk) = &mut self.phase else { return };
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
         let (place, counted) = (talk.place.take(), talk.counted);
         if let (Some(site), Some(place)) = (&mut self.hosts.site, place) {
             site.retry_plain = true;
@@ -335,7 +383,9 @@ impl Delivery {
     /// A handshake that failed: everybody's failure, but where TLS is a mere offer
     /// no judgement on the server.
     pub(super) fn fail_handshake(&mut self) {
-        let Phase::Talking(talk) = &mut self.phase else { return };
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
         let scope = match talk.security.policy.level {
             TlsLevel::May => Scope::Session,
             _ => {

@@ -77,12 +77,27 @@ enum Progress {
 impl Talk {
     /// A connection that was opened just now.
     pub(super) fn begin(opening: Opening, now: Time) -> Self {
-        let Opening { mut profile, peer, records, expires, security, place, wrapped } = opening;
+        let Opening {
+            mut profile,
+            peer,
+            records,
+            expires,
+            security,
+            place,
+            wrapped,
+        } = opening;
         profile.journal = records.are_kept();
-        let session =
-            if wrapped { Session::wrapped(profile, now) } else { Session::new(profile, now) };
+        let session = if wrapped {
+            Session::wrapped(profile, now)
+        } else {
+            Session::new(profile, now)
+        };
         let channel = Channel::new(session, peer, expires, security.policy.level);
-        Self { security, place, ..Self::new(channel, Progress::Greeting, None, records) }
+        Self {
+            security,
+            place,
+            ..Self::new(channel, Progress::Greeting, None, records)
+        }
     }
 
     /// A kept connection, which is asked with RSET whether it is alive.
@@ -317,8 +332,13 @@ impl Delivery {
     /// The server has introduced itself: finds out whether this is the right
     /// place for the message.
     fn negotiate(&mut self) {
-        let Phase::Talking(talk) = &self.phase else { return };
-        let (peer, offered) = (talk.channel.peer.clone(), talk.channel.session.capabilities().clone());
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
+        let (peer, offered) = (
+            talk.channel.peer.clone(),
+            talk.channel.session.capabilities().clone(),
+        );
         // After a refused STARTTLS everything else was looked at before.
         if !talk.security.refused || talk.channel.is_secure() {
             self.note_capabilities(&peer, &offered);

@@ -17,7 +17,8 @@ use super::filter::{Filtered, filter_records};
 use super::hosts::{HostAddress, HostLookup, Miss, Rank, can_be_asked, cut, filter_miss, miss};
 use super::loops::truncate_at;
 use super::{
-    Candidate, DnsSupport, InetDestination, MailExchange, Resolved, RouteFailure, RouteNote, RoutePolicy,
+    Candidate, DnsSupport, InetDestination, MailExchange, Resolved, RouteFailure, RouteNote,
+    RoutePolicy,
 };
 use crate::dns::names::is_valid_address;
 use crate::dns::{Answer, Failure, Query, QueryKind, RecordData};
@@ -210,7 +211,11 @@ impl Resolution {
             }
             Ok(Some((exchangers, validated))) => {
                 let owner = owner.unwrap_or_else(|| self.domain.clone());
-                self.exchange = Some(MailExchange { asked: self.domain.clone(), owner, validated });
+                self.exchange = Some(MailExchange {
+                    asked: self.domain.clone(),
+                    owner,
+                    validated,
+                });
                 return self.mx_path(exchangers, validated);
             }
             Err(miss) => miss,

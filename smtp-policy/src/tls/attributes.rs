@@ -40,7 +40,11 @@ pub(crate) fn parse(
     let mut attributes = Attributes::default();
     for word in words {
         let malformed = |error| format!("malformed attribute/value pair \"{word}\": {error}");
-        let bare = if word.starts_with('{') { unbrace(word).map_err(malformed)? } else { word };
+        let bare = if word.starts_with('{') {
+            unbrace(word).map_err(malformed)?
+        } else {
+            word
+        };
         let (name, value) = name_and_value(bare).map_err(|error| malformed(error.to_owned()))?;
         attributes.set(level, name, &value)?;
     }
@@ -65,8 +69,7 @@ fn name_and_value(pair: &str) -> Result<(&str, String), &'static str> {
 impl Attributes {
     fn set(&mut self, level: TlsLevel, name: &str, value: &str) -> Result<(), String> {
         let empty = || format!("attribute \"{name}\" has empty value");
-        let out_of_place =
-            || format!("attribute \"{name}\" invalid at security level \"{level}\"");
+        let out_of_place = || format!("attribute \"{name}\" invalid at security level \"{level}\"");
         match name.to_ascii_lowercase().as_str() {
             "ciphers" if value.is_empty() => return Err(empty()),
             "ciphers" => once(&mut self.ciphers, name, value)?,
@@ -118,7 +121,11 @@ fn once(slot: &mut Option<String>, name: &str, value: &str) -> Result<(), String
 #[cfg(feature = "tls")]
 pub(crate) fn tafiles(entry: &str) -> Vec<String> {
     let pairs = split(entry).into_iter().skip(1).filter_map(|word| {
-        let bare = if word.starts_with('{') { unbrace(word).ok()? } else { word };
+        let bare = if word.starts_with('{') {
+            unbrace(word).ok()?
+        } else {
+            word
+        };
         name_and_value(bare).ok()
     });
     pairs
@@ -154,18 +161,46 @@ mod tests {
             ("bogus", "invalid security level \"bogus\""),
             ("halfdane", "invalid security level \"halfdane\""),
             ("may x=y", "invalid attribute name: \"x\""),
-            ("may match=a", "attribute \"match\" invalid at security level \"may\""),
-            ("encrypt tafile=/x", "attribute \"tafile\" invalid at security level \"encrypt\""),
+            (
+                "may match=a",
+                "attribute \"match\" invalid at security level \"may\"",
+            ),
+            (
+                "encrypt tafile=/x",
+                "attribute \"tafile\" invalid at security level \"encrypt\"",
+            ),
             ("may ciphers=", "attribute \"ciphers\" has empty value"),
-            ("may ciphers=high ciphers=high", "attribute \"ciphers\" is specified multiple times"),
-            ("may protocols=a protocols=b", "attribute \"protocols\" is specified multiple times"),
-            ("may servername=-x", "\"servername=-x\" specifies an invalid hostname"),
-            ("may connection_reuse=maybe", "attribute \"connection_reuse\" has bad value: \"maybe\""),
-            ("may high", "malformed attribute/value pair \"high\": missing '=' after attribute name"),
-            ("may =high", "malformed attribute/value pair \"=high\": missing attribute name"),
+            (
+                "may ciphers=high ciphers=high",
+                "attribute \"ciphers\" is specified multiple times",
+            ),
+            (
+                "may protocols=a protocols=b",
+                "attribute \"protocols\" is specified multiple times",
+            ),
+            (
+                "may servername=-x",
+                "\"servername=-x\" specifies an invalid hostname",
+            ),
+            (
+                "may connection_reuse=maybe",
+                "attribute \"connection_reuse\" has bad value: \"maybe\"",
+            ),
+            (
+                "may high",
+                "malformed attribute/value pair \"high\": missing '=' after attribute name",
+            ),
+            (
+                "may =high",
+                "malformed attribute/value pair \"=high\": missing attribute name",
+            ),
         ];
         for (entry, expected) in table {
-            assert_eq!(parse(entry, &mut Vec::new()).unwrap_err(), expected, "{entry:?}");
+            assert_eq!(
+                parse(entry, &mut Vec::new()).unwrap_err(),
+                expected,
+                "{entry:?}"
+            );
         }
     }
 

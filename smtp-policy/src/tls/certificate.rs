@@ -47,12 +47,17 @@ impl Certificate {
     /// The names that a server can be known by.
     pub(super) fn names(&self) -> CertificateNames {
         let dns = self.alternative_names().unwrap_or_default();
-        CertificateNames { dns, common: common_name(&self.0.tbs_certificate.subject) }
+        CertificateNames {
+            dns,
+            common: common_name(&self.0.tbs_certificate.subject),
+        }
     }
 
     fn alternative_names(&self) -> Option<Vec<String>> {
         let extensions = self.0.tbs_certificate.extensions.as_ref()?;
-        let names = extensions.iter().find(|extension| extension.extn_id == ALTERNATIVE_NAMES)?;
+        let names = extensions
+            .iter()
+            .find(|extension| extension.extn_id == ALTERNATIVE_NAMES)?;
         let names = SubjectAltName::from_der(names.extn_value.as_bytes()).ok()?;
         let dns = names.0.iter().filter_map(|name| match name {
             GeneralName::DnsName(name) => Some(name.as_str().to_owned()),
@@ -95,19 +100,38 @@ impl Certificate {
 /// trick, and the name then counts for nothing.
 fn common_name(subject: &Name) -> Option<String> {
     let mut attributes = subject.0.iter().flat_map(|part| part.0.iter());
-    let value = &attributes.find(|attribute| attribute.oid == COMMON_NAME)?.value;
+    let value = &attributes
+        .find(|attribute| attribute.oid == COMMON_NAME)?
+        .value;
     let value = value.owned_to_ref();
     let text = match value.tag() {
-        Tag::Utf8String => value.decode_as::<Utf8StringRef<'_>>().ok()?.as_str().to_owned(),
-        Tag::PrintableString => {
-            value.decode_as::<PrintableStringRef<'_>>().ok()?.as_str().to_owned()
-        }
-        Tag::TeletexString => value.decode_as::<TeletexStringRef<'_>>().ok()?.as_str().to_owned(),
+        Tag::Utf8String => value
+            .decode_as::<Utf8StringRef<'_>>()
+            .ok()?
+            .as_str()
+            .to_owned(),
+        Tag::PrintableString => value
+            .decode_as::<PrintableStringRef<'_>>()
+            .ok()?
+            .as_str()
+            .to_owned(),
+        Tag::TeletexString => value
+            .decode_as::<TeletexStringRef<'_>>()
+            .ok()?
+            .as_str()
+            .to_owned(),
         Tag::Ia5String => String::from_utf8(value.value().to_vec()).ok()?,
         Tag::BmpString => {
-            let units = value.value().chunks_exact(2).filter_map(|pair| pair.first_chunk::<2>());
-            String::from_utf16(&units.map(|pair| u16::from_be_bytes(*pair)).collect::<Vec<_>>())
-                .ok()?
+            let units = value
+                .value()
+                .chunks_exact(2)
+                .filter_map(|pair| pair.first_chunk::<2>());
+            String::from_utf16(
+                &units
+                    .map(|pair| u16::from_be_bytes(*pair))
+                    .collect::<Vec<_>>(),
+            )
+            .ok()?
         }
         _ => return None,
     };

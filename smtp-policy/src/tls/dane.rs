@@ -83,8 +83,16 @@ impl DaneDigests {
             "" => None,
             text => match text.parse::<u8>() {
                 Ok(number) if number != FULL && number != RESERVED => Some(number),
-                Ok(_) => return Err(Some(format!("Reserved matching type number in tls_dane_digests: {name}={text}"))),
-                Err(_) => return Err(Some(format!("Invalid matching type number in tls_dane_digests: {name}={text}"))),
+                Ok(_) => {
+                    return Err(Some(format!(
+                        "Reserved matching type number in tls_dane_digests: {name}={text}"
+                    )));
+                }
+                Err(_) => {
+                    return Err(Some(format!(
+                        "Invalid matching type number in tls_dane_digests: {name}={text}"
+                    )));
+                }
             },
         };
         if name.is_empty() {
@@ -96,17 +104,21 @@ impl DaneDigests {
             (None, Some(Digest::Sha256)) => 1,
             (None, Some(Digest::Sha512)) => 2,
             (None, _) => {
-                return Err(Some(format!("tls_dane_digests: digest algorithm {name} needs an explicit number")));
+                return Err(Some(format!(
+                    "tls_dane_digests: digest algorithm {name} needs an explicit number"
+                )));
             }
         };
         match (number, digest) {
-            (1, found) if found != Some(Digest::Sha256) => {
-                Err(Some("tls_dane_digests: matching type 1 can only be sha256".into()))
-            }
-            (2, found) if found != Some(Digest::Sha512) => {
-                Err(Some("tls_dane_digests: matching type 2 can only be sha512".into()))
-            }
-            (_, None) => Err(Some(format!("tls_dane_digests: digest algorithm \"{name}\"({number}) unknown"))),
+            (1, found) if found != Some(Digest::Sha256) => Err(Some(
+                "tls_dane_digests: matching type 1 can only be sha256".into(),
+            )),
+            (2, found) if found != Some(Digest::Sha512) => Err(Some(
+                "tls_dane_digests: matching type 2 can only be sha512".into(),
+            )),
+            (_, None) => Err(Some(format!(
+                "tls_dane_digests: digest algorithm \"{name}\"({number}) unknown"
+            ))),
             (number, digest) => Ok((number, digest)),
         }
     }
@@ -117,7 +129,10 @@ impl DaneDigests {
     }
 
     fn digest(&self, matching: u8) -> Option<Digest> {
-        self.0.iter().find(|(number, _)| *number == matching).map(|(_, digest)| *digest)
+        self.0
+            .iter()
+            .find(|(number, _)| *number == matching)
+            .map(|(_, digest)| *digest)
     }
 
     /// How strong a matching type is; greater is stronger.
@@ -131,16 +146,32 @@ impl DaneDigests {
 pub(crate) fn for_mail(records: &[Record], warnings: &mut Vec<String>) -> Vec<Tlsa> {
     let mut kept = Vec::new();
     for record in records {
-        let RecordData::Tlsa { usage, selector, matching, data } = &record.data else { continue };
-        let tlsa =
-            Tlsa { usage: *usage, selector: *selector, matching: *matching, data: data.clone() };
+        let RecordData::Tlsa {
+            usage,
+            selector,
+            matching,
+            data,
+        } = &record.data
+        else {
+            continue;
+        };
+        let tlsa = Tlsa {
+            usage: *usage,
+            selector: *selector,
+            matching: *matching,
+            data: data.clone(),
+        };
         let owner = &record.owner;
         if data.is_empty() {
             warnings.push(format!("{owner}: truncated TLSA RR length == 3"));
         } else if !matches!(*usage, TRUST_ANCHOR | END_ENTITY) {
-            warnings.push(format!("{owner} unsupported TLSA certificate usage: {tlsa}"));
+            warnings.push(format!(
+                "{owner} unsupported TLSA certificate usage: {tlsa}"
+            ));
         } else if *matching == RESERVED {
-            warnings.push(format!("{owner} reserved private-use matching type: {tlsa}"));
+            warnings.push(format!(
+                "{owner} reserved private-use matching type: {tlsa}"
+            ));
         } else {
             kept.push(tlsa);
         }
@@ -159,10 +190,18 @@ pub(crate) fn usable(
     let fits = |record: &Tlsa| {
         let selects = matches!(record.selector, CERTIFICATE | PUBLIC_KEY);
         let length = digests.digest(record.matching).map(Digest::size);
-        selects && if record.matching == FULL { is_der(&record.data) } else { length == Some(record.data.len()) }
+        selects
+            && if record.matching == FULL {
+                is_der(&record.data)
+            } else {
+                length == Some(record.data.len())
+            }
     };
     let (good, bad): (Vec<_>, Vec<_>) = records.iter().partition(|record| fits(record));
-    warnings.extend(bad.iter().map(|record| format!("{peer}: unusable TLSA RR: {record}")));
+    warnings.extend(
+        bad.iter()
+            .map(|record| format!("{peer}: unusable TLSA RR: {record}")),
+    );
     agile(good, digests)
 }
 
@@ -170,8 +209,13 @@ pub(crate) fn usable(
 /// selector only those with the strongest digest count, besides those without one.
 fn agile(records: Vec<&Tlsa>, digests: &DaneDigests) -> Vec<Tlsa> {
     let strongest = |record: &Tlsa| {
-        let alike = records.iter().filter(|r| (r.usage, r.selector) == (record.usage, record.selector));
-        alike.map(|r| digests.strength(r.matching)).max().unwrap_or(0)
+        let alike = records
+            .iter()
+            .filter(|r| (r.usage, r.selector) == (record.usage, record.selector));
+        alike
+            .map(|r| digests.strength(r.matching))
+            .max()
+            .unwrap_or(0)
     };
     records
         .iter()
@@ -187,9 +231,7 @@ fn is_der(bytes: &[u8]) -> bool {
         [0x30, short, ..] if *short < 0x80 => body(usize::from(*short), 2),
         [0x30, 0x81, length, ..] => body(usize::from(*length), 3),
         [0x30, 0x82, high, low, ..] => body(usize::from(u16::from_be_bytes([*high, *low])), 4),
-        [0x30, 0x83, a, b, c, ..] => {
-            body(u32::from_be_bytes([0, *a, *b, *c]) as usize, 5)
-        }
+        [0x30, 0x83, a, b, c, ..] => body(u32::from_be_bytes([0, *a, *b, *c]) as usize, 5),
         _ => false,
     }
 }
@@ -199,7 +241,11 @@ impl Tlsa {
     /// Whether the record means this certificate, which has this public key (both
     /// in DER).
     pub(crate) fn fits(&self, certificate: &[u8], key: &[u8], digests: &DaneDigests) -> bool {
-        let selected = if self.selector == PUBLIC_KEY { key } else { certificate };
+        let selected = if self.selector == PUBLIC_KEY {
+            key
+        } else {
+            certificate
+        };
         match digests.digest(self.matching) {
             _ if self.matching == FULL => selected == self.data,
             Some(digest) => digest.of(selected) == self.data,
@@ -225,7 +271,12 @@ mod tests {
     use super::*;
 
     fn tlsa(usage: u8, selector: u8, matching: u8, length: usize) -> Tlsa {
-        Tlsa { usage, selector, matching, data: vec![7; length] }
+        Tlsa {
+            usage,
+            selector,
+            matching,
+            data: vec![7; length],
+        }
     }
 
     #[test]
@@ -240,8 +291,20 @@ mod tests {
             (tlsa(3, 2, 1, 32), false),
             (tlsa(3, 1, 3, 32), false),
             (tlsa(3, 1, 0, 32), false),
-            (Tlsa { data: vec![0x30, 2, 5, 0], ..tlsa(3, 1, 0, 0) }, true),
-            (Tlsa { data: vec![0x30, 3, 5, 0], ..tlsa(3, 1, 0, 0) }, false),
+            (
+                Tlsa {
+                    data: vec![0x30, 2, 5, 0],
+                    ..tlsa(3, 1, 0, 0)
+                },
+                true,
+            ),
+            (
+                Tlsa {
+                    data: vec![0x30, 3, 5, 0],
+                    ..tlsa(3, 1, 0, 0)
+                },
+                false,
+            ),
         ];
         for (record, expected) in table {
             let mut warnings = Vec::new();
@@ -254,11 +317,27 @@ mod tests {
     #[test]
     fn only_the_strongest_digest_of_a_kind_counts() {
         let digests = DaneDigests::default();
-        let full = Tlsa { data: vec![0x30, 0], ..tlsa(3, 1, 0, 0) };
-        let records =
-            [tlsa(3, 1, 1, 32), tlsa(3, 1, 2, 64), tlsa(3, 0, 1, 32), full.clone(), tlsa(2, 1, 1, 32)];
+        let full = Tlsa {
+            data: vec![0x30, 0],
+            ..tlsa(3, 1, 0, 0)
+        };
+        let records = [
+            tlsa(3, 1, 1, 32),
+            tlsa(3, 1, 2, 64),
+            tlsa(3, 0, 1, 32),
+            full.clone(),
+            tlsa(2, 1, 1, 32),
+        ];
         let kept = usable(&records, &digests, "mx", &mut Vec::new());
-        assert_eq!(kept, [tlsa(3, 1, 2, 64), tlsa(3, 0, 1, 32), full, tlsa(2, 1, 1, 32)]);
+        assert_eq!(
+            kept,
+            [
+                tlsa(3, 1, 2, 64),
+                tlsa(3, 0, 1, 32),
+                full,
+                tlsa(2, 1, 1, 32)
+            ]
+        );
     }
 
     #[test]

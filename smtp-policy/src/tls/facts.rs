@@ -111,10 +111,16 @@ impl Problem {
             Self::SelfSigned => format!("{failed} {peer}: self-signed certificate"),
             Self::UnknownIssuer(issuer) => format!("{failed} {peer}: untrusted issuer {issuer}"),
             Self::NotYetValid(authority) => {
-                format!("{} {failed} {peer}: certificate not yet valid", whose(*authority))
+                format!(
+                    "{} {failed} {peer}: certificate not yet valid",
+                    whose(*authority)
+                )
             }
             Self::Expired(authority) => {
-                format!("{} {failed} {peer}: certificate has expired", whose(*authority))
+                format!(
+                    "{} {failed} {peer}: certificate has expired",
+                    whose(*authority)
+                )
             }
             Self::NotForServers => {
                 format!("{failed} {peer}: not designated for use as a server certificate")

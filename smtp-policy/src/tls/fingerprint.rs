@@ -40,12 +40,18 @@ const TEXT_LIMIT: usize = 3 * 64;
 impl Digest {
     /// The algorithm of this name, in any case.
     pub fn parse(name: &str) -> Option<Self> {
-        NAMES.into_iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)).map(|(_, d, _)| d)
+        NAMES
+            .into_iter()
+            .find(|(known, ..)| known.eq_ignore_ascii_case(name))
+            .map(|(_, d, _)| d)
     }
 
     /// The length of a digest in bytes.
     pub fn size(self) -> usize {
-        NAMES.into_iter().find(|(_, digest, _)| *digest == self).map_or(0, |(.., size)| size)
+        NAMES
+            .into_iter()
+            .find(|(_, digest, _)| *digest == self)
+            .map_or(0, |(.., size)| size)
     }
 
     /// The digest of some bytes.

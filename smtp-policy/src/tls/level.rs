@@ -54,7 +54,10 @@ impl TlsLevel {
 
     /// The name.
     pub fn as_str(self) -> &'static str {
-        NAMES.into_iter().find(|(level, _)| *level == self).map_or("", |(_, name)| name)
+        NAMES
+            .into_iter()
+            .find(|(level, _)| *level == self)
+            .map_or("", |(_, name)| name)
     }
 
     /// The number by which Postfix calls the level in connection cache keys.

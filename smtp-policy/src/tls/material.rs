@@ -15,7 +15,10 @@ use crate::config::{Config, TlsParams};
 /// # Errors
 /// What is wrong, with the names of the parameter and of the file.
 pub(crate) fn load(config: &Config, directory: &Path) -> Result<TlsMaterial, String> {
-    let loader = Loader { prefix: config.protocol.as_str(), directory };
+    let loader = Loader {
+        prefix: config.protocol.as_str(),
+        directory,
+    };
     let tls = &config.tls;
     let mut material = TlsMaterial::default();
     if !tls.tls_ca_file.is_empty() {
@@ -23,7 +26,9 @@ pub(crate) fn load(config: &Config, directory: &Path) -> Result<TlsMaterial, Str
         material.authorities.extend(found);
     }
     if !tls.tls_ca_path.is_empty() {
-        material.authorities.extend(loader.folder("tls_CApath", &tls.tls_ca_path)?);
+        material
+            .authorities
+            .extend(loader.folder("tls_CApath", &tls.tls_ca_path)?);
     }
     material.identities = loader.identities(tls)?;
     Ok(material)
@@ -59,7 +64,8 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn sections(&self, parameter: &str, file: &str) -> Result<Vec<(SectionKind, Vec<u8>)>, String> {
         let fail = |error: String| format!("{}_{parameter}: {file}: {error}", self.prefix);
-        let pem = std::fs::read(self.directory.join(file)).map_err(|error| fail(error.to_string()))?;
+        let pem =
+            std::fs::read(self.directory.join(file)).map_err(|error| fail(error.to_string()))?;
         <(SectionKind, Vec<u8>)>::pem_slice_iter(&pem)
             .collect::<Result<_, _>>()
             .map_err(|error| fail(error.to_string()))
@@ -68,7 +74,10 @@ impl Loader<'_> {
     fn certificates(&self, parameter: &str, file: &str) -> Result<Vec<Vec<u8>>, String> {
         let found = certificates(self.sections(parameter, file)?);
         if found.is_empty() {
-            return Err(format!("{}_{parameter}: {file}: no certificate", self.prefix));
+            return Err(format!(
+                "{}_{parameter}: {file}: no certificate",
+                self.prefix
+            ));
         }
         Ok(found)
     }
@@ -76,9 +85,14 @@ impl Loader<'_> {
     /// The certificates of all files in a folder. Files that hold none are passed
     /// over, since such folders also hold lists of revoked certificates.
     fn folder(&self, parameter: &str, folder: &str) -> Result<Vec<Vec<u8>>, String> {
-        let fail = |error: std::io::Error| format!("{}_{parameter}: {folder}: {error}", self.prefix);
+        let fail =
+            |error: std::io::Error| format!("{}_{parameter}: {folder}: {error}", self.prefix);
         let mut files = std::fs::read_dir(self.directory.join(folder))
-            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>())
+            .and_then(|entries| {
+                entries
+                    .map(|entry| entry.map(|entry| entry.path()))
+                    .collect::<Result<Vec<_>, _>>()
+            })
             .map_err(fail)?;
         files.sort();
         let mut found = Vec::new();
@@ -97,8 +111,18 @@ impl Loader<'_> {
             return self.chain_files(&tls.tls_chain_files);
         }
         let pairs = [
-            ("tls_cert_file", &tls.tls_cert_file, "tls_key_file", &tls.tls_key_file),
-            ("tls_eccert_file", &tls.tls_eccert_file, "tls_eckey_file", &tls.tls_eckey_file),
+            (
+                "tls_cert_file",
+                &tls.tls_cert_file,
+                "tls_key_file",
+                &tls.tls_key_file,
+            ),
+            (
+                "tls_eccert_file",
+                &tls.tls_eccert_file,
+                "tls_eckey_file",
+                &tls.tls_eckey_file,
+            ),
         ];
         let mut identities = Vec::new();
         for (parameter, file, key_parameter, key_file) in pairs {
@@ -110,8 +134,17 @@ impl Loader<'_> {
                 .sections(key_parameter, key_file)?
                 .into_iter()
                 .find_map(private_key)
-                .ok_or_else(|| format!("{}_{key_parameter}: {key_file}: no private key", self.prefix))?;
-            identities.push(TlsIdentity { file: key_file.clone(), chain, key });
+                .ok_or_else(|| {
+                    format!(
+                        "{}_{key_parameter}: {key_file}: no private key",
+                        self.prefix
+                    )
+                })?;
+            identities.push(TlsIdentity {
+                file: key_file.clone(),
+                chain,
+                key,
+            });
         }
         Ok(identities)
     }
@@ -127,7 +160,9 @@ impl Loader<'_> {
                 match section {
                     (SectionKind::Certificate, der) => match identities.last_mut() {
                         Some(identity) => identity.chain.push(der),
-                        None => return Err(fail(file, "a certificate without a private key before it")),
+                        None => {
+                            return Err(fail(file, "a certificate without a private key before it"));
+                        }
                     },
                     other => identities.extend(private_key(other).map(|key| TlsIdentity {
                         file: file.clone(),
@@ -138,7 +173,10 @@ impl Loader<'_> {
             }
         }
         match identities.iter().find(|identity| identity.chain.is_empty()) {
-            Some(bare) => Err(fail(&bare.file, "a private key without a certificate behind it")),
+            Some(bare) => Err(fail(
+                &bare.file,
+                "a private key without a certificate behind it",
+            )),
             None => Ok(identities),
         }
     }
@@ -146,7 +184,11 @@ impl Loader<'_> {
 
 fn certificates(sections: Vec<(SectionKind, Vec<u8>)>) -> Vec<Vec<u8>> {
     let is_certificate = |kind: &SectionKind| matches!(kind, SectionKind::Certificate);
-    sections.into_iter().filter(|(kind, _)| is_certificate(kind)).map(|(_, der)| der).collect()
+    sections
+        .into_iter()
+        .filter(|(kind, _)| is_certificate(kind))
+        .map(|(_, der)| der)
+        .collect()
 }
 
 fn private_key((kind, der): (SectionKind, Vec<u8>)) -> Option<PrivateKey> {

@@ -187,7 +187,9 @@ pub struct TlsIdentity {
 
 impl fmt::Debug for TlsIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsIdentity").field("file", &self.file).finish_non_exhaustive()
+        f.debug_struct("TlsIdentity")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,10 @@
 //! (`src/tls/tls_client.c`, add_namechecks, with the rules of OpenSSL's
 //! X509_check_host that it relies on; RFC 6125 section 6.4).
 
-use crate::{dns::names::{Wildcard, is_valid_hostname}, route::idna::Idna};
+use crate::{
+    dns::names::{Wildcard, is_valid_hostname},
+    route::idna::Idna,
+};
 
 /// A name that a certificate may have, or a domain whose subdomains it may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +53,9 @@ impl NamePattern {
     }
 
     fn new(name: &str, subdomains: bool, idna: Idna) -> Option<Self> {
-        let name = idna.to_ascii(name).map_or_else(|| name.to_owned(), |ascii| ascii.into_owned());
+        let name = idna
+            .to_ascii(name)
+            .map_or_else(|| name.to_owned(), |ascii| ascii.into_owned());
         let name = name.strip_suffix('.').unwrap_or(&name).to_owned();
         (!name.is_empty()).then_some(Self { name, subdomains })
     }
@@ -65,12 +70,13 @@ impl NamePattern {
         if presented.eq_ignore_ascii_case(&self.name) {
             return true;
         }
-        let Some(parent) = presented.strip_prefix("*.") else { return false };
+        let Some(parent) = presented.strip_prefix("*.") else {
+            return false;
+        };
         if !parent.contains('.') || !is_valid_hostname(parent, Wildcard::Forbidden) {
             return false;
         }
-        split_suffix(&self.name, parent)
-            .is_some_and(|rest| !rest.is_empty() && !rest.contains('.'))
+        split_suffix(&self.name, parent).is_some_and(|rest| !rest.is_empty() && !rest.contains('.'))
     }
 }
 
@@ -78,7 +84,11 @@ impl NamePattern {
 fn split_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     let at = name.len().checked_sub(suffix.len())?;
     let (rest, tail) = name.split_at_checked(at)?;
-    if tail.eq_ignore_ascii_case(suffix) { rest.strip_suffix('.') } else { None }
+    if tail.eq_ignore_ascii_case(suffix) {
+        rest.strip_suffix('.')
+    } else {
+        None
+    }
 }
 
 /// The names in a certificate that count: its DNS alternative names, or its common
@@ -95,7 +105,11 @@ impl CertificateNames {
     /// The first name that one of the patterns means.
     pub fn find(&self, patterns: &[NamePattern]) -> Option<&str> {
         let common = self.common.as_slice();
-        let names = if self.dns.is_empty() { common } else { self.dns.as_slice() };
+        let names = if self.dns.is_empty() {
+            common
+        } else {
+            self.dns.as_slice()
+        };
         names
             .iter()
             .find(|name| patterns.iter().any(|pattern| pattern.matches(name)))
@@ -107,8 +121,11 @@ impl CertificateNames {
 mod tests {
     use super::*;
 
-    const CONTEXT: MatchContext<'static> =
-        MatchContext { nexthop: "example.com", host: "mx1.example.net", idna: Idna::NonTransitional };
+    const CONTEXT: MatchContext<'static> = MatchContext {
+        nexthop: "example.com",
+        host: "mx1.example.net",
+        idna: Idna::NonTransitional,
+    };
 
     #[test]
     fn words_stand_for_names() {
@@ -132,13 +149,21 @@ mod tests {
             (".example.org", "example.org", false),
             ("example.org", "example.org", true),
             ("b\u{fc}cher.example", "xn--bcher-kva.example", true),
-            ("\u{3002}b\u{fc}cher.example", "mx.xn--bcher-kva.example", true),
+            (
+                "\u{3002}b\u{fc}cher.example",
+                "mx.xn--bcher-kva.example",
+                true,
+            ),
             ("a.b.example.net", "*.example.net", false),
             ("example.net", "*.example.net", false),
         ];
         for (word, presented, matches) in table {
             let pattern = NamePattern::parse(word, CONTEXT).unwrap();
-            assert_eq!(pattern.matches(presented), matches, "{word} and {presented}");
+            assert_eq!(
+                pattern.matches(presented),
+                matches,
+                "{word} and {presented}"
+            );
         }
         assert_eq!(NamePattern::parse(".", CONTEXT), None);
     }
@@ -147,9 +172,15 @@ mod tests {
     fn the_common_name_counts_only_without_alternative_names() {
         let patterns = [NamePattern::parse("hostname", CONTEXT).unwrap()];
         let common = Some("mx1.example.net".to_owned());
-        let alone = CertificateNames { dns: vec![], common: common.clone() };
+        let alone = CertificateNames {
+            dns: vec![],
+            common: common.clone(),
+        };
         assert_eq!(alone.find(&patterns), Some("mx1.example.net"));
-        let beside = CertificateNames { dns: vec!["other.example".into()], common };
+        let beside = CertificateNames {
+            dns: vec!["other.example".into()],
+            common,
+        };
         assert_eq!(beside.find(&patterns), None);
     }
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    DaneDigests, Demand, Digest, MatchContext, NamePattern, Tlsa, TlsConnector, TlsLevel, TlsSetup,
+    DaneDigests, Demand, Digest, MatchContext, NamePattern, TlsConnector, TlsLevel, TlsSetup, Tlsa,
     TrustAnchors, Versions,
     attributes::Attributes,
     dane,
@@ -76,14 +76,20 @@ enum Proof {
     #[default]
     Nothing,
     Fingerprint(Vec<Vec<u8>>),
-    Names { words: Vec<String>, anchors: Option<Arc<TrustAnchors>> },
+    Names {
+        words: Vec<String>,
+        anchors: Option<Arc<TrustAnchors>>,
+    },
     Dane(DaneFinding),
 }
 
 impl TlsPolicy {
     /// The same without TLS.
     pub(crate) fn without_tls(self) -> Self {
-        Self { level: TlsLevel::None, ..self }
+        Self {
+            level: TlsLevel::None,
+            ..self
+        }
     }
 }
 
@@ -145,7 +151,10 @@ impl TlsRules {
 
     /// The same rules with another engine.
     pub(crate) fn with_connector(&self, connector: Arc<dyn TlsConnector>) -> Self {
-        Self { connector: Some(connector), ..self.clone() }
+        Self {
+            connector: Some(connector),
+            ..self.clone()
+        }
     }
 
     /// Makes the engine with the files that the parameters name.
@@ -160,7 +169,9 @@ impl TlsRules {
         if self.digest.is_none() {
             let name = &self.config.tls.tls_fingerprint_digest;
             let prefix = self.prefix;
-            return Err(format!("{prefix}_tls_fingerprint_digest: unknown digest algorithm \"{name}\""));
+            return Err(format!(
+                "{prefix}_tls_fingerprint_digest: unknown digest algorithm \"{name}\""
+            ));
         }
         let material = super::material::load(&self.config, directory)?;
         let connector = super::RustlsConnector::new(&material).map_err(|trouble| trouble.0)?;
@@ -181,7 +192,9 @@ impl TlsRules {
         let mut anchors = None;
         for file in &self.config.tls.tls_trust_anchor_file {
             let parameter = format!("{}_tls_trust_anchor_file", self.prefix);
-            anchors = Some(trust_anchors(file, directory).map_err(|error| format!("{parameter}: {error}")));
+            anchors = Some(
+                trust_anchors(file, directory).map_err(|error| format!("{parameter}: {error}")),
+            );
             match &anchors {
                 Some(Ok(found)) => merged.add(found),
                 Some(Err(error)) => warnings.push(error.clone()),
@@ -211,11 +224,19 @@ impl TlsRules {
         warnings: &mut Vec<String>,
     ) -> Result<TlsPolicy, Misconfigured> {
         let tls = &self.config.tls;
-        let connection_reuse = attributes.connection_reuse.unwrap_or(tls.tls_connection_reuse);
+        let connection_reuse = attributes
+            .connection_reuse
+            .unwrap_or(tls.tls_connection_reuse);
         if level == TlsLevel::None {
-            return Ok(TlsPolicy { connection_reuse, ..TlsPolicy::default() });
+            return Ok(TlsPolicy {
+                connection_reuse,
+                ..TlsPolicy::default()
+            });
         }
-        let servername = attributes.servername.clone().unwrap_or_else(|| tls.tls_servername.clone());
+        let servername = attributes
+            .servername
+            .clone()
+            .unwrap_or_else(|| tls.tls_servername.clone());
         if !servername.is_empty() && !is_valid_hostname(&servername, Wildcard::Forbidden) {
             let prefix = self.prefix;
             warnings.push(format!(
@@ -225,7 +246,8 @@ impl TlsRules {
         }
         let optional = level == TlsLevel::May;
         let pick = |own: &Option<String>, may: &str, must: &str| {
-            own.clone().unwrap_or_else(|| if optional { may } else { must }.to_owned())
+            own.clone()
+                .unwrap_or_else(|| if optional { may } else { must }.to_owned())
         };
         let proof = match level {
             TlsLevel::Fingerprint => self.fingerprints(destination, &attributes, warnings)?,
@@ -236,8 +258,16 @@ impl TlsRules {
         Ok(TlsPolicy {
             level,
             connection_reuse,
-            protocols: pick(&attributes.protocols, &tls.tls_protocols, &tls.tls_mandatory_protocols),
-            ciphers: pick(&attributes.ciphers, &tls.tls_ciphers, &tls.tls_mandatory_ciphers),
+            protocols: pick(
+                &attributes.protocols,
+                &tls.tls_protocols,
+                &tls.tls_mandatory_protocols,
+            ),
+            ciphers: pick(
+                &attributes.ciphers,
+                &tls.tls_ciphers,
+                &tls.tls_mandatory_ciphers,
+            ),
             exclude: self.exclusions(level, attributes.exclude.as_deref()),
             servername,
             proof,
@@ -246,7 +276,11 @@ impl TlsRules {
 
     fn exclusions(&self, level: TlsLevel, own: Option<&str>) -> Vec<String> {
         let tls = &self.config.tls;
-        let mandatory = if level.is_mandatory() { &tls.tls_mandatory_exclude_ciphers } else { "" };
+        let mandatory = if level.is_mandatory() {
+            &tls.tls_mandatory_exclude_ciphers
+        } else {
+            ""
+        };
         let configured = format!("{} {mandatory}", tls.tls_exclude_ciphers);
         let words = own.unwrap_or(&configured).replace(':', " ");
         split(&words).into_iter().map(str::to_owned).collect()
@@ -260,7 +294,11 @@ impl TlsRules {
     ) -> Result<Proof, Misconfigured> {
         let configured = split(&self.config.tls.tls_fingerprint_cert_match);
         let own = attributes.matches.iter().map(String::as_str);
-        let texts: Vec<&str> = if attributes.matches.is_empty() { configured } else { own.collect() };
+        let texts: Vec<&str> = if attributes.matches.is_empty() {
+            configured
+        } else {
+            own.collect()
+        };
         let mut values = Vec::new();
         for text in texts {
             match parse_fingerprint(text) {
@@ -289,8 +327,17 @@ impl TlsRules {
             TlsLevel::Verify => &tls.tls_verify_cert_match,
             _ => &tls.tls_secure_cert_match,
         };
-        let configured = || split(&configured.replace(':', " ")).into_iter().map(str::to_owned).collect();
-        let words = if attributes.matches.is_empty() { configured() } else { attributes.matches.clone() };
+        let configured = || {
+            split(&configured.replace(':', " "))
+                .into_iter()
+                .map(str::to_owned)
+                .collect()
+        };
+        let words = if attributes.matches.is_empty() {
+            configured()
+        } else {
+            attributes.matches.clone()
+        };
         let anchors = if attributes.tafiles.is_empty() {
             match &self.anchors {
                 Some(Err(error)) => {
@@ -350,7 +397,12 @@ impl TlsRules {
             format!("{peer}: Invalid TLS protocol list \"{list}\": aborting TLS session")
         })?;
         check_ciphers(&policy.ciphers, &policy.exclude).map_err(|why| format!("{peer}: {why}"))?;
-        if versions == (Versions { tls12: false, tls13: false }) {
+        if versions
+            == (Versions {
+                tls12: false,
+                tls13: false,
+            })
+        {
             let list = &policy.protocols;
             return Err(format!(
                 "{peer}: TLS protocol list \"{list}\" leaves neither TLSv1.2 nor TLSv1.3, and \
@@ -358,9 +410,15 @@ impl TlsRules {
             ));
         }
         if policy.ciphers.eq_ignore_ascii_case("null") {
-            return Err(format!("{peer}: there are no ciphers of grade \"null\" here"));
+            return Err(format!(
+                "{peer}: there are no ciphers of grade \"null\" here"
+            ));
         }
-        let context = MatchContext { nexthop, host, idna: self.idna };
+        let context = MatchContext {
+            nexthop,
+            host,
+            idna: self.idna,
+        };
         let (level, demand) = self.demand(policy, peer, context, warnings);
         Ok(TlsSetup {
             level,
@@ -385,11 +443,23 @@ impl TlsRules {
             Proof::Nothing => (level, Demand::Nothing),
             Proof::Fingerprint(values) => {
                 let digest = self.digest.unwrap_or(Digest::Sha256);
-                (level, Demand::Fingerprint { digest, values: values.clone() })
+                (
+                    level,
+                    Demand::Fingerprint {
+                        digest,
+                        values: values.clone(),
+                    },
+                )
             }
             Proof::Names { words, anchors } => {
                 let names = patterns(words, peer, context, warnings);
-                (level, Demand::Authority { anchors: anchors.clone(), names })
+                (
+                    level,
+                    Demand::Authority {
+                        anchors: anchors.clone(),
+                        names,
+                    },
+                )
             }
             Proof::Dane(finding) => {
                 let digests = self.dane.digests.clone();
@@ -403,8 +473,18 @@ impl TlsRules {
                 if records.is_empty() {
                     warnings.push(format!("{peer}: all TLSA records unusable"));
                 }
-                let names = finding.names.iter().filter_map(|name| NamePattern::exact(name, self.idna));
-                (level, Demand::Dane { records, digests, names: names.collect() })
+                let names = finding
+                    .names
+                    .iter()
+                    .filter_map(|name| NamePattern::exact(name, self.idna));
+                (
+                    level,
+                    Demand::Dane {
+                        records,
+                        digests,
+                        names: names.collect(),
+                    },
+                )
             }
         }
     }
@@ -422,9 +502,14 @@ impl TlsRules {
             (_, "nexthop") => context.nexthop,
             (_, literal) => literal,
         };
-        let name = self.idna.to_ascii(name).map_or_else(|| name.to_owned(), |name| name.into_owned());
+        let name = self
+            .idna
+            .to_ascii(name)
+            .map_or_else(|| name.to_owned(), |name| name.into_owned());
         if name.len() > SNI_LIMIT {
-            return Err(format!("{peer}: ignoring too long SNI hostname: {name:.100}"));
+            return Err(format!(
+                "{peer}: ignoring too long SNI hostname: {name:.100}"
+            ));
         }
         Ok((!name.is_empty()).then_some(name))
     }
@@ -464,7 +549,8 @@ fn global_level(config: &Config) -> TlsLevel {
 
 impl TrustAnchors {
     fn add(&mut self, others: &Self) {
-        self.certificates.extend(others.certificates.iter().cloned());
+        self.certificates
+            .extend(others.certificates.iter().cloned());
         self.keys.extend(others.keys.iter().cloned());
     }
 }

@@ -15,7 +15,10 @@ pub struct Versions {
 
 impl Versions {
     /// Both versions that there are.
-    pub const ALL: Self = Self { tls12: true, tls13: true };
+    pub const ALL: Self = Self {
+        tls12: true,
+        tls13: true,
+    };
 
     /// Whether nothing is left to offer.
     pub const fn is_empty(self) -> bool {
@@ -56,7 +59,10 @@ pub(super) fn versions(list: &str) -> Option<Versions> {
             && !left_out.contains(&version)
             && (named.is_empty() || named.contains(&version))
     };
-    Some(Versions { tls12: allows(0x0303), tls13: allows(0x0304) })
+    Some(Versions {
+        tls12: allows(0x0303),
+        tls13: allows(0x0304),
+    })
 }
 
 fn protocol(name: &str) -> Option<u16> {
@@ -86,7 +92,10 @@ pub(super) fn check_ciphers(grade: &str, exclusions: &[String]) -> Result<(), St
     if !GRADES.iter().any(|known| known.eq_ignore_ascii_case(grade)) {
         return Err(format!("invalid cipher grade: \"{grade}\""));
     }
-    match exclusions.iter().find(|word| word.starts_with(['!', '+', '-', '@'])) {
+    match exclusions
+        .iter()
+        .find(|word| word.starts_with(['!', '+', '-', '@']))
+    {
         Some(word) => Err(format!("invalid unary '!+-@' in cipher exclusion: {word}")),
         None => Ok(()),
     }
@@ -160,7 +169,15 @@ mod tests {
         for word in ["AES128", "aRSA", "AESGCM", "EECDH+AES", cipher, "AES"] {
             assert!(excludes(word, cipher), "{word}");
         }
-        for word in ["RC4", "AES256", "ECDSA", "3DES", "EECDH+CHACHA20", "aNULL", "MD5"] {
+        for word in [
+            "RC4",
+            "AES256",
+            "ECDSA",
+            "3DES",
+            "EECDH+CHACHA20",
+            "aNULL",
+            "MD5",
+        ] {
             assert!(!excludes(word, cipher), "{word}");
         }
     }

@@ -24,7 +24,9 @@ use smtp_proto::queue::SendQueue;
 
 use super::{
     PrivateKey, TlsConnector, TlsEngine, TlsFacts, TlsIdentity, TlsLevel, TlsMaterial, TlsSetup,
-    TlsTrouble, Trust, certificate::Certificate, protocols::excludes,
+    TlsTrouble, Trust,
+    certificate::Certificate,
+    protocols::excludes,
     verify::{Authorities, Verifier},
 };
 
@@ -57,15 +59,28 @@ impl RustlsConnector {
         });
         let identities = Identities(identities.collect::<Result<_, _>>()?);
         let authorities = Arc::new(Authorities::new(&material.authorities));
-        Ok(Self { provider, authorities, identities: Arc::new(identities) })
+        Ok(Self {
+            provider,
+            authorities,
+            identities: Arc::new(identities),
+        })
     }
 
-    fn config(&self, setup: &TlsSetup, verifier: Arc<Verifier>) -> Result<ClientConfig, TlsTrouble> {
+    fn config(
+        &self,
+        setup: &TlsSetup,
+        verifier: Arc<Verifier>,
+    ) -> Result<ClientConfig, TlsTrouble> {
         let mut provider = CryptoProvider::clone(&self.provider);
         provider.cipher_suites.retain(|suite| {
             // TLS 1.3 ciphers are not for cipher lists to choose.
             suite.tls13().is_some()
-                || !setup.exclude.iter().any(|word| excludes(word, &cipher_name(suite.suite().as_str().unwrap_or_default()).0))
+                || !setup.exclude.iter().any(|word| {
+                    excludes(
+                        word,
+                        &cipher_name(suite.suite().as_str().unwrap_or_default()).0,
+                    )
+                })
         });
         let versions: Vec<&'static SupportedProtocolVersion> = [
             (setup.versions.tls13, &TLS13),
@@ -97,11 +112,20 @@ impl TlsConnector for RustlsConnector {
             None => ServerName::IpAddress(core::net::IpAddr::from([0, 0, 0, 0]).into()),
         };
         let algorithms = self.provider.signature_verification_algorithms;
-        let verifier = Arc::new(Verifier::new(setup, Arc::clone(&self.authorities), algorithms));
+        let verifier = Arc::new(Verifier::new(
+            setup,
+            Arc::clone(&self.authorities),
+            algorithms,
+        ));
         let config = self.config(setup, Arc::clone(&verifier))?;
         let mut connection = ClientConnection::new(Arc::new(config), name).map_err(trouble)?;
         connection.set_buffer_limit(None);
-        Ok(Box::new(RustlsEngine { connection, verifier, level: setup.level, over: false }))
+        Ok(Box::new(RustlsEngine {
+            connection,
+            verifier,
+            level: setup.level,
+            over: false,
+        }))
     }
 }
 
@@ -115,13 +139,21 @@ fn provider() -> Option<Arc<CryptoProvider>> {
     return None;
 }
 
-fn certified(identity: &TlsIdentity, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, rustls::Error> {
+fn certified(
+    identity: &TlsIdentity,
+    provider: &CryptoProvider,
+) -> Result<Arc<CertifiedKey>, rustls::Error> {
     let key = match identity.key.clone() {
         PrivateKey::Pkcs1(der) => PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(der)),
         PrivateKey::Sec1(der) => PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(der)),
         PrivateKey::Pkcs8(der) => PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der)),
     };
-    let chain = identity.chain.iter().cloned().map(CertificateDer::from).collect();
+    let chain = identity
+        .chain
+        .iter()
+        .cloned()
+        .map(CertificateDer::from)
+        .collect();
     CertifiedKey::from_der(chain, key, provider).map(Arc::new)
 }
 
@@ -136,7 +168,10 @@ impl ResolvesClientCert for Identities {
         _root_hint_subjects: &[&[u8]],
         sigschemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        self.0.iter().find(|own| own.key.choose_scheme(sigschemes).is_some()).cloned()
+        self.0
+            .iter()
+            .find(|own| own.key.choose_scheme(sigschemes).is_some())
+            .cloned()
     }
 
     fn has_certs(&self) -> bool {
@@ -165,14 +200,18 @@ struct RustlsEngine {
 
 impl fmt::Debug for RustlsEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RustlsEngine").field("level", &self.level).finish_non_exhaustive()
+        f.debug_struct("RustlsEngine")
+            .field("level", &self.level)
+            .finish_non_exhaustive()
     }
 }
 
 impl RustlsEngine {
     fn flush(&mut self, wire: &mut SendQueue) -> Result<(), TlsTrouble> {
         while self.connection.wants_write() {
-            self.connection.write_tls(&mut Wire(wire)).map_err(trouble)?;
+            self.connection
+                .write_tls(&mut Wire(wire))
+                .map_err(trouble)?;
         }
         Ok(())
     }
@@ -205,7 +244,10 @@ impl TlsEngine for RustlsEngine {
         while plain.has_remaining() && !self.connection.is_handshaking() {
             // Small writes that belong together go into one record.
             let piece = plain.copy_to_bytes(plain.remaining().min(PIECE));
-            self.connection.writer().write_all(&piece).map_err(trouble)?;
+            self.connection
+                .writer()
+                .write_all(&piece)
+                .map_err(trouble)?;
             self.flush(wire)?;
         }
         Ok(())
@@ -229,7 +271,10 @@ impl TlsEngine for RustlsEngine {
         let suite = self.connection.negotiated_cipher_suite()?;
         let (cipher, bits) = cipher_name(suite.suite().as_str().unwrap_or_default());
         let tls13 = self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
-        let group = self.connection.negotiated_key_exchange_group().map(|group| group.name());
+        let group = self
+            .connection
+            .negotiated_key_exchange_group()
+            .map(|group| group.name());
         let proof = seen.as_ref().map(|seen| &seen.proof);
         Some(TlsFacts {
             version: if tls13 { "TLSv1.3" } else { "TLSv1.2" },
@@ -274,7 +319,10 @@ fn cipher_name(name: &str) -> (String, u16) {
         return (format!("TLS_{tls13}"), bits);
     }
     let name = name.strip_prefix("TLS_").unwrap_or(name);
-    let name = name.replace("_WITH_", "-").replace("AES_", "AES").replace('_', "-");
+    let name = name
+        .replace("_WITH_", "-")
+        .replace("AES_", "AES")
+        .replace('_', "-");
     (name.replace("POLY1305-SHA256", "POLY1305"), bits)
 }
 
@@ -290,7 +338,9 @@ fn group_name(group: NamedGroup) -> String {
 
 fn signature_name(scheme: SignatureScheme, rsa_bits: Option<usize>) -> Option<String> {
     let rsa = |digest: &str| {
-        let bits = rsa_bits.map(|bits| format!(" ({bits} bits)")).unwrap_or_default();
+        let bits = rsa_bits
+            .map(|bits| format!(" ({bits} bits)"))
+            .unwrap_or_default();
         format!("RSA-PSS{bits} server-digest {digest}")
     };
     Some(match scheme {

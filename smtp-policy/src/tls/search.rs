@@ -74,11 +74,24 @@ pub(crate) struct PolicySearch {
 
 #[derive(Debug)]
 enum Stage {
-    Policy { search: MapsSearch, key: String, parents: VecDeque<MapsSearchKey> },
-    Site { search: MapsSearch, class: &'static str, key: String, found: Option<TlsLevel>, host: Option<MapsSearch> },
+    Policy {
+        search: MapsSearch,
+        key: String,
+        parents: VecDeque<MapsSearchKey>,
+    },
+    Site {
+        search: MapsSearch,
+        class: &'static str,
+        key: String,
+        found: Option<TlsLevel>,
+        host: Option<MapsSearch>,
+    },
     Level,
     Alias,
-    Records { base: String, fallback: Option<String> },
+    Records {
+        base: String,
+        fallback: Option<String>,
+    },
     Done(Result<TlsPolicy, Refusal>),
 }
 
@@ -86,7 +99,12 @@ enum Stage {
 type MapsSearchKey = (String, MapsSearch);
 
 impl PolicySearch {
-    pub(crate) fn new(rules: Arc<TlsRules>, tables: &Tables, subject: Subject, utf8: Option<Idna>) -> Self {
+    pub(crate) fn new(
+        rules: Arc<TlsRules>,
+        tables: &Tables,
+        subject: Subject,
+        utf8: Option<Idna>,
+    ) -> Self {
         let destination = subject.destination.clone();
         let stage = if !tables.tls_policy.is_empty() {
             let mut keys: VecDeque<MapsSearchKey> = policy_keys(&destination, utf8)
@@ -94,7 +112,11 @@ impl PolicySearch {
                 .map(|key| (key.clone(), tables.tls_policy.search(&key)))
                 .collect();
             match keys.pop_front() {
-                Some((key, search)) => Stage::Policy { search, key, parents: keys },
+                Some((key, search)) => Stage::Policy {
+                    search,
+                    key,
+                    parents: keys,
+                },
                 None => Stage::Level,
             }
         } else if !tables.tls_per_site.is_empty() {
@@ -165,24 +187,38 @@ impl PolicySearch {
     }
 
     fn fail(&mut self, status: EnhancedStatus, text: impl Into<String>) {
-        self.stage = Stage::Done(Err(Refusal { status, text: text.into() }));
+        self.stage = Stage::Done(Err(Refusal {
+            status,
+            text: text.into(),
+        }));
     }
 
     fn misconfigured(&mut self) {
-        self.fail(EnhancedStatus::new(4, 7, 5), "client TLS configuration problem");
+        self.fail(
+            EnhancedStatus::new(4, 7, 5),
+            "client TLS configuration problem",
+        );
     }
 
     fn policy_entry(&mut self, result: Result<Option<String>, TableFailure>) {
-        let Stage::Policy { key, parents, .. } = &mut self.stage else { return };
-        let place =
-            format!("{}_tls_policy_maps, next-hop destination \"{key}\"", self.rules.prefix);
+        let Stage::Policy { key, parents, .. } = &mut self.stage else {
+            return;
+        };
+        let place = format!(
+            "{}_tls_policy_maps, next-hop destination \"{key}\"",
+            self.rules.prefix
+        );
         let mut notes = Vec::new();
         let parsed = match result {
             Ok(None) => {
                 self.stage = match parents.pop_front() {
                     Some((key, search)) => {
                         let parents = core::mem::take(parents);
-                        Stage::Policy { search, key, parents }
+                        Stage::Policy {
+                            search,
+                            key,
+                            parents,
+                        }
                     }
                     None => Stage::Level,
                 };
@@ -192,7 +228,8 @@ impl PolicySearch {
             Err(_) => Err("policy table lookup error".into()),
         };
         let notes = notes.into_iter().chain(parsed.as_ref().err().cloned());
-        self.warnings.extend(notes.map(|note| format!("{place}: {note}")));
+        self.warnings
+            .extend(notes.map(|note| format!("{place}: {note}")));
         match parsed {
             Ok((level, attributes)) => {
                 (self.level, self.attributes) = (level, attributes);
@@ -205,13 +242,24 @@ impl PolicySearch {
     /// An entry of the obsolete per-site table. NONE is more than not found and
     /// MAY, MAY is more than not found, the others raise the level.
     fn site_entry(&mut self, result: Result<Option<String>, TableFailure>) {
-        let Stage::Site { class, key, found, host, .. } = &mut self.stage else { return };
+        let Stage::Site {
+            class,
+            key,
+            found,
+            host,
+            ..
+        } = &mut self.stage
+        else {
+            return;
+        };
         let title = format!("{}_tls_per_site", self.rules.prefix);
         let word = match result {
             Ok(None) => None,
             Ok(Some(word)) => Some(word.to_ascii_uppercase()),
             Err(_) => {
-                self.warnings.push(format!("{title}: {class} \"{key}\": per-site table lookup error"));
+                self.warnings.push(format!(
+                    "{title}: {class} \"{key}\": per-site table lookup error"
+                ));
                 return self.fail(EnhancedStatus::new(4, 3, 0), "Temporary lookup error");
             }
         };
@@ -223,14 +271,22 @@ impl PolicySearch {
             Some("MUST") => (*found).max(Some(TlsLevel::Verify)),
             Some("NONE") => *found,
             Some(word) => {
-                self.warnings.push(format!("{title}: unknown TLS policy '{word}' for {class} {key}"));
+                self.warnings.push(format!(
+                    "{title}: unknown TLS policy '{word}' for {class} {key}"
+                ));
                 return self.misconfigured();
             }
         };
         if let Some(search) = host.take() {
             let found = *found;
             let key = self.subject.host.clone();
-            self.stage = Stage::Site { search, class: "server hostname", key, found, host: None };
+            self.stage = Stage::Site {
+                search,
+                class: "server hostname",
+                key,
+                found,
+                host: None,
+            };
             return;
         }
         self.level = match *found {
@@ -254,8 +310,13 @@ impl PolicySearch {
         let attributes = core::mem::take(&mut self.attributes);
         let finding = core::mem::take(&mut self.finding);
         let destination = &self.subject.destination;
-        let policy =
-            self.rules.policy(destination, self.level, attributes, finding, &mut self.warnings);
+        let policy = self.rules.policy(
+            destination,
+            self.level,
+            attributes,
+            finding,
+            &mut self.warnings,
+        );
         match policy {
             Ok(policy) => self.stage = Stage::Done(Ok(policy)),
             Err(_) => self.misconfigured(),
@@ -273,13 +334,21 @@ impl PolicySearch {
             return self.misconfigured();
         }
         let mistake = if dane.digests.is_empty() {
-            Some(format!("{place}: {level} configured, but no requisite library support"))
+            Some(format!(
+                "{place}: {level} configured, but no requisite library support"
+            ))
         } else if !dane.dnssec {
-            Some(format!("{place}: {level} configured with dnssec lookups disabled"))
+            Some(format!(
+                "{place}: {level} configured with dnssec lookups disabled"
+            ))
         } else if dane.ignores_mx_errors {
-            Some(format!("{place}: {level} configured with MX lookup errors ignored"))
+            Some(format!(
+                "{place}: {level} configured with MX lookup errors ignored"
+            ))
         } else if dane.completes_names {
-            Some(format!("{place}: dns resolver options incompatible with {level} TLS"))
+            Some(format!(
+                "{place}: dns resolver options incompatible with {level} TLS"
+            ))
         } else {
             None
         };
@@ -298,7 +367,10 @@ impl PolicySearch {
     }
 
     fn exchange_is_insecure(&self) -> bool {
-        self.subject.exchange.as_ref().is_some_and(|exchange| !exchange.validated)
+        self.subject
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| !exchange.validated)
     }
 
     fn settle_for(&mut self, level: TlsLevel) {
@@ -324,9 +396,15 @@ impl PolicySearch {
         let alias = !subject.canonical.eq_ignore_ascii_case(&subject.asked);
         self.stage = if subject.validated {
             let fallback = alias.then(|| subject.asked.clone());
-            Stage::Records { base: subject.canonical.clone(), fallback }
+            Stage::Records {
+                base: subject.canonical.clone(),
+                fallback,
+            }
         } else if self.rules.dane.force {
-            Stage::Records { base: subject.asked.clone(), fallback: None }
+            Stage::Records {
+                base: subject.asked.clone(),
+                fallback: None,
+            }
         } else if alias {
             Stage::Alias
         } else {
@@ -339,7 +417,10 @@ impl PolicySearch {
         let asked = self.subject.asked.clone();
         match answer {
             Ok(answer) if is_signed(&answer) => {
-                self.stage = Stage::Records { base: asked, fallback: None };
+                self.stage = Stage::Records {
+                    base: asked,
+                    fallback: None,
+                };
             }
             Ok(_) => self.without_dane("no TLSA records found", TlsLevel::May),
             Err(failure) => {
@@ -347,7 +428,8 @@ impl PolicySearch {
                     true => "no longer a CNAME".to_owned(),
                     false => failure.reason(&asked, QueryKind::Cname),
                 };
-                self.warnings.push(format!("DNSSEC status lookup error for {asked}: {why}"));
+                self.warnings
+                    .push(format!("DNSSEC status lookup error for {asked}: {why}"));
                 self.records_failed();
             }
         }
@@ -359,21 +441,32 @@ impl PolicySearch {
         self.fail(EnhancedStatus::new(4, 7, 5), text);
     }
 
-    fn on_records(&mut self, base: String, fallback: Option<String>, answer: Result<Answer, Failure>) {
+    fn on_records(
+        &mut self,
+        base: String,
+        fallback: Option<String>,
+        answer: Result<Answer, Failure>,
+    ) {
         let answer = match answer {
             Ok(answer) => answer,
             Err(failure) if is_absent(&failure) => Answer::default(),
             Err(failure) => {
                 let name = format!("_{}._tcp.{base}", self.subject.port.unwrap_or_default());
                 let why = failure.reason(&name, QueryKind::Tlsa);
-                self.warnings.push(format!("DANE TLSA lookup problem: {why}"));
+                self.warnings
+                    .push(format!("DANE TLSA lookup problem: {why}"));
                 return self.records_failed();
             }
         };
         // Records that nobody signed are as good as none.
         if answer.records.is_empty() || !is_signed(&answer) {
             return match fallback {
-                Some(base) => self.stage = Stage::Records { base, fallback: None },
+                Some(base) => {
+                    self.stage = Stage::Records {
+                        base,
+                        fallback: None,
+                    }
+                }
                 None => self.without_dane("no TLSA records found", TlsLevel::May),
             };
         }
@@ -387,7 +480,10 @@ impl PolicySearch {
             }
             self.level = TlsLevel::HalfDane;
         }
-        self.finding = DaneFinding { records, names: self.reference_names(base) };
+        self.finding = DaneFinding {
+            records,
+            names: self.reference_names(base),
+        };
         self.finish();
     }
 
@@ -415,23 +511,36 @@ fn policy_keys(destination: &str, utf8: Option<Idna>) -> Vec<String> {
     let mut keys = vec![destination.to_owned()];
     if domain {
         let dots = destination.match_indices('.').filter(|(at, _)| *at > 0);
-        keys.extend(dots.filter_map(|(at, _)| destination.get(at..)).map(str::to_owned));
+        keys.extend(
+            dots.filter_map(|(at, _)| destination.get(at..))
+                .map(str::to_owned),
+        );
     }
     keys
 }
 
 fn signed(name: String, kind: QueryKind) -> Query {
-    Query { validate: true, ..Query::new(name, kind) }
+    Query {
+        validate: true,
+        ..Query::new(name, kind)
+    }
 }
 
 fn is_signed(answer: &Answer) -> bool {
-    answer.records.first().map_or(answer.validated, |record| record.validated)
+    answer
+        .records
+        .first()
+        .map_or(answer.validated, |record| record.validated)
 }
 
 fn is_absent(failure: &Failure) -> bool {
     let (inner, _) = failure.at("");
     matches!(
         inner,
-        Failure::NotFound | Failure::NoData | Failure::InvalidName | Failure::Unexpected | Failure::Loop
+        Failure::NotFound
+            | Failure::NoData
+            | Failure::InvalidName
+            | Failure::Unexpected
+            | Failure::Loop
     )
 }

@@ -12,9 +12,7 @@ use rustls::{
     DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key},
-    pki_types::{
-        CertificateDer, Der, ServerName, SubjectPublicKeyInfoDer, TrustAnchor, UnixTime,
-    },
+    pki_types::{CertificateDer, Der, ServerName, SubjectPublicKeyInfoDer, TrustAnchor, UnixTime},
 };
 use webpki::{EndEntityCert, KeyUsage, RawPublicKeyEntity, anchor_from_trusted_cert};
 
@@ -36,7 +34,10 @@ pub(super) struct Authorities {
 impl Authorities {
     /// Takes certificates in DER. What cannot be read vouches for nobody.
     pub(super) fn new(certificates: &[Vec<u8>]) -> Self {
-        Self { anchors: anchors(certificates), certificates: certificates.to_vec() }
+        Self {
+            anchors: anchors(certificates),
+            certificates: certificates.to_vec(),
+        }
     }
 }
 
@@ -57,10 +58,18 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    const GOOD: Self = Self { trusted: true, matched: true, problem: None };
+    const GOOD: Self = Self {
+        trusted: true,
+        matched: true,
+        problem: None,
+    };
 
     fn failed(problem: Problem) -> Self {
-        Self { trusted: false, matched: false, problem: Some(problem) }
+        Self {
+            trusted: false,
+            matched: false,
+            problem: Some(problem),
+        }
     }
 
     /// The first word of the summary line.
@@ -95,11 +104,17 @@ impl Verifier {
             authorities,
             algorithms,
         };
-        Self { examiner, seen: Mutex::new(None) }
+        Self {
+            examiner,
+            seen: Mutex::new(None),
+        }
     }
 
     pub(super) fn seen(&self) -> Option<Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn note_scheme(&self, scheme: SignatureScheme) {
@@ -142,10 +157,15 @@ impl ServerCertVerifier for Verifier {
             .iter()
             .find(|(scheme, _)| *scheme == dss.scheme)
             .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
-        if algorithms.iter().any(|a| key.verify_signature(*a, message, dss.signature()).is_ok()) {
+        if algorithms
+            .iter()
+            .any(|a| key.verify_signature(*a, message, dss.signature()).is_ok())
+        {
             Ok(HandshakeSignatureValid::assertion())
         } else {
-            Err(Error::InvalidCertificate(rustls::CertificateError::BadSignature))
+            Err(Error::InvalidCertificate(
+                rustls::CertificateError::BadSignature,
+            ))
         }
     }
 
@@ -194,7 +214,10 @@ impl Examiner {
         };
         match &self.demand {
             Demand::Nothing => match self.authority(&certificate, leaf, above) {
-                Ok(()) => Proof { matched: false, ..Proof::GOOD },
+                Ok(()) => Proof {
+                    matched: false,
+                    ..Proof::GOOD
+                },
                 Err(problem) => Proof::failed(problem),
             },
             Demand::Fingerprint { digest, values } => {
@@ -213,9 +236,11 @@ impl Examiner {
                 };
                 trusted.map_or_else(Proof::failed, |()| named(&certificate, names))
             }
-            Demand::Dane { records, digests, names } => {
-                self.dane(records, digests, names, &certificate, leaf, above)
-            }
+            Demand::Dane {
+                records,
+                digests,
+                names,
+            } => self.dane(records, digests, names, &certificate, leaf, above),
         }
     }
 
@@ -227,11 +252,21 @@ impl Examiner {
         leaf: &CertificateDer<'_>,
         above: &[CertificateDer<'_>],
     ) -> Result<(), Problem> {
-        let configured = self.authorities.certificates.iter().any(|known| known == leaf.as_ref());
+        let configured = self
+            .authorities
+            .certificates
+            .iter()
+            .any(|known| known == leaf.as_ref());
         if configured && certificate.is_self_issued() {
             return self.in_time(certificate, false);
         }
-        self.chain(certificate, leaf, above, &self.authorities.anchors, &self.authorities.certificates)
+        self.chain(
+            certificate,
+            leaf,
+            above,
+            &self.authorities.anchors,
+            &self.authorities.certificates,
+        )
     }
 
     /// Whether an anchor of a trust anchor file vouches for the certificate, or is
@@ -244,7 +279,9 @@ impl Examiner {
         above: &[CertificateDer<'_>],
     ) -> Result<(), Problem> {
         let is_key = |key: &Vec<u8>| certificate.public_key().as_ref() == Some(key);
-        if own.certificates.iter().any(|known| known == leaf.as_ref()) || own.keys.iter().any(is_key) {
+        if own.certificates.iter().any(|known| known == leaf.as_ref())
+            || own.keys.iter().any(is_key)
+        {
             return Ok(());
         }
         let mut found = anchors(&own.certificates);
@@ -265,7 +302,10 @@ impl Examiner {
     ) -> Proof {
         let key = certificate.public_key().unwrap_or_default();
         // RFC 7672 section 3.1.1: the key is what counts, neither names nor dates.
-        if records.iter().any(|r| r.usage == END_ENTITY && r.fits(leaf, &key, digests)) {
+        if records
+            .iter()
+            .any(|r| r.usage == END_ENTITY && r.fits(leaf, &key, digests))
+        {
             return Proof::GOOD;
         }
         let (mut found, mut certificates) = (Vec::new(), Vec::new());
@@ -300,7 +340,9 @@ impl Examiner {
         anchors: &[TrustAnchor<'_>],
         authorities: &[Vec<u8>],
     ) -> Result<(), Problem> {
-        let unix_time = self.unix_time.ok_or_else(|| Problem::Other("the time is not known".into()))?;
+        let unix_time = self
+            .unix_time
+            .ok_or_else(|| Problem::Other("the time is not known".into()))?;
         let time = UnixTime::since_unix_epoch(unix_time);
         let explain = |error: webpki::Error| self.explain(&error, certificate, above);
         let entity = EndEntityCert::try_from(leaf).map_err(explain)?;
@@ -313,10 +355,18 @@ impl Examiner {
         if between > self.depth as usize + 1 {
             return Err(Problem::TooLong(self.depth));
         }
-        let (subject, key) = (path.anchor().subject.as_ref(), path.anchor().subject_public_key_info.as_ref());
+        let (subject, key) = (
+            path.anchor().subject.as_ref(),
+            path.anchor().subject_public_key_info.as_ref(),
+        );
         let anchor = authorities.iter().find(|der| {
-            let found = anchor_from_trusted_cert(&CertificateDer::from(der.as_slice()))
-                .map(|found| (found.subject.as_ref() == subject, found.subject_public_key_info.as_ref() == key));
+            let found =
+                anchor_from_trusted_cert(&CertificateDer::from(der.as_slice())).map(|found| {
+                    (
+                        found.subject.as_ref() == subject,
+                        found.subject_public_key_info.as_ref() == key,
+                    )
+                });
             found == Ok((true, true))
         });
         match anchor.and_then(|der| Certificate::parse(der)) {
@@ -326,7 +376,9 @@ impl Examiner {
     }
 
     fn in_time(&self, certificate: &Certificate, authority: bool) -> Result<(), Problem> {
-        let unix_time = self.unix_time.ok_or_else(|| Problem::Other("the time is not known".into()))?;
+        let unix_time = self
+            .unix_time
+            .ok_or_else(|| Problem::Other("the time is not known".into()))?;
         match certificate.at(unix_time) {
             Ordering::Less => Err(Problem::NotYetValid(authority)),
             Ordering::Equal => Ok(()),
@@ -341,7 +393,10 @@ impl Examiner {
         certificate: &Certificate,
         above: &[CertificateDer<'_>],
     ) -> Problem {
-        let is_leaf = |bad| self.unix_time.is_some_and(|time| certificate.at(time) == bad);
+        let is_leaf = |bad| {
+            self.unix_time
+                .is_some_and(|time| certificate.at(time) == bad)
+        };
         match error {
             webpki::Error::UnknownIssuer | webpki::Error::CaUsedAsEndEntity
                 if certificate.is_self_issued() =>
@@ -364,14 +419,22 @@ impl Examiner {
 fn named(certificate: &Certificate, names: &[NamePattern]) -> Proof {
     match certificate.names().find(names) {
         Some(_) => Proof::GOOD,
-        None => Proof { matched: false, problem: Some(Problem::WrongName), ..Proof::GOOD },
+        None => Proof {
+            matched: false,
+            problem: Some(Problem::WrongName),
+            ..Proof::GOOD
+        },
     }
 }
 
 fn anchors(certificates: &[Vec<u8>]) -> Vec<TrustAnchor<'static>> {
     certificates
         .iter()
-        .filter_map(|der| anchor_from_trusted_cert(&CertificateDer::from(der.as_slice())).ok().map(|a| a.to_owned()))
+        .filter_map(|der| {
+            anchor_from_trusted_cert(&CertificateDer::from(der.as_slice()))
+                .ok()
+                .map(|a| a.to_owned())
+        })
         .collect()
 }
 
@@ -381,7 +444,10 @@ fn key_anchors(
     certificate: &Certificate,
     above: &[CertificateDer<'_>],
 ) -> Vec<TrustAnchor<'static>> {
-    let (Some(key), above) = (inner(key), above.iter().filter_map(|der| Certificate::parse(der))) else {
+    let (Some(key), above) = (
+        inner(key),
+        above.iter().filter_map(|der| Certificate::parse(der)),
+    ) else {
         return Vec::new();
     };
     let issuers = core::iter::once(certificate.issuer()).chain(above.map(|c| c.issuer()));
@@ -401,7 +467,9 @@ fn key_anchors(
 fn inner(der: &[u8]) -> Option<&[u8]> {
     match der {
         [0x30, short, rest @ ..] if *short < 0x80 => Some(rest),
-        [0x30, 0x81, _, rest @ ..] | [0x30, 0x82, _, _, rest @ ..] | [0x30, 0x83, _, _, _, rest @ ..] => Some(rest),
+        [0x30, 0x81, _, rest @ ..]
+        | [0x30, 0x82, _, _, rest @ ..]
+        | [0x30, 0x83, _, _, _, rest @ ..] => Some(rest),
         _ => None,
     }
 }

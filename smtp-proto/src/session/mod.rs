@@ -260,7 +260,12 @@ impl Session {
     /// A session on a connection that was opened just now and begins with a TLS
     /// handshake (`smtp_tls_wrappermode`, RFC 8314): the greeting comes inside.
     pub fn wrapped(profile: Profile, now: Time) -> Self {
-        Self::begin(profile, now, State::Gate { greeted: false }, Stage::TlsHandshake)
+        Self::begin(
+            profile,
+            now,
+            State::Gate { greeted: false },
+            Stage::TlsHandshake,
+        )
     }
 
     fn begin(profile: Profile, now: Time, state: State, stage: Stage) -> Self {
