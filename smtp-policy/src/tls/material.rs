@@ -161,7 +161,10 @@ impl Loader<'_> {
                     (SectionKind::Certificate, der) => match identities.last_mut() {
                         Some(identity) => identity.chain.push(der),
                         None => {
-                            return Err(fail(file, "a certificate without a private key before it"));
+                            return Err(fail(
+                                file,
+                                "a certificate without a private key before it",
+                            ));
                         }
                     },
                     other => identities.extend(private_key(other).map(|key| TlsIdentity {
