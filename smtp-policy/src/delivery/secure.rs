@@ -318,6 +318,23 @@ impl Delivery {
         }
     }
 
+    /// The server spoke before its turn inside TLS, and that is not suffered.
+    pub(super) fn on_early_mail_reply(&mut self) {
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
+        let (name, prefix) = (talk.channel.peer.name(), self.request.protocol.as_str());
+        self.note(Note::warning(format!(
+            "server {name} violates {prefix}_tls_block_early_mail_reply policy"
+        )));
+        let status = EnhancedStatus::new(4, 7, 0);
+        self.fail_site(Reason::local(
+            status,
+            Scope::Site,
+            "unexpected server message",
+        ));
+    }
+
     /// Whether `smtp_tls_loglevel` wants a line for each handshake.
     fn logs_tls(&self) -> bool {
         let level = self.config.tls.tls_loglevel.trim();

@@ -213,6 +213,7 @@ impl Delivery {
                     "{relay}: discarding {count} bytes of plaintext that follow the STARTTLS reply"
                 )));
             }
+            Event::EarlyMailReply => self.on_early_mail_reply(),
             Event::LineBroken => {
                 let limit = self.config.content.line_length_limit;
                 self.message_note(&format!("breaking line > {limit} bytes with <CR><LF>SPACE"));

@@ -30,6 +30,13 @@ pub(crate) fn load(config: &Config, directory: &Path) -> Result<TlsMaterial, Str
             .authorities
             .extend(loader.folder("tls_CApath", &tls.tls_ca_path)?);
     }
+    // As in Postfix the system's authorities come on top of configured ones only.
+    if tls.tls_append_default_ca && !material.authorities.is_empty() {
+        let system = rustls_native_certs::load_native_certs().certs;
+        material
+            .authorities
+            .extend(system.iter().map(|certificate| certificate.to_vec()));
+    }
     material.identities = loader.identities(tls)?;
     Ok(material)
 }

@@ -190,6 +190,10 @@ pub enum Event {
     /// They are thrown away: whoever sits on the line could have put them there
     /// (CVE-2011-0411).
     PlaintextDiscarded(usize),
+    /// Inside TLS the server had said something before MAIL FROM, and what it says
+    /// next cannot be its reply. Comes only where
+    /// [`Profile::block_early_mail_reply`] wants it; the transaction is aborted.
+    EarlyMailReply,
     /// A line of the text was longer than the limit, and was broken. Comes once
     /// per text.
     LineBroken,

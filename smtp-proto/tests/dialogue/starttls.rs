@@ -173,3 +173,31 @@ fn the_gate_is_open_only_while_a_handshake_is_due() {
         (Time::at(Duration::from_secs(300)), Stage::TlsHandshake)
     );
 }
+
+#[test]
+fn a_reply_to_mail_that_comes_too_early_aborts_the_transaction_where_it_is_not_suffered() {
+    for (blocks, then) in [
+        (true, "C: RSET"),
+        (false, "C: RCPT TO:<a@b.example>"),
+    ] {
+        let mut profile = profile(Dialect::Smtp);
+        profile.block_early_mail_reply = blocks;
+        let play = Play::new(profile, transaction(&["a@b.example"]))
+            .with_tls()
+            .run(&format!(
+                "S: 220 mx ESMTP
+             C: EHLO client.example
+             S: 250-mx
+             S: 250 STARTTLS
+             C: STARTTLS
+             S: 220 go
+             TLS established
+             C: EHLO client.example
+             S: 250 mx
+             S: 250 early
+             C: MAIL FROM:<from@example.org>
+             {then}"
+            ));
+        assert_eq!(play.notes.contains(&Event::EarlyMailReply), blocks);
+    }
+}
