@@ -7,6 +7,8 @@ pub mod compare;
 pub mod conformance;
 mod diff;
 pub mod dns_server;
+#[cfg(feature = "host")]
+pub mod host;
 pub mod request;
 pub mod scenario;
 pub mod server;

@@ -51,6 +51,21 @@ pub struct World {
     pub cancel_after: Option<&'static str>,
     /// When to lose the connection: likewise.
     pub cut_after: Option<&'static str>,
+    /// How much of what the servers say arrives; then there is nothing more.
+    pub budget: usize,
+    /// What happens when the budget is spent.
+    pub then: Then,
+}
+
+/// How a server ends in the middle of a word.
+#[derive(Clone, Copy, Debug)]
+pub enum Then {
+    /// It closes.
+    Close,
+    /// It says nothing more.
+    Stall,
+    /// The connection breaks: nothing can be written any more either.
+    Reset,
 }
 
 /// A toy server's side of a connection.
@@ -78,6 +93,8 @@ impl Default for World {
             connects: 0,
             cancel_after: None,
             cut_after: None,
+            budget: usize::MAX,
+            then: Then::Close,
         }
     }
 }
@@ -196,9 +213,21 @@ impl World {
 
     fn wait(&mut self, job: &mut Delivery, server: Option<&mut Server>, until: Time) {
         match server {
-            Some(server) if !server.output.is_empty() => {
-                job.receive(&std::mem::take(&mut server.output));
+            Some(server) if !server.output.is_empty() && self.budget > 0 => {
+                let mut said = std::mem::take(&mut server.output);
+                said.truncate(self.budget);
+                self.budget -= said.len();
+                job.receive(&said);
             }
+            Some(server) if self.budget == 0 => match self.then {
+                Then::Close => job.disconnected(),
+                Then::Stall => self.now = until,
+                Then::Reset => {
+                    server.open = false;
+                    job.write_failed();
+                    job.disconnected();
+                }
+            },
             Some(server) if !server.open => job.disconnected(),
             _ => self.now = until,
         }
