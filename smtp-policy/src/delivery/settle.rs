@@ -92,6 +92,18 @@ impl Delivery {
         self.give_verdict(&left, reason);
     }
 
+    /// What the delivery itself decides about whoever is left, before there is a
+    /// server to blame (`src/smtp/smtp.c`, reject_deliver_request).
+    pub(super) fn settle_by_service(&mut self, reason: &Reason) {
+        let service = self.request.protocol.as_str();
+        for index in self.roll.left() {
+            if self.roll.settle(index) {
+                let outcome = self.judge.failure(reason, Some(service.to_owned()));
+                self.asks.push_back(Ask::Report(index, Box::new(outcome)));
+            }
+        }
+    }
+
     /// The message text cannot be read. No other server would fare better.
     pub(super) fn settle_unreadable(&mut self, why: &str) {
         self.settle_left(&Reason::local(
@@ -99,8 +111,10 @@ impl Delivery {
             Scope::Message,
             format!("cannot read the message text: {why}"),
         ));
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.channel.session.abandon();
+        match &mut self.phase {
+            Phase::Talking(talk) => talk.channel.session.abandon(),
+            Phase::Preparing(_) => self.phase = Phase::Next,
+            _ => {}
         }
     }
 

@@ -81,7 +81,12 @@ impl BodyWriter<'_> {
     /// Takes a record of text that does not come straight from the source. It does
     /// not count towards [`offset`](Self::offset).
     pub fn record(self, text: &[u8], end: RecordEnd) {
-        let Session { state, output, events, .. } = self.session;
+        let Session {
+            state,
+            output,
+            events,
+            ..
+        } = self.session;
         if let State::Mail(mail) = state
             && let Phase::Body(encoder) = &mut mail.text.phase
         {
