@@ -20,6 +20,7 @@ use std::{
 
 use crate::{
     config::{Config, ConfigError, MainCf, Protocol},
+    content::ContentRules,
     delivery::Bind,
     dns::{ResolverConfig, SearchMode},
     request::{CacheHints, Request},
@@ -49,6 +50,7 @@ pub(crate) struct Client {
     pub(crate) tables: Arc<Tables>,
     pub(crate) route: Arc<RoutePolicy>,
     pub(crate) nexthop: NexthopRules,
+    pub(crate) content: Arc<ContentRules>,
     cached: MatchList,
     debug_peers: MatchList,
     bind: Option<Ipv4Addr>,
@@ -198,6 +200,7 @@ impl Client {
         let cached = MatchList::open(list, MatchKind::Strings, &mut context)
             .map_err(|error| table_error(&config, "connection_cache_destinations", error))?;
         let debug_peers = debug_peers(&config, &mut context)?;
+        let destinations = open_destinations(&config, &tables, &mut context)?;
         warnings.extend(context.take_warnings());
 
         let families = families(&config);
@@ -209,6 +212,8 @@ impl Client {
             families,
         );
         warnings.extend(notes);
+        let own = Arc::new(own);
+        let content = ContentRules::new(&config, &tables, destinations, Arc::clone(&own));
         let (ports, notes) = PortNames::from_known_tcp_ports(&connect.known_tcp_ports);
         warnings.extend(notes);
         let bind = bind_address(&config, "bind_address", &connect.bind_address)?;
@@ -219,7 +224,7 @@ impl Client {
             tables: Arc::new(tables),
             route: Arc::new(RoutePolicy {
                 filter,
-                own: Arc::new(own),
+                own,
                 ..route_policy(&plain.config)
             }),
             nexthop: NexthopRules {
@@ -227,6 +232,7 @@ impl Client {
                 ..plain.nexthop
             },
             config: plain.config,
+            content: Arc::new(content),
             cached,
             debug_peers,
             bind,
@@ -246,6 +252,7 @@ impl Client {
                 idna: config.general.smtputf8_enable.then(|| idna(&config)),
             },
             config: Arc::new(config),
+            content: Arc::default(),
             cached: MatchList::default(),
             debug_peers: MatchList::default(),
             bind: None,
@@ -311,8 +318,13 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
     let mut maps = |name: &str, list: &str| {
         Maps::open_in(list, context).map_err(|error| table_error(config, name, error))
     };
-    let helo = &config.helo;
+    let (helo, content) = (&config.helo, &config.content);
     let mut tables = Tables {
+        generic: maps("generic_maps", &content.generic_maps)?,
+        header_checks: maps("header_checks", &content.header_checks)?,
+        mime_header_checks: maps("mime_header_checks", &content.mime_header_checks)?,
+        nested_header_checks: maps("nested_header_checks", &content.nested_header_checks)?,
+        body_checks: maps("body_checks", &content.body_checks)?,
         dns_reply_filter: maps("dns_reply_filter", &config.lookup.dns_reply_filter)?,
         discard_ehlo: maps(
             "discard_ehlo_keyword_address_maps",
@@ -346,6 +358,22 @@ fn debug_peers(config: &Config, context: &mut TableContext<'_>) -> Result<MatchL
             parameter: "debug_peer_list".into(),
             error,
         }
+    })
+}
+
+/// `mydestination`, which decides about the keys of generic maps.
+fn open_destinations(
+    config: &Config,
+    tables: &Tables,
+    context: &mut TableContext<'_>,
+) -> Result<MatchList, PolicyError> {
+    if tables.generic.is_empty() {
+        return Ok(MatchList::default());
+    }
+    let list = &config.general.mydestination;
+    MatchList::open(list, MatchKind::Strings, context).map_err(|error| PolicyError::Table {
+        parameter: "mydestination".into(),
+        error,
     })
 }
 

@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use memchr::memchr;
 
-use crate::queue::SendQueue;
+use crate::{mime::RecordEnd, queue::SendQueue};
 
 /// The record size of Postfix's queue (`line_length_limit`): a longer line is kept as fragments of
 /// this many bytes, and a fragment that ends exactly where a line is broken breaks it, even if
@@ -91,6 +91,36 @@ impl BodyEncoder {
         }
         self.part(rest, &mut sink);
         sink.flush();
+    }
+
+    /// Encodes text that comes in records, such as those of a
+    /// [`MimeReader`](crate::mime::MimeReader). A fragment that ends where the line is
+    /// to be broken breaks it, a line does not.
+    ///
+    /// Between two lines a text can change from chunks to records and back.
+    pub fn record(&mut self, text: &[u8], end: RecordEnd, out: &mut SendQueue) {
+        if self.at_start && text.first() == Some(&b'.') {
+            out.write(b".");
+        }
+        self.at_start &= text.is_empty();
+        let mut rest = text;
+        while let Some((now, later)) = rest.split_at_checked(self.room) {
+            out.write(now);
+            if later.is_empty() && end == RecordEnd::Line {
+                rest = later;
+                break;
+            }
+            self.folded = true;
+            out.write(b"\r\n ");
+            self.room = self.limit - 1;
+            rest = later;
+        }
+        out.write(rest);
+        self.room -= rest.len().min(self.room);
+        if end == RecordEnd::Line {
+            out.write(b"\r\n");
+            self.start_line();
+        }
     }
 
     /// Ends the text: completes a last line that had no LF.

@@ -3,6 +3,8 @@
 //! (`src/smtp/smtp_proto.c`, smtp_helo and smtp_xfer; `src/smtp/smtp_connect.c`,
 //! smtp_cleanup_session).
 
+use std::sync::Arc;
+
 use smtp_proto::{
     reply::{Capabilities, Keyword, Reply, ReplyNote},
     session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step, Stop},
@@ -14,6 +16,7 @@ use super::{Ask, Delivery, Note, attempt::Attempt, envelope, hosts::Phase, journ
 use crate::{
     channel::{Channel, Peer},
     config::ProbeTarget,
+    content::Pipe,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
     reuse::CacheKeys,
@@ -31,6 +34,10 @@ pub(super) struct Talk {
     /// A failure blamed on the site or the session: the connection is not kept.
     throttled: bool,
     pub(super) records: Records,
+    /// The text of the transaction, and the question about a table that it has
+    /// out.
+    pub(super) pipe: Option<Box<Pipe>>,
+    pub(super) question: Option<u32>,
 }
 
 /// How far a message has come on a connection.
@@ -95,6 +102,8 @@ impl Talk {
             recipients: Vec::new(),
             throttled: false,
             records,
+            pipe: None,
+            question: None,
         }
     }
 
@@ -129,16 +138,7 @@ impl Delivery {
         match step {
             Step::Send { until } => return Some(Ask::Send { until }),
             Step::Wait { until } => return Some(Ask::Wait { until }),
-            Step::Need(Need::Body) => {
-                let Phase::Talking(talk) = &mut self.phase else {
-                    return None;
-                };
-                let body = talk.channel.session.body()?;
-                return Some(Ask::Text {
-                    offset: body.offset(),
-                    room: body.room(),
-                });
-            }
+            Step::Need(Need::Body) => return self.feed(),
             Step::Need(Need::Negotiation) => self.negotiate(),
             Step::Need(Need::Envelope) => self.at_rest(),
             Step::Event(event) => self.on_event(event),
@@ -272,7 +272,7 @@ impl Delivery {
         }
     }
 
-    fn fail_site(&mut self, reason: Reason) {
+    pub(super) fn fail_site(&mut self, reason: Reason) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.throttled = true;
         }
@@ -412,13 +412,17 @@ impl Delivery {
         let may_keep = (self.hosts.cache.store || reused.is_some()) && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
-        let transaction = envelope::transaction(
+        let mut transaction = envelope::transaction(
             &self.request,
             &self.config,
             &offered,
             &recipients,
             keep_until,
         );
+        self.readdress(&mut transaction, &recipients);
+        let convert = envelope::needs_downgrade(&self.request, &self.config, &offered);
+        let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
+        let pipe = Pipe::new(rules, self.inserted_fields(), convert);
         let probes_text = transaction.stop == Stop::AtText;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -429,6 +433,7 @@ impl Delivery {
             Progress::Transfer
         };
         talk.instead = None;
+        talk.pipe = Some(Box::new(pipe));
         talk.recipients = recipients;
         if let Some(idle) = talk.channel.session.idle() {
             idle.send(transaction);
