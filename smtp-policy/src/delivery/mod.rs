@@ -40,6 +40,7 @@ mod attempt;
 mod envelope;
 mod hosts;
 mod journal;
+mod keep;
 mod observer;
 mod profile;
 mod rest;
