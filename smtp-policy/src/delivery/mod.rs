@@ -41,6 +41,7 @@ mod envelope;
 mod feed;
 mod hosts;
 mod journal;
+mod keep;
 mod observer;
 mod prepare;
 mod profile;

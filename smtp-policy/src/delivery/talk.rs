@@ -19,7 +19,6 @@ use crate::{
     content::Pipe,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
-    reuse::CacheKeys,
 };
 
 /// An open connection and how far the present message has come on it.
@@ -32,7 +31,7 @@ pub(super) struct Talk {
     /// The recipients of the transaction, in the order of its RCPT commands.
     recipients: Vec<RcptIndex>,
     /// A failure blamed on the site or the session: the connection is not kept.
-    throttled: bool,
+    pub(super) throttled: bool,
     pub(super) records: Records,
     /// The text of the transaction, and the question about a table that it has
     /// out.
@@ -381,14 +380,7 @@ impl Delivery {
         );
         let offered = talk.channel.session.capabilities().clone();
         let instead = talk.instead.is_some();
-        match &reused {
-            // Counted as an address already, when it was its turn to be tried.
-            Some(_) if instead => self.count_session(None),
-            reused => self.count_session(reused.as_ref()),
-        }
-        if let Some(peer) = &reused {
-            self.hosts.used.push(peer.address.clone());
-        }
+        self.count_transaction(reused.as_ref(), instead);
 
         let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
         if let (Some(limit), Some(size)) = (size_limit, self.request.size)
@@ -438,40 +430,6 @@ impl Delivery {
         if let Some(idle) = talk.channel.session.idle() {
             idle.send(transaction);
         }
-    }
-
-    /// The transaction is over and the connection still there: puts it by for the
-    /// next message, unless something speaks against it by now.
-    fn keep(&mut self) {
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        let channel = &talk.channel;
-        if talk.throttled || channel.session.is_irregular() || channel.expires < self.now {
-            talk.give_up();
-            return;
-        }
-        self.notify_postmaster();
-        let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else {
-            return;
-        };
-        let mut channel = talk.channel;
-        channel.uses += 1;
-        let nexthop = self.hosts.request_nexthop.take();
-        let destination = nexthop.map(|nexthop| self.destination_key(&nexthop));
-        let endpoint = channel
-            .peer
-            .port
-            .map(|port| self.endpoint_key(&channel.peer, port));
-        let keys = CacheKeys {
-            destination,
-            endpoint,
-        };
-        let cache = &self.config.cache;
-        let limit = cache.connection_cache_time_limit;
-        let until = self.now + limit.min(cache.connection_cache_ttl_limit);
-        self.asks
-            .push_back(Ask::Keep(keys, Box::new(channel), until));
     }
 
     /// The session has ended.
