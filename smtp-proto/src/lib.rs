@@ -9,6 +9,7 @@
 //! - [`ReplyReader`], [`Reply`], [`EnhancedStatus`], [`Capabilities`]: what the server says.
 //! - [`Address`], [`MailFrom`], [`RcptTo`], [`Xforward`], [`hello`]: what the client says; a value that
 //!   could break out of its line cannot be built.
+//! - [`Secret`]: bytes that no `Debug` output shows.
 //! - [`BodyEncoder`]: message text in wire form, dots stuffed and long lines broken.
 //!
 //! Sources: RFC 5321, RFC 2033 and the extensions named at each item. Where the
@@ -30,6 +31,7 @@ pub mod command;
 pub mod dsn;
 pub mod queue;
 pub mod reply;
+pub mod secret;
 pub mod session;
 pub mod status;
 pub mod time;
@@ -46,5 +48,6 @@ pub use reply::{
     Capabilities, FilterFailure, Keyword, KeywordSet, LineFilter, Reply, ReplyError, ReplyLimits,
     ReplyNote, ReplyReader, XforwardSet,
 };
+pub use secret::Secret;
 pub use status::EnhancedStatus;
 pub use time::Time;
