@@ -27,7 +27,8 @@ use crate::{
         DnsSupport, Families, FamilyPreference, FilterFailure, HostLookup, NexthopRules,
         OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
     },
-    tables::{Maps, MatchKind, MatchList, TableContext, TableError, Tables},
+    sasl::{Sasl, SetupError},
+    tables::{Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
 };
 
 /// Everything a [`Delivery`](crate::delivery::Delivery) is decided by.
@@ -49,6 +50,8 @@ pub(crate) struct Client {
     pub(crate) tables: Arc<Tables>,
     pub(crate) route: Arc<RoutePolicy>,
     pub(crate) nexthop: NexthopRules,
+    /// `None` if login is not turned on.
+    pub(crate) sasl: Option<Sasl>,
     cached: MatchList,
     bind: Option<Ipv4Addr>,
     bind6: Option<Ipv6Addr>,
@@ -196,7 +199,6 @@ impl Client {
         let list = &config.cache.connection_cache_destinations;
         let cached = MatchList::open(list, MatchKind::Strings, &mut context)
             .map_err(|error| table_error(&config, "connection_cache_destinations", error))?;
-        warnings.extend(context.take_warnings());
 
         let families = families(&config);
         let connect = &config.connect;
@@ -207,6 +209,10 @@ impl Client {
             families,
         );
         warnings.extend(notes);
+        let own = Arc::new(own);
+        let sasl =
+            Sasl::open(&config, &own, &mut context).map_err(|error| setup_error(&config, error))?;
+        warnings.extend(context.take_warnings());
         let (ports, notes) = PortNames::from_known_tcp_ports(&connect.known_tcp_ports);
         warnings.extend(notes);
         let bind = bind_address(&config, "bind_address", &connect.bind_address)?;
@@ -217,7 +223,7 @@ impl Client {
             tables: Arc::new(tables),
             route: Arc::new(RoutePolicy {
                 filter,
-                own: Arc::new(own),
+                own,
                 ..route_policy(&plain.config)
             }),
             nexthop: NexthopRules {
@@ -225,6 +231,7 @@ impl Client {
                 ..plain.nexthop
             },
             config: plain.config,
+            sasl,
             cached,
             bind,
             bind6,
@@ -243,6 +250,7 @@ impl Client {
                 idna: config.general.smtputf8_enable.then(|| idna(&config)),
             },
             config: Arc::new(config),
+            sasl: None,
             cached: MatchList::default(),
             bind: None,
             bind6: None,
@@ -310,6 +318,11 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
         pix: maps("pix_workaround_maps", &helo.pix_workaround_maps)?,
         ..Tables::default()
     };
+    if config.sasl.sasl_auth_enable {
+        let list = config.sasl.sasl_password_maps.expose();
+        tables.sasl_passwords = SecretMaps::open_in(list, context)
+            .map_err(|error| table_error(config, "sasl_password_maps", error))?;
+    }
     let filter = config.verdict.reply_filter.trim();
     if !filter.is_empty() {
         let table = crate::tables::open_in(filter, context)
@@ -317,6 +330,16 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
         tables.reply_filter = Some(table);
     }
     Ok(tables)
+}
+
+fn setup_error(config: &Config, error: SetupError) -> PolicyError {
+    match error {
+        SetupError::Table(name, error) => table_error(config, name, error),
+        SetupError::Value(name, reason) => PolicyError::Value {
+            parameter: named(config, name),
+            reason,
+        },
+    }
 }
 
 fn bind_address<A: std::str::FromStr>(

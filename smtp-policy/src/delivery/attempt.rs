@@ -56,49 +56,36 @@ impl Delivery {
         if site.addresses == limit {
             site.places.clear();
         }
-        let best = site.best;
-        let attempt = self.attempt(&place, best);
-        match place {
-            // The best addresses were looked for in the cache before.
-            Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
-                let key = self.endpoint_key(&candidate.address.to_string(), candidate.port);
-                self.ask_cache(key, Some(Box::new(attempt)));
-            }
-            _ => self.look_up(attempt),
+        let peer = site.peer(&place, &self.config.general.myhostname);
+        // The best addresses were looked for in the cache before.
+        let key = (self.hosts.cache.load && !peer.best_mx)
+            .then(|| self.endpoint_key(&peer))
+            .flatten();
+        let attempt = self.attempt(&place, peer);
+        match key {
+            Some(key) => self.ask_cache(key, Some(Box::new(attempt))),
+            None => self.look_up(attempt),
         }
         true
     }
 
-    fn attempt(&self, place: &Place, best: u16) -> Attempt {
+    fn attempt(&self, place: &Place, peer: Peer) -> Attempt {
         let connect = &self.config.connect;
-        let (peer, endpoint, bind, window) = match place {
+        let (endpoint, bind, window) = match place {
             Place::Inet(candidate) => {
-                let peer = Peer {
-                    host: candidate.host.clone(),
-                    address: candidate.address.to_string(),
-                    port: Some(candidate.port),
-                    best_mx: candidate.preference == best,
-                };
                 let bind = self
                     .policy
                     .client(self.request.protocol)
                     .bind(candidate.address);
                 let endpoint = Endpoint::Inet((candidate.address, candidate.port).into());
-                (peer, endpoint, bind, connect.tcp_windowsize)
+                (endpoint, bind, connect.tcp_windowsize)
             }
-            Place::Unix(path) => {
-                let peer = Peer {
-                    host: self.config.general.myhostname.clone(),
-                    address: path.display().to_string(),
-                    port: None,
-                    best_mx: true,
-                };
-                (peer, Endpoint::Unix(path.clone()), None, 0)
-            }
+            Place::Unix(path) => (Endpoint::Unix(path.clone()), None, 0),
         };
         let limit = self.config.timeout.connect_timeout;
         let limit = (!limit.is_zero()).then_some(limit);
-        let lookups = AddressLookups::new(&self.tables, &peer.address);
+        let passwords = self.password_search(&peer.host, &peer.destination);
+        let lookups = AddressLookups::new(&self.tables, &peer.address, passwords);
         Attempt {
             peer,
             target: Target {
@@ -109,10 +96,6 @@ impl Delivery {
             },
             lookups,
         }
-    }
-
-    pub(super) fn endpoint_key(&self, address: &str, port: u16) -> CacheKey {
-        CacheKey::endpoint(self.request.protocol.as_str(), address, port)
     }
 
     pub(super) fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
@@ -189,7 +172,7 @@ impl Delivery {
         match lookups.profile(&self.request, &self.config, &self.tables, loops) {
             Ok(profile) => {
                 let expires = self.now + self.config.cache.connection_reuse_time_limit;
-                let talk = Talk::begin(profile, peer, expires, self.now);
+                let talk = Talk::begin(profile, peer, expires, self.now, lookups.into_login());
                 self.phase = Phase::Talking(Box::new(talk));
             }
             Err(failure) => {

@@ -20,7 +20,6 @@ use crate::{
     config::Protocol,
     report::{Scope, trouble::Reason},
     request::CacheHints,
-    reuse::CacheKey,
     route::{
         Candidate, InetDestination, QuestionId, Resolution, Resolved, RouteNote, split_nexthop,
     },
@@ -88,6 +87,8 @@ pub(super) struct Hosts {
 /// One destination with its addresses.
 #[derive(Debug)]
 pub(super) struct Site {
+    /// The destination as written.
+    pub(super) destination: String,
     pub(super) places: VecDeque<Place>,
     /// The preference of the first address.
     pub(super) best: u16,
@@ -333,6 +334,7 @@ impl Delivery {
             Trial::Connect
         };
         self.hosts.site = Some(Site {
+            destination: label.to_owned(),
             places,
             best,
             loop_detection: loops,
@@ -351,20 +353,27 @@ impl Delivery {
                     if self.hosts.begun == 1
                         && let Some(nexthop) = &self.hosts.request_nexthop
                     {
-                        let key = CacheKey::destination(self.request.protocol.as_str(), nexthop);
+                        let key = self.destination_key(nexthop);
                         self.ask_cache(key, None);
                         return true;
                     }
                 }
-                Trial::ByAddress(position) => match site.best_place(position) {
-                    Some((address, port)) => {
-                        site.trial = Trial::ByAddress(position + 1);
-                        let key = self.endpoint_key(&address, port);
+                Trial::ByAddress(position) => {
+                    let own_name = &self.config.general.myhostname;
+                    let peer = site
+                        .places
+                        .get(position)
+                        .map(|place| site.peer(place, own_name));
+                    site.trial = match &peer {
+                        Some(peer) if peer.best_mx => Trial::ByAddress(position + 1),
+                        _ => Trial::Connect,
+                    };
+                    let best = peer.filter(|peer| peer.best_mx);
+                    if let Some(key) = best.and_then(|peer| self.endpoint_key(&peer)) {
                         self.ask_cache(key, None);
                         return true;
                     }
-                    None => site.trial = Trial::Connect,
-                },
+                }
                 Trial::Connect => return self.try_place(),
             }
         }
@@ -410,13 +419,25 @@ impl Delivery {
 }
 
 impl Site {
-    /// The first address of the best preference from `position` on.
-    fn best_place(&self, position: usize) -> Option<(String, u16)> {
-        match self.places.get(position)? {
-            Place::Inet(candidate) if candidate.preference == self.best => {
-                Some((candidate.address.to_string(), candidate.port))
-            }
-            _ => None,
+    /// The server at a place of this destination. A UNIX-domain socket belongs to
+    /// this machine.
+    pub(super) fn peer(&self, place: &Place, own_name: &str) -> Peer {
+        let destination = self.destination.clone();
+        match place {
+            Place::Inet(candidate) => Peer {
+                host: candidate.host.clone(),
+                address: candidate.address.to_string(),
+                port: Some(candidate.port),
+                destination,
+                best_mx: candidate.preference == self.best,
+            },
+            Place::Unix(path) => Peer {
+                host: own_name.to_owned(),
+                address: path.display().to_string(),
+                port: None,
+                destination,
+                best_mx: true,
+            },
         }
     }
 

@@ -10,13 +10,18 @@ use smtp_proto::{
     time::Time,
 };
 
-use super::{Ask, Delivery, Note, attempt::Attempt, envelope, hosts::Phase};
+use super::{
+    Ask, Delivery, Note,
+    attempt::Attempt,
+    envelope,
+    hosts::Phase,
+    login::{Login, in_hello},
+};
 use crate::{
     channel::{Channel, Peer},
     config::ProbeTarget,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
-    reuse::{CacheKey, CacheKeys},
 };
 
 /// An open connection and how far the present message has come on it.
@@ -24,6 +29,7 @@ use crate::{
 pub(super) struct Talk {
     pub(super) channel: Channel,
     progress: Progress,
+    pub(super) login: Login,
     /// For a kept connection: what to try if it turns out to be dead.
     instead: Option<Box<Attempt>>,
     /// The recipients of the transaction, in the order of its RCPT commands.
@@ -47,16 +53,24 @@ enum Progress {
 
 impl Talk {
     /// A connection that was opened just now.
-    pub(super) fn begin(profile: Profile, peer: Peer, expires: Time, now: Time) -> Self {
+    pub(super) fn begin(
+        profile: Profile,
+        peer: Peer,
+        expires: Time,
+        now: Time,
+        login: Login,
+    ) -> Self {
         let session = Session::new(profile, now);
         Self::new(
             Channel {
                 session,
                 peer,
+                authenticated: false,
                 uses: 0,
                 expires,
             },
             Progress::Greeting,
+            login,
             None,
         )
     }
@@ -66,13 +80,19 @@ impl Talk {
         if let Some(idle) = channel.session.idle() {
             idle.probe();
         }
-        Self::new(channel, Progress::Probing, instead)
+        Self::new(channel, Progress::Probing, Login::done(), instead)
     }
 
-    fn new(channel: Channel, progress: Progress, instead: Option<Box<Attempt>>) -> Self {
+    fn new(
+        channel: Channel,
+        progress: Progress,
+        login: Login,
+        instead: Option<Box<Attempt>>,
+    ) -> Self {
         Self {
             channel,
             progress,
+            login,
             instead,
             recipients: Vec::new(),
             throttled: false,
@@ -86,6 +106,8 @@ impl Talk {
         let session = &mut self.channel.session;
         if let Some(negotiation) = session.negotiation() {
             negotiation.quit();
+        } else if let Some(turn) = session.sasl() {
+            turn.quit();
         } else if let Some(idle) = session.idle() {
             idle.quit();
         } else if session.deadline().1 != Stage::Quit {
@@ -116,6 +138,7 @@ impl Delivery {
                 });
             }
             Step::Need(Need::Negotiation) => self.negotiate(),
+            Step::Need(Need::Sasl) => self.answer_challenge(),
             Step::Need(Need::Envelope) => self.at_rest(),
             Step::Event(event) => self.on_event(event),
             Step::Closed(why) => self.on_closed(why),
@@ -181,6 +204,10 @@ impl Delivery {
             Stage::Ehlo if reply.code() == 421 => {
                 self.fail_site(Reason::refused(&peer, stage, reply, false));
             }
+            Stage::Auth => {
+                let peer = talk.channel.peer.clone();
+                self.on_auth_reply(&peer, reply);
+            }
             Stage::XforwardNameAddr | Stage::XforwardProtoHelo if !success => {
                 let (relay, text) = (talk.channel.peer.relay(), reply.one_line());
                 let request = stage.request();
@@ -242,7 +269,7 @@ impl Delivery {
         }
     }
 
-    fn fail_site(&mut self, reason: Reason) {
+    pub(super) fn fail_site(&mut self, reason: Reason) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.throttled = true;
         }
@@ -255,6 +282,9 @@ impl Delivery {
         let Phase::Talking(talk) = &self.phase else {
             return;
         };
+        if talk.login.is_over() {
+            return self.go_on();
+        }
         let (peer, offered) = (
             talk.channel.peer.clone(),
             talk.channel.session.capabilities().clone(),
@@ -265,10 +295,8 @@ impl Delivery {
             if let Phase::Talking(talk) = &mut self.phase {
                 talk.give_up();
             }
-        } else if let Phase::Talking(talk) = &mut self.phase
-            && let Some(negotiation) = talk.channel.session.negotiation()
-        {
-            negotiation.ready();
+        } else {
+            self.log_in(&peer, &offered);
         }
     }
 
@@ -350,6 +378,7 @@ impl Delivery {
             talk.channel.expires,
         );
         let offered = talk.channel.session.capabilities().clone();
+        let names_no_author = self.config.sasl.send_dummy_mail_auth && talk.channel.authenticated;
         self.count_session(reused.as_ref());
 
         let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
@@ -373,13 +402,14 @@ impl Delivery {
         let may_keep = self.hosts.cache.store && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
-        let transaction = envelope::transaction(
+        let mut transaction = envelope::transaction(
             &self.request,
             &self.config,
             &offered,
             &recipients,
             keep_until,
         );
+        transaction.mail.auth_null = names_no_author;
         let probes_text = transaction.stop == Stop::AtText;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -412,18 +442,7 @@ impl Delivery {
         };
         let mut channel = talk.channel;
         channel.uses += 1;
-        let service = self.request.protocol.as_str();
-        let keys = CacheKeys {
-            destination: self
-                .hosts
-                .request_nexthop
-                .take()
-                .map(|nexthop| CacheKey::destination(service, &nexthop)),
-            endpoint: channel
-                .peer
-                .port
-                .map(|port| CacheKey::endpoint(service, &channel.peer.address, port)),
-        };
+        let keys = self.keys_for(&channel.peer);
         let until = self.now + self.config.cache.connection_cache_time_limit;
         self.asks
             .push_back(Ask::Keep(keys, Box::new(channel), until));
@@ -445,6 +464,7 @@ impl Delivery {
             return;
         }
         let peer = talk.channel.peer.name();
+        let why = in_hello(why, self.request.protocol);
         talk.throttled |= Reason::ended(&peer, why).is_some();
         if !talk.throttled {
             self.hosts.request_nexthop = None;

@@ -5,7 +5,8 @@
 /// endpoint (`src/smtp/smtp_key.c`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CacheKey {
-    fields: Vec<String>,
+    /// `None` where a field makes no difference.
+    fields: Vec<Option<String>>,
 }
 
 /// The two names of one kept connection.
@@ -27,22 +28,41 @@ impl CacheKeys {
 }
 
 impl CacheKey {
-    /// The label of a destination: which next hop the connection was made for.
-    pub(crate) fn destination(service: &str, nexthop: &str) -> Self {
-        Self {
-            fields: vec!["destination".into(), service.into(), nexthop.into()],
-        }
+    /// The label of a destination: which next hop the connection was made for, and
+    /// for which sender if that makes a difference.
+    pub(crate) fn destination(service: &str, sender: Option<&str>, nexthop: &str) -> Self {
+        Self::of([Some("destination"), Some(service), sender, Some(nexthop)])
     }
 
-    /// The label of an endpoint: which address and port it leads to.
-    pub(crate) fn endpoint(service: &str, address: &str, port: u16) -> Self {
+    /// The label of an endpoint: which address and port it leads to; and for which
+    /// sender, and under which names of destination and host, if that makes a
+    /// difference.
+    pub(crate) fn endpoint(
+        service: &str,
+        sender: Option<&str>,
+        names: Option<(&str, &str)>,
+        address: &str,
+        port: u16,
+    ) -> Self {
+        let (destination, host) = names.unzip();
+        let port = port.to_string();
+        Self::of([
+            Some("endpoint"),
+            Some(service),
+            sender,
+            destination,
+            host,
+            Some(address),
+            Some(&port),
+        ])
+    }
+
+    fn of<'a>(fields: impl IntoIterator<Item = Option<&'a str>>) -> Self {
         Self {
-            fields: vec![
-                "endpoint".into(),
-                service.into(),
-                address.into(),
-                port.to_string(),
-            ],
+            fields: fields
+                .into_iter()
+                .map(|field| field.map(str::to_owned))
+                .collect(),
         }
     }
 }
