@@ -159,6 +159,7 @@ impl Delivery {
             host: &peer.host,
             port: peer.port,
             own_name: &self.config.general.myhostname,
+            seed: self.seed.wrapping_add(u64::from(self.serial) << 32),
         };
         let name = mechanism.name()?;
         let (exchange, initial) = Exchange::begin(mechanism, &party)?;

@@ -8,12 +8,10 @@
 //! | what does it say? | `exchange` | `src/xsasl/xsasl_cyrus_client.c` |
 //! | is it in vain? | `auth_cache` | `src/smtp/smtp_sasl_auth_cache.c` |
 //!
-//! The mechanisms come from the crate `rsasl`, but for PLAIN, where `rsasl` refuses
-//! the empty password that Postfix sends, and CRAM-MD5, which it lacks.
-//!
-//! One thing here does not follow from the seed: `rsasl` draws the nonces of SCRAM
-//! from the system's generator, and has no way to be given another one. A nonce has
-//! no influence on decisions.
+//! The mechanisms are written here, on the hashes of other crates. The crate `rsasl`
+//! (2.3.1) has most of them, but a malformed message of the server makes its SCRAM
+//! panic, its nonces come from the system instead of the seed, and it refuses the
+//! empty password that Postfix sends.
 //!
 //! Without the crate feature `sasl` there are no mechanisms, and a configuration
 //! that turns login on is refused.
@@ -23,6 +21,8 @@ mod auth_cache;
 mod exchange;
 mod mechanism;
 mod passwd;
+#[cfg(feature = "sasl")]
+mod scram;
 
 use std::{
     fmt,
@@ -138,6 +138,8 @@ pub(crate) struct Party<'a> {
     pub(crate) port: Option<u16>,
     /// The name of this machine.
     pub(crate) own_name: &'a str,
+    /// What nonces are made from; another one for each session.
+    pub(crate) seed: u64,
 }
 
 /// Why this side cannot go on with an exchange.

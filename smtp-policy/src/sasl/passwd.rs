@@ -166,8 +166,8 @@ mod tests {
                 Some("bare"),
             ),
             (
-                "inline:{{a c@b=plain:x}, mx=host:x}",
-                Some("a c@b"),
+                "inline:{{a,c@b=plain:x}, mx=host:x}",
+                Some("a,c@b"),
                 Some("plain"),
             ),
             ("inline:{a@b=sender:x, mx=host:x}", None, Some("host")),

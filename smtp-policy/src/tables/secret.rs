@@ -91,11 +91,10 @@ mod tests {
             "inline:{a=hush",
             "inline:{a hush}",
             "inline:{{a=hush}x}",
-            "hush:hush",
+            "nosuch:hush",
             "static:{hush",
-            "regexp:{{/a/ ${hush}}}",
             "unionmap:{inline:{a hush}}",
-            "hush",
+            "/nowhere/pw",
         ] {
             let error = SecretMaps::open_in(specs, &mut context).unwrap_err();
             let shown = format!("{error} {error:?}");
