@@ -24,9 +24,6 @@ use crate::{
     tables::TableFailure,
 };
 
-/// The most challenges of an exchange.
-const ROUND_LIMIT: u32 = 100;
-
 /// The reply for which a login is remembered as failed: the credentials are wrong
 /// (RFC 4954 section 6).
 const BAD_CREDENTIALS: u16 = 535;
@@ -183,14 +180,9 @@ impl Delivery {
             turn.quit();
             return;
         };
-        let response = if turn.rounds() > ROUND_LIMIT {
-            Err(Reason {
-                status: EnhancedStatus::new(4, 3, 0),
-                ..local(format!(
-                    "SASL authentication failed; authentication protocol loop with server {name}"
-                ))
-            })
-        } else if turn.is_out_of_turn() {
+        // No mechanism has an answer to more than three challenges, so that Postfix's
+        // limit of 100 cannot be reached.
+        let response = if turn.is_out_of_turn() {
             let mechanism = exchange.mechanism().as_str();
             // Postfix adds its own response here, password and all.
             Err(local(format!(

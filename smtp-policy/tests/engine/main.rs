@@ -10,6 +10,7 @@
 
 mod cancel;
 mod reuse;
+mod sasl;
 mod tables;
 mod verdicts;
 
@@ -51,6 +52,8 @@ pub struct World {
     pub cancel_after: Option<&'static str>,
     /// When to lose the connection: likewise.
     pub cut_after: Option<&'static str>,
+    /// What `Debug` shows of deliveries and their questions, if anybody looks.
+    pub shown: Option<String>,
 }
 
 /// A toy server's side of a connection.
@@ -78,6 +81,7 @@ impl Default for World {
             connects: 0,
             cancel_after: None,
             cut_after: None,
+            shown: None,
         }
     }
 }
@@ -112,12 +116,20 @@ impl World {
     }
 
     pub fn run(&mut self, main_cf: &str, request: Request) -> Vec<Outcome> {
+        self.run_under(policy(main_cf), request)
+    }
+
+    pub fn run_under(&mut self, policy: Arc<Policy>, request: Request) -> Vec<Outcome> {
         let count = request.recipients.len();
         let mut settled: BTreeMap<usize, Outcome> = BTreeMap::new();
-        let mut job = Delivery::new(request, policy(main_cf), 7);
+        let mut job = Delivery::new(request, policy, 7);
         let mut server: Option<Server> = None;
         for _ in 0..100_000 {
-            match job.poll(self.now) {
+            let ask = job.poll(self.now);
+            if let Some(shown) = &mut self.shown {
+                shown.push_str(&format!("{ask:?} {job:?}\n"));
+            }
+            match ask {
                 Ask::Resolve(ticket, query) => job.resolved(ticket, self.answer(&query)),
                 Ask::LookUp(ticket, query) => {
                     let value = match self.tables.get(query.table.as_str()) {
