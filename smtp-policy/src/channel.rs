@@ -28,7 +28,7 @@ pub(crate) struct Peer {
     pub(crate) address: String,
     /// The port; `None` for a UNIX-domain socket.
     pub(crate) port: Option<u16>,
-    /// The destination that led here, as written.
+    /// The destination that the connection was made for, as it is written.
     pub(crate) destination: String,
     /// Whether the address has the best preference of its list.
     pub(crate) best_mx: bool,

@@ -53,6 +53,7 @@ pub(crate) struct Client {
     /// `None` if login is not turned on.
     pub(crate) sasl: Option<Sasl>,
     cached: MatchList,
+    debug_peers: MatchList,
     bind: Option<Ipv4Addr>,
     bind6: Option<Ipv6Addr>,
 }
@@ -199,6 +200,7 @@ impl Client {
         let list = &config.cache.connection_cache_destinations;
         let cached = MatchList::open(list, MatchKind::Strings, &mut context)
             .map_err(|error| table_error(&config, "connection_cache_destinations", error))?;
+        let debug_peers = debug_peers(&config, &mut context)?;
 
         let families = families(&config);
         let connect = &config.connect;
@@ -233,6 +235,7 @@ impl Client {
             config: plain.config,
             sasl,
             cached,
+            debug_peers,
             bind,
             bind6,
         })
@@ -252,6 +255,7 @@ impl Client {
             config: Arc::new(config),
             sasl: None,
             cached: MatchList::default(),
+            debug_peers: MatchList::default(),
             bind: None,
             bind6: None,
         }
@@ -274,6 +278,13 @@ impl Client {
                 enforce: false,
             }),
         }
+    }
+
+    /// Whether the dialogue with a server goes to the log (`debug_peer_list`).
+    pub(crate) fn is_debug_peer(&self, host: &str, address: &str) -> bool {
+        self.debug_peers
+            .contains_host(host, address)
+            .unwrap_or(false)
     }
 
     /// Whether connections to a destination are reused
@@ -316,6 +327,10 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
             &helo.discard_ehlo_keyword_address_maps,
         )?,
         pix: maps("pix_workaround_maps", &helo.pix_workaround_maps)?,
+        delivery_status_filter: maps(
+            "delivery_status_filter",
+            &config.verdict.delivery_status_filter,
+        )?,
         ..Tables::default()
     };
     if config.sasl.sasl_auth_enable {
@@ -340,6 +355,21 @@ fn setup_error(config: &Config, error: SetupError) -> PolicyError {
             reason,
         },
     }
+}
+
+fn debug_peers(config: &Config, context: &mut TableContext<'_>) -> Result<MatchList, PolicyError> {
+    let parents = &config.general.parent_domain_matches_subdomains;
+    let kind = if parents.iter().any(|name| name == "debug_peer_list") {
+        MatchKind::HostsWithSubdomains
+    } else {
+        MatchKind::Hosts
+    };
+    MatchList::open(&config.verdict.debug_peer_list, kind, context).map_err(|error| {
+        PolicyError::Table {
+            parameter: "debug_peer_list".into(),
+            error,
+        }
+    })
 }
 
 fn bind_address<A: std::str::FromStr>(

@@ -11,6 +11,7 @@
 //!   could break out of its line cannot be built.
 //! - [`Secret`]: bytes that no `Debug` output shows.
 //! - [`BodyEncoder`]: message text in wire form, dots stuffed and long lines broken.
+//! - [`session::Session`]: the dialogue itself, behind one `poll`.
 //!
 //! Sources: RFC 5321, RFC 2033 and the extensions named at each item. Where the
 //! Postfix SMTP client (3.7) behaves in a way of its own, so does this crate.

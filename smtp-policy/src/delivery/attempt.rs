@@ -2,7 +2,7 @@
 //! connection (`src/smtp/smtp_connect.c`, smtp_connect_addr, smtp_connect_unix;
 //! `src/smtp/smtp_reuse.c`).
 
-use smtp_proto::{status::EnhancedStatus, time::Time};
+use smtp_proto::{address::ReversePath, status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Endpoint, Note, Target,
@@ -13,7 +13,8 @@ use super::{
 use crate::{
     channel::{Channel, Peer},
     report::{Scope, trouble::Reason},
-    reuse::CacheKey,
+    reuse::key::{CacheKey, KeyOwner, KeyPlace},
+    route::Candidate,
     tables::TableFailure,
 };
 
@@ -56,35 +57,56 @@ impl Delivery {
         if site.addresses == limit {
             site.places.clear();
         }
-        let peer = site.peer(&place, &self.config.general.myhostname);
-        // The best addresses were looked for in the cache before.
-        let key = (self.hosts.cache.load && !peer.best_mx)
-            .then(|| self.endpoint_key(&peer))
-            .flatten();
-        let attempt = self.attempt(&place, peer);
-        match key {
-            Some(key) => self.ask_cache(key, Some(Box::new(attempt))),
-            None => self.look_up(attempt),
+        let best = site.best;
+        let attempt = self.attempt(&place, best);
+        match place {
+            // The best addresses were looked for in the cache before.
+            Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
+                let key = self.endpoint_key(&attempt.peer, candidate.port);
+                self.ask_cache(key, Some(Box::new(attempt)));
+            }
+            _ => self.look_up(attempt),
         }
         true
     }
 
-    fn attempt(&self, place: &Place, peer: Peer) -> Attempt {
+    /// A candidate as keys, texts and verdicts name it.
+    pub(super) fn peer(&self, candidate: &Candidate, best: u16) -> Peer {
+        Peer {
+            host: candidate.host.clone(),
+            address: candidate.address.to_string(),
+            port: Some(candidate.port),
+            destination: self.hosts.label.clone(),
+            best_mx: candidate.preference == best,
+        }
+    }
+
+    fn attempt(&self, place: &Place, best: u16) -> Attempt {
         let connect = &self.config.connect;
-        let (endpoint, bind, window) = match place {
+        let (peer, endpoint, bind, window) = match place {
             Place::Inet(candidate) => {
                 let bind = self
                     .policy
                     .client(self.request.protocol)
                     .bind(candidate.address);
                 let endpoint = Endpoint::Inet((candidate.address, candidate.port).into());
-                (endpoint, bind, connect.tcp_windowsize)
+                let peer = self.peer(candidate, best);
+                (peer, endpoint, bind, connect.tcp_windowsize)
             }
-            Place::Unix(path) => (Endpoint::Unix(path.clone()), None, 0),
+            Place::Unix(path) => {
+                let peer = Peer {
+                    host: self.config.general.myhostname.clone(),
+                    address: path.display().to_string(),
+                    port: None,
+                    destination: self.hosts.label.clone(),
+                    best_mx: true,
+                };
+                (peer, Endpoint::Unix(path.clone()), None, 0)
+            }
         };
         let limit = self.config.timeout.connect_timeout;
         let limit = (!limit.is_zero()).then_some(limit);
-        let passwords = self.password_search(&peer.host, &peer.destination);
+        let passwords = self.password_search(&peer);
         let lookups = AddressLookups::new(&self.tables, &peer.address, passwords);
         Attempt {
             peer,
@@ -95,6 +117,45 @@ impl Delivery {
                 limit,
             },
             lookups,
+        }
+    }
+
+    /// The key of connections that were made for a next hop.
+    pub(super) fn destination_key(&self, nexthop: &str) -> CacheKey {
+        CacheKey::destination(self.key_owner(), nexthop)
+    }
+
+    /// The key of connections to an endpoint.
+    pub(super) fn endpoint_key(&self, peer: &Peer, port: u16) -> CacheKey {
+        let logs_in = !self.config.sasl.sasl_password_maps.is_empty();
+        let place = KeyPlace {
+            destination: logs_in.then_some(&peer.destination),
+            host: logs_in.then_some(&peer.host),
+            address: &peer.address,
+            port,
+        };
+        CacheKey::endpoint(self.key_owner(), place)
+    }
+
+    fn key_owner(&self) -> KeyOwner<'_> {
+        KeyOwner {
+            service: self.request.protocol.as_str(),
+            sender: self.login_sender(),
+        }
+    }
+
+    /// The sender, where it decides who logs in at the server.
+    fn login_sender(&self) -> Option<&str> {
+        let sasl = &self.config.sasl;
+        let decides = sasl.sender_dependent_authentication && !sasl.sasl_password_maps.is_empty();
+        decides.then(|| self.sender())
+    }
+
+    /// The sender as text; empty for the null sender.
+    pub(super) fn sender(&self) -> &str {
+        match &self.request.sender {
+            ReversePath::Null => "",
+            ReversePath::Mailbox(address) => address.as_str(),
         }
     }
 
@@ -111,7 +172,9 @@ impl Delivery {
     pub(super) fn after_reuse(&mut self, hit: Option<Box<Channel>>, instead: Option<Box<Attempt>>) {
         match (hit, instead) {
             (Some(channel), instead) => {
-                self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead)));
+                let records = self.records(&channel.peer);
+                let talk = Talk::resume(*channel, instead, records);
+                self.phase = Phase::Talking(Box::new(talk));
             }
             (None, Some(attempt)) => self.look_up(*attempt),
             (None, None) => self.phase = Phase::Next,
@@ -172,7 +235,15 @@ impl Delivery {
         match lookups.profile(&self.request, &self.config, &self.tables, loops) {
             Ok(profile) => {
                 let expires = self.now + self.config.cache.connection_reuse_time_limit;
-                let talk = Talk::begin(profile, peer, expires, self.now, lookups.into_login());
+                let records = self.records(&peer);
+                let talk = Talk::begin(
+                    profile,
+                    peer,
+                    lookups.into_login(),
+                    records,
+                    expires,
+                    self.now,
+                );
                 self.phase = Phase::Talking(Box::new(talk));
             }
             Err(failure) => {

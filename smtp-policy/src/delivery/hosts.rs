@@ -80,15 +80,18 @@ pub(super) struct Hosts {
     pub(super) cache: CacheHints,
     /// The next hop under which connections are kept, until one was.
     pub(super) request_nexthop: Option<String>,
+    /// The present destination as it is written, or the path of its socket.
+    pub(super) label: String,
     /// Whether the mail was passed to `best_mx_transport` already.
     pub(super) passed: bool,
+    /// The addresses to which kept connections led. They are not tried again for a
+    /// later destination.
+    pub(super) used: Vec<String>,
 }
 
 /// One destination with its addresses.
 #[derive(Debug)]
 pub(super) struct Site {
-    /// The destination as written.
-    pub(super) destination: String,
     pub(super) places: VecDeque<Place>,
     /// The preference of the first address.
     pub(super) best: u16,
@@ -301,6 +304,8 @@ impl Delivery {
                 self.why = Some(Reason::local(failure.status, Scope::Site, failure.text));
             }
             Ok(candidates) => {
+                // What went wrong at an earlier destination is no excuse for this one.
+                self.why = None;
                 let best = candidates.first().map_or(0, |first| first.preference);
                 let loops = self.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
                 let places = candidates.into_iter().map(Place::Inet).collect();
@@ -313,12 +318,13 @@ impl Delivery {
     /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
     fn open_site(
         &mut self,
-        places: VecDeque<Place>,
+        mut places: VecDeque<Place>,
         best: u16,
         loops: bool,
         domain: &str,
         label: &str,
     ) {
+        label.clone_into(&mut self.hosts.label);
         if self.hosts.begun == 1 && !places.is_empty() {
             self.hosts.cache = {
                 let client = self.policy.client(self.request.protocol);
@@ -329,12 +335,12 @@ impl Delivery {
             }
         }
         let trial = if self.hosts.cache.load {
+            places.retain(|place| !self.hosts.used.contains(&place.address()));
             Trial::ByNexthop
         } else {
             Trial::Connect
         };
         self.hosts.site = Some(Site {
-            destination: label.to_owned(),
             places,
             best,
             loop_detection: loops,
@@ -350,7 +356,7 @@ impl Delivery {
             match site.trial {
                 Trial::ByNexthop => {
                     site.trial = Trial::ByAddress(0);
-                    if self.hosts.begun == 1
+                    if !site.places.is_empty()
                         && let Some(nexthop) = &self.hosts.request_nexthop
                     {
                         let key = self.destination_key(nexthop);
@@ -358,22 +364,18 @@ impl Delivery {
                         return true;
                     }
                 }
-                Trial::ByAddress(position) => {
-                    let own_name = &self.config.general.myhostname;
-                    let peer = site
-                        .places
-                        .get(position)
-                        .map(|place| site.peer(place, own_name));
-                    site.trial = match &peer {
-                        Some(peer) if peer.best_mx => Trial::ByAddress(position + 1),
-                        _ => Trial::Connect,
-                    };
-                    let best = peer.filter(|peer| peer.best_mx);
-                    if let Some(key) = best.and_then(|peer| self.endpoint_key(&peer)) {
+                Trial::ByAddress(position) => match site.best_place(position) {
+                    Some(candidate) => {
+                        let candidate = candidate.clone();
+                        let best = site.best;
+                        site.trial = Trial::ByAddress(position + 1);
+                        let peer = self.peer(&candidate, best);
+                        let key = self.endpoint_key(&peer, candidate.port);
                         self.ask_cache(key, None);
                         return true;
                     }
-                }
+                    None => site.trial = Trial::Connect,
+                },
                 Trial::Connect => return self.try_place(),
             }
         }
@@ -399,57 +401,64 @@ impl Delivery {
             .is_some_and(|site| site.loop_detection)
     }
 
-    /// A session is about to deliver: counts it towards the limits.
+    /// A session is about to deliver: counts it towards the limits. `reused` is
+    /// where a connection leads that was found before any address was tried.
     pub(super) fn count_session(&mut self, reused: Option<&Peer>) {
         let connect = &self.config.connect;
+        let mut last = false;
         if let Some(site) = &mut self.hosts.site {
             site.sessions += 1;
             let mut full = site.sessions == connect.mx_session_limit;
             if let Some(peer) = reused {
                 site.addresses += 1;
-                site.forget(peer);
                 full |= site.addresses == connect.mx_address_limit;
+                // Nothing behind the address in the list makes it the last one, even
+                // if an address before it was not tried but in the cache.
+                last = matches!(site.trial, Trial::ByAddress(next) if next > 0 && next >= site.places.len());
+                site.forget(peer);
             }
             if full {
                 site.places.clear();
             }
         }
+        self.hosts.final_server |= last && self.hosts.final_nexthop;
         self.mark_final_server();
     }
 }
 
 impl Site {
-    /// The server at a place of this destination. A UNIX-domain socket belongs to
-    /// this machine.
-    pub(super) fn peer(&self, place: &Place, own_name: &str) -> Peer {
-        let destination = self.destination.clone();
-        match place {
-            Place::Inet(candidate) => Peer {
-                host: candidate.host.clone(),
-                address: candidate.address.to_string(),
-                port: Some(candidate.port),
-                destination,
-                best_mx: candidate.preference == self.best,
-            },
-            Place::Unix(path) => Peer {
-                host: own_name.to_owned(),
-                address: path.display().to_string(),
-                port: None,
-                destination,
-                best_mx: true,
-            },
+    /// The address at this position, if it is of the best preference.
+    fn best_place(&self, position: usize) -> Option<&Candidate> {
+        match self.places.get(position)? {
+            Place::Inet(candidate) if candidate.preference == self.best => Some(candidate),
+            _ => None,
         }
     }
 
     /// A kept connection leads there already.
     fn forget(&mut self, peer: &Peer) {
-        let before = self.places.len();
-        self.places.retain(|place| match place {
-            Place::Inet(candidate) => candidate.address.to_string() != peer.address,
-            Place::Unix(path) => path.display().to_string() != peer.address,
-        });
-        if let Trial::ByAddress(position) = &mut self.trial {
-            *position = position.saturating_sub(before - self.places.len());
+        let found = self
+            .places
+            .iter()
+            .position(|place| place.address() == peer.address);
+        let Some(found) = found else {
+            return;
+        };
+        self.places.remove(found);
+        if let Trial::ByAddress(position) = &mut self.trial
+            && found < *position
+        {
+            *position -= 1;
+        }
+    }
+}
+
+impl Place {
+    /// The printable address, or the path of the socket.
+    fn address(&self) -> String {
+        match self {
+            Self::Inet(candidate) => candidate.address.to_string(),
+            Self::Unix(path) => path.display().to_string(),
         }
     }
 }

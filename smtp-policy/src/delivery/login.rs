@@ -73,7 +73,7 @@ impl Talk {
 
 impl Delivery {
     /// The search for credentials for a server.
-    pub(super) fn password_search(&self, host: &str, destination: &str) -> PasswordSearch {
+    pub(super) fn password_search(&self, peer: &Peer) -> PasswordSearch {
         let Some(sasl) = &self.policy.client(self.request.protocol).sasl else {
             return PasswordSearch::default();
         };
@@ -83,7 +83,8 @@ impl Delivery {
             let address = self.sender();
             (address, sasl.local().rules(&self.config, address))
         });
-        PasswordSearch::new(&self.tables.sasl_passwords, sender, host, destination)
+        let passwords = &self.tables.sasl_passwords;
+        PasswordSearch::new(passwords, sender, &peer.host, &peer.destination)
     }
 
     /// Logs in if the server offers it and there are credentials for it; otherwise
@@ -135,6 +136,7 @@ impl Delivery {
         }
         let parameter = format!("{}_sasl_password_maps", self.request.protocol.as_str());
         self.message_warning(&format!("{parameter} lookup error"));
+        self.record_data_error();
         Err(data_error(peer))
     }
 

@@ -39,7 +39,7 @@ mod ask;
 mod attempt;
 mod envelope;
 mod hosts;
-mod keys;
+mod journal;
 mod login;
 mod observer;
 mod profile;
@@ -48,6 +48,7 @@ mod roll;
 mod settle;
 mod talk;
 mod ticket;
+mod verdict;
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -62,6 +63,7 @@ pub use self::{
 use self::{
     hosts::{Hosts, Phase},
     roll::Roll,
+    verdict::Verdicts,
 };
 use crate::{
     channel::Channel,
@@ -85,6 +87,7 @@ pub struct Delivery {
     /// What is to be asked next, before anything else happens.
     asks: VecDeque<Ask>,
     roll: Roll,
+    verdicts: Verdicts,
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
@@ -111,6 +114,7 @@ impl Delivery {
         };
         Self {
             roll: Roll::new(request.recipients.len()),
+            verdicts: Verdicts::default(),
             hosts: Hosts::default(),
             phase: Phase::Start,
             asks: VecDeque::new(),
@@ -137,6 +141,9 @@ impl Delivery {
             .get_or_insert(now + self.config.general.daemon_timeout);
         loop {
             if let Some(ask) = self.asks.pop_front() {
+                return ask;
+            }
+            if let Some(ask) = self.await_verdicts(give_up) {
                 return ask;
             }
             if self.cancelled {
@@ -170,7 +177,9 @@ impl Delivery {
         ticket: Ticket<External>,
         value: Result<Option<String>, TableFailure>,
     ) {
-        if let Phase::LookingUp(lookups) = &mut self.phase {
+        if self.verdicts.asked(&ticket) {
+            self.verdicts.answer(value);
+        } else if let Phase::LookingUp(lookups) = &mut self.phase {
             lookups.answer(ticket.serial(), value);
         }
     }

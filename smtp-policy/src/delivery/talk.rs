@@ -15,6 +15,7 @@ use super::{
     attempt::Attempt,
     envelope,
     hosts::Phase,
+    journal::Records,
     login::{Login, in_hello},
 };
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     config::ProbeTarget,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
+    reuse::CacheKeys,
 };
 
 /// An open connection and how far the present message has come on it.
@@ -36,6 +38,7 @@ pub(super) struct Talk {
     recipients: Vec<RcptIndex>,
     /// A failure blamed on the site or the session: the connection is not kept.
     throttled: bool,
+    pub(super) records: Records,
 }
 
 /// How far a message has come on a connection.
@@ -54,12 +57,14 @@ enum Progress {
 impl Talk {
     /// A connection that was opened just now.
     pub(super) fn begin(
-        profile: Profile,
+        mut profile: Profile,
         peer: Peer,
+        login: Login,
+        records: Records,
         expires: Time,
         now: Time,
-        login: Login,
     ) -> Self {
+        profile.journal = records.are_kept();
         let session = Session::new(profile, now);
         Self::new(
             Channel {
@@ -72,15 +77,20 @@ impl Talk {
             Progress::Greeting,
             login,
             None,
+            records,
         )
     }
 
     /// A kept connection, which is asked with RSET whether it is alive.
-    pub(super) fn resume(mut channel: Channel, instead: Option<Box<Attempt>>) -> Self {
+    pub(super) fn resume(
+        mut channel: Channel,
+        instead: Option<Box<Attempt>>,
+        records: Records,
+    ) -> Self {
         if let Some(idle) = channel.session.idle() {
             idle.probe();
         }
-        Self::new(channel, Progress::Probing, Login::done(), instead)
+        Self::new(channel, Progress::Probing, Login::done(), instead, records)
     }
 
     fn new(
@@ -88,6 +98,7 @@ impl Talk {
         progress: Progress,
         login: Login,
         instead: Option<Box<Attempt>>,
+        records: Records,
     ) -> Self {
         Self {
             channel,
@@ -96,6 +107,7 @@ impl Talk {
             instead,
             recipients: Vec::new(),
             throttled: false,
+            records,
         }
     }
 
@@ -127,10 +139,15 @@ impl Delivery {
         let Phase::Talking(talk) = &mut self.phase else {
             return None;
         };
-        match talk.channel.session.poll(now) {
+        let step = talk.channel.session.poll(now);
+        self.take_down();
+        match step {
             Step::Send { until } => return Some(Ask::Send { until }),
             Step::Wait { until } => return Some(Ask::Wait { until }),
             Step::Need(Need::Body) => {
+                let Phase::Talking(talk) = &mut self.phase else {
+                    return None;
+                };
                 let body = talk.channel.session.body()?;
                 return Some(Ask::Text {
                     offset: body.offset(),
@@ -194,6 +211,12 @@ impl Delivery {
             return;
         };
         let peer = talk.channel.peer.name();
+        if reply.is_irregular() {
+            self.record_protocol_error();
+        }
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
         let success = reply.is_success();
         match stage {
             Stage::Banner | Stage::Helo | Stage::Lhlo if !success => {
@@ -379,7 +402,15 @@ impl Delivery {
         );
         let offered = talk.channel.session.capabilities().clone();
         let names_no_author = self.config.sasl.send_dummy_mail_auth && talk.channel.authenticated;
-        self.count_session(reused.as_ref());
+        let instead = talk.instead.is_some();
+        match &reused {
+            // Counted as an address already, when it was its turn to be tried.
+            Some(_) if instead => self.count_session(None),
+            reused => self.count_session(reused.as_ref()),
+        }
+        if let Some(peer) = &reused {
+            self.hosts.used.push(peer.address.clone());
+        }
 
         let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
         if let (Some(limit), Some(size)) = (size_limit, self.request.size)
@@ -399,7 +430,8 @@ impl Delivery {
         }
 
         let limit = self.config.cache.connection_reuse_count_limit;
-        let may_keep = self.hosts.cache.store && (limit == 0 || uses < limit);
+        // A connection that was kept once may be kept again, with or without leave.
+        let may_keep = (self.hosts.cache.store || reused.is_some()) && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
         let mut transaction = envelope::transaction(
@@ -437,13 +469,25 @@ impl Delivery {
             talk.give_up();
             return;
         }
+        self.notify_postmaster();
         let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else {
             return;
         };
         let mut channel = talk.channel;
         channel.uses += 1;
-        let keys = self.keys_for(&channel.peer);
-        let until = self.now + self.config.cache.connection_cache_time_limit;
+        let nexthop = self.hosts.request_nexthop.take();
+        let destination = nexthop.map(|nexthop| self.destination_key(&nexthop));
+        let endpoint = channel
+            .peer
+            .port
+            .map(|port| self.endpoint_key(&channel.peer, port));
+        let keys = CacheKeys {
+            destination,
+            endpoint,
+        };
+        let cache = &self.config.cache;
+        let limit = cache.connection_cache_time_limit;
+        let until = self.now + limit.min(cache.connection_cache_ttl_limit);
         self.asks
             .push_back(Ask::Keep(keys, Box::new(channel), until));
     }
@@ -472,6 +516,12 @@ impl Delivery {
         if let Some(reason) = Reason::ended(&peer, why) {
             self.fail_open(reason);
         }
+        match why {
+            Closed::Protocol(_, error) if error.is_local() => self.record_data_error(),
+            Closed::Protocol(..) => self.record_protocol_error(),
+            _ => {}
+        }
+        self.notify_postmaster();
         self.phase = Phase::Next;
         self.asks.push_back(Ask::Close);
     }

@@ -6,7 +6,7 @@ use smtp_policy::{
 };
 use smtp_proto::{Address, ReversePath, session::Stage};
 
-use crate::{World, brief};
+use crate::{Then, World, brief};
 
 #[test]
 fn each_recipient_has_a_verdict_of_its_own() {
@@ -177,4 +177,34 @@ fn mail_that_loops_can_be_passed_to_another_client() {
         brief(&world.deliver(&local, &["a@example.com"])),
         ["deferred 4.3.0"]
     );
+}
+
+#[test]
+fn a_server_may_end_at_any_byte_and_each_recipient_has_its_verdict() {
+    let to = ["a@example.com", "b@example.com"];
+    let refuse: crate::Rules = &[("RCPT TO:<b@", "550 5.1.1 no")];
+    let mut whole = World::new().with_server("192.0.2.1", refuse);
+    whole.budget = 10_000;
+    assert_eq!(
+        brief(&whole.deliver("", &to)),
+        ["sent 2.0.0", "bounced 5.1.1"]
+    );
+    let said = 10_000 - whole.budget;
+
+    let mut uncertain = 0;
+    for budget in 0..said {
+        for then in [Then::Close, Then::Stall, Then::Reset] {
+            let mut world = World::new().with_server("192.0.2.1", refuse);
+            (world.budget, world.then) = (budget, then);
+            // Each recipient is settled exactly once, or `deliver` fails.
+            let outcomes = world.deliver("", &to);
+            let [first, second] = &outcomes[..] else {
+                panic!()
+            };
+            assert_eq!(first.status, Status::Deferred, "{budget} {then:?}");
+            assert_ne!(second.status, Status::Sent, "{budget} {then:?}");
+            uncertain += usize::from(first.uncertain);
+        }
+    }
+    assert!(uncertain > 0);
 }

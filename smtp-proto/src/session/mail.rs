@@ -241,18 +241,24 @@ impl Session {
 
     /// Goes on with the transaction as far as possible.
     pub(super) fn advance_mail(&mut self) -> Option<Need> {
+        let pipelining = self.capabilities.pipelining;
         loop {
-            self.receive_replies();
-            let pipelining = self.capabilities.pipelining;
             let State::Mail(mail) = &mut self.state else {
                 return None;
             };
-            if mail.awaiting.is_empty() {
-                mail.correct_course();
-            }
             let (line, stage) = mail.encode();
             if mail.must_wait(pipelining, line.len()) {
-                return None;
+                // Only now are replies looked at, as Postfix does: a server that
+                // answers ahead of the commands does not change what is sent.
+                self.receive_replies();
+                let State::Mail(mail) = &mut self.state else {
+                    return None;
+                };
+                if !mail.awaiting.is_empty() {
+                    return None;
+                }
+                mail.correct_course();
+                continue;
             }
             match mail.next {
                 Next::Text => {

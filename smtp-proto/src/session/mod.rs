@@ -41,6 +41,7 @@
 //! `src/smtp/smtp_chat.c`, `src/global/smtp_stream.c`.
 
 mod greet;
+mod journal;
 mod mail;
 mod profile;
 mod sasl;
@@ -50,11 +51,12 @@ mod text;
 mod timer;
 mod transaction;
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use core::fmt;
 
 pub use self::{
     greet::Negotiation,
+    journal::Said,
     mail::Idle,
     profile::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
     sasl::{ChallengeError, MechanismName, MechanismNameError, SaslTurn},
@@ -62,7 +64,7 @@ pub use self::{
     text::BodyWriter,
     transaction::{Stop, Transaction},
 };
-use self::{mail::Mail, sasl::Auth, timer::Timer};
+use self::{journal::Output, mail::Mail, sasl::Auth, timer::Timer};
 use crate::{
     command::Verb,
     queue::SendQueue,
@@ -81,7 +83,7 @@ pub struct Session {
     state: State,
     timer: Timer,
     reader: ReplyReader,
-    output: SendQueue,
+    output: Output,
     events: VecDeque<Event>,
     capabilities: Capabilities,
     line: Line,
@@ -246,7 +248,7 @@ impl Session {
             state: State::Banner,
             timer,
             reader: ReplyReader::new(profile.reply_limits, profile.reply_filter.clone()),
-            output: SendQueue::new(),
+            output: Output::new(profile.journal),
             events: VecDeque::new(),
             capabilities: Capabilities::default(),
             line: Line::Open,
@@ -318,6 +320,13 @@ impl Session {
     /// What is to be written. Advancing it acknowledges.
     pub fn output(&mut self) -> &mut SendQueue {
         &mut self.output
+    }
+
+    /// What was said since the last call, if the profile has it written down. Take
+    /// it after each [`poll`](Self::poll): what is not taken is lost after some
+    /// thousand lines.
+    pub fn take_journal(&mut self) -> Vec<Said> {
+        self.output.take_journal()
     }
 
     /// The running deadline and the stage it belongs to; [`Time::FAR`] when none

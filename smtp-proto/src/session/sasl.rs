@@ -2,7 +2,7 @@
 //! smtp_sasl_authenticate). Which mechanism is used and what it says is decided
 //! above; here is base64, the length of lines, and whose turn it is.
 
-use alloc::{borrow::ToOwned, boxed::Box, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
 use core::fmt;
 
 use base64::{
@@ -142,7 +142,7 @@ impl SaslTurn<'_> {
         if let State::Auth(auth) = &mut self.session.state {
             auth.challenge = None;
         }
-        self.session.say_secret(encode(response).expose());
+        self.session.say_secret("", encode(response).expose());
     }
 
     /// Calls the exchange off with `*` (RFC 4954 section 4). The server answers
@@ -154,7 +154,7 @@ impl SaslTurn<'_> {
                 ..Auth::default()
             };
         }
-        self.session.say_secret(b"*");
+        self.session.say_secret("*", b"");
     }
 
     /// Leaves with QUIT instead of a response, as Postfix does when it cannot go
@@ -181,25 +181,20 @@ impl Negotiation<'_> {
     /// known already: Postfix says no EHLO again.
     pub fn auth(self, mechanism: &MechanismName, initial: Option<&Secret>) {
         let response = initial.map(encode);
-        let fits = |response: &&Secret| {
+        let fits = |response: &Secret| {
             let length = response.expose().len();
             length > 0 && mechanism.0.len() + length + OVERHEAD <= LINE_LIMIT
         };
-        let mut line = Vec::from(*b"AUTH ");
-        line.extend_from_slice(mechanism.0.as_bytes());
-        let withheld = match response.as_ref().filter(fits) {
-            Some(response) => {
-                line.push(b' ');
-                line.extend_from_slice(response.expose());
-                None
-            }
-            None => response,
+        let name = &mechanism.0;
+        let (command, sent, withheld) = match response {
+            Some(response) if fits(&response) => (format!("AUTH {name} "), response, None),
+            response => (format!("AUTH {name}"), Secret::default(), response),
         };
         self.session.state = State::Auth(Box::new(Auth {
             withheld,
             ..Auth::default()
         }));
-        self.session.say_secret(&line);
+        self.session.say_secret(&command, sent.expose());
     }
 }
 
@@ -224,7 +219,7 @@ impl Session {
         auth.rounds = auth.rounds.saturating_add(1);
         let text = challenge_text(&reply);
         match auth.withheld.take() {
-            Some(response) if text.is_empty() => self.say_secret(response.expose()),
+            Some(response) if text.is_empty() => self.say_secret("", response.expose()),
             withheld => {
                 auth.withheld = withheld;
                 auth.challenge = Some(text.to_owned());
@@ -234,9 +229,8 @@ impl Session {
 
     /// Writes a line of the exchange. All of it shares one limit with the hello
     /// before it.
-    fn say_secret(&mut self, line: &[u8]) {
-        self.output.write(line);
-        self.output.write(b"\r\n");
+    fn say_secret(&mut self, shown: &str, hidden: &[u8]) {
+        self.output.write_secret(shown, hidden);
         self.timer.resume(Stage::Auth);
     }
 }

@@ -16,7 +16,10 @@
 //! to Negotiation, whatever the server's verdict.
 
 use super::{Closed, Event, Line, Need, ProtocolError, Session, Stage, State, UNASKED_LIMIT};
-use crate::{command, reply::Reply};
+use crate::{
+    command,
+    reply::{Reply, ReplyError},
+};
 
 impl Session {
     /// Goes on as far as possible. Returns the decision that is due, if the
@@ -61,28 +64,34 @@ impl Session {
         }
     }
 
-    /// QUIT is out. Whatever happens now is no news.
+    /// QUIT is on its way. Whatever happens now is no news; but it goes out before a
+    /// reply is taken for its own.
     fn on_leaving(&mut self, reply: bool, why: Closed) {
-        let over = if reply {
-            self.line != Line::Open || self.reader.next().is_some()
-        } else {
-            self.output.is_empty() || self.line == Line::Dead
+        let over = match self.line {
+            Line::Dead => true,
+            _ if !self.output.is_empty() => self.line == Line::Silent && reply,
+            Line::Silent => true,
+            Line::Open => !reply || self.read_reply().is_some(),
         };
         if over {
             self.state = State::Closed(why);
         }
     }
 
+    /// The next reply that came, whatever it answers.
+    pub(super) fn read_reply(&mut self) -> Option<Result<Reply, ReplyError>> {
+        let read = self.reader.next();
+        let notes = self.reader.take_notes();
+        let reply = read.as_ref().and_then(|read| read.as_ref().ok());
+        self.output.heard(reply, &notes);
+        self.events.extend(notes.into_iter().map(Event::Note));
+        read
+    }
+
     /// The reply to `stage`, once it is there. Each reply is an event. Without
     /// one, a lost line ends the session.
     pub(super) fn take_reply(&mut self, stage: Stage) -> Option<Reply> {
-        let taken = self
-            .early
-            .pop_front()
-            .map(Ok)
-            .or_else(|| self.reader.next());
-        self.events
-            .extend(self.reader.take_notes().into_iter().map(Event::Note));
+        let taken = self.early.pop_front().map(Ok).or_else(|| self.read_reply());
         match taken {
             Some(Ok(reply)) => {
                 self.irregular |= reply.is_irregular();
