@@ -11,6 +11,8 @@ use smtp_proto::session::Session;
 pub struct Channel {
     pub(crate) session: Session,
     pub(crate) peer: Peer,
+    /// Whether the server knows who we are (AUTH).
+    pub(crate) authenticated: bool,
     /// How many messages went over the connection before the present one.
     pub(crate) uses: u32,
     /// When `smtp_connection_reuse_time_limit` ends the connection's life.

@@ -28,7 +28,8 @@ use crate::{
         DnsSupport, Families, FamilyPreference, FilterFailure, HostLookup, NexthopRules,
         OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
     },
-    tables::{Maps, MatchKind, MatchList, TableContext, TableError, Tables},
+    sasl::{Sasl, SetupError},
+    tables::{Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
 };
 
 /// Everything a [`Delivery`](crate::delivery::Delivery) is decided by.
@@ -51,6 +52,8 @@ pub(crate) struct Client {
     pub(crate) route: Arc<RoutePolicy>,
     pub(crate) nexthop: NexthopRules,
     pub(crate) content: Arc<ContentRules>,
+    /// `None` if login is not turned on.
+    pub(crate) sasl: Option<Sasl>,
     cached: MatchList,
     debug_peers: MatchList,
     bind: Option<Ipv4Addr>,
@@ -201,7 +204,6 @@ impl Client {
             .map_err(|error| table_error(&config, "connection_cache_destinations", error))?;
         let debug_peers = debug_peers(&config, &mut context)?;
         let destinations = open_destinations(&config, &tables, &mut context)?;
-        warnings.extend(context.take_warnings());
 
         let families = families(&config);
         let connect = &config.connect;
@@ -214,6 +216,9 @@ impl Client {
         warnings.extend(notes);
         let own = Arc::new(own);
         let content = ContentRules::new(&config, &tables, destinations, Arc::clone(&own));
+        let sasl =
+            Sasl::open(&config, &own, &mut context).map_err(|error| setup_error(&config, error))?;
+        warnings.extend(context.take_warnings());
         let (ports, notes) = PortNames::from_known_tcp_ports(&connect.known_tcp_ports);
         warnings.extend(notes);
         let bind = bind_address(&config, "bind_address", &connect.bind_address)?;
@@ -233,6 +238,7 @@ impl Client {
             },
             config: plain.config,
             content: Arc::new(content),
+            sasl,
             cached,
             debug_peers,
             bind,
@@ -253,6 +259,7 @@ impl Client {
             },
             config: Arc::new(config),
             content: Arc::default(),
+            sasl: None,
             cached: MatchList::default(),
             debug_peers: MatchList::default(),
             bind: None,
@@ -337,6 +344,11 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
         )?,
         ..Tables::default()
     };
+    if config.sasl.sasl_auth_enable {
+        let list = config.sasl.sasl_password_maps.expose();
+        tables.sasl_passwords = SecretMaps::open_in(list, context)
+            .map_err(|error| table_error(config, "sasl_password_maps", error))?;
+    }
     let filter = config.verdict.reply_filter.trim();
     if !filter.is_empty() {
         let table = crate::tables::open_in(filter, context)
@@ -344,6 +356,16 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
         tables.reply_filter = Some(table);
     }
     Ok(tables)
+}
+
+fn setup_error(config: &Config, error: SetupError) -> PolicyError {
+    match error {
+        SetupError::Table(name, error) => table_error(config, name, error),
+        SetupError::Value(name, reason) => PolicyError::Value {
+            parameter: named(config, name),
+            reason,
+        },
+    }
 }
 
 fn debug_peers(config: &Config, context: &mut TableContext<'_>) -> Result<MatchList, PolicyError> {

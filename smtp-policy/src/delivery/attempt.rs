@@ -106,7 +106,8 @@ impl Delivery {
         };
         let limit = self.config.timeout.connect_timeout;
         let limit = (!limit.is_zero()).then_some(limit);
-        let lookups = AddressLookups::new(&self.tables, &peer.address);
+        let passwords = self.password_search(&peer);
+        let lookups = AddressLookups::new(&self.tables, &peer.address, passwords);
         Attempt {
             peer,
             target: Target {
@@ -147,10 +148,15 @@ impl Delivery {
     fn login_sender(&self) -> Option<&str> {
         let sasl = &self.config.sasl;
         let decides = sasl.sender_dependent_authentication && !sasl.sasl_password_maps.is_empty();
-        decides.then(|| match &self.request.sender {
+        decides.then(|| self.sender())
+    }
+
+    /// The sender as text; empty for the null sender.
+    pub(super) fn sender(&self) -> &str {
+        match &self.request.sender {
             ReversePath::Null => "",
             ReversePath::Mailbox(address) => address.as_str(),
-        })
+        }
     }
 
     pub(super) fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
@@ -230,7 +236,14 @@ impl Delivery {
             Ok(profile) => {
                 let expires = self.now + self.config.cache.connection_reuse_time_limit;
                 let records = self.records(&peer);
-                let talk = Talk::begin(profile, peer, records, expires, self.now);
+                let talk = Talk::begin(
+                    profile,
+                    peer,
+                    lookups.into_login(),
+                    records,
+                    expires,
+                    self.now,
+                );
                 self.phase = Phase::Talking(Box::new(talk));
             }
             Err(failure) => {

@@ -42,6 +42,7 @@ mod feed;
 mod hosts;
 mod journal;
 mod keep;
+mod login;
 mod observer;
 mod prepare;
 mod profile;
@@ -283,12 +284,22 @@ impl Delivery {
 
     /// A log line with the message's name in front, where it has one.
     fn message_note(&mut self, text: &str) {
+        let note = Note::info(self.about_message(text));
+        self.note(note);
+    }
+
+    /// The same as a warning.
+    fn message_warning(&mut self, text: &str) {
+        let note = Note::warning(self.about_message(text));
+        self.note(note);
+    }
+
+    fn about_message(&self, text: &str) -> String {
         let id = &self.request.id;
-        let text = if id.is_empty() {
+        if id.is_empty() {
             text.to_owned()
         } else {
             format!("{id}: {text}")
-        };
-        self.note(Note::info(text));
+        }
     }
 }

@@ -12,7 +12,14 @@ use smtp_proto::{
     time::Time,
 };
 
-use super::{Ask, Delivery, Note, attempt::Attempt, envelope, hosts::Phase, journal::Records};
+use super::{
+    Ask, Delivery, Note,
+    attempt::Attempt,
+    envelope,
+    hosts::Phase,
+    journal::Records,
+    login::{Login, in_hello},
+};
 use crate::{
     channel::{Channel, Peer},
     config::ProbeTarget,
@@ -26,6 +33,7 @@ use crate::{
 pub(super) struct Talk {
     pub(super) channel: Channel,
     progress: Progress,
+    pub(super) login: Login,
     /// For a kept connection: what to try if it turns out to be dead.
     instead: Option<Box<Attempt>>,
     /// The recipients of the transaction, in the order of its RCPT commands.
@@ -57,6 +65,7 @@ impl Talk {
     pub(super) fn begin(
         mut profile: Profile,
         peer: Peer,
+        login: Login,
         records: Records,
         expires: Time,
         now: Time,
@@ -67,10 +76,12 @@ impl Talk {
             Channel {
                 session,
                 peer,
+                authenticated: false,
                 uses: 0,
                 expires,
             },
             Progress::Greeting,
+            login,
             None,
             records,
         )
@@ -85,18 +96,20 @@ impl Talk {
         if let Some(idle) = channel.session.idle() {
             idle.probe();
         }
-        Self::new(channel, Progress::Probing, instead, records)
+        Self::new(channel, Progress::Probing, Login::done(), instead, records)
     }
 
     fn new(
         channel: Channel,
         progress: Progress,
+        login: Login,
         instead: Option<Box<Attempt>>,
         records: Records,
     ) -> Self {
         Self {
             channel,
             progress,
+            login,
             instead,
             recipients: Vec::new(),
             throttled: false,
@@ -113,6 +126,8 @@ impl Talk {
         let session = &mut self.channel.session;
         if let Some(negotiation) = session.negotiation() {
             negotiation.quit();
+        } else if let Some(turn) = session.sasl() {
+            turn.quit();
         } else if let Some(idle) = session.idle() {
             idle.quit();
         } else if session.deadline().1 != Stage::Quit {
@@ -139,6 +154,7 @@ impl Delivery {
             Step::Wait { until } => return Some(Ask::Wait { until }),
             Step::Need(Need::Body) => return self.feed(),
             Step::Need(Need::Negotiation) => self.negotiate(),
+            Step::Need(Need::Sasl) => self.answer_challenge(),
             Step::Need(Need::Envelope) => self.at_rest(),
             Step::Event(event) => self.on_event(event),
             Step::Closed(why) => self.on_closed(why),
@@ -209,6 +225,10 @@ impl Delivery {
             // After any other refusal of EHLO the session says HELO.
             Stage::Ehlo if reply.code() == 421 => {
                 self.fail_site(Reason::refused(&peer, stage, reply, false));
+            }
+            Stage::Auth => {
+                let peer = talk.channel.peer.clone();
+                self.on_auth_reply(&peer, reply);
             }
             Stage::XforwardNameAddr | Stage::XforwardProtoHelo if !success => {
                 let (relay, text) = (talk.channel.peer.relay(), reply.one_line());
@@ -284,6 +304,9 @@ impl Delivery {
         let Phase::Talking(talk) = &self.phase else {
             return;
         };
+        if talk.login.is_over() {
+            return self.go_on();
+        }
         let (peer, offered) = (
             talk.channel.peer.clone(),
             talk.channel.session.capabilities().clone(),
@@ -294,10 +317,8 @@ impl Delivery {
             if let Phase::Talking(talk) = &mut self.phase {
                 talk.give_up();
             }
-        } else if let Phase::Talking(talk) = &mut self.phase
-            && let Some(negotiation) = talk.channel.session.negotiation()
-        {
-            negotiation.ready();
+        } else {
+            self.log_in(&peer, &offered);
         }
     }
 
@@ -379,6 +400,7 @@ impl Delivery {
             talk.channel.expires,
         );
         let offered = talk.channel.session.capabilities().clone();
+        let names_no_author = self.config.sasl.send_dummy_mail_auth && talk.channel.authenticated;
         let instead = talk.instead.is_some();
         self.count_transaction(reused.as_ref(), instead);
 
@@ -415,6 +437,7 @@ impl Delivery {
         let convert = envelope::needs_downgrade(&self.request, &self.config, &offered);
         let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
         let pipe = Pipe::new(rules, self.inserted_fields(), convert);
+        transaction.mail.auth_null = names_no_author;
         let probes_text = transaction.stop == Stop::AtText;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -448,6 +471,7 @@ impl Delivery {
             return;
         }
         let peer = talk.channel.peer.name();
+        let why = in_hello(why, self.request.protocol);
         talk.throttled |= Reason::ended(&peer, why).is_some();
         if !talk.throttled {
             self.hosts.request_nexthop = None;

@@ -44,6 +44,7 @@ mod greet;
 mod journal;
 mod mail;
 mod profile;
+mod sasl;
 mod stage;
 mod state;
 mod text;
@@ -58,11 +59,12 @@ pub use self::{
     journal::Said,
     mail::Idle,
     profile::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
+    sasl::{ChallengeError, MechanismName, MechanismNameError, SaslTurn},
     stage::Stage,
     text::BodyWriter,
     transaction::{Stop, Transaction},
 };
-use self::{journal::Output, mail::Mail, timer::Timer};
+use self::{journal::Output, mail::Mail, sasl::Auth, timer::Timer};
 use crate::{
     command::Verb,
     queue::SendQueue,
@@ -104,6 +106,8 @@ enum State {
     Hello(Verb),
     /// The capabilities are known; somebody decides how to go on.
     Negotiation,
+    /// AUTH is out, or a response to a challenge; or a challenge is to be answered.
+    Auth(Box<Auth>),
     /// At rest between messages.
     Idle,
     /// RSET is out to see whether a kept connection is alive.
@@ -152,8 +156,10 @@ pub enum Step {
 /// A decision that is due, named after its guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// [`Session::negotiation`]: the capabilities are known.
+    /// [`Session::negotiation`]: the capabilities are known. Comes again after AUTH.
     Negotiation,
+    /// [`Session::sasl`]: the server has sent a challenge.
+    Sasl,
     /// [`Session::idle`]: the session is ready for a message.
     Envelope,
     /// [`Session::body`]: the server is ready for text, and there is room for it.

@@ -11,6 +11,9 @@
 //!    ▲                                                           Probing     │
 //!    └───────────────────────────── QUIT in the pipeline ────────────────────┘
 //! ```
+//!
+//! From Negotiation a way through Auth, once around for each challenge, leads back
+//! to Negotiation, whatever the server's verdict.
 
 use super::{Closed, Event, Line, Need, ProtocolError, Session, Stage, State, UNASKED_LIMIT};
 use crate::{
@@ -26,6 +29,8 @@ impl Session {
             State::Banner => self.on_banner(),
             State::Hello(verb) => self.on_hello(*verb),
             State::Negotiation => return self.at_rest(Need::Negotiation),
+            State::Auth(auth) if auth.is_challenged() => return self.at_rest(Need::Sasl),
+            State::Auth(_) => self.on_auth(),
             State::Idle => return self.at_rest(Need::Envelope),
             State::Probing => self.on_probe(),
             State::Mail(_) => return self.advance_mail(),
@@ -42,7 +47,10 @@ impl Session {
             self.protocol_error(self.timer.stage(), ProtocolError::Unasked);
             return None;
         }
-        self.timer.rest();
+        match need {
+            Need::Envelope => self.timer.rest(),
+            _ => self.timer.pause(self.now),
+        }
         Some(need)
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Timer {
     rule: DeadlineRule,
     stage: Stage,
     limit: Duration,
+    /// What remains of the limit when it starts, or starts again after a pause.
+    left: Duration,
     /// `None` until the first poll of the stage tells the time.
     until: Option<Time>,
 }
@@ -21,6 +23,7 @@ impl Timer {
             rule,
             stage,
             limit,
+            left: limit,
             until: None,
         }
     }
@@ -30,12 +33,33 @@ impl Timer {
     pub(super) fn arm(&mut self, stage: Stage, limit: Duration) {
         self.stage = stage;
         self.limit = limit;
+        self.left = limit;
         self.until = None;
     }
 
     /// Lets a limit run that was armed since the last call.
     pub(super) fn start(&mut self, now: Time) {
-        self.until.get_or_insert(now + self.limit);
+        self.until.get_or_insert(now + self.left);
+    }
+
+    /// Stops the limit while this side takes a decision. [`resume`](Self::resume)
+    /// goes on with what is left of it.
+    pub(super) fn pause(&mut self, now: Time) {
+        if let Some(until) = self.until
+            && until != Time::FAR
+        {
+            self.left = until.since(now);
+        }
+        self.until = Some(Time::FAR);
+    }
+
+    /// Goes on, after a pause if there was one, in a stage that shares the limit of
+    /// the one before.
+    pub(super) fn resume(&mut self, stage: Stage) {
+        self.stage = stage;
+        if self.until == Some(Time::FAR) {
+            self.until = None;
+        }
     }
 
     /// Goes on to a stage that shares the limit of the one before, such as EHLO
@@ -111,6 +135,18 @@ mod tests {
         let mut timer = started(rule, Stage::Mail);
         timer.progress(1, at(9));
         assert!(timer.is_over(at(10)));
+    }
+
+    #[test]
+    fn a_pause_costs_no_time() {
+        let rule = DeadlineRule::PerRequest { min_data_rate: 500 };
+        let mut timer = started(rule, Stage::Ehlo);
+        timer.pause(at(4));
+        timer.pause(at(100));
+        assert!(!timer.is_over(at(1000)));
+        timer.resume(Stage::Auth);
+        timer.start(at(1000));
+        assert_eq!((timer.until(), timer.stage()), (at(1006), Stage::Auth));
     }
 
     #[test]
