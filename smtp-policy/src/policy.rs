@@ -322,16 +322,23 @@ fn table_error(config: &Config, name: &str, error: TableError) -> PolicyError {
 }
 
 fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables, PolicyError> {
+    let (helo, content) = (&config.helo, &config.content);
+    let mut checks = |name: &str, list: &str| {
+        Maps::open_bytes_in(list, context).map_err(|error| table_error(config, name, error))
+    };
+    let header_checks = checks("header_checks", &content.header_checks)?;
+    let mime_header_checks = checks("mime_header_checks", &content.mime_header_checks)?;
+    let nested_header_checks = checks("nested_header_checks", &content.nested_header_checks)?;
+    let body_checks = checks("body_checks", &content.body_checks)?;
     let mut maps = |name: &str, list: &str| {
         Maps::open_in(list, context).map_err(|error| table_error(config, name, error))
     };
-    let (helo, content) = (&config.helo, &config.content);
     let mut tables = Tables {
         generic: maps("generic_maps", &content.generic_maps)?,
-        header_checks: maps("header_checks", &content.header_checks)?,
-        mime_header_checks: maps("mime_header_checks", &content.mime_header_checks)?,
-        nested_header_checks: maps("nested_header_checks", &content.nested_header_checks)?,
-        body_checks: maps("body_checks", &content.body_checks)?,
+        header_checks,
+        mime_header_checks,
+        nested_header_checks,
+        body_checks,
         dns_reply_filter: maps("dns_reply_filter", &config.lookup.dns_reply_filter)?,
         discard_ehlo: maps(
             "discard_ehlo_keyword_address_maps",

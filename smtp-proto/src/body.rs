@@ -22,11 +22,6 @@ use memchr::memchr;
 
 use crate::{mime::RecordEnd, queue::SendQueue};
 
-/// The record size of Postfix's queue (`line_length_limit`): a longer line is kept as fragments of
-/// this many bytes, and a fragment that ends exactly where a line is broken breaks it, even if
-/// nothing more of the line follows.
-const RECORD: usize = 2048;
-
 /// Runs without a line end from this size in bytes on are shared, not copied.
 const SHARE_FROM: usize = 4096;
 
@@ -45,8 +40,6 @@ pub struct BodyEncoder {
     limit: usize,
     /// How many more bytes go before the line is to be broken.
     room: usize,
-    /// Bytes since the last record boundary of the line.
-    record: usize,
     /// Nothing of the line has come yet.
     at_start: bool,
     folded: bool,
@@ -65,7 +58,6 @@ impl BodyEncoder {
         Self {
             limit,
             room: limit,
-            record: 0,
             at_start: true,
             folded: false,
         }
@@ -156,10 +148,6 @@ impl BodyEncoder {
             let (now, later) = rest.split_at_checked(self.room).unwrap_or((rest, &[][..]));
             sink.write(now);
             self.room -= now.len();
-            self.record = (self.record + now.len() % RECORD) % RECORD;
-            if self.room == 0 && self.record == 0 {
-                self.fold(sink);
-            }
             rest = later;
         }
     }
@@ -177,7 +165,6 @@ impl BodyEncoder {
 
     fn start_line(&mut self) {
         self.room = self.limit;
-        self.record = 0;
         self.at_start = true;
     }
 }

@@ -4,8 +4,11 @@
 
 use smtp_proto::mime::header_name_len;
 
-use super::raw::{RawText, beginning, printable};
-use crate::tables::Maps;
+use super::raw::printable;
+use crate::tables::{
+    Maps,
+    byte_text::{narrow, narrow_text, widen},
+};
 
 /// How much of a header field or line is shown in the log, in bytes.
 const SHOWN: usize = 60;
@@ -25,9 +28,9 @@ pub(super) enum Verdict {
     /// It stays.
     Keep,
     /// It stays, with a line before it.
-    Prepend(String),
+    Prepend(Vec<u8>),
     /// It is replaced.
-    Replace(String),
+    Replace(Vec<u8>),
     /// It is left out.
     Drop,
 }
@@ -39,6 +42,21 @@ pub(super) enum Remark {
     Action(String),
     /// Something wrong with a table.
     Warning(String),
+}
+
+/// A header field or a record as tables see it, one character for each byte.
+#[derive(Debug)]
+pub(super) struct Subject(String);
+
+impl Subject {
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        Self(widen(bytes))
+    }
+
+    /// What is looked up: the text up to the first NUL.
+    pub(super) fn key(&self) -> &str {
+        self.0.split('\0').next().unwrap_or_default()
+    }
 }
 
 /// The tables of one kind of check, with the name of their parameter.
@@ -55,27 +73,29 @@ impl CheckMaps {
         &self,
         place: Place,
         result: &str,
-        subject: &RawText,
+        subject: &Subject,
     ) -> (Verdict, Option<Remark>) {
         let (command, rest) = result.split_once([' ', '\t']).unwrap_or((result, ""));
         let text = rest.trim_start_matches(is_space);
+        let text = text.split('\0').next().unwrap_or_default();
         let log = |action: &str| Some(Remark::Action(log_line(action, place, subject.key(), text)));
         match command.to_ascii_uppercase().as_str() {
             "WARN" => (Verdict::Keep, log("warning")),
             "INFO" => (Verdict::Keep, log("info")),
             "REPLACE" => match self.objection("REPLACE", place, text) {
                 Some(warning) => (Verdict::Keep, Some(warning)),
-                None => (Verdict::Replace(text.to_owned()), log("replace")),
+                None => (Verdict::Replace(narrow(text)), log("replace")),
             },
             "PREPEND" => match self.objection("PREPEND", place, text) {
                 Some(warning) => (Verdict::Keep, Some(warning)),
-                None => (Verdict::Prepend(text.to_owned()), log("prepend")),
+                None => (Verdict::Prepend(narrow(text)), log("prepend")),
             },
             "STRIP" => (Verdict::Drop, log("strip")),
             "IGNORE" => (Verdict::Drop, None),
             "DUNNO" | "OK" => (Verdict::Keep, None),
             _ => {
                 let parameter = &self.parameter;
+                let result = narrow_text(result);
                 let text = printable(&format!("unsupported command in {parameter} map: {result}"));
                 (Verdict::Keep, Some(Remark::Warning(text)))
             }
@@ -85,20 +105,31 @@ impl CheckMaps {
     /// What is wrong with a new text.
     fn objection(&self, action: &str, place: Place, text: &str) -> Option<Remark> {
         let parameter = &self.parameter;
+        let shown = narrow_text(text);
         let why = if text.is_empty() {
             format!("{action} action without text in {parameter} map")
         } else if place == Place::Header && header_name_len(text.as_bytes()).is_none() {
             format!(
-                "bad {action} header text \"{text}\" in {parameter} map -- \
+                "bad {action} header text \"{shown}\" in {parameter} map -- \
                  need \"headername: headervalue\""
             )
-        } else if text.contains(['\r', '\n', '\0']) {
+        } else if !is_whole(place, text) {
             // Postfix would send it as it is.
-            format!("bad {action} text \"{text}\" in {parameter} map -- more than one line")
+            format!("bad {action} text \"{shown}\" in {parameter} map -- more than one line")
         } else {
             return None;
         };
         Some(Remark::Warning(printable(&why)))
+    }
+}
+
+/// Whether a new text is one line, or one header field. Parts of the text that
+/// was checked can be in it, and so its folds.
+fn is_whole(place: Place, text: &str) -> bool {
+    let mut more = text.split('\n').skip(1);
+    match place {
+        Place::Header => more.all(|line| line.starts_with([' ', '\t'])),
+        Place::Body => more.next().is_none(),
     }
 }
 
@@ -107,8 +138,13 @@ fn log_line(action: &str, place: Place, subject: &str, text: &str) -> String {
         Place::Header => "header",
         Place::Body => "body",
     };
-    let subject = beginning(subject, SHOWN);
+    let end = subject
+        .char_indices()
+        .nth(SHOWN)
+        .map_or(subject.len(), |(at, _)| at);
+    let subject = narrow_text(subject.get(..end).unwrap_or(subject));
     let colon = if text.is_empty() { "" } else { ": " };
+    let text = narrow_text(text);
     printable(&format!("{action}: {place} {subject}{colon}{text}"))
 }
 
@@ -192,11 +228,25 @@ mod tests {
             ),
             (
                 Place::Body,
-                "REPLACE a\r\n.\r\nQUIT",
+                "REPLACE a\r\n.\r\nQUIT\0",
                 keep(),
                 warning(
                     "bad REPLACE text \"a??.??QUIT\" in smtp_header_checks map -- \
                      more than one line",
+                ),
+            ),
+            (
+                Place::Header,
+                "PREPEND X: a\n\tb",
+                Verdict::Prepend("X: a\n\tb".into()),
+                action("prepend: header Subject: x: X: a??b"),
+            ),
+            (
+                Place::Header,
+                "REPLACE X: a\n\nb",
+                keep(),
+                warning(
+                    "bad REPLACE text \"X: a??b\" in smtp_header_checks map -- more than one line",
                 ),
             ),
             (
@@ -212,7 +262,7 @@ mod tests {
                 warning("unsupported command in smtp_header_checks map: WARNING"),
             ),
         ] {
-            let subject = RawText::new(b"Subject: x");
+            let subject = Subject::new(b"Subject: x");
             assert_eq!(
                 checks.act(place, result, &subject),
                 (verdict, remark),
@@ -224,7 +274,7 @@ mod tests {
     #[test]
     fn only_the_beginning_of_a_long_header_is_logged() {
         let checks = CheckMaps::default();
-        let subject = RawText::new(&[b'x'; 100]);
+        let subject = Subject::new(&[b'x'; 100]);
         let (_, remark) = checks.act(Place::Body, "STRIP", &subject);
         assert_eq!(
             remark,

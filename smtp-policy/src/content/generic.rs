@@ -230,12 +230,13 @@ impl HeaderMapping {
         }
     }
 
-    /// The new lines of the field; `None` if it stays as it is.
+    /// The field with its new addresses, one on each line; `None` if it stays as it
+    /// is.
     pub(super) fn step(
         &mut self,
         rules: &Generic,
         notes: &mut Vec<String>,
-    ) -> Lookup<Option<Vec<String>>> {
+    ) -> Lookup<Option<String>> {
         while let Some(token) = self.tokens.list.get_mut(self.at) {
             if let Token::Address(tokens) = token {
                 let internal = tokens.internal();
@@ -264,7 +265,7 @@ impl HeaderMapping {
                 super::raw::beginning(&field, 100)
             ));
         }
-        Lookup::Done(Some(fold(&field)))
+        Lookup::Done(Some(field))
     }
 
     /// The answer to [`Lookup::Ask`].
@@ -278,23 +279,22 @@ impl HeaderMapping {
 /// Lines shorter than this many bytes are filled up with the next ones.
 const FULL: usize = 70;
 
-/// Joins the lines of a field, one for each address, to longer ones; all but the
-/// first begin with a TAB.
-fn fold(field: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for line in field.split('\n') {
+/// Joins the lines of a field to longer ones; all but the first begin with a TAB.
+pub(super) fn fold(field: &[u8]) -> Vec<Vec<u8>> {
+    let mut lines: Vec<Vec<u8>> = Vec::new();
+    for line in field.split(|byte| *byte == b'\n') {
         match lines.last_mut() {
             // The blank between them counts, the TAB does not.
             Some(last) if last.len() + 1 + line.len() < FULL => {
-                last.push(' ');
-                last.push_str(line);
+                last.push(b' ');
+                last.extend_from_slice(line);
             }
             _ => lines.push(line.to_owned()),
         }
     }
     for line in lines.iter_mut().skip(1) {
-        if !line.starts_with([' ', '\t']) {
-            line.insert(0, '\t');
+        if !matches!(line.first(), Some(b' ' | b'\t')) {
+            line.insert(0, b'\t');
         }
     }
     lines

@@ -12,13 +12,16 @@ use smtp_proto::mime::{
 
 use super::{
     ContentRules,
-    checks::{CheckMaps, Place, Remark, Verdict},
-    generic::{HeaderMapping, Lookup},
+    checks::{CheckMaps, Place, Remark, Subject, Verdict},
+    generic::{HeaderMapping, Lookup, fold},
     raw::RawText,
 };
 use crate::{
     delivery::TableQuery,
-    tables::{MapsSearch, MapsStep, TableFailure},
+    tables::{
+        MapsSearch, MapsStep, TableFailure,
+        byte_text::{narrow_text, widen},
+    },
 };
 
 /// What a [`Pipe`] has to say.
@@ -85,12 +88,12 @@ enum Flow {
 enum Work {
     CheckHeader {
         header: Header,
-        subject: RawText,
+        subject: Subject,
         search: MapsSearch,
     },
     CheckBody {
         record: Record,
-        subject: RawText,
+        subject: Subject,
         search: MapsSearch,
     },
     Map {
@@ -146,7 +149,8 @@ impl Pipe {
         }
         match &mut self.work {
             Some(Work::CheckHeader { search, .. } | Work::CheckBody { search, .. }) => {
-                search.answered(answer);
+                let widened = answer.map(|found| found.map(|text| widen(text.as_bytes())));
+                search.answered(widened);
             }
             Some(Work::Map { mapping, .. }) => mapping.answered(answer),
             None => {}
@@ -240,7 +244,7 @@ impl Pipe {
                 if maps.is_empty() {
                     return self.map(header);
                 }
-                let subject = RawText::new(&header.text);
+                let subject = Subject::new(&header.text);
                 let search = maps.search(subject.key());
                 self.work = Some(Work::CheckHeader {
                     header,
@@ -253,7 +257,7 @@ impl Pipe {
                 if maps.is_empty() {
                     return self.out.push_back(PipeStep::Record(record));
                 }
-                let subject = RawText::new(&record.text);
+                let subject = Subject::new(&record.text);
                 let search = maps.search(subject.key());
                 self.work = Some(Work::CheckBody {
                     record,
@@ -271,6 +275,8 @@ impl Pipe {
                 match search.next() {
                     MapsStep::Done(answer) => answer,
                     MapsStep::Ask { table, key } => {
+                        // Outside, keys are text.
+                        let (table, key) = (narrow_text(&table), narrow_text(&key));
                         return self.ask(TableQuery { table, key }, work);
                     }
                 }
@@ -287,9 +293,9 @@ impl Pipe {
                 let checks = rules.header_checks(&header);
                 match self.verdict(checks, Place::Header, answer, &subject) {
                     None | Some(Verdict::Drop) => return,
-                    Some(Verdict::Replace(text)) => header.text = subject.bytes(&text).into_owned(),
+                    Some(Verdict::Replace(text)) => header.text = text,
                     Some(Verdict::Keep) => {}
-                    Some(Verdict::Prepend(text)) => self.line(subject.bytes(&text).into_owned()),
+                    Some(Verdict::Prepend(text)) => self.field(&text),
                 }
                 self.map(header);
             }
@@ -301,10 +307,10 @@ impl Pipe {
                 match self.verdict(&rules.body, Place::Body, answer, &subject) {
                     None | Some(Verdict::Drop) => return,
                     Some(Verdict::Replace(text)) => {
-                        record.text = subject.bytes(&text).into_owned().into();
+                        record.text = text.into();
                     }
                     Some(Verdict::Keep) => {}
-                    Some(Verdict::Prepend(text)) => self.line(subject.bytes(&text).into_owned()),
+                    Some(Verdict::Prepend(text)) => self.line(text),
                 }
                 self.out.push_back(PipeStep::Record(record));
             }
@@ -324,7 +330,7 @@ impl Pipe {
         checks: &CheckMaps,
         place: Place,
         answer: Result<Option<String>, TableFailure>,
-        subject: &RawText,
+        subject: &Subject,
     ) -> Option<Verdict> {
         let result = match answer {
             Ok(None) => return Some(Verdict::Keep),
@@ -386,10 +392,10 @@ impl Pipe {
             Lookup::Ask(query) => self.ask(query, work),
             Lookup::Failed(why) => self.fail([why]),
             Lookup::Done(None) => self.field(&field.bytes(&field.text)),
-            Lookup::Done(Some(lines)) => {
-                for line in lines {
-                    self.line(field.bytes(&line).into_owned());
-                }
+            Lookup::Done(Some(text)) => {
+                fold(&field.bytes(&text))
+                    .into_iter()
+                    .for_each(|line| self.line(line));
             }
         }
     }

@@ -1,47 +1,49 @@
 //! Message bytes as text, for tables and address rules that work on text.
 
-use std::borrow::Cow;
-
-/// Bytes that are no UTF-8 are shown as characters from here on: private ones
-/// that nobody uses.
-const PRIVATE: u32 = 0x10_FF00;
+use std::{borrow::Cow, collections::BTreeSet};
 
 /// A piece of a message as text, and the way back to its bytes.
 ///
-/// A byte that does not belong to UTF-8 text is one character, as it is for
-/// Postfix, so that `.` in a pattern matches it; texts made from parts of this one
-/// come out with the same bytes.
+/// A byte that does not belong to UTF-8 text is the character of that number, so
+/// that `\xe9` and `.` in a pattern match it as they do in Postfix. Texts that are
+/// made from parts of this one come out with the same bytes, unless it has the same
+/// character in both forms.
 #[derive(Clone, Debug)]
 pub(super) struct RawText {
     pub(super) text: String,
-    /// Whether there are such characters.
-    foreign: bool,
+    /// The characters that are bytes.
+    foreign: BTreeSet<char>,
 }
 
 impl RawText {
     pub(super) fn new(bytes: &[u8]) -> Self {
         let mut text = String::with_capacity(bytes.len());
-        let mut foreign = false;
+        let (mut foreign, mut own) = (BTreeSet::new(), BTreeSet::new());
         for chunk in bytes.utf8_chunks() {
             text.push_str(chunk.valid());
-            for byte in chunk.invalid() {
-                foreign = true;
-                text.extend(char::from_u32(PRIVATE + u32::from(*byte)));
-            }
+            own.extend(
+                chunk
+                    .valid()
+                    .chars()
+                    .filter(|c| ('\u{80}'..='\u{ff}').contains(c)),
+            );
+            text.extend(chunk.invalid().iter().copied().map(char::from));
+            foreign.extend(chunk.invalid().iter().copied().map(char::from));
         }
+        foreign.retain(|c| !own.contains(c));
         Self { text, foreign }
     }
 
     /// The bytes of a text that was made of this one.
     pub(super) fn bytes<'a>(&self, text: &'a str) -> Cow<'a, [u8]> {
-        if !self.foreign {
+        if self.foreign.is_empty() {
             return Cow::Borrowed(text.as_bytes());
         }
         let mut bytes = Vec::with_capacity(text.len());
         for c in text.chars() {
-            match u8::try_from(u32::from(c).wrapping_sub(PRIVATE)) {
-                Ok(byte) => bytes.push(byte),
-                Err(_) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            match u8::try_from(c) {
+                Ok(byte) if self.foreign.contains(&c) => bytes.push(byte),
+                _ => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
         Cow::Owned(bytes)
@@ -55,14 +57,9 @@ impl RawText {
 
 /// A text for a log line: what cannot be printed is `?`.
 pub(super) fn printable(text: &str) -> String {
-    let show = |c: char| {
-        if c.is_control() || u32::from(c) >= PRIVATE {
-            '?'
-        } else {
-            c
-        }
-    };
-    text.chars().map(show).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
 }
 
 /// At most `limit` bytes of a text, cut between characters.
@@ -81,11 +78,15 @@ mod tests {
 
     #[test]
     fn a_byte_that_is_no_text_is_one_character() {
-        let raw = RawText::new(b"caf\xe9 \xc3\xa9");
-        assert_eq!(raw.text.chars().count(), 6);
-        assert_eq!(raw.bytes(&raw.text).as_ref(), b"caf\xe9 \xc3\xa9");
-        assert_eq!(printable(&raw.text), "caf? é");
+        let raw = RawText::new(b"caf\xe9 \xc3\xb6");
+        assert_eq!(raw.text, "caf\u{e9} \u{f6}");
+        assert_eq!(raw.bytes("\u{e9}\u{f6}").as_ref(), b"\xe9\xc3\xb6");
         assert_eq!(RawText::new(b"a\0b").key(), "a");
+    }
+
+    #[test]
+    fn what_cannot_be_printed_is_a_question_mark() {
+        assert_eq!(printable("a\tb\u{85}\x7f"), "a?b??");
     }
 
     #[test]
@@ -99,8 +100,13 @@ mod tests {
         #[test]
         fn all_bytes_come_back(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             let raw = RawText::new(&bytes);
-            let seen = raw.bytes(&raw.text);
-            prop_assert_eq!(seen.as_ref(), bytes.as_slice());
+            let both = |c: char| {
+                let valid = bytes.utf8_chunks().any(|chunk| chunk.valid().contains(c));
+                valid && bytes.utf8_chunks().any(|chunk| chunk.invalid().contains(&(c as u8)))
+            };
+            prop_assume!(!('\u{80}'..='\u{ff}').any(both));
+            let back = raw.bytes(&raw.text).into_owned();
+            prop_assert_eq!(back, bytes);
         }
     }
 }

@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 mod address;
 mod bracket;
+pub(crate) mod byte_text;
 mod cidr;
 mod fixed;
 mod inline;
@@ -134,7 +135,8 @@ pub struct Tables {
     pub dns_reply_filter: Maps,
     /// `smtp_generic_maps`: asked with addresses, see [`find_address`].
     pub generic: Maps,
-    /// `smtp_header_checks`: asked with whole header fields of the message.
+    /// `smtp_header_checks`: asked with whole header fields of the message. In these four lists
+    /// each character of a key or result is one byte; see [`Maps::open_bytes_in`].
     pub header_checks: Maps,
     /// `smtp_mime_header_checks`: asked with those about MIME, and those of parts.
     pub mime_header_checks: Maps,

@@ -65,12 +65,16 @@ impl Entity {
             };
             return boundaries.enter(words, parts);
         }
-        self.media = match () {
-            () if !is(0, "message") => Media::Leaf,
-            () if subtype("rfc822") => Media::Rfc822,
-            () if subtype("global") => Media::Global,
-            () => Media::Message,
-        };
+        // A type that means nothing here leaves it at what the part is by default.
+        if first.is_empty() || is(0, "text") {
+            self.media = Media::Leaf;
+        } else if is(0, "message") {
+            self.media = match () {
+                () if subtype("rfc822") => Media::Rfc822,
+                () if subtype("global") => Media::Global,
+                () => Media::Message,
+            };
+        }
         true
     }
 
