@@ -14,6 +14,7 @@ use crate::{
     channel::{Channel, Peer},
     report::{Scope, trouble::Reason},
     reuse::CacheKey,
+    route::Candidate,
     tables::TableFailure,
 };
 
@@ -23,6 +24,18 @@ pub(super) struct Attempt {
     peer: Peer,
     target: Target,
     lookups: AddressLookups,
+}
+
+/// For what a kept connection is looked for.
+#[derive(Debug, Default)]
+pub(super) enum Wanted {
+    /// For the next hop, whichever server it leads to.
+    #[default]
+    Nexthop,
+    /// For a server of the best preference.
+    Address(Peer),
+    /// For a server that is about to be connected to.
+    Attempt(Box<Attempt>),
 }
 
 /// The look-ups for an attempt, while a table outside the engine is asked.
@@ -61,8 +74,8 @@ impl Delivery {
         match place {
             // The best addresses were looked for in the cache before.
             Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
-                let key = self.endpoint_key(&candidate.address.to_string(), candidate.port);
-                self.ask_cache(key, Some(Box::new(attempt)));
+                let key = self.endpoint_key(&candidate);
+                self.ask_cache(key, Wanted::Attempt(Box::new(attempt)));
             }
             _ => self.look_up(attempt),
         }
@@ -73,12 +86,7 @@ impl Delivery {
         let connect = &self.config.connect;
         let (peer, endpoint, bind, window) = match place {
             Place::Inet(candidate) => {
-                let peer = Peer {
-                    host: candidate.host.clone(),
-                    address: candidate.address.to_string(),
-                    port: Some(candidate.port),
-                    best_mx: candidate.preference == best,
-                };
+                let peer = candidate.peer(candidate.preference == best);
                 let bind = self
                     .policy
                     .client(self.request.protocol)
@@ -111,28 +119,42 @@ impl Delivery {
         }
     }
 
-    pub(super) fn endpoint_key(&self, address: &str, port: u16) -> CacheKey {
-        CacheKey::endpoint(self.request.protocol.as_str(), address, port)
+    pub(super) fn endpoint_key(&self, candidate: &Candidate) -> CacheKey {
+        let address = candidate.address.to_string();
+        CacheKey::endpoint(self.request.protocol.as_str(), &address, candidate.port)
     }
 
-    pub(super) fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
+    pub(super) fn ask_cache(&mut self, key: CacheKey, wanted: Wanted) {
         let ticket = self.ticket();
         self.phase = Phase::Reusing {
             serial: ticket.serial(),
             answer: None,
-            instead,
+            wanted,
         };
         self.asks.push_back(Ask::Reuse(ticket, key));
     }
 
-    pub(super) fn after_reuse(&mut self, hit: Option<Box<Channel>>, instead: Option<Box<Attempt>>) {
-        match (hit, instead) {
-            (Some(channel), instead) => {
-                self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead)));
+    pub(super) fn after_reuse(&mut self, hit: Option<Box<Channel>>, wanted: Wanted) {
+        let Some(mut channel) = hit else {
+            match wanted {
+                Wanted::Attempt(attempt) => self.look_up(*attempt),
+                Wanted::Nexthop | Wanted::Address(_) => self.phase = Phase::Next,
             }
-            (None, Some(attempt)) => self.look_up(*attempt),
-            (None, None) => self.phase = Phase::Next,
-        }
+            return;
+        };
+        let instead = match wanted {
+            Wanted::Nexthop => None,
+            // The connection may have been made under another name of the server.
+            Wanted::Address(peer) => {
+                channel.peer = peer;
+                None
+            }
+            Wanted::Attempt(attempt) => {
+                channel.peer = attempt.peer.clone();
+                Some(attempt)
+            }
+        };
+        self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead)));
     }
 
     pub(super) fn look_up(&mut self, attempt: Attempt) {
@@ -202,6 +224,18 @@ impl Delivery {
                     text,
                 ));
             }
+        }
+    }
+}
+
+impl Candidate {
+    /// The server as texts name it.
+    pub(super) fn peer(&self, best_mx: bool) -> Peer {
+        Peer {
+            host: self.host.clone(),
+            address: self.address.to_string(),
+            port: Some(self.port),
+            best_mx,
         }
     }
 }

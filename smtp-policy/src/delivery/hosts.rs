@@ -12,7 +12,7 @@ use smtp_proto::{status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Note,
-    attempt::{Attempt, Lookups},
+    attempt::{Attempt, Lookups, Wanted},
     talk::Talk,
 };
 use crate::{
@@ -47,7 +47,7 @@ pub(super) enum Phase {
     Reusing {
         serial: u32,
         answer: Option<Option<Box<Channel>>>,
-        instead: Option<Box<Attempt>>,
+        wanted: Wanted,
     },
     /// Tables are asked about the server's address.
     LookingUp(Box<Lookups>),
@@ -126,12 +126,10 @@ impl Delivery {
             Phase::Talking(_) => return self.talk(),
             Phase::Resolving { .. } => return self.while_resolving(give_up),
             Phase::LookingUp(_) => return self.while_looking_up(give_up),
-            Phase::Reusing {
-                answer, instead, ..
-            } => match answer.take() {
+            Phase::Reusing { answer, wanted, .. } => match answer.take() {
                 Some(hit) => {
-                    let instead = instead.take();
-                    self.after_reuse(hit, instead);
+                    let wanted = core::mem::take(wanted);
+                    self.after_reuse(hit, wanted);
                 }
                 None => return self.wait_for_answer(give_up),
             },
@@ -352,15 +350,15 @@ impl Delivery {
                         && let Some(nexthop) = &self.hosts.request_nexthop
                     {
                         let key = CacheKey::destination(self.request.protocol.as_str(), nexthop);
-                        self.ask_cache(key, None);
+                        self.ask_cache(key, Wanted::Nexthop);
                         return true;
                     }
                 }
-                Trial::ByAddress(position) => match site.best_place(position) {
-                    Some((address, port)) => {
+                Trial::ByAddress(position) => match site.best_candidate(position) {
+                    Some(candidate) => {
                         site.trial = Trial::ByAddress(position + 1);
-                        let key = self.endpoint_key(&address, port);
-                        self.ask_cache(key, None);
+                        let peer = candidate.peer(true);
+                        self.ask_cache(self.endpoint_key(&candidate), Wanted::Address(peer));
                         return true;
                     }
                     None => site.trial = Trial::Connect,
@@ -411,11 +409,9 @@ impl Delivery {
 
 impl Site {
     /// The first address of the best preference from `position` on.
-    fn best_place(&self, position: usize) -> Option<(String, u16)> {
+    fn best_candidate(&self, position: usize) -> Option<Candidate> {
         match self.places.get(position)? {
-            Place::Inet(candidate) if candidate.preference == self.best => {
-                Some((candidate.address.to_string(), candidate.port))
-            }
+            Place::Inet(candidate) if candidate.preference == self.best => Some(candidate.clone()),
             _ => None,
         }
     }

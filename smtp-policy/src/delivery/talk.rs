@@ -370,7 +370,9 @@ impl Delivery {
         }
 
         let limit = self.config.cache.connection_reuse_count_limit;
-        let may_keep = self.hosts.cache.store && (limit == 0 || uses < limit);
+        // A kept connection goes back whether or not this message may keep one.
+        let cacheable = self.hosts.cache.store || reused.is_some();
+        let may_keep = cacheable && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
         let transaction = envelope::transaction(
@@ -403,7 +405,13 @@ impl Delivery {
             return;
         };
         let channel = &talk.channel;
-        if talk.throttled || channel.session.is_irregular() || channel.expires < self.now {
+        if talk.throttled || channel.session.is_irregular() {
+            // Too late for the QUIT of the transaction, and Postfix says none of its own.
+            talk.progress = Progress::Over;
+            talk.channel.session.abandon();
+            return;
+        }
+        if channel.expires < self.now {
             talk.give_up();
             return;
         }

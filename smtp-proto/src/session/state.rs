@@ -34,7 +34,7 @@ impl Session {
 
     /// A decision is due. Nothing is asked of the server meanwhile, so it has
     /// nothing to say either.
-    fn at_rest(&mut self, need: Need) -> Option<Need> {
+    pub(super) fn at_rest(&mut self, need: Need) -> Option<Need> {
         if self.reader.buffered() > UNASKED_LIMIT {
             self.protocol_error(self.timer.stage(), ProtocolError::Unasked);
             return None;
@@ -53,14 +53,11 @@ impl Session {
         }
     }
 
-    /// QUIT is out. Whatever happens now is no news.
+    /// QUIT has been written and goes out, even if its reply is here already.
+    /// Whatever happens now is no news.
     fn on_leaving(&mut self, reply: bool, why: Closed) {
-        let over = if reply {
-            self.line != Line::Open || self.reader.next().is_some()
-        } else {
-            self.output.is_empty() || self.line == Line::Dead
-        };
-        if over {
+        let gone = self.output.is_empty() || self.line == Line::Dead;
+        if gone && (!reply || self.line != Line::Open || self.reader.next().is_some()) {
             self.state = State::Closed(why);
         }
     }
