@@ -26,6 +26,18 @@ pub(super) struct Attempt {
     lookups: AddressLookups,
 }
 
+/// For what a kept connection is looked for.
+#[derive(Debug, Default)]
+pub(super) enum Wanted {
+    /// For the next hop, whichever server it leads to.
+    #[default]
+    Nexthop,
+    /// For a server of the best preference.
+    Address(Peer),
+    /// For a server that is about to be connected to.
+    Attempt(Box<Attempt>),
+}
+
 /// The look-ups for an attempt, while a table outside the engine is asked.
 #[derive(Debug)]
 pub(super) struct Lookups {
@@ -63,7 +75,7 @@ impl Delivery {
             // The best addresses were looked for in the cache before.
             Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
                 let key = self.endpoint_key(&attempt.peer, candidate.port);
-                self.ask_cache(key, Some(Box::new(attempt)));
+                self.ask_cache(key, Wanted::Attempt(Box::new(attempt)));
             }
             _ => self.look_up(attempt),
         }
@@ -159,26 +171,38 @@ impl Delivery {
         }
     }
 
-    pub(super) fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
+    pub(super) fn ask_cache(&mut self, key: CacheKey, wanted: Wanted) {
         let ticket = self.ticket();
         self.phase = Phase::Reusing {
             serial: ticket.serial(),
             answer: None,
-            instead,
+            wanted,
         };
         self.asks.push_back(Ask::Reuse(ticket, key));
     }
 
-    pub(super) fn after_reuse(&mut self, hit: Option<Box<Channel>>, instead: Option<Box<Attempt>>) {
-        match (hit, instead) {
-            (Some(channel), instead) => {
-                let records = self.records(&channel.peer);
-                let talk = Talk::resume(*channel, instead, records);
-                self.phase = Phase::Talking(Box::new(talk));
+    pub(super) fn after_reuse(&mut self, hit: Option<Box<Channel>>, wanted: Wanted) {
+        let Some(mut channel) = hit else {
+            match wanted {
+                Wanted::Attempt(attempt) => self.look_up(*attempt),
+                Wanted::Nexthop | Wanted::Address(_) => self.phase = Phase::Next,
             }
-            (None, Some(attempt)) => self.look_up(*attempt),
-            (None, None) => self.phase = Phase::Next,
-        }
+            return;
+        };
+        let instead = match wanted {
+            Wanted::Nexthop => None,
+            // The connection may have been made under another name of the server.
+            Wanted::Address(peer) => {
+                channel.peer = peer;
+                None
+            }
+            Wanted::Attempt(attempt) => {
+                channel.peer = attempt.peer.clone();
+                Some(attempt)
+            }
+        };
+        let records = self.records(&channel.peer);
+        self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead, records)));
     }
 
     pub(super) fn look_up(&mut self, attempt: Attempt) {

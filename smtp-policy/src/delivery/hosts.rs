@@ -12,7 +12,7 @@ use smtp_proto::{status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Note,
-    attempt::{Attempt, Lookups},
+    attempt::{Attempt, Lookups, Wanted},
     prepare::Preparation,
     talk::Talk,
 };
@@ -49,7 +49,7 @@ pub(super) enum Phase {
     Reusing {
         serial: u32,
         answer: Option<Option<Box<Channel>>>,
-        instead: Option<Box<Attempt>>,
+        wanted: Wanted,
     },
     /// Tables are asked about the server's address.
     LookingUp(Box<Lookups>),
@@ -134,12 +134,10 @@ impl Delivery {
             Phase::Talking(_) => return self.talk(),
             Phase::Resolving { .. } => return self.while_resolving(give_up),
             Phase::LookingUp(_) => return self.while_looking_up(give_up),
-            Phase::Reusing {
-                answer, instead, ..
-            } => match answer.take() {
+            Phase::Reusing { answer, wanted, .. } => match answer.take() {
                 Some(hit) => {
-                    let instead = instead.take();
-                    self.after_reuse(hit, instead);
+                    let wanted = core::mem::take(wanted);
+                    self.after_reuse(hit, wanted);
                 }
                 None => return self.wait_for_answer(give_up),
             },
@@ -364,7 +362,7 @@ impl Delivery {
                         && let Some(nexthop) = &self.hosts.request_nexthop
                     {
                         let key = self.destination_key(nexthop);
-                        self.ask_cache(key, None);
+                        self.ask_cache(key, Wanted::Nexthop);
                         return true;
                     }
                 }
@@ -375,7 +373,7 @@ impl Delivery {
                         site.trial = Trial::ByAddress(position + 1);
                         let peer = self.peer(&candidate, best);
                         let key = self.endpoint_key(&peer, candidate.port);
-                        self.ask_cache(key, None);
+                        self.ask_cache(key, Wanted::Address(peer));
                         return true;
                     }
                     None => site.trial = Trial::Connect,

@@ -22,7 +22,12 @@ impl Delivery {
             return;
         };
         let channel = &talk.channel;
-        if talk.throttled || channel.session.is_irregular() || channel.expires < self.now {
+        if talk.throttled || channel.session.is_irregular() {
+            // Too late for the QUIT of the transaction, and Postfix says none of its own.
+            talk.part();
+            return;
+        }
+        if channel.expires < self.now {
             talk.give_up();
             return;
         }

@@ -119,6 +119,12 @@ impl Talk {
         }
     }
 
+    /// Ends the session without another word.
+    pub(super) fn part(&mut self) {
+        self.progress = Progress::Over;
+        self.channel.session.abandon();
+    }
+
     /// Ends the session without another message: QUIT where the dialogue is
     /// between two commands, otherwise nothing.
     pub(super) fn give_up(&mut self) {

@@ -42,7 +42,7 @@ impl Session {
 
     /// A decision is due. Nothing is asked of the server meanwhile, so it has
     /// nothing to say either.
-    fn at_rest(&mut self, need: Need) -> Option<Need> {
+    pub(super) fn at_rest(&mut self, need: Need) -> Option<Need> {
         if self.reader.buffered() > UNASKED_LIMIT {
             self.protocol_error(self.timer.stage(), ProtocolError::Unasked);
             return None;
@@ -64,16 +64,11 @@ impl Session {
         }
     }
 
-    /// QUIT is on its way. Whatever happens now is no news; but it goes out before a
-    /// reply is taken for its own.
+    /// QUIT has been written and goes out, even if its reply is here already.
+    /// Whatever happens now is no news.
     fn on_leaving(&mut self, reply: bool, why: Closed) {
-        let over = match self.line {
-            Line::Dead => true,
-            _ if !self.output.is_empty() => self.line == Line::Silent && reply,
-            Line::Silent => true,
-            Line::Open => !reply || self.read_reply().is_some(),
-        };
-        if over {
+        let gone = self.output.is_empty() || self.line == Line::Dead;
+        if gone && (!reply || self.line != Line::Open || self.read_reply().is_some()) {
             self.state = State::Closed(why);
         }
     }
