@@ -22,6 +22,7 @@
 
 pub mod channel;
 pub mod config;
+mod content;
 pub mod delivery;
 pub mod dns;
 pub mod driver;

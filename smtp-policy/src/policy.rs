@@ -20,6 +20,7 @@ use std::{
 
 use crate::{
     config::{Config, ConfigError, MainCf, Protocol},
+    content::ContentRules,
     delivery::Bind,
     dns::{ResolverConfig, SearchMode},
     request::{CacheHints, Request},
@@ -50,6 +51,7 @@ pub(crate) struct Client {
     pub(crate) tables: Arc<Tables>,
     pub(crate) route: Arc<RoutePolicy>,
     pub(crate) nexthop: NexthopRules,
+    pub(crate) content: Arc<ContentRules>,
     /// `None` if login is not turned on.
     pub(crate) sasl: Option<Sasl>,
     cached: MatchList,
@@ -201,6 +203,7 @@ impl Client {
         let cached = MatchList::open(list, MatchKind::Strings, &mut context)
             .map_err(|error| table_error(&config, "connection_cache_destinations", error))?;
         let debug_peers = debug_peers(&config, &mut context)?;
+        let destinations = open_destinations(&config, &tables, &mut context)?;
 
         let families = families(&config);
         let connect = &config.connect;
@@ -212,6 +215,7 @@ impl Client {
         );
         warnings.extend(notes);
         let own = Arc::new(own);
+        let content = ContentRules::new(&config, &tables, destinations, Arc::clone(&own));
         let sasl =
             Sasl::open(&config, &own, &mut context).map_err(|error| setup_error(&config, error))?;
         warnings.extend(context.take_warnings());
@@ -233,6 +237,7 @@ impl Client {
                 ..plain.nexthop
             },
             config: plain.config,
+            content: Arc::new(content),
             sasl,
             cached,
             debug_peers,
@@ -253,6 +258,7 @@ impl Client {
                 idna: config.general.smtputf8_enable.then(|| idna(&config)),
             },
             config: Arc::new(config),
+            content: Arc::default(),
             sasl: None,
             cached: MatchList::default(),
             debug_peers: MatchList::default(),
@@ -316,11 +322,23 @@ fn table_error(config: &Config, name: &str, error: TableError) -> PolicyError {
 }
 
 fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables, PolicyError> {
+    let (helo, content) = (&config.helo, &config.content);
+    let mut checks = |name: &str, list: &str| {
+        Maps::open_bytes_in(list, context).map_err(|error| table_error(config, name, error))
+    };
+    let header_checks = checks("header_checks", &content.header_checks)?;
+    let mime_header_checks = checks("mime_header_checks", &content.mime_header_checks)?;
+    let nested_header_checks = checks("nested_header_checks", &content.nested_header_checks)?;
+    let body_checks = checks("body_checks", &content.body_checks)?;
     let mut maps = |name: &str, list: &str| {
         Maps::open_in(list, context).map_err(|error| table_error(config, name, error))
     };
-    let helo = &config.helo;
     let mut tables = Tables {
+        generic: maps("generic_maps", &content.generic_maps)?,
+        header_checks,
+        mime_header_checks,
+        nested_header_checks,
+        body_checks,
         dns_reply_filter: maps("dns_reply_filter", &config.lookup.dns_reply_filter)?,
         discard_ehlo: maps(
             "discard_ehlo_keyword_address_maps",
@@ -369,6 +387,22 @@ fn debug_peers(config: &Config, context: &mut TableContext<'_>) -> Result<MatchL
             parameter: "debug_peer_list".into(),
             error,
         }
+    })
+}
+
+/// `mydestination`, which decides about the keys of generic maps.
+fn open_destinations(
+    config: &Config,
+    tables: &Tables,
+    context: &mut TableContext<'_>,
+) -> Result<MatchList, PolicyError> {
+    if tables.generic.is_empty() {
+        return Ok(MatchList::default());
+    }
+    let list = &config.general.mydestination;
+    MatchList::open(list, MatchKind::Strings, context).map_err(|error| PolicyError::Table {
+        parameter: "mydestination".into(),
+        error,
     })
 }
 

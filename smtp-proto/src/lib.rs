@@ -30,6 +30,7 @@ pub mod address;
 pub mod body;
 pub mod command;
 pub mod dsn;
+pub mod mime;
 pub mod queue;
 pub mod reply;
 pub mod secret;

@@ -13,6 +13,7 @@ use smtp_proto::{status::EnhancedStatus, time::Time};
 use super::{
     Ask, ConnectError, Delivery, Note,
     attempt::{Attempt, Lookups},
+    prepare::Preparation,
     talk::Talk,
 };
 use crate::{
@@ -34,6 +35,8 @@ const SMTP_PORT: u16 = 25;
 pub(super) enum Phase {
     /// Nothing yet.
     Start,
+    /// The envelope and the header are looked at.
+    Preparing(Box<Preparation>),
     /// Between two attempts.
     Next,
     /// A destination is turned into addresses.
@@ -124,7 +127,8 @@ impl Delivery {
     /// Goes on as far as possible without input. `None`: look again.
     pub(super) fn advance(&mut self, give_up: Time) -> Option<Ask> {
         match &mut self.phase {
-            Phase::Start => self.start(),
+            Phase::Start => self.begin(),
+            Phase::Preparing(_) => return self.prepare(give_up),
             Phase::Next => self.next_attempt(),
             Phase::Done => return Some(Ask::Done),
             Phase::Talking(_) => return self.talk(),
@@ -167,7 +171,7 @@ impl Delivery {
     }
 
     /// Reads the next hop and appends the fallback relays.
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.phase = Phase::Next;
         let rules = &self.policy.client(self.request.protocol).nexthop;
         let nexthop = self.request.nexthop.as_str();

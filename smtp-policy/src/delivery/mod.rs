@@ -38,10 +38,13 @@
 mod ask;
 mod attempt;
 mod envelope;
+mod feed;
 mod hosts;
 mod journal;
+mod keep;
 mod login;
 mod observer;
+mod prepare;
 mod profile;
 mod rest;
 mod roll;
@@ -62,6 +65,7 @@ pub use self::{
 };
 use self::{
     hosts::{Hosts, Phase},
+    prepare::Envelope,
     roll::Roll,
     verdict::Verdicts,
 };
@@ -91,6 +95,9 @@ pub struct Delivery {
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
+    /// The addresses as the servers see them, if that is not as they are in the
+    /// request.
+    envelope: Option<Box<Envelope>>,
     /// The last thing that went wrong: it is what left-over recipients are told.
     why: Option<Reason>,
     /// When the whole delivery is given up (`daemon_timeout`).
@@ -117,6 +124,7 @@ impl Delivery {
             verdicts: Verdicts::default(),
             hosts: Hosts::default(),
             phase: Phase::Start,
+            envelope: None,
             asks: VecDeque::new(),
             why: None,
             give_up: None,
@@ -179,8 +187,13 @@ impl Delivery {
     ) {
         if self.verdicts.asked(&ticket) {
             self.verdicts.answer(value);
-        } else if let Phase::LookingUp(lookups) = &mut self.phase {
-            lookups.answer(ticket.serial(), value);
+            return;
+        }
+        match &mut self.phase {
+            Phase::LookingUp(lookups) => lookups.answer(ticket.serial(), value),
+            Phase::Preparing(preparation) => preparation.answer(ticket.serial(), value),
+            Phase::Talking(talk) => talk.answer(ticket.serial(), value),
+            _ => {}
         }
     }
 
@@ -238,14 +251,10 @@ impl Delivery {
 
     /// The answer to [`Ask::Text`]. An empty chunk is the end of the message.
     pub fn text(&mut self, chunk: Bytes) {
-        if let Phase::Talking(talk) = &mut self.phase
-            && let Some(body) = talk.channel.session.body()
-        {
-            if chunk.is_empty() {
-                body.finish();
-            } else {
-                body.push(chunk);
-            }
+        match &mut self.phase {
+            Phase::Talking(talk) => talk.text(chunk),
+            Phase::Preparing(preparation) => preparation.text(chunk),
+            _ => {}
         }
     }
 

@@ -3,6 +3,8 @@
 //! (`src/smtp/smtp_proto.c`, smtp_helo and smtp_xfer; `src/smtp/smtp_connect.c`,
 //! smtp_cleanup_session).
 
+use std::sync::Arc;
+
 use smtp_proto::{
     reply::{Capabilities, Keyword, Reply, ReplyNote},
     session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step, Stop},
@@ -21,9 +23,9 @@ use super::{
 use crate::{
     channel::{Channel, Peer},
     config::ProbeTarget,
+    content::Pipe,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
-    reuse::CacheKeys,
 };
 
 /// An open connection and how far the present message has come on it.
@@ -37,8 +39,12 @@ pub(super) struct Talk {
     /// The recipients of the transaction, in the order of its RCPT commands.
     recipients: Vec<RcptIndex>,
     /// A failure blamed on the site or the session: the connection is not kept.
-    throttled: bool,
+    pub(super) throttled: bool,
     pub(super) records: Records,
+    /// The text of the transaction, and the question about a table that it has
+    /// out.
+    pub(super) pipe: Option<Box<Pipe>>,
+    pub(super) question: Option<u32>,
 }
 
 /// How far a message has come on a connection.
@@ -108,6 +114,8 @@ impl Talk {
             recipients: Vec::new(),
             throttled: false,
             records,
+            pipe: None,
+            question: None,
         }
     }
 
@@ -144,16 +152,7 @@ impl Delivery {
         match step {
             Step::Send { until } => return Some(Ask::Send { until }),
             Step::Wait { until } => return Some(Ask::Wait { until }),
-            Step::Need(Need::Body) => {
-                let Phase::Talking(talk) = &mut self.phase else {
-                    return None;
-                };
-                let body = talk.channel.session.body()?;
-                return Some(Ask::Text {
-                    offset: body.offset(),
-                    room: body.room(),
-                });
-            }
+            Step::Need(Need::Body) => return self.feed(),
             Step::Need(Need::Negotiation) => self.negotiate(),
             Step::Need(Need::Sasl) => self.answer_challenge(),
             Step::Need(Need::Envelope) => self.at_rest(),
@@ -403,14 +402,7 @@ impl Delivery {
         let offered = talk.channel.session.capabilities().clone();
         let names_no_author = self.config.sasl.send_dummy_mail_auth && talk.channel.authenticated;
         let instead = talk.instead.is_some();
-        match &reused {
-            // Counted as an address already, when it was its turn to be tried.
-            Some(_) if instead => self.count_session(None),
-            reused => self.count_session(reused.as_ref()),
-        }
-        if let Some(peer) = &reused {
-            self.hosts.used.push(peer.address.clone());
-        }
+        self.count_transaction(reused.as_ref(), instead);
 
         let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
         if let (Some(limit), Some(size)) = (size_limit, self.request.size)
@@ -441,6 +433,10 @@ impl Delivery {
             &recipients,
             keep_until,
         );
+        self.readdress(&mut transaction, &recipients);
+        let convert = envelope::needs_downgrade(&self.request, &self.config, &offered);
+        let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
+        let pipe = Pipe::new(rules, self.inserted_fields(), convert);
         transaction.mail.auth_null = names_no_author;
         let probes_text = transaction.stop == Stop::AtText;
         let Phase::Talking(talk) = &mut self.phase else {
@@ -452,44 +448,11 @@ impl Delivery {
             Progress::Transfer
         };
         talk.instead = None;
+        talk.pipe = Some(Box::new(pipe));
         talk.recipients = recipients;
         if let Some(idle) = talk.channel.session.idle() {
             idle.send(transaction);
         }
-    }
-
-    /// The transaction is over and the connection still there: puts it by for the
-    /// next message, unless something speaks against it by now.
-    fn keep(&mut self) {
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        let channel = &talk.channel;
-        if talk.throttled || channel.session.is_irregular() || channel.expires < self.now {
-            talk.give_up();
-            return;
-        }
-        self.notify_postmaster();
-        let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else {
-            return;
-        };
-        let mut channel = talk.channel;
-        channel.uses += 1;
-        let nexthop = self.hosts.request_nexthop.take();
-        let destination = nexthop.map(|nexthop| self.destination_key(&nexthop));
-        let endpoint = channel
-            .peer
-            .port
-            .map(|port| self.endpoint_key(&channel.peer, port));
-        let keys = CacheKeys {
-            destination,
-            endpoint,
-        };
-        let cache = &self.config.cache;
-        let limit = cache.connection_cache_time_limit;
-        let until = self.now + limit.min(cache.connection_cache_ttl_limit);
-        self.asks
-            .push_back(Ask::Keep(keys, Box::new(channel), until));
     }
 
     /// The session has ended.
