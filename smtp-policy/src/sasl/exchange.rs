@@ -4,7 +4,8 @@
 use core::fmt;
 
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
-use hmac::{Hmac, Mac};
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use smtp_proto::secret::Secret;
@@ -158,7 +159,7 @@ fn cram_md5(credentials: &Credentials, challenge: &[u8]) -> Result<Secret, Refus
     }
     let mac = Hmac::<Md5>::new_from_slice(credentials.password.expose());
     let mac = mac.map_err(|_| Refusal::Failure)?.chain_update(challenge);
-    let digest = mac.finalize().into_bytes();
+    let digest = Bytes::copy_from_slice(&mac.finalize().into_bytes());
     Ok(Secret::new(format!("{} {digest:x}", credentials.user)))
 }
 

@@ -127,6 +127,7 @@ impl Sasl {
 
 /// The two ends of an exchange.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "sasl"), expect(dead_code, reason = "nobody asks"))]
 pub(crate) struct Party<'a> {
     pub(crate) credentials: &'a Credentials,
     /// Whether the user name is also the identity to act as (`send_cyrus_sasl_authzid`).

@@ -2,7 +2,7 @@
 //! that neither shows it nor can be replayed, and a proof that the server knows it.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use pbkdf2::pbkdf2_hmac;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
@@ -33,12 +33,11 @@ impl Hash {
     }
 
     fn hmac(self, key: &[u8], text: &[u8]) -> Result<Vec<u8>, Refusal> {
-        let tag = match self {
-            Self::Sha1 => tag(Hmac::<Sha1>::new_from_slice(key).ok(), text),
-            Self::Sha256 => tag(Hmac::<Sha256>::new_from_slice(key).ok(), text),
-            Self::Sha512 => tag(Hmac::<Sha512>::new_from_slice(key).ok(), text),
-        };
-        tag.ok_or(Refusal::Failure)
+        match self {
+            Self::Sha1 => tag::<Hmac<Sha1>>(key, text),
+            Self::Sha256 => tag::<Hmac<Sha256>>(key, text),
+            Self::Sha512 => tag::<Hmac<Sha512>>(key, text),
+        }
     }
 
     /// `Hi` of RFC 5802 section 2.2.
@@ -63,8 +62,10 @@ impl Hash {
     }
 }
 
-fn tag(mac: Option<impl Mac>, text: &[u8]) -> Option<Vec<u8>> {
-    Some(mac?.chain_update(text).finalize().into_bytes().to_vec())
+/// The code of a text. A key of any length will do.
+fn tag<M: Mac + KeyInit>(key: &[u8], text: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let mac = <M as KeyInit>::new_from_slice(key).map_err(|_| Refusal::Failure)?;
+    Ok(mac.chain_update(text).finalize().into_bytes().to_vec())
 }
 
 /// An exchange after the client's first message.

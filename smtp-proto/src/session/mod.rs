@@ -5,8 +5,8 @@
 //! There is one funnel, [`Session::poll`], and state moves nowhere else. What it
 //! returns says what to do next: write, wait, decide, look at an event, or stop.
 //! What may be decided in a state hangs on a guard that only that state gives
-//! out ([`Session::negotiation`], [`Session::idle`], [`Session::body`]), so that
-//! a decision at the wrong time cannot be written down.
+//! out ([`Session::negotiation`], [`Session::sasl`], [`Session::idle`],
+//! [`Session::body`]), so that a decision at the wrong time cannot be written down.
 //!
 //! ```
 //! use smtp_proto::{
@@ -37,7 +37,7 @@
 //! | [`Step::Event`] | looks at it, or does not |
 //! | [`Step::Closed`] | closes the socket |
 //!
-//! RFC 5321, RFC 2033, RFC 2920; Postfix: `src/smtp/smtp_proto.c`,
+//! RFC 5321, RFC 2033, RFC 2920, RFC 4954; Postfix: `src/smtp/smtp_proto.c`,
 //! `src/smtp/smtp_chat.c`, `src/global/smtp_stream.c`.
 
 mod greet;
