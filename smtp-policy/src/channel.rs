@@ -26,6 +26,8 @@ const WIRE_ROOM: usize = 64 * 1024;
 pub struct Channel {
     pub(crate) session: Session,
     pub(crate) peer: Peer,
+    /// Whether the server knows who we are (AUTH).
+    pub(crate) authenticated: bool,
     /// How many messages went over the connection before the present one.
     pub(crate) uses: u32,
     /// When `smtp_connection_reuse_time_limit` ends the connection's life.
@@ -88,6 +90,7 @@ impl Channel {
         Self {
             session,
             peer,
+            authenticated: false,
             uses: 0,
             expires,
             level,

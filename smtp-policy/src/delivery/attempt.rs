@@ -31,6 +31,18 @@ pub(super) struct Attempt {
     place: Place,
 }
 
+/// For what a kept connection is looked for.
+#[derive(Debug, Default)]
+pub(super) enum Wanted {
+    /// For the next hop, whichever server it leads to.
+    #[default]
+    Nexthop,
+    /// For a server of the best preference.
+    Address(Peer),
+    /// For a server that is about to be connected to.
+    Attempt(Box<Attempt>),
+}
+
 /// The look-ups for an attempt, while a table outside the engine is asked.
 #[derive(Debug)]
 pub(super) struct Lookups {
@@ -90,7 +102,7 @@ impl Delivery {
             Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
                 let level = attempt.security.policy.level;
                 let key = self.endpoint_key(&attempt.peer, candidate.port, level);
-                self.ask_cache(key, Some(Box::new(attempt)));
+                self.ask_cache(key, Wanted::Attempt(Box::new(attempt)));
             }
             _ => self.look_up(attempt),
         }
@@ -155,7 +167,8 @@ impl Delivery {
         };
         let limit = self.config.timeout.connect_timeout;
         let limit = (!limit.is_zero()).then_some(limit);
-        let lookups = AddressLookups::new(&self.tables, &peer.address);
+        let passwords = self.password_search(&peer);
+        let lookups = AddressLookups::new(&self.tables, &peer.address, passwords);
         let site = self.hosts.site.as_ref();
         let domain = site.map(|site| site.domain.clone()).unwrap_or_default();
         let security = Security {
@@ -208,32 +221,49 @@ impl Delivery {
     fn login_sender(&self) -> Option<&str> {
         let sasl = &self.config.sasl;
         let decides = sasl.sender_dependent_authentication && !sasl.sasl_password_maps.is_empty();
-        decides.then(|| match &self.request.sender {
-            ReversePath::Null => "",
-            ReversePath::Mailbox(address) => address.as_str(),
-        })
+        decides.then(|| self.sender())
     }
 
-    pub(super) fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
+    /// The sender as text; empty for the null sender.
+    pub(super) fn sender(&self) -> &str {
+        match &self.request.sender {
+            ReversePath::Null => "",
+            ReversePath::Mailbox(address) => address.as_str(),
+        }
+    }
+
+    pub(super) fn ask_cache(&mut self, key: CacheKey, wanted: Wanted) {
         let ticket = self.ticket();
         self.phase = Phase::Reusing {
             serial: ticket.serial(),
             answer: None,
-            instead,
+            wanted,
         };
         self.asks.push_back(Ask::Reuse(ticket, key));
     }
 
-    pub(super) fn after_reuse(&mut self, hit: Option<Box<Channel>>, instead: Option<Box<Attempt>>) {
-        match (hit, instead) {
-            (Some(channel), instead) => {
-                let records = self.records(&channel.peer);
-                let talk = Talk::resume(*channel, instead, records);
-                self.phase = Phase::Talking(Box::new(talk));
+    pub(super) fn after_reuse(&mut self, hit: Option<Box<Channel>>, wanted: Wanted) {
+        let Some(mut channel) = hit else {
+            match wanted {
+                Wanted::Attempt(attempt) => self.look_up(*attempt),
+                Wanted::Nexthop | Wanted::Address(_) => self.phase = Phase::Next,
             }
-            (None, Some(attempt)) => self.look_up(*attempt),
-            (None, None) => self.phase = Phase::Next,
-        }
+            return;
+        };
+        let instead = match wanted {
+            Wanted::Nexthop => None,
+            // The connection may have been made under another name of the server.
+            Wanted::Address(peer) => {
+                channel.peer = peer;
+                None
+            }
+            Wanted::Attempt(attempt) => {
+                channel.peer = attempt.peer.clone();
+                Some(attempt)
+            }
+        };
+        let records = self.records(&channel.peer);
+        self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead, records)));
     }
 
     pub(super) fn look_up(&mut self, attempt: Attempt) {
@@ -303,6 +333,7 @@ impl Delivery {
                 let opening = Opening {
                     profile,
                     peer,
+                    login: lookups.into_login(),
                     records,
                     expires,
                     security,

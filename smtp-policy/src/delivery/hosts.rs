@@ -12,7 +12,8 @@ use smtp_proto::{status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Note,
-    attempt::{Attempt, Lookups},
+    attempt::{Attempt, Lookups, Wanted},
+    prepare::Preparation,
     secure::{Policies, Securing},
     talk::Talk,
 };
@@ -36,6 +37,8 @@ const SMTP_PORT: u16 = 25;
 pub(super) enum Phase {
     /// Nothing yet.
     Start,
+    /// The envelope and the header are looked at.
+    Preparing(Box<Preparation>),
     /// Between two attempts.
     Next,
     /// A destination is turned into addresses.
@@ -50,7 +53,7 @@ pub(super) enum Phase {
     Reusing {
         serial: u32,
         answer: Option<Option<Box<Channel>>>,
-        instead: Option<Box<Attempt>>,
+        wanted: Wanted,
     },
     /// Tables are asked about the server's address.
     LookingUp(Box<Lookups>),
@@ -147,19 +150,18 @@ impl Delivery {
     /// Goes on as far as possible without input. `None`: look again.
     pub(super) fn advance(&mut self, give_up: Time) -> Option<Ask> {
         match &mut self.phase {
-            Phase::Start => self.start(),
+            Phase::Start => self.begin(),
+            Phase::Preparing(_) => return self.prepare(give_up),
             Phase::Next => self.next_attempt(),
             Phase::Done => return Some(Ask::Done),
             Phase::Talking(_) => return self.talk(),
             Phase::Resolving { .. } => return self.while_resolving(give_up),
             Phase::Securing(_) => return self.while_securing(give_up),
             Phase::LookingUp(_) => return self.while_looking_up(give_up),
-            Phase::Reusing {
-                answer, instead, ..
-            } => match answer.take() {
+            Phase::Reusing { answer, wanted, .. } => match answer.take() {
                 Some(hit) => {
-                    let instead = instead.take();
-                    self.after_reuse(hit, instead);
+                    let wanted = core::mem::take(wanted);
+                    self.after_reuse(hit, wanted);
                 }
                 None => return self.wait_for_answer(give_up),
             },
@@ -191,7 +193,7 @@ impl Delivery {
     }
 
     /// Reads the next hop and appends the fallback relays.
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.phase = Phase::Next;
         let rules = &self.policy.client(self.request.protocol).nexthop;
         let nexthop = self.request.nexthop.as_str();
@@ -378,7 +380,7 @@ impl Delivery {
                         && let Some(nexthop) = &self.hosts.request_nexthop
                     {
                         let key = self.destination_key(nexthop);
-                        self.ask_cache(key, None);
+                        self.ask_cache(key, Wanted::Nexthop);
                         return true;
                     }
                 }
@@ -413,7 +415,7 @@ impl Delivery {
         match policy {
             Ok(policy) => {
                 let key = self.endpoint_key(&peer, port, policy.level);
-                self.ask_cache(key, None);
+                self.ask_cache(key, Wanted::Address(peer));
                 true
             }
             Err(refusal) => {

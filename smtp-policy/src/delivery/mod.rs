@@ -38,9 +38,13 @@
 mod ask;
 mod attempt;
 mod envelope;
+mod feed;
 mod hosts;
 mod journal;
+mod keep;
+mod login;
 mod observer;
+mod prepare;
 mod profile;
 mod rest;
 mod roll;
@@ -63,6 +67,7 @@ pub use self::{
 };
 use self::{
     hosts::{Hosts, Phase},
+    prepare::Envelope,
     roll::Roll,
     verdict::Verdicts,
 };
@@ -92,6 +97,9 @@ pub struct Delivery {
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
+    /// The addresses as the servers see them, if that is not as they are in the
+    /// request.
+    envelope: Option<Box<Envelope>>,
     /// The last thing that went wrong: it is what left-over recipients are told.
     why: Option<Reason>,
     /// When the whole delivery is given up (`daemon_timeout`).
@@ -120,6 +128,7 @@ impl Delivery {
             verdicts: Verdicts::default(),
             hosts: Hosts::default(),
             phase: Phase::Start,
+            envelope: None,
             asks: VecDeque::new(),
             why: None,
             give_up: None,
@@ -181,11 +190,8 @@ impl Delivery {
             && let Some(id) = open.remove(&ticket.serial())
         {
             resolution.answer(id, answer);
-        } else if let Phase::Securing(securing) = &mut self.phase
-            && securing.serial == Some(ticket.serial())
-        {
-            securing.serial = None;
-            securing.search().resolved(answer);
+        } else if let Phase::Securing(securing) = &mut self.phase {
+            securing.resolved(ticket.serial(), answer);
         }
     }
 
@@ -197,13 +203,14 @@ impl Delivery {
     ) {
         if self.verdicts.asked(&ticket) {
             self.verdicts.answer(value);
-        } else if let Phase::LookingUp(lookups) = &mut self.phase {
-            lookups.answer(ticket.serial(), value);
-        } else if let Phase::Securing(securing) = &mut self.phase
-            && securing.serial == Some(ticket.serial())
-        {
-            securing.serial = None;
-            securing.search().answered(value);
+            return;
+        }
+        match &mut self.phase {
+            Phase::LookingUp(lookups) => lookups.answer(ticket.serial(), value),
+            Phase::Securing(securing) => securing.looked_up(ticket.serial(), value),
+            Phase::Preparing(preparation) => preparation.answer(ticket.serial(), value),
+            Phase::Talking(talk) => talk.answer(ticket.serial(), value),
+            _ => {}
         }
     }
 
@@ -261,14 +268,10 @@ impl Delivery {
 
     /// The answer to [`Ask::Text`]. An empty chunk is the end of the message.
     pub fn text(&mut self, chunk: Bytes) {
-        if let Phase::Talking(talk) = &mut self.phase
-            && let Some(body) = talk.channel.session.body()
-        {
-            if chunk.is_empty() {
-                body.finish();
-            } else {
-                body.push(chunk);
-            }
+        match &mut self.phase {
+            Phase::Talking(talk) => talk.text(chunk),
+            Phase::Preparing(preparation) => preparation.text(chunk),
+            _ => {}
         }
     }
 
@@ -298,12 +301,22 @@ impl Delivery {
 
     /// A log line with the message's name in front, where it has one.
     fn message_note(&mut self, text: &str) {
+        let note = Note::info(self.about_message(text));
+        self.note(note);
+    }
+
+    /// The same as a warning.
+    fn message_warning(&mut self, text: &str) {
+        let note = Note::warning(self.about_message(text));
+        self.note(note);
+    }
+
+    fn about_message(&self, text: &str) -> String {
         let id = &self.request.id;
-        let text = if id.is_empty() {
+        if id.is_empty() {
             text.to_owned()
         } else {
             format!("{id}: {text}")
-        };
-        self.note(Note::info(text));
+        }
     }
 }

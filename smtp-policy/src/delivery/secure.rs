@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     channel::{Ending, Handshake, Peer, is_handshake_failure},
+    dns::{Answer, Failure},
     report::{Scope, trouble::Reason},
+    tables::TableFailure,
     tls::{
         TlsFacts, TlsLevel, TlsTrouble,
         policy::{TlsPolicy, TlsRules},
@@ -35,7 +37,7 @@ pub(super) struct Securing {
     search: PolicySearch,
     key: PolicyKey,
     /// The question that is out.
-    pub(super) serial: Option<u32>,
+    serial: Option<u32>,
 }
 
 /// What a policy depends on: destination, host, port.
@@ -54,22 +56,21 @@ pub(super) struct Security {
     pub(super) refused: bool,
 }
 
-/// What is to be done about TLS after EHLO.
-#[derive(Debug)]
-pub(super) enum StartTls {
-    /// Nothing: go on as it is.
-    GoOn,
-    /// Say STARTTLS.
-    Begin,
-    /// Mail may not go out like this.
-    Object(Reason),
-    /// It was said already why not.
-    Leave,
-}
-
 impl Securing {
-    pub(super) fn search(&mut self) -> &mut PolicySearch {
-        &mut self.search
+    /// The answer to a question about a table.
+    pub(super) fn looked_up(&mut self, serial: u32, value: Result<Option<String>, TableFailure>) {
+        if self.serial == Some(serial) {
+            self.serial = None;
+            self.search.answered(value);
+        }
+    }
+
+    /// The answer to a question about a name.
+    pub(super) fn resolved(&mut self, serial: u32, answer: Result<Answer, Failure>) {
+        if self.serial == Some(serial) {
+            self.serial = None;
+            self.search.resolved(answer);
+        }
     }
 }
 
@@ -176,44 +177,57 @@ impl Delivery {
         self.why = Some(Reason::local(refusal.status, Scope::Site, refusal.text));
     }
 
-    /// What to do about TLS when the server has introduced itself.
-    pub(super) fn decide_tls(&mut self, peer: &Peer, offered: &Capabilities) -> StartTls {
-        let Phase::Talking(talk) = &self.phase else {
-            return StartTls::GoOn;
+    /// The server has introduced itself, and the message could go there: starts TLS
+    /// if it is offered and wanted, objects if it is demanded and cannot be had, and
+    /// else goes on to the login.
+    pub(super) fn go_on_or_start_tls(&mut self, peer: &Peer, offered: &Capabilities) {
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
         };
-        let (level, secure) = (talk.security.policy.level, talk.channel.is_secure());
-        let (refused, name) = (talk.security.refused, peer.name());
-        if secure {
-            return StartTls::GoOn;
+        let level = talk.security.policy.level;
+        if talk.channel.is_secure() {
+            return self.log_in(peer, offered);
         }
-        if refused {
-            return if level.is_mandatory() {
-                StartTls::Leave
-            } else {
-                StartTls::GoOn
-            };
+        if talk.security.refused && level.is_mandatory() {
+            return talk.give_up();
+        }
+        if talk.security.refused {
+            return self.log_in(peer, offered);
         }
         if offered.starttls && level == TlsLevel::None && self.config.tls.tls_note_starttls_offer {
-            self.note(Note::info(format!(
-                "Host offered STARTTLS: [{}]",
-                peer.host
-            )));
+            let host = &peer.host;
+            self.note(Note::info(format!("Host offered STARTTLS: [{host}]")));
         }
         let available = self.tls_rules().connector.is_some();
         if offered.starttls && available && level >= TlsLevel::May {
-            return StartTls::Begin;
-        }
-        if !level.is_mandatory() {
-            return StartTls::GoOn;
-        }
-        let (status, text) = if offered.starttls {
-            let text = "TLS is required, but our TLS engine is unavailable".to_owned();
-            (EnhancedStatus::new(4, 7, 5), text)
+            if let Phase::Talking(talk) = &mut self.phase
+                && let Some(negotiation) = talk.channel.session.negotiation()
+            {
+                negotiation.start_tls();
+            }
+        } else if level.is_mandatory() {
+            self.object(unavailable(peer, offered));
         } else {
-            let text = format!("TLS is required, but was not offered by host {name}");
-            (EnhancedStatus::new(4, 7, 4), text)
+            self.log_in(peer, offered);
+        }
+    }
+
+    /// After a refused STARTTLS the rest of the hello counts as part of it, as in
+    /// Postfix.
+    pub(super) fn in_starttls(&self, why: Closed) -> Closed {
+        let Phase::Talking(talk) = &self.phase else {
+            return why;
         };
-        StartTls::Object(Reason::local(status, Scope::Site, text))
+        if !talk.security.refused {
+            return why;
+        }
+        match why {
+            Closed::Lost(Stage::Ehlo | Stage::Lhlo | Stage::Auth) => Closed::Lost(Stage::StartTls),
+            Closed::TimedOut(Stage::Ehlo | Stage::Lhlo | Stage::Auth) => {
+                Closed::TimedOut(Stage::StartTls)
+            }
+            other => other,
+        }
     }
 
     /// The server does not want to start TLS.
@@ -370,14 +384,7 @@ impl Delivery {
             && talk.place.is_some()
             && talk.security.policy.level == TlsLevel::May
             && (self.request.probe || waited)
-            && !self.has_credentials()
-    }
-
-    /// Whether there may be a login for the server, which must not go out in
-    /// plaintext.
-    fn has_credentials(&self) -> bool {
-        let sasl = &self.config.sasl;
-        sasl.sasl_auth_enable && !sasl.sasl_password_maps.is_empty()
+            && !talk.login.has_credentials()
     }
 
     /// Puts the server in front again, for a session without TLS.
@@ -418,4 +425,17 @@ impl Delivery {
         reason.stage = Some(Stage::TlsHandshake);
         self.fail_open(reason);
     }
+}
+
+/// Why TLS cannot be had where it is demanded.
+fn unavailable(peer: &Peer, offered: &Capabilities) -> Reason {
+    let (status, text) = if offered.starttls {
+        let text = "TLS is required, but our TLS engine is unavailable".to_owned();
+        (EnhancedStatus::new(4, 7, 5), text)
+    } else {
+        let name = peer.name();
+        let text = format!("TLS is required, but was not offered by host {name}");
+        (EnhancedStatus::new(4, 7, 4), text)
+    };
+    Reason::local(status, Scope::Site, text)
 }

@@ -34,7 +34,8 @@ impl Delivery {
             self.check_reply(reply);
         }
         if self.judge.settles(&reason, self.is_final_server()) {
-            self.give_verdict(recipients, &reason);
+            let relay = self.relay();
+            self.give_verdict(recipients, &reason, relay);
         } else {
             self.message_note(&reason.text);
             recipients.iter().for_each(|index| self.roll.keep(*index));
@@ -42,8 +43,7 @@ impl Delivery {
         self.why = Some(reason);
     }
 
-    fn give_verdict(&mut self, recipients: &[RcptIndex], reason: &Reason) {
-        let relay = self.relay();
+    fn give_verdict(&mut self, recipients: &[RcptIndex], reason: &Reason, relay: Option<String>) {
         for index in recipients {
             if self.roll.settle(*index) {
                 let reason = Box::new(reason.clone());
@@ -97,7 +97,16 @@ impl Delivery {
     /// last reason.
     pub(super) fn settle_left(&mut self, reason: &Reason) {
         let left = self.roll.left();
-        self.give_verdict(&left, reason);
+        let relay = self.relay();
+        self.give_verdict(&left, reason, relay);
+    }
+
+    /// What the delivery itself decides about whoever is left, before there is a
+    /// server to blame (`src/smtp/smtp.c`, reject_deliver_request).
+    pub(super) fn settle_by_service(&mut self, reason: &Reason) {
+        let left = self.roll.left();
+        let service = self.request.protocol.as_str();
+        self.give_verdict(&left, reason, Some(service.to_owned()));
     }
 
     /// The message text cannot be read. No other server would fare better.
@@ -107,8 +116,10 @@ impl Delivery {
             Scope::Message,
             format!("cannot read the message text: {why}"),
         ));
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.channel.session.abandon();
+        match &mut self.phase {
+            Phase::Talking(talk) => talk.channel.session.abandon(),
+            Phase::Preparing(_) => self.phase = Phase::Next,
+            _ => {}
         }
     }
 

@@ -3,6 +3,8 @@
 //! (`src/smtp/smtp_proto.c`, smtp_helo and smtp_xfer; `src/smtp/smtp_connect.c`,
 //! smtp_cleanup_session).
 
+use std::sync::Arc;
+
 use smtp_proto::{
     reply::{Capabilities, Keyword, Reply, ReplyNote},
     session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step, Stop},
@@ -16,14 +18,15 @@ use super::{
     envelope,
     hosts::{Phase, Place},
     journal::Records,
-    secure::{Security, StartTls},
+    login::{Login, in_hello},
+    secure::Security,
 };
 use crate::{
     channel::{Channel, Peer, is_handshake_failure},
     config::ProbeTarget,
+    content::Pipe,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
-    reuse::CacheKeys,
 };
 
 /// An open connection and how far the present message has come on it.
@@ -31,6 +34,7 @@ use crate::{
 pub(super) struct Talk {
     pub(super) channel: Channel,
     progress: Progress,
+    pub(super) login: Login,
     /// For a kept connection: what to try if it turns out to be dead.
     instead: Option<Box<Attempt>>,
     /// The recipients of the transaction, in the order of its RCPT commands.
@@ -38,6 +42,10 @@ pub(super) struct Talk {
     /// A failure blamed on the site or the session: the connection is not kept.
     pub(super) throttled: bool,
     pub(super) records: Records,
+    /// The text of the transaction, and the question about a table that it has
+    /// out.
+    pub(super) pipe: Option<Box<Pipe>>,
+    pub(super) question: Option<u32>,
     /// What is wanted of TLS.
     pub(super) security: Security,
     /// Where to try again in plaintext, if this is a new connection.
@@ -53,6 +61,7 @@ pub(super) struct Talk {
 pub(super) struct Opening {
     pub(super) profile: Profile,
     pub(super) peer: Peer,
+    pub(super) login: Login,
     pub(super) records: Records,
     pub(super) expires: Time,
     pub(super) security: Security,
@@ -80,6 +89,7 @@ impl Talk {
         let Opening {
             mut profile,
             peer,
+            login,
             records,
             expires,
             security,
@@ -96,7 +106,7 @@ impl Talk {
         Self {
             security,
             place,
-            ..Self::new(channel, Progress::Greeting, None, records)
+            ..Self::new(channel, Progress::Greeting, login, None, records)
         }
     }
 
@@ -109,22 +119,26 @@ impl Talk {
         if let Some(idle) = channel.session.idle() {
             idle.probe();
         }
-        Self::new(channel, Progress::Probing, instead, records)
+        Self::new(channel, Progress::Probing, Login::done(), instead, records)
     }
 
     fn new(
         channel: Channel,
         progress: Progress,
+        login: Login,
         instead: Option<Box<Attempt>>,
         records: Records,
     ) -> Self {
         Self {
             channel,
             progress,
+            login,
             instead,
             recipients: Vec::new(),
             throttled: false,
             records,
+            pipe: None,
+            question: None,
             security: Security::default(),
             place: None,
             counted: false,
@@ -141,6 +155,12 @@ impl Talk {
         }
     }
 
+    /// Ends the session without another word.
+    pub(super) fn part(&mut self) {
+        self.progress = Progress::Over;
+        self.channel.session.abandon();
+    }
+
     /// Ends the session without another message: QUIT where the dialogue is
     /// between two commands, otherwise nothing.
     pub(super) fn give_up(&mut self) {
@@ -148,6 +168,8 @@ impl Talk {
         let session = &mut self.channel.session;
         if let Some(negotiation) = session.negotiation() {
             negotiation.quit();
+        } else if let Some(turn) = session.sasl() {
+            turn.quit();
         } else if let Some(idle) = session.idle() {
             idle.quit();
         } else if session.deadline().1 != Stage::Quit {
@@ -172,18 +194,10 @@ impl Delivery {
         match step {
             Step::Send { until } => return Some(Ask::Send { until }),
             Step::Wait { until } => return Some(Ask::Wait { until }),
-            Step::Need(Need::Body) => {
-                let Phase::Talking(talk) = &mut self.phase else {
-                    return None;
-                };
-                let body = talk.channel.session.body()?;
-                return Some(Ask::Text {
-                    offset: body.offset(),
-                    room: body.room(),
-                });
-            }
+            Step::Need(Need::Body) => return self.feed(),
             Step::Need(Need::Negotiation) => self.negotiate(),
             Step::Need(Need::Tls) => self.at_tls_gate(),
+            Step::Need(Need::Sasl) => self.answer_challenge(),
             Step::Need(Need::Envelope) => self.at_rest(),
             Step::Event(event) => self.on_event(event),
             Step::Closed(why) => self.on_closed(why),
@@ -262,6 +276,10 @@ impl Delivery {
                 self.fail_site(Reason::refused(&peer, stage, reply, false));
             }
             Stage::StartTls if !success => self.on_starttls_refused(&peer, reply),
+            Stage::Auth => {
+                let peer = talk.channel.peer.clone();
+                self.on_auth_reply(&peer, reply);
+            }
             Stage::XforwardNameAddr | Stage::XforwardProtoHelo if !success => {
                 let (relay, text) = (talk.channel.peer.relay(), reply.one_line());
                 let request = stage.request();
@@ -336,6 +354,9 @@ impl Delivery {
         let Phase::Talking(talk) = &self.phase else {
             return;
         };
+        if talk.login.is_over() {
+            return self.go_on();
+        }
         let (peer, offered) = (
             talk.channel.peer.clone(),
             talk.channel.session.capabilities().clone(),
@@ -347,32 +368,11 @@ impl Delivery {
                 return self.object(reason);
             }
         }
-        match self.decide_tls(&peer, &offered) {
-            StartTls::Object(reason) => self.object(reason),
-            StartTls::Leave => {
-                if let Phase::Talking(talk) = &mut self.phase {
-                    talk.give_up();
-                }
-            }
-            StartTls::Begin => {
-                if let Phase::Talking(talk) = &mut self.phase
-                    && let Some(negotiation) = talk.channel.session.negotiation()
-                {
-                    negotiation.start_tls();
-                }
-            }
-            StartTls::GoOn => {
-                if let Phase::Talking(talk) = &mut self.phase
-                    && let Some(negotiation) = talk.channel.session.negotiation()
-                {
-                    negotiation.ready();
-                }
-            }
-        }
+        self.go_on_or_start_tls(&peer, &offered);
     }
 
     /// The message cannot go to this server.
-    fn object(&mut self, reason: Reason) {
+    pub(super) fn object(&mut self, reason: Reason) {
         self.fail_site(reason);
         if let Phase::Talking(talk) = &mut self.phase {
             talk.give_up();
@@ -457,14 +457,10 @@ impl Delivery {
             talk.channel.expires,
         );
         let offered = talk.channel.session.capabilities().clone();
+        let names_no_author = self.config.sasl.send_dummy_mail_auth && talk.channel.authenticated;
         let instead = talk.instead.is_some();
-        match &reused {
-            // Counted as an address already, when it was its turn to be tried.
-            Some(_) if instead => self.count_session(None),
-            reused => self.count_session(reused.as_ref()),
-        }
-        if let Some(peer) = &reused {
-            self.hosts.used.push(peer.address.clone());
+        self.count_transaction(reused.as_ref(), instead);
+        if reused.is_some() {
             self.note_tls_reuse();
         } else if let Phase::Talking(talk) = &mut self.phase {
             talk.counted = true;
@@ -495,13 +491,18 @@ impl Delivery {
             && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
-        let transaction = envelope::transaction(
+        let mut transaction = envelope::transaction(
             &self.request,
             &self.config,
             &offered,
             &recipients,
             keep_until,
         );
+        self.readdress(&mut transaction, &recipients);
+        let convert = envelope::needs_downgrade(&self.request, &self.config, &offered);
+        let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
+        let pipe = Pipe::new(rules, self.inserted_fields(), convert);
+        transaction.mail.auth_null = names_no_author;
         let probes_text = transaction.stop == Stop::AtText;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -512,44 +513,11 @@ impl Delivery {
             Progress::Transfer
         };
         talk.instead = None;
+        talk.pipe = Some(Box::new(pipe));
         talk.recipients = recipients;
         if let Some(idle) = talk.channel.session.idle() {
             idle.send(transaction);
         }
-    }
-
-    /// The transaction is over and the connection still there: puts it by for the
-    /// next message, unless something speaks against it by now.
-    fn keep(&mut self) {
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        let channel = &talk.channel;
-        if talk.throttled || channel.session.is_irregular() || channel.expires < self.now {
-            talk.give_up();
-            return;
-        }
-        self.notify_postmaster();
-        let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else {
-            return;
-        };
-        let mut channel = talk.channel;
-        channel.uses += 1;
-        let nexthop = self.hosts.request_nexthop.take();
-        let destination = nexthop.map(|nexthop| self.destination_key(&nexthop));
-        let endpoint = channel
-            .peer
-            .port
-            .map(|port| self.endpoint_key(&channel.peer, port, channel.level));
-        let keys = CacheKeys {
-            destination,
-            endpoint,
-        };
-        let cache = &self.config.cache;
-        let limit = cache.connection_cache_time_limit;
-        let until = self.now + limit.min(cache.connection_cache_ttl_limit);
-        self.asks
-            .push_back(Ask::Keep(keys, Box::new(channel), until));
     }
 
     /// The session has ended.
@@ -568,7 +536,12 @@ impl Delivery {
             return;
         }
         let peer = talk.channel.peer.name();
-        talk.throttled |= Reason::ended(&peer, why).is_some() && !is_handshake_failure(why);
+        let why = self.in_starttls(in_hello(why, self.request.protocol));
+        let ended = Reason::ended(&peer, why).is_some();
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        talk.throttled |= ended && !is_handshake_failure(why);
         if !talk.throttled {
             self.hosts.request_nexthop = None;
         }

@@ -26,8 +26,8 @@ pub struct TlsFacts {
     pub matched: bool,
     /// What is wrong with the certificates.
     pub problem: Option<Problem>,
-    /// Whether an earlier session was resumed.
-    pub resumed: bool,
+    /// Whether the server asked for a certificate of the client and got one.
+    pub showed_certificate: bool,
 }
 
 /// The first word of the summary.

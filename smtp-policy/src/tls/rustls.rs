@@ -1,6 +1,10 @@
 //! The TLS engine on rustls, without I/O.
 
-use core::{fmt, time::Duration};
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use std::{
     io::{self, Read, Write},
     sync::Arc,
@@ -8,7 +12,7 @@ use std::{
 
 use bytes::Buf;
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, NamedGroup, ProtocolVersion, SignatureScheme,
+    ClientConfig, ClientConnection, NamedGroup, ProtocolVersion, SignatureScheme,
     SupportedProtocolVersion,
     client::{ResolvesClientCert, Resumption},
     crypto::CryptoProvider,
@@ -38,7 +42,7 @@ const PIECE: usize = 16 * 1024;
 pub struct RustlsConnector {
     provider: Arc<CryptoProvider>,
     authorities: Arc<Authorities>,
-    identities: Arc<Identities>,
+    identities: Arc<Vec<Arc<CertifiedKey>>>,
 }
 
 impl RustlsConnector {
@@ -57,7 +61,7 @@ impl RustlsConnector {
                 TlsTrouble(format!("cannot use the key in {}: {error}", identity.file))
             })
         });
-        let identities = Identities(identities.collect::<Result<_, _>>()?);
+        let identities = identities.collect::<Result<_, _>>()?;
         let authorities = Arc::new(Authorities::new(&material.authorities));
         Ok(Self {
             provider,
@@ -70,6 +74,7 @@ impl RustlsConnector {
         &self,
         setup: &TlsSetup,
         verifier: Arc<Verifier>,
+        wardrobe: Arc<Wardrobe>,
     ) -> Result<ClientConfig, TlsTrouble> {
         let mut provider = CryptoProvider::clone(&self.provider);
         provider.cipher_suites.retain(|suite| {
@@ -95,7 +100,7 @@ impl RustlsConnector {
             .map_err(trouble)?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
-            .with_client_cert_resolver(Arc::clone(&self.identities) as Arc<dyn ResolvesClientCert>);
+            .with_client_cert_resolver(wardrobe);
         config.enable_sni = setup.sni.is_some();
         config.resumption = Resumption::disabled();
         Ok(config)
@@ -117,12 +122,17 @@ impl TlsConnector for RustlsConnector {
             Arc::clone(&self.authorities),
             algorithms,
         ));
-        let config = self.config(setup, Arc::clone(&verifier))?;
+        let wardrobe = Arc::new(Wardrobe {
+            identities: Arc::clone(&self.identities),
+            shown: AtomicBool::new(false),
+        });
+        let config = self.config(setup, Arc::clone(&verifier), Arc::clone(&wardrobe))?;
         let mut connection = ClientConnection::new(Arc::new(config), name).map_err(trouble)?;
         connection.set_buffer_limit(None);
         Ok(Box::new(RustlsEngine {
             connection,
             verifier,
+            wardrobe,
             level: setup.level,
             over: false,
         }))
@@ -157,25 +167,29 @@ fn certified(
     CertifiedKey::from_der(chain, key, provider).map(Arc::new)
 }
 
-/// The client's certificates. Which authorities the server would like is not
-/// looked at, as in Postfix.
+/// The client's certificates, for one connection. Which authorities the server
+/// would like is not looked at, as in Postfix.
 #[derive(Debug)]
-struct Identities(Vec<Arc<CertifiedKey>>);
+struct Wardrobe {
+    identities: Arc<Vec<Arc<CertifiedKey>>>,
+    /// Whether one was shown.
+    shown: AtomicBool,
+}
 
-impl ResolvesClientCert for Identities {
+impl ResolvesClientCert for Wardrobe {
     fn resolve(
         &self,
         _root_hint_subjects: &[&[u8]],
         sigschemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        self.0
-            .iter()
-            .find(|own| own.key.choose_scheme(sigschemes).is_some())
-            .cloned()
+        let fits = |own: &&Arc<CertifiedKey>| own.key.choose_scheme(sigschemes).is_some();
+        let found = self.identities.iter().find(fits).cloned();
+        self.shown.store(found.is_some(), Ordering::Relaxed);
+        found
     }
 
     fn has_certs(&self) -> bool {
-        !self.0.is_empty()
+        !self.identities.is_empty()
     }
 }
 
@@ -194,6 +208,7 @@ impl TimeProvider for Clock {
 struct RustlsEngine {
     connection: ClientConnection,
     verifier: Arc<Verifier>,
+    wardrobe: Arc<Wardrobe>,
     level: TlsLevel,
     over: bool,
 }
@@ -289,7 +304,7 @@ impl TlsEngine for RustlsEngine {
             matched: proof.is_some_and(|proof| proof.matched),
             problem: proof.and_then(|proof| proof.problem.clone()),
             chain: seen.map(|seen| seen.chain).unwrap_or_default(),
-            resumed: self.connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            showed_certificate: self.wardrobe.shown.load(Ordering::Relaxed),
         })
     }
 }

@@ -12,6 +12,7 @@ mod cancel;
 mod dsn;
 mod notices;
 mod reuse;
+mod sasl;
 mod tables;
 mod verdicts;
 
@@ -59,6 +60,8 @@ pub struct World {
     pub budget: usize,
     /// What happens when the budget is spent.
     pub then: Then,
+    /// What `Debug` shows of deliveries and their questions, if anybody looks.
+    pub shown: Option<String>,
 }
 
 /// How a server ends in the middle of a word.
@@ -100,6 +103,7 @@ impl Default for World {
             cut_after: None,
             budget: usize::MAX,
             then: Then::Close,
+            shown: None,
         }
     }
 }
@@ -134,12 +138,20 @@ impl World {
     }
 
     pub fn run(&mut self, main_cf: &str, request: Request) -> Vec<Outcome> {
+        self.run_under(policy(main_cf), request)
+    }
+
+    pub fn run_under(&mut self, policy: Arc<Policy>, request: Request) -> Vec<Outcome> {
         let count = request.recipients.len();
         let mut settled: BTreeMap<usize, Outcome> = BTreeMap::new();
-        let mut job = Delivery::new(request, policy(main_cf), 7);
+        let mut job = Delivery::new(request, policy, 7);
         let mut server: Option<Server> = None;
         for _ in 0..100_000 {
-            match job.poll(self.now) {
+            let ask = job.poll(self.now);
+            if let Some(shown) = &mut self.shown {
+                shown.push_str(&format!("{ask:?} {job:?}\n"));
+            }
+            match ask {
                 Ask::Resolve(ticket, query) => job.resolved(ticket, self.answer(&query)),
                 Ask::LookUp(ticket, query) => {
                     let value = match self.tables.get(query.table.as_str()) {

@@ -87,7 +87,47 @@ fn rejected_recipients_do_not_end_a_connection_but_nonsense_does() {
     assert_eq!(world.cache.len(), 1);
     let mut world = World::new().with_server("192.0.2.1", &[("RCPT", "500 5.5.1 what")]);
     world.deliver(KEEP, &["a@example.com"]);
-    assert_eq!((world.cache.len(), quits(&world)), (0, 1));
+    assert_eq!(world.cache.len(), 0);
+    // The last command was written before the reply came, and no QUIT with it.
+    assert_eq!(
+        (world.heard.last().unwrap().as_str(), quits(&world)),
+        (".", 0)
+    );
+}
+
+#[test]
+fn a_message_that_may_only_take_a_kept_connection_puts_it_back() {
+    let mut world = World::new();
+    let mut request = letter_to("a@example.com");
+    (request.cache.load, request.cache.store) = (false, true);
+    world.run("", request);
+    for _ in 0..2 {
+        let mut request = letter_to("b@example.com");
+        (request.cache.load, request.cache.store) = (true, false);
+        world.run("", request);
+    }
+    assert_eq!(
+        (world.connects, quits(&world), world.cache.len()),
+        (1, 0, 1)
+    );
+}
+
+#[test]
+fn a_connection_found_by_its_address_goes_by_the_name_that_led_there() {
+    let mut world = World::new();
+    world.deliver(KEEP, &["a@example.com"]);
+    let mut request = letter_to("a@example.com");
+    request.nexthop = "[192.0.2.1]".into();
+    request.cache.load = true;
+    let outcomes = world.run("", request);
+    assert_eq!(world.connects, 1);
+    assert_eq!(outcomes[0].relay, "192.0.2.1[192.0.2.1]:25");
+}
+
+fn letter_to(address: &str) -> Request {
+    let recipient = Recipient::new(Address::parse(address).unwrap());
+    let sender = ReversePath::parse("from@example.org").unwrap();
+    Request::new(Protocol::Smtp, "example.com", sender, vec![recipient])
 }
 
 #[test]

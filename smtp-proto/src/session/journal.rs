@@ -47,19 +47,14 @@ impl Journal {
     fn client(&mut self, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         for line in text.lines() {
-            let mut words = line.split(' ');
-            let is_auth = words
-                .next()
-                .is_some_and(|verb| verb.eq_ignore_ascii_case("AUTH"));
-            let shown = match (is_auth, words.next(), words.next()) {
-                (true, Some(mechanism), None) => format!("AUTH {mechanism}"),
-                (true, Some(mechanism), _) => format!("AUTH {mechanism} {HIDDEN}"),
-                _ if self.secret => HIDDEN.to_owned(),
-                _ => line.to_owned(),
-            };
-            self.secret |= is_auth;
-            self.write(Said::Client(shown));
+            self.write(Said::Client(line.to_owned()));
         }
+    }
+
+    fn secret(&mut self, shown: &str, hidden: &[u8]) {
+        let hidden = if hidden.is_empty() { "" } else { HIDDEN };
+        self.secret = true;
+        self.write(Said::Client(format!("{shown}{hidden}")));
     }
 
     fn notes(&mut self, notes: &[ReplyNote]) {
@@ -72,10 +67,10 @@ impl Journal {
 
     fn server(&mut self, reply: &Reply) {
         let mut replaced = take(&mut self.replaced);
-        let challenge = self.secret && reply.code() == 334;
+        let challenge = self.secret && reply.is_intermediate();
         self.secret = challenge;
         if challenge {
-            return self.write(Said::Server(format!("334 {HIDDEN}")));
+            return self.write(Said::Server(format!("{} {HIDDEN}", reply.code())));
         }
         for line in reply.lines() {
             if let Some((_, new)) = replaced.front()
@@ -118,6 +113,16 @@ impl Output {
             journal.client(command);
         }
         self.queue.write(command);
+    }
+
+    /// Sends a line of a SASL exchange: `shown`, and `hidden`, which is not written
+    /// down. Challenges that follow are not written down either.
+    pub(super) fn write_secret(&mut self, shown: &str, hidden: &[u8]) {
+        if let Some(journal) = &mut self.journal {
+            journal.secret(shown, hidden);
+        }
+        let parts = [shown.as_bytes(), hidden, b"\r\n"];
+        parts.into_iter().for_each(|part| self.queue.write(part));
     }
 
     /// Writes down a reply, if it is complete, with what was noted while it was
@@ -172,23 +177,27 @@ mod tests {
         let mut output = journal();
         let heard =
             |output: &mut Output, code, text| output.heard(Some(&Reply::new(code, text)), &[]);
-        output.write(b"AUTH LOGIN\r\n");
+        output.write_secret("AUTH LOGIN", b"");
         heard(&mut output, 334, "334 VXNlcm5hbWU6");
-        output.write(b"c2VjcmV0\r\n");
-        heard(&mut output, 334, "334 c2VjcmV0");
-        output.write(b"c2VjcmV0\r\n");
+        output.write_secret("", b"c2VjcmV0");
+        heard(&mut output, 399, "399 c2VjcmV0");
+        output.write_secret("", b"c2VjcmV0");
         heard(&mut output, 535, "535 5.7.8 no");
-        output.write(b"auth PLAIN c2VjcmV0\r\n");
+        output.write_secret("AUTH PLAIN ", b"c2VjcmV0");
+        heard(&mut output, 334, "334 c2VjcmV0");
+        output.write_secret("*", b"");
         heard(&mut output, 235, "235 fine");
         output.write(b"MAIL FROM:<>\r\n");
         let expected = [
             client("AUTH LOGIN"),
             server("334 [hidden]"),
             client("[hidden]"),
-            server("334 [hidden]"),
+            server("399 [hidden]"),
             client("[hidden]"),
             server("535 5.7.8 no"),
             client("AUTH PLAIN [hidden]"),
+            server("334 [hidden]"),
+            client("*"),
             server("235 fine"),
             client("MAIL FROM:<>"),
         ];

@@ -5,9 +5,9 @@
 //! There is one funnel, [`Session::poll`], and state moves nowhere else. What it
 //! returns says what to do next: write, wait, decide, look at an event, or stop.
 //! What may be decided in a state hangs on a guard that only that state gives
-//! out ([`Session::negotiation`], [`Session::tls_gate`], [`Session::idle`],
-//! [`Session::body`]), so that
-//! a decision at the wrong time cannot be written down.
+//! out ([`Session::negotiation`], [`Session::tls_gate`], [`Session::sasl`],
+//! [`Session::idle`], [`Session::body`]), so that a decision at the wrong time
+//! cannot be written down.
 //!
 //! ```
 //! use smtp_proto::{
@@ -38,13 +38,14 @@
 //! | [`Step::Event`] | looks at it, or does not |
 //! | [`Step::Closed`] | closes the socket |
 //!
-//! RFC 5321, RFC 2033, RFC 2920; Postfix: `src/smtp/smtp_proto.c`,
+//! RFC 5321, RFC 2033, RFC 2920, RFC 4954; Postfix: `src/smtp/smtp_proto.c`,
 //! `src/smtp/smtp_chat.c`, `src/global/smtp_stream.c`.
 
 mod greet;
 mod journal;
 mod mail;
 mod profile;
+mod sasl;
 mod stage;
 mod starttls;
 mod state;
@@ -60,12 +61,13 @@ pub use self::{
     journal::Said,
     mail::Idle,
     profile::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
+    sasl::{ChallengeError, MechanismName, MechanismNameError, SaslTurn},
     stage::Stage,
     starttls::TlsGate,
     text::BodyWriter,
     transaction::{Stop, Transaction},
 };
-use self::{journal::Output, mail::Mail, timer::Timer};
+use self::{journal::Output, mail::Mail, sasl::Auth, timer::Timer};
 use crate::{
     command::Verb,
     queue::SendQueue,
@@ -113,6 +115,8 @@ enum State {
     /// The line belongs to the TLS handshake. Behind it the session goes on with
     /// the greeting, if there was none yet, or with another EHLO or LHLO.
     Gate { greeted: bool },
+    /// AUTH is out, or a response to a challenge; or a challenge is to be answered.
+    Auth(Box<Auth>),
     /// At rest between messages.
     Idle,
     /// RSET is out to see whether a kept connection is alive.
@@ -161,12 +165,14 @@ pub enum Step {
 /// A decision that is due, named after its guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// [`Session::negotiation`]: the capabilities are known.
+    /// [`Session::negotiation`]: the capabilities are known. Comes again after AUTH.
     Negotiation,
     /// [`Session::tls_gate`]: the TLS handshake is to be made. Comes again until
     /// its outcome is told; meanwhile the session neither reads nor writes, and
     /// its [deadline](Session::deadline) limits the handshake.
     Tls,
+    /// [`Session::sasl`]: the server has sent a challenge.
+    Sasl,
     /// [`Session::idle`]: the session is ready for a message.
     Envelope,
     /// [`Session::body`]: the server is ready for text, and there is room for it.

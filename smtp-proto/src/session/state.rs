@@ -15,6 +15,9 @@
 //! From Negotiation a way through StartTls and the Gate leads back to Hello, now
 //! inside TLS; a refused STARTTLS leads back to Negotiation. With wrapper mode the
 //! Gate stands before Banner.
+//!
+//! From Negotiation a way through Auth, once around for each challenge, leads back
+//! to Negotiation, whatever the server's verdict.
 
 use super::{Closed, Event, Line, Need, ProtocolError, Session, Stage, State, UNASKED_LIMIT};
 use crate::{
@@ -32,6 +35,8 @@ impl Session {
             State::Negotiation => return self.at_rest(Need::Negotiation),
             State::StartTls => self.on_starttls(),
             State::Gate { .. } => return self.at_gate(),
+            State::Auth(auth) if auth.is_challenged() => return self.at_rest(Need::Sasl),
+            State::Auth(_) => self.on_auth(),
             State::Idle => return self.at_rest(Need::Envelope),
             State::Probing => self.on_probe(),
             State::Mail(_) => return self.advance_mail(),
@@ -43,12 +48,15 @@ impl Session {
 
     /// A decision is due. Nothing is asked of the server meanwhile, so it has
     /// nothing to say either.
-    fn at_rest(&mut self, need: Need) -> Option<Need> {
+    pub(super) fn at_rest(&mut self, need: Need) -> Option<Need> {
         if self.reader.buffered() > UNASKED_LIMIT {
             self.protocol_error(self.timer.stage(), ProtocolError::Unasked);
             return None;
         }
-        self.timer.rest();
+        match need {
+            Need::Envelope => self.timer.rest(),
+            _ => self.timer.pause(self.now),
+        }
         Some(need)
     }
 
@@ -62,16 +70,11 @@ impl Session {
         }
     }
 
-    /// QUIT is on its way. Whatever happens now is no news; but it goes out before a
-    /// reply is taken for its own.
+    /// QUIT has been written and goes out, even if its reply is here already.
+    /// Whatever happens now is no news.
     fn on_leaving(&mut self, reply: bool, why: Closed) {
-        let over = match self.line {
-            Line::Dead => true,
-            _ if !self.output.is_empty() => self.line == Line::Silent && reply,
-            Line::Silent => true,
-            Line::Open => !reply || self.read_reply().is_some(),
-        };
-        if over {
+        let gone = self.output.is_empty() || self.line == Line::Dead;
+        if gone && (!reply || self.line != Line::Open || self.read_reply().is_some()) {
             self.state = State::Closed(why);
         }
     }

@@ -215,3 +215,30 @@ fn a_probe_stops_behind_the_recipients_or_before_the_text() {
     ));
     assert_eq!(play.closed, Some(Closed::Abandoned));
 }
+
+#[test]
+fn replies_that_come_too_early_are_looked_at_when_the_group_is_out() {
+    let play = Play::smtp(&["a@b.example"]).run(
+        "S: 220 mx ESMTP
+         C: EHLO client.example
+         S: 250-mx
+         S: 250 PIPELINING
+         S: 550 not asked
+         S: 550 not asked
+         S: 554 not asked
+         C: MAIL FROM:<from@example.org>
+         C: RCPT TO:<a@b.example>
+         C: DATA
+         C: RSET
+         C: QUIT",
+    );
+    assert_eq!(
+        play.replies[1..],
+        [
+            (Stage::Ehlo, 250),
+            (Stage::Mail, 550),
+            (Stage::Rcpt(0), 550),
+            (Stage::Data, 554)
+        ]
+    );
+}

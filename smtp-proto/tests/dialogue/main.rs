@@ -15,6 +15,7 @@
 mod ending;
 mod envelope;
 mod greeting;
+mod sasl;
 mod starttls;
 mod text;
 
@@ -22,8 +23,11 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use smtp_proto::{
-    Address, HelloName, MailFrom, RcptTo, ReversePath, Time,
-    session::{Closed, Dialect, Event, Need, Profile, Session, Stage, Step, Transaction},
+    Address, HelloName, MailFrom, RcptTo, ReversePath, Secret, Time,
+    session::{
+        Closed, Dialect, Event, MechanismName, Need, Profile, SaslTurn, Session, Stage, Step,
+        Transaction,
+    },
 };
 
 /// A session and what it is to deliver.
@@ -31,6 +35,8 @@ pub struct Play {
     session: Session,
     now: Time,
     mail: Option<Transaction>,
+    login: Option<Login>,
+    answer: fn(SaslTurn<'_>),
     text: Bytes,
     /// Replies in the order in which they came up, as `stage code`.
     pub replies: Vec<(Stage, u16)>,
@@ -41,6 +47,9 @@ pub struct Play {
     pub notes: Vec<Event>,
     starts_tls: bool,
 }
+
+/// What the session is to log in with: mechanism and initial response.
+pub type Login = (&'static str, Option<String>);
 
 pub fn profile(dialect: Dialect) -> Profile {
     Profile::new(dialect, HelloName::parse("client.example").unwrap())
@@ -65,6 +74,8 @@ impl Play {
             session: Session::new(profile, Time::ZERO),
             now: Time::ZERO,
             mail: Some(mail),
+            login: None,
+            answer: |turn| turn.quit(),
             text: Bytes::from_static(LETTER.as_bytes()),
             replies: Vec::new(),
             closed: None,
@@ -96,6 +107,13 @@ impl Play {
 
     pub fn with_text(mut self, text: impl Into<Bytes>) -> Self {
         self.text = text.into();
+        self
+    }
+
+    /// Logs in before the message, and answers challenges.
+    pub fn with_login(mut self, login: Login, answer: fn(SaslTurn<'_>)) -> Self {
+        self.login = Some(login);
+        self.answer = answer;
         self
     }
 
@@ -167,6 +185,7 @@ impl Play {
                 Step::Event(event) => self.notes.push(event),
                 Step::Need(Need::Negotiation) => self.negotiate(),
                 Step::Need(Need::Tls) => break,
+                Step::Need(Need::Sasl) => (self.answer)(self.session.sasl().unwrap()),
                 Step::Need(Need::Envelope) => match self.mail.take() {
                     Some(mail) => self.session.idle().unwrap().send(mail),
                     None => {
@@ -180,15 +199,6 @@ impl Play {
         String::from_utf8_lossy(&written).into_owned()
     }
 
-    fn negotiate(&mut self) {
-        let negotiation = self.session.negotiation().unwrap();
-        if core::mem::take(&mut self.starts_tls) && negotiation.capabilities().starttls {
-            negotiation.start_tls();
-        } else {
-            negotiation.ready();
-        }
-    }
-
     /// Hands text over until there is no more room for it, and writes nothing.
     pub fn fill(&mut self) {
         loop {
@@ -198,6 +208,20 @@ impl Play {
                 Step::Send { .. } => break,
                 step => panic!("{step:?}"),
             }
+        }
+    }
+
+    fn negotiate(&mut self) {
+        let negotiation = self.session.negotiation().unwrap();
+        if core::mem::take(&mut self.starts_tls) && negotiation.capabilities().starttls {
+            return negotiation.start_tls();
+        }
+        match self.login.take() {
+            Some((mechanism, initial)) => {
+                let initial = initial.map(Secret::new);
+                negotiation.auth(&MechanismName::parse(mechanism).unwrap(), initial.as_ref());
+            }
+            None => negotiation.ready(),
         }
     }
 

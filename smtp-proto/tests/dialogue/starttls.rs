@@ -176,10 +176,7 @@ fn the_gate_is_open_only_while_a_handshake_is_due() {
 
 #[test]
 fn a_reply_to_mail_that_comes_too_early_aborts_the_transaction_where_it_is_not_suffered() {
-    for (blocks, then) in [
-        (true, "C: RSET"),
-        (false, "C: RCPT TO:<a@b.example>"),
-    ] {
+    for (blocks, then) in [(true, "C: RSET"), (false, "C: RCPT TO:<a@b.example>")] {
         let mut profile = profile(Dialect::Smtp);
         profile.block_early_mail_reply = blocks;
         let play = Play::new(profile, transaction(&["a@b.example"]))

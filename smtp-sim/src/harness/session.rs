@@ -2,8 +2,8 @@
 
 use bytes::{Buf, Bytes};
 use smtp_proto::{
-    Address, HelloName, MailFrom, RcptTo, ReversePath, Time,
-    session::{Closed, Dialect, Event, Need, Profile, Session, Step, Transaction},
+    Address, HelloName, MailFrom, RcptTo, ReversePath, Secret, Time,
+    session::{Closed, Dialect, Event, MechanismName, Need, Profile, Session, Step, Transaction},
 };
 
 use super::{chunks, split};
@@ -18,6 +18,13 @@ struct Seen {
     events: Vec<Event>,
     written: Vec<u8>,
     closed: Option<Closed>,
+}
+
+/// What is yet to be done.
+struct Plan {
+    /// The mechanism to log in with, if the peer offers to.
+    login: Option<MechanismName>,
+    mail: Option<Transaction>,
 }
 
 /// What a peer says, whole and in pieces, to a session that delivers a message.
@@ -69,18 +76,21 @@ fn play(dialect: Dialect, pieces: &mut dyn Iterator<Item = &[u8]>) -> Seen {
         return seen;
     };
     let mut session = Session::new(Profile::new(dialect, name), Time::ZERO);
-    let mut mail = transaction();
+    let mut plan = Plan {
+        login: MechanismName::parse("PLAIN").ok(),
+        mail: transaction(),
+    };
     for piece in pieces {
         session.receive(piece);
-        advance(&mut session, &mut mail, &mut seen);
+        advance(&mut session, &mut plan, &mut seen);
     }
     session.disconnected();
-    advance(&mut session, &mut mail, &mut seen);
+    advance(&mut session, &mut plan, &mut seen);
     seen
 }
 
 /// Lets the session go on until it wants input.
-fn advance(session: &mut Session, mail: &mut Option<Transaction>, seen: &mut Seen) {
+fn advance(session: &mut Session, plan: &mut Plan, seen: &mut Seen) {
     for _ in 0..STEPS {
         match session.poll(Time::ZERO) {
             Step::Wait { .. } => return,
@@ -94,13 +104,13 @@ fn advance(session: &mut Session, mail: &mut Option<Transaction>, seen: &mut See
                 let bytes = output.copy_to_bytes(output.remaining());
                 seen.written.extend_from_slice(&bytes);
             }
-            Step::Need(need) => decide(session, need, mail),
+            Step::Need(need) => decide(session, need, plan),
         }
     }
     assert!(seen.closed.is_some(), "the session turns in a circle");
 }
 
-fn decide(session: &mut Session, need: Need, mail: &mut Option<Transaction>) {
+fn decide(session: &mut Session, need: Need, plan: &mut Plan) {
     match need {
         Need::Body => {
             if let Some(body) = session.body() {
@@ -110,15 +120,35 @@ fn decide(session: &mut Session, need: Need, mail: &mut Option<Transaction>) {
                 }
             }
         }
-        Need::Envelope => match (session.idle(), mail.take()) {
+        Need::Envelope => match (session.idle(), plan.mail.take()) {
             (Some(idle), Some(transaction)) => idle.send(transaction),
             (Some(idle), None) => idle.quit(),
             (None, _) => {}
         },
-        _ => {
-            if let Some(negotiation) = session.negotiation() {
-                negotiation.ready();
+        Need::Sasl => {
+            if let Some(turn) = session.sasl() {
+                match turn.challenge() {
+                    _ if turn.is_out_of_turn() => turn.quit(),
+                    Ok(challenge) => turn.respond(&Secret::new(challenge)),
+                    Err(_) => turn.cancel(),
+                }
             }
         }
+        Need::Negotiation => log_in(session, plan),
+    }
+}
+
+/// Logs in once, with a response that is sent at once or waits for its challenge.
+fn log_in(session: &mut Session, plan: &mut Plan) {
+    let Some(negotiation) = session.negotiation() else {
+        return;
+    };
+    let offered = negotiation.capabilities().auth.first();
+    match (offered.map(String::len), plan.login.take()) {
+        (Some(length), Some(mechanism)) => {
+            let response = Secret::new(vec![0; length * 100]);
+            negotiation.auth(&mechanism, Some(&response));
+        }
+        _ => negotiation.ready(),
     }
 }
