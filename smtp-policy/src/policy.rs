@@ -238,7 +238,13 @@ impl Client {
         let bind6 = bind_address(&config, "bind_address6", &connect.bind_address6)?;
         let plain = Self::plain(config);
         let filter = record_filter(&plain.config, &tables);
-        let tls = tls_rules(&plain.config, &tables, directory, warnings);
+        let tls = crate::tls::load::rules(
+            &plain.config,
+            idna(&plain.config),
+            &tables,
+            directory,
+            warnings,
+        );
         Ok(Self {
             tls: Arc::new(tls),
             tables: Arc::new(tables),
@@ -382,58 +388,6 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
         tables.reply_filter = Some(table);
     }
     Ok(tables)
-}
-
-/// The rules for TLS with the files they name. Whatever keeps the engine from being
-/// made is a warning: as in Postfix, mail that may go out in plaintext then does,
-/// and other mail is deferred.
-fn tls_rules(
-    config: &Arc<Config>,
-    tables: &Tables,
-    directory: &Path,
-    warnings: &mut Vec<String>,
-) -> TlsRules {
-    let rules = TlsRules::new(config, idna(config), warnings);
-    let has_tables = !tables.tls_policy.is_empty() || !tables.tls_per_site.is_empty();
-    if !tables.tls_policy.is_empty() && !tables.tls_per_site.is_empty() {
-        let prefix = config.protocol.as_str();
-        warnings.push(format!(
-            "{prefix}_tls_per_site ignored when {prefix}_tls_policy_maps is not empty."
-        ));
-    }
-    with_engine(rules, has_tables, tables, directory, warnings)
-}
-
-#[cfg(feature = "tls")]
-fn with_engine(
-    mut rules: TlsRules,
-    has_tables: bool,
-    tables: &Tables,
-    directory: &Path,
-    warnings: &mut Vec<String>,
-) -> TlsRules {
-    if rules.wants_engine(has_tables) {
-        rules.load_anchors(&tables.tls_policy.values(), directory, warnings);
-        match rules.load_engine(directory) {
-            Ok(connector) => rules.connector = Some(connector),
-            Err(why) => warnings.push(format!("{why}: disabling TLS support")),
-        }
-    }
-    rules
-}
-
-#[cfg(not(feature = "tls"))]
-fn with_engine(
-    rules: TlsRules,
-    _has_tables: bool,
-    _tables: &Tables,
-    _directory: &Path,
-    warnings: &mut Vec<String>,
-) -> TlsRules {
-    if rules.level > TlsLevel::None {
-        warnings.push("TLS has been selected, but TLS support is not compiled in".into());
-    }
-    rules
 }
 
 fn setup_error(config: &Config, error: SetupError) -> PolicyError {

@@ -6,7 +6,7 @@ use smtp_proto::{address::ReversePath, status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Endpoint, Note, Target,
-    hosts::{Phase, Place, Tried},
+    hosts::{Phase, Place, Trial, Tried},
     profile::AddressLookups,
     secure::Security,
     talk::{Opening, Talk},
@@ -107,6 +107,28 @@ impl Delivery {
             _ => self.look_up(attempt),
         }
         Tried::Begun
+    }
+
+    /// Looks for a kept connection to a candidate; false if there is no sense in it.
+    pub(super) fn try_kept(&mut self, position: usize, candidate: Candidate, best: u16) -> bool {
+        let (peer, port) = (self.peer(&candidate, best), candidate.port);
+        let Some(policy) = self.tls_policy(&Place::Inet(candidate)) else {
+            return true;
+        };
+        if let Some(site) = &mut self.hosts.site {
+            site.trial = Trial::ByAddress(position + 1);
+        }
+        match policy {
+            Ok(policy) => {
+                let key = self.endpoint_key(&peer, port, policy.level);
+                self.ask_cache(key, Wanted::Address(peer));
+                true
+            }
+            Err(refusal) => {
+                self.pass_over("lookup error", &peer.host, refusal);
+                false
+            }
+        }
     }
 
     /// The policy as it fits this attempt; `None` if it does not.

@@ -403,28 +403,6 @@ impl Delivery {
         false
     }
 
-    /// Looks for a kept connection to a candidate; false if there is no sense in it.
-    fn try_kept(&mut self, position: usize, candidate: Candidate, best: u16) -> bool {
-        let (peer, port) = (self.peer(&candidate, best), candidate.port);
-        let Some(policy) = self.tls_policy(&Place::Inet(candidate)) else {
-            return true;
-        };
-        if let Some(site) = &mut self.hosts.site {
-            site.trial = Trial::ByAddress(position + 1);
-        }
-        match policy {
-            Ok(policy) => {
-                let key = self.endpoint_key(&peer, port, policy.level);
-                self.ask_cache(key, Wanted::Address(peer));
-                true
-            }
-            Err(refusal) => {
-                self.pass_over("lookup error", &peer.host, refusal);
-                false
-            }
-        }
-    }
-
     /// A connection is open, or a session begins its transaction: if no address
     /// and no destination follows, this server is the last one.
     pub(super) fn mark_final_server(&mut self) {

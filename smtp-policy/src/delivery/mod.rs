@@ -39,6 +39,7 @@ mod ask;
 mod attempt;
 mod envelope;
 mod feed;
+mod greet;
 mod hosts;
 mod journal;
 mod keep;

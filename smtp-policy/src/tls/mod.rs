@@ -4,11 +4,12 @@
 //! |---|---|
 //! | the levels | `level.rs` |
 //! | what holds for one server: policy table, per-site table, parameters | `policy.rs`, `attributes.rs` |
-//! | the questions that this takes, without I/O | `search.rs` |
+//! | the questions that this takes, without I/O | `search.rs`, `dane_search.rs` |
+//! | what a handshake is made with | `setup.rs` |
 //! | TLSA records | `dane.rs` |
 //! | names in certificates, fingerprints | `names.rs`, `fingerprint.rs` |
 //! | versions and ciphers | `protocols.rs` |
-//! | PEM files | `material.rs` |
+//! | PEM files | `load.rs`, `material.rs` |
 //! | the handshake, the encryption, the chain of issuers | `rustls.rs`, `verify.rs` |
 //!
 //! The engine sits behind [`TlsEngine`], so that a consumer can bring another one
@@ -24,9 +25,11 @@ mod attributes;
 #[cfg(feature = "tls")]
 mod certificate;
 pub(crate) mod dane;
+mod dane_search;
 mod facts;
 pub(crate) mod fingerprint;
 mod level;
+pub(crate) mod load;
 #[cfg(feature = "tls")]
 pub(crate) mod material;
 mod names;
@@ -35,6 +38,7 @@ mod protocols;
 #[cfg(feature = "tls")]
 mod rustls;
 pub(crate) mod search;
+mod setup;
 #[cfg(feature = "tls")]
 mod verify;
 

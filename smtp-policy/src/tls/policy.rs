@@ -4,12 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    DaneDigests, Demand, Digest, MatchContext, NamePattern, TlsConnector, TlsLevel, TlsSetup, Tlsa,
-    TrustAnchors, Versions,
-    attributes::Attributes,
-    dane,
+    DaneDigests, Digest, TlsConnector, TlsLevel, Tlsa, TrustAnchors, attributes::Attributes,
     fingerprint::parse_fingerprint,
-    protocols::{check_ciphers, versions},
 };
 use crate::{
     config::{Config, Protocol},
@@ -17,9 +13,6 @@ use crate::{
     route::idna::Idna,
     tables::words::split,
 };
-
-/// The longest SNI name (RFC 6066 section 3, through `TLSEXT_MAXLEN_host_name`).
-const SNI_LIMIT: usize = 255;
 
 /// What the configuration says about TLS, ready to be asked for each server.
 #[derive(Clone, Debug)]
@@ -29,16 +22,16 @@ pub(crate) struct TlsRules {
     /// The level where no table says another.
     pub(crate) level: TlsLevel,
     /// What `smtp_tls_fingerprint_digest` names; `None` if nobody knows it.
-    digest: Option<Digest>,
+    pub(super) digest: Option<Digest>,
     pub(crate) dane: DaneRules,
     /// `smtp_tls_trust_anchor_file`; `Err` says why it cannot be used.
-    anchors: Option<Result<Arc<TrustAnchors>, String>>,
+    pub(super) anchors: Option<Result<Arc<TrustAnchors>, String>>,
     /// The files that `tafile=` names in tables, as they were at the start.
-    tafiles: BTreeMap<String, Result<Arc<TrustAnchors>, String>>,
-    idna: Idna,
+    pub(super) tafiles: BTreeMap<String, Result<Arc<TrustAnchors>, String>>,
+    pub(super) idna: Idna,
     /// Where engines come from; `None` if there is no TLS at all.
     pub(crate) connector: Option<Arc<dyn TlsConnector>>,
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
 }
 
 /// When DANE applies, and to what.
@@ -63,16 +56,16 @@ pub(crate) struct TlsPolicy {
     pub(crate) level: TlsLevel,
     /// `smtp_tls_connection_reuse`: TLS connections may be kept.
     pub(crate) connection_reuse: bool,
-    protocols: String,
-    servername: String,
-    ciphers: String,
-    exclude: Vec<String>,
-    proof: Proof,
+    pub(super) protocols: String,
+    pub(super) servername: String,
+    pub(super) ciphers: String,
+    pub(super) exclude: Vec<String>,
+    pub(super) proof: Proof,
 }
 
 /// What the server has to prove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Proof {
+pub(super) enum Proof {
     #[default]
     Nothing,
     Fingerprint(Vec<Vec<u8>>),
@@ -143,72 +136,11 @@ impl TlsRules {
         }
     }
 
-    /// Whether an engine is wanted at all.
-    #[cfg(feature = "tls")]
-    pub(crate) fn wants_engine(&self, has_tables: bool) -> bool {
-        self.level > TlsLevel::None || has_tables
-    }
-
     /// The same rules with another engine.
     pub(crate) fn with_connector(&self, connector: Arc<dyn TlsConnector>) -> Self {
         Self {
             connector: Some(connector),
             ..self.clone()
-        }
-    }
-
-    /// Makes the engine with the files that the parameters name.
-    ///
-    /// # Errors
-    /// What is wrong, with the names of parameter and file.
-    #[cfg(feature = "tls")]
-    pub(crate) fn load_engine(
-        &self,
-        directory: &std::path::Path,
-    ) -> Result<Arc<dyn TlsConnector>, String> {
-        if self.digest.is_none() {
-            let name = &self.config.tls.tls_fingerprint_digest;
-            let prefix = self.prefix;
-            return Err(format!(
-                "{prefix}_tls_fingerprint_digest: unknown digest algorithm \"{name}\""
-            ));
-        }
-        let material = super::material::load(&self.config, directory)?;
-        let connector = super::RustlsConnector::new(&material).map_err(|trouble| trouble.0)?;
-        Ok(Arc::new(connector))
-    }
-
-    /// Reads the trust anchor files, those of the parameters and those that the
-    /// entries of the policy table name.
-    #[cfg(feature = "tls")]
-    pub(crate) fn load_anchors(
-        &mut self,
-        entries: &[String],
-        directory: &std::path::Path,
-        warnings: &mut Vec<String>,
-    ) {
-        use super::{attributes::tafiles, material::trust_anchors};
-        let mut merged = TrustAnchors::default();
-        let mut anchors = None;
-        for file in &self.config.tls.tls_trust_anchor_file {
-            let parameter = format!("{}_tls_trust_anchor_file", self.prefix);
-            anchors = Some(
-                trust_anchors(file, directory).map_err(|error| format!("{parameter}: {error}")),
-            );
-            match &anchors {
-                Some(Ok(found)) => merged.add(found),
-                Some(Err(error)) => warnings.push(error.clone()),
-                None => {}
-            }
-            if matches!(anchors, Some(Err(_))) {
-                break;
-            }
-        }
-        self.anchors = anchors.map(|result| result.map(|_| Arc::new(merged)));
-        for file in entries.iter().flat_map(|entry| tafiles(entry)) {
-            let found = trust_anchors(&file, directory).map(Arc::new);
-            warnings.extend(found.as_ref().err().cloned());
-            self.tafiles.insert(file, found);
         }
     }
 
@@ -376,163 +308,6 @@ impl TlsRules {
         }
         Ok(merged)
     }
-
-    /// What to make the handshake with. `peer` is `host[address]:port`, for the
-    /// log; `host` and `nexthop` are what names are compared with. The level may
-    /// sink to `encrypt` if no TLSA record can be used.
-    ///
-    /// # Errors
-    /// What is wrong with protocols, ciphers or names, for the log. It counts as a
-    /// failed handshake.
-    pub(crate) fn setup(
-        &self,
-        policy: &TlsPolicy,
-        peer: &str,
-        nexthop: &str,
-        host: &str,
-        warnings: &mut Vec<String>,
-    ) -> Result<TlsSetup, String> {
-        let versions = versions(&policy.protocols).ok_or_else(|| {
-            let list = &policy.protocols;
-            format!("{peer}: Invalid TLS protocol list \"{list}\": aborting TLS session")
-        })?;
-        check_ciphers(&policy.ciphers, &policy.exclude).map_err(|why| format!("{peer}: {why}"))?;
-        if versions
-            == (Versions {
-                tls12: false,
-                tls13: false,
-            })
-        {
-            let list = &policy.protocols;
-            return Err(format!(
-                "{peer}: TLS protocol list \"{list}\" leaves neither TLSv1.2 nor TLSv1.3, and \
-                 there are no others here"
-            ));
-        }
-        if policy.ciphers.eq_ignore_ascii_case("null") {
-            return Err(format!(
-                "{peer}: there are no ciphers of grade \"null\" here"
-            ));
-        }
-        let context = MatchContext {
-            nexthop,
-            host,
-            idna: self.idna,
-        };
-        let (level, demand) = self.demand(policy, peer, context, warnings);
-        Ok(TlsSetup {
-            level,
-            sni: self.sni(policy, peer, context)?,
-            versions,
-            exclude: policy.exclude.clone(),
-            demand,
-            depth: self.config.tls.tls_scert_verifydepth,
-            unix_time: None,
-        })
-    }
-
-    fn demand(
-        &self,
-        policy: &TlsPolicy,
-        peer: &str,
-        context: MatchContext<'_>,
-        warnings: &mut Vec<String>,
-    ) -> (TlsLevel, Demand) {
-        let level = policy.level;
-        match &policy.proof {
-            Proof::Nothing => (level, Demand::Nothing),
-            Proof::Fingerprint(values) => {
-                let digest = self.digest.unwrap_or(Digest::Sha256);
-                (
-                    level,
-                    Demand::Fingerprint {
-                        digest,
-                        values: values.clone(),
-                    },
-                )
-            }
-            Proof::Names { words, anchors } => {
-                let names = patterns(words, peer, context, warnings);
-                (
-                    level,
-                    Demand::Authority {
-                        anchors: anchors.clone(),
-                        names,
-                    },
-                )
-            }
-            Proof::Dane(finding) => {
-                let digests = self.dane.digests.clone();
-                let records = dane::usable(&finding.records, &digests, peer, warnings);
-                if records.is_empty() && level != TlsLevel::DaneOnly {
-                    warnings.push(format!(
-                        "{peer}: all TLSA records unusable, fallback to unauthenticated TLS"
-                    ));
-                    return (TlsLevel::Encrypt, Demand::Nothing);
-                }
-                if records.is_empty() {
-                    warnings.push(format!("{peer}: all TLSA records unusable"));
-                }
-                let names = finding
-                    .names
-                    .iter()
-                    .filter_map(|name| NamePattern::exact(name, self.idna));
-                (
-                    level,
-                    Demand::Dane {
-                        records,
-                        digests,
-                        names: names.collect(),
-                    },
-                )
-            }
-        }
-    }
-
-    fn sni(
-        &self,
-        policy: &TlsPolicy,
-        peer: &str,
-        context: MatchContext<'_>,
-    ) -> Result<Option<String>, String> {
-        let name = match (&policy.proof, policy.servername.as_str()) {
-            // RFC 7672 section 8.1: the TLSA base domain.
-            (Proof::Dane(finding), _) => finding.names.first().map_or("", String::as_str),
-            (_, "hostname") => context.host,
-            (_, "nexthop") => context.nexthop,
-            (_, literal) => literal,
-        };
-        let name = self
-            .idna
-            .to_ascii(name)
-            .map_or_else(|| name.to_owned(), |name| name.into_owned());
-        if name.len() > SNI_LIMIT {
-            return Err(format!(
-                "{peer}: ignoring too long SNI hostname: {name:.100}"
-            ));
-        }
-        Ok((!name.is_empty()).then_some(name))
-    }
-}
-
-fn patterns(
-    words: &[String],
-    peer: &str,
-    context: MatchContext<'_>,
-    warnings: &mut Vec<String>,
-) -> Vec<NamePattern> {
-    let mut names = Vec::new();
-    for word in words {
-        match NamePattern::parse(word, context) {
-            Some(name) => names.push(name),
-            None => warnings.push(format!("{peer}: ignoring invalid match name: \"{word}\"")),
-        }
-    }
-    if names.is_empty() {
-        // Without a name nothing matches.
-        warnings.push(format!("{peer}: could not configure peer name checks"));
-    }
-    names
 }
 
 /// The level of the parameters, also of the obsolete ones.
@@ -548,7 +323,7 @@ fn global_level(config: &Config) -> TlsLevel {
 }
 
 impl TrustAnchors {
-    fn add(&mut self, others: &Self) {
+    pub(super) fn add(&mut self, others: &Self) {
         self.certificates
             .extend(others.certificates.iter().cloned());
         self.keys.extend(others.keys.iter().cloned());

@@ -99,7 +99,7 @@ fn plaintext_behind_the_reply_to_starttls_is_thrown_away() {
 #[test]
 fn a_half_line_behind_the_reply_to_starttls_does_not_begin_the_next_reply() {
     let mut session = Session::new(profile(Dialect::Smtp), Time::ZERO);
-    let mut until = |session: &mut Session, wanted: Need| {
+    let until = |session: &mut Session, wanted: Need| {
         loop {
             match session.poll(Time::ZERO) {
                 Step::Need(need) if need == wanted => break,
