@@ -211,7 +211,8 @@ impl Delivery {
         match lookups.profile(&self.request, &self.config, &self.tables, loops) {
             Ok(profile) => {
                 let expires = self.now + self.config.cache.connection_reuse_time_limit;
-                let talk = Talk::begin(profile, peer, expires, self.now);
+                let mut talk = Talk::begin(profile, peer, expires, self.now);
+                talk.keywords_failed = lookups.failure();
                 self.phase = Phase::Talking(Box::new(talk));
             }
             Err(failure) => {

@@ -17,6 +17,7 @@ use crate::{
     report::{Scope, trouble::Reason},
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
+    tables::TableFailure,
 };
 
 /// An open connection and how far the present message has come on it.
@@ -30,6 +31,10 @@ pub(super) struct Talk {
     recipients: Vec<RcptIndex>,
     /// A failure blamed on the site or the session: the connection is not kept.
     throttled: bool,
+    /// A table could not say which EHLO keywords are to be discarded.
+    pub(super) keywords_failed: Option<TableFailure>,
+    /// The server has announced keywords: EHLO or LHLO succeeded.
+    announced: bool,
 }
 
 /// How far a message has come on a connection.
@@ -76,6 +81,8 @@ impl Talk {
             instead,
             recipients: Vec::new(),
             throttled: false,
+            keywords_failed: None,
+            announced: false,
         }
     }
 
@@ -167,11 +174,12 @@ impl Delivery {
 
     /// What a reply means for the recipients (`src/smtp/smtp_trouble.c`).
     fn on_reply(&mut self, stage: Stage, reply: &Reply) {
-        let Phase::Talking(talk) = &self.phase else {
+        let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
         let peer = talk.channel.peer.name();
         let success = reply.is_success();
+        talk.announced |= success && matches!(stage, Stage::Ehlo | Stage::Lhlo);
         match stage {
             Stage::Banner | Stage::Helo | Stage::Lhlo if !success => {
                 let skip_5xx = self.config.helo.skip_5xx_greeting;
@@ -252,15 +260,22 @@ impl Delivery {
     /// The server has introduced itself: finds out whether this is the right
     /// place for the message.
     fn negotiate(&mut self) {
-        let Phase::Talking(talk) = &self.phase else {
+        let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
         let (peer, offered) = (
             talk.channel.peer.clone(),
             talk.channel.session.capabilities().clone(),
         );
-        self.note_capabilities(&peer, &offered);
-        if let Some(reason) = self.objection(&peer, &offered) {
+        let failed = talk.keywords_failed.take().filter(|_| talk.announced);
+        let objection = match failed {
+            Some(failure) => Some(self.unknown_keywords(&peer, &failure)),
+            None => {
+                self.note_capabilities(&peer, &offered);
+                self.objection(&peer, &offered)
+            }
+        };
+        if let Some(reason) = objection {
             self.fail_site(reason);
             if let Phase::Talking(talk) = &mut self.phase {
                 talk.give_up();
@@ -270,6 +285,13 @@ impl Delivery {
         {
             negotiation.ready();
         }
+    }
+
+    /// Nobody knows which keywords of the server count.
+    fn unknown_keywords(&mut self, peer: &Peer, failure: &TableFailure) -> Reason {
+        self.note(Note::warning(failure.to_string()));
+        let text = format!("local data error while talking to {}", peer.name());
+        Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Session, text)
     }
 
     fn note_capabilities(&mut self, peer: &Peer, offered: &Capabilities) {
