@@ -213,7 +213,7 @@ def verdicts(batch, status, report, log):
         if len(verdict) != recipients:
             troubles[key] = f"{len(verdict)} verdicts for {recipients} recipients; exit status {status}; {log.strip()[-300:]}"
         elif any(one["status"] != "sent" for one in verdict):
-            troubles[key] = f"not sent: {verdict}"
+            troubles[key] = "; ".join(f"{one['status']} ({one['text'][:300]})" for one in verdict)
     if not troubles and status != 0:
         troubles[batch[0][0]] = f"all sent, but exit status {status}"
     return troubles

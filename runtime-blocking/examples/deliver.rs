@@ -1,7 +1,7 @@
 //! Delivers one message to one address.
 //!
 //! ```text
-//! cargo run --example deliver -- example.com sender@example.org user@example.com < message
+//! cargo run --example deliver-blocking -- example.com sender@example.org user@example.com < message
 //! ```
 //!
 //! The destination is written as in Postfix's transport table: a domain, or

@@ -1,7 +1,7 @@
 //! Delivers the same message a hundred times at once.
 //!
 //! ```text
-//! cargo run --example many -- '[127.0.0.1]:2525' user@example.com
+//! cargo run --example many-smol -- '[127.0.0.1]:2525' user@example.com
 //! ```
 //!
 //! The client holds back what is more than `smtp_destination_concurrency_limit`,

@@ -15,6 +15,7 @@ use smtp_policy::{
     tables::TableFailure,
     text::TextSource,
 };
+use smtp_proto::time::Time;
 
 use crate::{client::Inner, dns, net, net::Socket};
 
@@ -75,21 +76,10 @@ pub(crate) async fn run(
                     future::yield_now().await;
                     continue;
                 }
-                let late = async {
-                    Timer::after(until.since(client.now())).await;
-                    None
-                };
-                let ended = async {
-                    ended(client, cancelled).await;
-                    None
-                };
-                let usable = async {
-                    ready(line.as_ref(), sending).await;
-                    None
-                };
-                let answered = async { Some(next(&mut answers).await) };
-                let answer = usable.or(answered).or(ended).or(late).await;
-                if let Some(answer) = answer {
+                let open = line.as_ref();
+                if let Some(answer) =
+                    wait(client, cancelled, open, sending, &mut answers, until).await
+                {
                     give(&mut job, answer, &mut line);
                 }
             }
@@ -112,26 +102,40 @@ pub(crate) async fn run(
     }
 }
 
-/// Waits until an open connection can be read from, or written to when `sending`.
+/// Waits until the connection can be read from, or written to when `sending`,
+/// until an answer comes, which is returned, until the client is cancelled and
+/// the delivery does not know it as `cancelled`, or until it is time.
+async fn wait(
+    client: &Inner,
+    cancelled: bool,
+    line: Option<&Line<Socket>>,
+    sending: bool,
+    answers: &mut Answers<'_>,
+    until: Time,
+) -> Option<Answered> {
+    let answered = async {
+        match answers.next().await {
+            Some(answer) => Some(answer),
+            None => future::pending().await,
+        }
+    };
+    let ended = async {
+        match cancelled {
+            true => future::pending().await,
+            false => client.cancelled().await,
+        }
+    };
+    let late = async { _ = Timer::after(until.since(client.now())).await };
+    let nothing = async {
+        ready(line, sending).or(ended).or(late).await;
+        None
+    };
+    answered.or(nothing).await
+}
+
 async fn ready(line: Option<&Line<Socket>>, sending: bool) {
     match line {
         Some(open) => open.socket().ready(!open.is_ended(), sending).await,
-        None => future::pending().await,
-    }
-}
-
-/// Waits until the client is cancelled, unless that is known.
-async fn ended(client: &Inner, known: bool) {
-    match known {
-        true => future::pending().await,
-        false => client.cancelled().await,
-    }
-}
-
-/// Waits for the next answer, if need be for ever.
-async fn next(answers: &mut Answers<'_>) -> Answered {
-    match answers.next().await {
-        Some(answer) => answer,
         None => future::pending().await,
     }
 }

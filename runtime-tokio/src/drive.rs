@@ -1,6 +1,9 @@
 //! The loop that does what a delivery asks.
 
-use std::{future::Future, pin::Pin};
+use std::{
+    future::{self, Future},
+    pin::Pin,
+};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use smtp_policy::{
@@ -11,6 +14,7 @@ use smtp_policy::{
     tables::TableFailure,
     text::TextSource,
 };
+use smtp_proto::time::Time;
 use tokio::{select, task, time};
 
 use crate::{client::Inner, dns, net, net::Socket};
@@ -72,11 +76,11 @@ pub(crate) async fn run(
                     task::consume_budget().await;
                     continue;
                 }
-                select! {
-                    () = ready(line.as_ref(), sending) => {}
-                    Some(answer) = answers.next() => give(&mut job, answer, &mut line),
-                    () = client.cancelled(), if !cancelled => {}
-                    () = time::sleep(until.since(client.now())) => {}
+                let open = line.as_ref();
+                if let Some(answer) =
+                    wait(client, cancelled, open, sending, &mut answers, until).await
+                {
+                    give(&mut job, answer, &mut line);
                 }
             }
             Ask::Text { offset, room } => clerk.read(&mut job, offset, room),
@@ -98,11 +102,29 @@ pub(crate) async fn run(
     }
 }
 
-/// Waits until an open connection can be read from, or written to when `sending`.
+/// Waits until the connection can be read from, or written to when `sending`,
+/// until an answer comes, which is returned, until the client is cancelled and
+/// the delivery does not know it as `cancelled`, or until it is time.
+async fn wait(
+    client: &Inner,
+    cancelled: bool,
+    line: Option<&Line<Socket>>,
+    sending: bool,
+    answers: &mut Answers<'_>,
+    until: Time,
+) -> Option<Answered> {
+    select! {
+        () = ready(line, sending) => None,
+        Some(answer) = answers.next() => Some(answer),
+        () = client.cancelled(), if !cancelled => None,
+        () = time::sleep(until.since(client.now())) => None,
+    }
+}
+
 async fn ready(line: Option<&Line<Socket>>, sending: bool) {
     match line {
         Some(open) => open.socket().ready(!open.is_ended(), sending).await,
-        None => std::future::pending().await,
+        None => future::pending().await,
     }
 }
 

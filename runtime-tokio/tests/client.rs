@@ -181,6 +181,23 @@ async fn a_dropped_delivery_closes_its_connection_and_gives_its_turn_back() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_paused_clock_runs_to_the_deadline_of_a_silent_server() {
+    let toy = Toy::tcp("127.0.0.1", |mut peer| {
+        peer.serve_until("EHLO");
+        peer.line();
+    });
+    let start = tokio::time::Instant::now();
+    let client = client("smtp_helo_timeout = 3h\ndaemon_timeout = 5h");
+    let report = deliver(&client, request(Smtp, &toy.nexthop, 1)).await;
+    assert!(report.all(Status::Deferred), "{report:?}");
+    assert!(
+        start.elapsed().as_secs() >= 3 * 3600,
+        "{:?}",
+        start.elapsed()
+    );
+}
+
 #[tokio::test]
 async fn a_server_that_talks_while_it_is_written_to_is_no_deadlock() {
     let toy = Toy::tcp("127.0.0.1", |mut peer| {

@@ -22,14 +22,17 @@
 
 pub mod channel;
 pub mod config;
+mod content;
 pub mod delivery;
 pub mod dns;
 pub mod driver;
+mod local;
 pub mod policy;
 pub mod report;
 pub mod request;
 pub mod reuse;
 pub mod route;
+mod sasl;
 mod seed;
 pub mod tables;
 pub mod text;

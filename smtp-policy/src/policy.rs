@@ -20,6 +20,7 @@ use std::{
 
 use crate::{
     config::{Config, ConfigError, MainCf, Protocol},
+    content::ContentRules,
     delivery::Bind,
     dns::{ResolverConfig, SearchMode},
     request::{CacheHints, Request},
@@ -27,7 +28,8 @@ use crate::{
         DnsSupport, Families, FamilyPreference, FilterFailure, HostLookup, NexthopRules,
         OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
     },
-    tables::{Maps, MatchKind, MatchList, TableContext, TableError, Tables},
+    sasl::{Sasl, SetupError},
+    tables::{Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
 };
 
 /// Everything a [`Delivery`](crate::delivery::Delivery) is decided by.
@@ -49,7 +51,11 @@ pub(crate) struct Client {
     pub(crate) tables: Arc<Tables>,
     pub(crate) route: Arc<RoutePolicy>,
     pub(crate) nexthop: NexthopRules,
+    pub(crate) content: Arc<ContentRules>,
+    /// `None` if login is not turned on.
+    pub(crate) sasl: Option<Sasl>,
     cached: MatchList,
+    debug_peers: MatchList,
     bind: Option<Ipv4Addr>,
     bind6: Option<Ipv6Addr>,
 }
@@ -207,7 +213,8 @@ impl Client {
         let list = &config.cache.connection_cache_destinations;
         let cached = MatchList::open(list, MatchKind::Strings, &mut context)
             .map_err(|error| table_error(&config, "connection_cache_destinations", error))?;
-        warnings.extend(context.take_warnings());
+        let debug_peers = debug_peers(&config, &mut context)?;
+        let destinations = open_destinations(&config, &tables, &mut context)?;
 
         let families = families(&config);
         let connect = &config.connect;
@@ -218,6 +225,11 @@ impl Client {
             families,
         );
         warnings.extend(notes);
+        let own = Arc::new(own);
+        let content = ContentRules::new(&config, &tables, destinations, Arc::clone(&own));
+        let sasl =
+            Sasl::open(&config, &own, &mut context).map_err(|error| setup_error(&config, error))?;
+        warnings.extend(context.take_warnings());
         let (ports, notes) = PortNames::from_known_tcp_ports(&connect.known_tcp_ports);
         warnings.extend(notes);
         let bind = bind_address(&config, "bind_address", &connect.bind_address)?;
@@ -228,7 +240,7 @@ impl Client {
             tables: Arc::new(tables),
             route: Arc::new(RoutePolicy {
                 filter,
-                own: Arc::new(own),
+                own,
                 ..route_policy(&plain.config)
             }),
             nexthop: NexthopRules {
@@ -236,7 +248,10 @@ impl Client {
                 ..plain.nexthop
             },
             config: plain.config,
+            content: Arc::new(content),
+            sasl,
             cached,
+            debug_peers,
             bind,
             bind6,
         })
@@ -254,7 +269,10 @@ impl Client {
                 idna: config.general.smtputf8_enable.then(|| idna(&config)),
             },
             config: Arc::new(config),
+            content: Arc::default(),
+            sasl: None,
             cached: MatchList::default(),
+            debug_peers: MatchList::default(),
             bind: None,
             bind6: None,
         }
@@ -277,6 +295,13 @@ impl Client {
                 enforce: false,
             }),
         }
+    }
+
+    /// Whether the dialogue with a server goes to the log (`debug_peer_list`).
+    pub(crate) fn is_debug_peer(&self, host: &str, address: &str) -> bool {
+        self.debug_peers
+            .contains_host(host, address)
+            .unwrap_or(false)
     }
 
     /// Whether connections to a destination are reused
@@ -308,19 +333,40 @@ fn table_error(config: &Config, name: &str, error: TableError) -> PolicyError {
 }
 
 fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables, PolicyError> {
+    let (helo, content) = (&config.helo, &config.content);
+    let mut checks = |name: &str, list: &str| {
+        Maps::open_bytes_in(list, context).map_err(|error| table_error(config, name, error))
+    };
+    let header_checks = checks("header_checks", &content.header_checks)?;
+    let mime_header_checks = checks("mime_header_checks", &content.mime_header_checks)?;
+    let nested_header_checks = checks("nested_header_checks", &content.nested_header_checks)?;
+    let body_checks = checks("body_checks", &content.body_checks)?;
     let mut maps = |name: &str, list: &str| {
         Maps::open_in(list, context).map_err(|error| table_error(config, name, error))
     };
-    let helo = &config.helo;
     let mut tables = Tables {
+        generic: maps("generic_maps", &content.generic_maps)?,
+        header_checks,
+        mime_header_checks,
+        nested_header_checks,
+        body_checks,
         dns_reply_filter: maps("dns_reply_filter", &config.lookup.dns_reply_filter)?,
         discard_ehlo: maps(
             "discard_ehlo_keyword_address_maps",
             &helo.discard_ehlo_keyword_address_maps,
         )?,
         pix: maps("pix_workaround_maps", &helo.pix_workaround_maps)?,
+        delivery_status_filter: maps(
+            "delivery_status_filter",
+            &config.verdict.delivery_status_filter,
+        )?,
         ..Tables::default()
     };
+    if config.sasl.sasl_auth_enable {
+        let list = config.sasl.sasl_password_maps.expose();
+        tables.sasl_passwords = SecretMaps::open_in(list, context)
+            .map_err(|error| table_error(config, "sasl_password_maps", error))?;
+    }
     let filter = config.verdict.reply_filter.trim();
     if !filter.is_empty() {
         let table = crate::tables::open_in(filter, context)
@@ -328,6 +374,47 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
         tables.reply_filter = Some(table);
     }
     Ok(tables)
+}
+
+fn setup_error(config: &Config, error: SetupError) -> PolicyError {
+    match error {
+        SetupError::Table(name, error) => table_error(config, name, error),
+        SetupError::Value(name, reason) => PolicyError::Value {
+            parameter: named(config, name),
+            reason,
+        },
+    }
+}
+
+fn debug_peers(config: &Config, context: &mut TableContext<'_>) -> Result<MatchList, PolicyError> {
+    let parents = &config.general.parent_domain_matches_subdomains;
+    let kind = if parents.iter().any(|name| name == "debug_peer_list") {
+        MatchKind::HostsWithSubdomains
+    } else {
+        MatchKind::Hosts
+    };
+    MatchList::open(&config.verdict.debug_peer_list, kind, context).map_err(|error| {
+        PolicyError::Table {
+            parameter: "debug_peer_list".into(),
+            error,
+        }
+    })
+}
+
+/// `mydestination`, which decides about the keys of generic maps.
+fn open_destinations(
+    config: &Config,
+    tables: &Tables,
+    context: &mut TableContext<'_>,
+) -> Result<MatchList, PolicyError> {
+    if tables.generic.is_empty() {
+        return Ok(MatchList::default());
+    }
+    let list = &config.general.mydestination;
+    MatchList::open(list, MatchKind::Strings, context).map_err(|error| PolicyError::Table {
+        parameter: "mydestination".into(),
+        error,
+    })
 }
 
 fn bind_address<A: std::str::FromStr>(

@@ -20,12 +20,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use memchr::memchr;
 
-use crate::queue::SendQueue;
-
-/// The record size of Postfix's queue (`line_length_limit`): a longer line is kept as fragments of
-/// this many bytes, and a fragment that ends exactly where a line is broken breaks it, even if
-/// nothing more of the line follows.
-const RECORD: usize = 2048;
+use crate::{mime::RecordEnd, queue::SendQueue};
 
 /// Runs without a line end from this size in bytes on are shared, not copied.
 const SHARE_FROM: usize = 4096;
@@ -45,8 +40,6 @@ pub struct BodyEncoder {
     limit: usize,
     /// How many more bytes go before the line is to be broken.
     room: usize,
-    /// Bytes since the last record boundary of the line.
-    record: usize,
     /// Nothing of the line has come yet.
     at_start: bool,
     folded: bool,
@@ -65,7 +58,6 @@ impl BodyEncoder {
         Self {
             limit,
             room: limit,
-            record: 0,
             at_start: true,
             folded: false,
         }
@@ -91,6 +83,36 @@ impl BodyEncoder {
         }
         self.part(rest, &mut sink);
         sink.flush();
+    }
+
+    /// Encodes text that comes in records, such as those of a
+    /// [`MimeReader`](crate::mime::MimeReader). A fragment that ends where the line is
+    /// to be broken breaks it, a line does not.
+    ///
+    /// Between two lines a text can change from chunks to records and back.
+    pub fn record(&mut self, text: &[u8], end: RecordEnd, out: &mut SendQueue) {
+        if self.at_start && text.first() == Some(&b'.') {
+            out.write(b".");
+        }
+        self.at_start &= text.is_empty();
+        let mut rest = text;
+        while let Some((now, later)) = rest.split_at_checked(self.room) {
+            out.write(now);
+            if later.is_empty() && end == RecordEnd::Line {
+                rest = later;
+                break;
+            }
+            self.folded = true;
+            out.write(b"\r\n ");
+            self.room = self.limit - 1;
+            rest = later;
+        }
+        out.write(rest);
+        self.room -= rest.len().min(self.room);
+        if end == RecordEnd::Line {
+            out.write(b"\r\n");
+            self.start_line();
+        }
     }
 
     /// Ends the text: completes a last line that had no LF.
@@ -126,10 +148,6 @@ impl BodyEncoder {
             let (now, later) = rest.split_at_checked(self.room).unwrap_or((rest, &[][..]));
             sink.write(now);
             self.room -= now.len();
-            self.record = (self.record + now.len() % RECORD) % RECORD;
-            if self.room == 0 && self.record == 0 {
-                self.fold(sink);
-            }
             rest = later;
         }
     }
@@ -147,7 +165,6 @@ impl BodyEncoder {
 
     fn start_line(&mut self) {
         self.room = self.limit;
-        self.record = 0;
         self.at_start = true;
     }
 }

@@ -63,7 +63,7 @@ fn model(text: &[u8], limit: usize) -> Vec<u8> {
     };
     for line in lines {
         let mut line = line;
-        while line.len() >= 2048 {
+        while line.len() > 2048 {
             record(&line[..2048], true);
             line = &line[2048..];
         }
@@ -199,8 +199,10 @@ fn what_postfix_sent_is_what_we_send() {
         ),
         (30, x(60) + "\n", x(30) + "\r\n " + &x(29) + "\r\n x\r\n"),
         (0, x(5000) + "\nend\n", x(5000) + "\r\nend\r\n"),
-        // A queue record that ends where the line is broken.
-        (2048, x(2048) + "\n", x(2048) + "\r\n \r\n"),
+        // Queue records that end where the line is broken.
+        (2048, x(2048) + "\n", x(2048) + "\r\n"),
+        (2048, x(4095) + "\n", x(2048) + "\r\n " + &x(2047) + "\r\n"),
+        (2048, x(2048), x(2048) + "\r\n \r\n"),
         (2048, x(2047) + "\n", x(2047) + "\r\n"),
     ] {
         for cuts in [vec![], (0..text.len()).collect::<Vec<_>>()] {

@@ -256,18 +256,18 @@ mod tests {
         type Change = fn(&mut Picture);
         let changes: [(&str, Change); 7] = [
             ("+    C: RSET", |p| {
-                p.sessions[0].transcript[1].1 = "RSET".into()
+                p.sessions[0].transcript[1].1 = "RSET".into();
             }),
             ("+    groups: QUIT | QUIT", |p| {
                 p.sessions[1].pipeline_groups.push(vec!["QUIT".into()]);
             }),
             ("+        b", |p| {
-                p.sessions[0].data_base64[0] = "Yg==".into()
+                p.sessions[0].data_base64[0] = "Yg==".into();
             }),
             ("-session 1 at b", |p| drop(p.sessions.pop())),
             ("+session 0 at b", |p| p.sessions.swap(0, 1)),
             ("+    <a@b> sent", |p| {
-                p.recipients[0][1].status = "sent".into()
+                p.recipients[0][1].status = "sent".into();
             }),
             ("-    <a@b> ", |p| drop(p.recipients[0].pop())),
         ];

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+#[cfg(feature = "host")]
+pub use crate::host::run_all;
 use crate::scenario::{Scenario, ScenarioError, folder, load_all, pending};
 
 /// Selects scenarios by a part of their name.

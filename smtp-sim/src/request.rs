@@ -200,7 +200,7 @@ mod tests {
             },
             RequestSpec {
                 flags: Some("Z".into()),
-                ..good.clone()
+                ..good
             },
         ];
         for spec in cases {

@@ -27,3 +27,13 @@ fn every_recording_is_reproduced_in_the_simulator() -> Result<(), Failures> {
 fn cutting_the_bytes_up_changes_nothing() -> Result<(), Failures> {
     Selection::load()?.run(|scenario| (1..4).try_for_each(|seed| play(scenario, seed)))
 }
+
+#[test]
+fn a_seed_repeats_a_run_to_the_byte() -> Result<(), Failures> {
+    for scenario in Selection::load()?.scenarios {
+        let [first, second] = [World::run(&scenario, 7), World::run(&scenario, 7)];
+        assert_eq!(first.picture, second.picture, "{}", scenario.name);
+        assert_eq!(first.notes, second.notes, "{}", scenario.name);
+    }
+    Ok(())
+}

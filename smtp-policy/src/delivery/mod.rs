@@ -38,14 +38,20 @@
 mod ask;
 mod attempt;
 mod envelope;
+mod feed;
 mod hosts;
+mod journal;
+mod keep;
+mod login;
 mod observer;
+mod prepare;
 mod profile;
 mod rest;
 mod roll;
 mod settle;
 mod talk;
 mod ticket;
+mod verdict;
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -59,7 +65,9 @@ pub use self::{
 };
 use self::{
     hosts::{Hosts, Phase},
+    prepare::Envelope,
     roll::Roll,
+    verdict::Verdicts,
 };
 use crate::{
     channel::Channel,
@@ -83,9 +91,13 @@ pub struct Delivery {
     /// What is to be asked next, before anything else happens.
     asks: VecDeque<Ask>,
     roll: Roll,
+    verdicts: Verdicts,
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
+    /// The addresses as the servers see them, if that is not as they are in the
+    /// request.
+    envelope: Option<Box<Envelope>>,
     /// The last thing that went wrong: it is what left-over recipients are told.
     why: Option<Reason>,
     /// When the whole delivery is given up (`daemon_timeout`).
@@ -109,8 +121,10 @@ impl Delivery {
         };
         Self {
             roll: Roll::new(request.recipients.len()),
+            verdicts: Verdicts::default(),
             hosts: Hosts::default(),
             phase: Phase::Start,
+            envelope: None,
             asks: VecDeque::new(),
             why: None,
             give_up: None,
@@ -135,6 +149,9 @@ impl Delivery {
             .get_or_insert(now + self.config.general.daemon_timeout);
         loop {
             if let Some(ask) = self.asks.pop_front() {
+                return ask;
+            }
+            if let Some(ask) = self.await_verdicts(give_up) {
                 return ask;
             }
             if self.cancelled {
@@ -168,8 +185,15 @@ impl Delivery {
         ticket: Ticket<External>,
         value: Result<Option<String>, TableFailure>,
     ) {
-        if let Phase::LookingUp(lookups) = &mut self.phase {
-            lookups.answer(ticket.serial(), value);
+        if self.verdicts.asked(&ticket) {
+            self.verdicts.answer(value);
+            return;
+        }
+        match &mut self.phase {
+            Phase::LookingUp(lookups) => lookups.answer(ticket.serial(), value),
+            Phase::Preparing(preparation) => preparation.answer(ticket.serial(), value),
+            Phase::Talking(talk) => talk.answer(ticket.serial(), value),
+            _ => {}
         }
     }
 
@@ -227,14 +251,10 @@ impl Delivery {
 
     /// The answer to [`Ask::Text`]. An empty chunk is the end of the message.
     pub fn text(&mut self, chunk: Bytes) {
-        if let Phase::Talking(talk) = &mut self.phase
-            && let Some(body) = talk.channel.session.body()
-        {
-            if chunk.is_empty() {
-                body.finish();
-            } else {
-                body.push(chunk);
-            }
+        match &mut self.phase {
+            Phase::Talking(talk) => talk.text(chunk),
+            Phase::Preparing(preparation) => preparation.text(chunk),
+            _ => {}
         }
     }
 
@@ -264,12 +284,22 @@ impl Delivery {
 
     /// A log line with the message's name in front, where it has one.
     fn message_note(&mut self, text: &str) {
+        let note = Note::info(self.about_message(text));
+        self.note(note);
+    }
+
+    /// The same as a warning.
+    fn message_warning(&mut self, text: &str) {
+        let note = Note::warning(self.about_message(text));
+        self.note(note);
+    }
+
+    fn about_message(&self, text: &str) -> String {
         let id = &self.request.id;
-        let text = if id.is_empty() {
+        if id.is_empty() {
             text.to_owned()
         } else {
             format!("{id}: {text}")
-        };
-        self.note(Note::info(text));
+        }
     }
 }

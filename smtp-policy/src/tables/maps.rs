@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::byte_text::widen;
 use super::open::{TableContext, open_in};
 use super::words::split;
 use super::{Table, TableError, TableFailure};
@@ -60,6 +61,18 @@ impl Maps {
         Ok(Maps {
             entries: Arc::new(entries),
         })
+    }
+
+    /// Like [`Maps::open_in`], for keys that are bytes in no particular encoding: each character of a
+    /// key or a result stands for the byte of that number, and tables are read in that way.
+    /// A [`MapsStep::Ask`] has such keys, too.
+    ///
+    /// # Errors
+    ///
+    /// If one of the tables cannot be opened.
+    pub fn open_bytes_in(specs: &str, context: &mut TableContext<'_>) -> Result<Maps, TableError> {
+        let specs = widen(specs.as_bytes());
+        context.reading_bytes(|context| Maps::open_in(&specs, context))
     }
 
     /// Adds a table of the consumer's own at the end. The name is shown in failures.

@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 mod address;
 mod bracket;
+pub(crate) mod byte_text;
 mod cidr;
 mod fixed;
 mod inline;
@@ -47,17 +48,20 @@ mod properties;
 mod rand;
 mod regexp;
 mod rules;
+mod secret;
 mod static_map;
 mod texthash;
 mod union;
 mod words;
 
 pub use address::{
-    AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, OwnerRequest, find_address,
+    AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, KeyForms, OwnerRequest,
+    find_address,
 };
 pub use maps::{Maps, MapsSearch, MapsStep};
 pub use match_list::{MatchKind, MatchList};
 pub use open::{TableContext, open, open_in};
+pub use secret::SecretMaps;
 
 /// A lookup table.
 ///
@@ -131,10 +135,22 @@ pub struct Tables {
     pub dns_reply_filter: Maps,
     /// `smtp_generic_maps`: asked with addresses, see [`find_address`].
     pub generic: Maps,
+    /// `smtp_header_checks`: asked with whole header fields of the message. In these four lists
+    /// each character of a key or result is one byte; see [`Maps::open_bytes_in`].
+    pub header_checks: Maps,
+    /// `smtp_mime_header_checks`: asked with those about MIME, and those of parts.
+    pub mime_header_checks: Maps,
+    /// `smtp_nested_header_checks`: asked with those of attached messages.
+    pub nested_header_checks: Maps,
+    /// `smtp_body_checks`: asked with lines of bodies.
+    pub body_checks: Maps,
     /// `smtp_discard_ehlo_keyword_address_maps`: asked with the server address.
     pub discard_ehlo: Maps,
     /// `smtp_pix_workaround_maps`: asked with the server address.
     pub pix: Maps,
+    /// `smtp_sasl_password_maps`, if login is turned on: asked with the sender, the server's name and
+    /// the destination.
+    pub sasl_passwords: SecretMaps,
     /// `smtp_delivery_status_filter`: asked with the enhanced status and the reason.
     pub delivery_status_filter: Maps,
 }

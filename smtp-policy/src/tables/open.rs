@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::byte_text::{narrow_text, widen};
 use super::pattern_file::Dialect;
 use super::words::{braced, split, unbrace};
 use super::{
@@ -21,6 +22,8 @@ pub struct TableContext<'a> {
     dir: &'a Path,
     seed: u64,
     depth: usize,
+    /// Tables are read as bytes, each of which is a character.
+    bytes: bool,
     warnings: Vec<String>,
 }
 
@@ -32,6 +35,7 @@ impl<'a> TableContext<'a> {
             dir,
             seed: 0,
             depth: 0,
+            bytes: false,
             warnings: Vec::new(),
         }
     }
@@ -48,6 +52,15 @@ impl<'a> TableContext<'a> {
     /// number, in the order in which they were found.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Opens tables whose keys and results are bytes: does something with a context in which files
+    /// are read as bytes.
+    pub(super) fn reading_bytes<T>(&mut self, inside: impl FnOnce(&mut Self) -> T) -> T {
+        self.bytes = true;
+        let result = inside(self);
+        self.bytes = false;
+        result
     }
 
     /// Takes the warnings out of the context.
@@ -73,6 +86,9 @@ impl<'a> TableContext<'a> {
 
     /// A file name as the user meant it.
     fn path(&self, name: &str) -> PathBuf {
+        if self.bytes {
+            return self.dir.join(narrow_text(name));
+        }
         self.dir.join(name)
     }
 }
@@ -238,6 +254,9 @@ pub(super) fn read_file(
         ));
     }
     let bytes = std::fs::read(&path).map_err(error)?;
+    if context.bytes {
+        return Ok((title, widen(&bytes).into_bytes()));
+    }
     Ok((title, bytes))
 }
 

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use smtp_policy::{
     config::Protocol,
-    request::{Recipient, Request},
+    request::{CacheHints, Recipient, Request},
 };
 use smtp_proto::{Address, ReversePath};
 
@@ -8,6 +10,14 @@ use crate::{MINUTE, World, brief};
 
 const KEEP: &str = "smtp_connection_cache_destinations = example.com\n\
     smtp_connection_cache_time_limit = 30s\nsmtp_connection_reuse_time_limit = 300s\n";
+
+fn request(cache: CacheHints, sender: &str) -> Request {
+    let to = vec![Recipient::new(Address::parse("a@example.com").unwrap())];
+    let sender = ReversePath::parse(sender).unwrap();
+    let mut request = Request::new(Protocol::Smtp, "example.com", sender, to);
+    request.cache = cache;
+    request
+}
 
 fn quits(world: &World) -> usize {
     world.heard.iter().filter(|line| *line == "QUIT").count()
@@ -52,6 +62,7 @@ fn a_connection_past_its_time_in_the_cache_is_not_used() {
     world.now = world.now + MINUTE;
     world.deliver(KEEP, &["a@example.com"]);
     assert_eq!(world.connects, 2);
+    // The one past its time, and the one that took its place.
     assert_eq!(world.cache.expire(world.now + MINUTE).len(), 2);
     assert!(world.cache.is_empty());
 }
@@ -117,4 +128,72 @@ fn letter_to(address: &str) -> Request {
     let recipient = Recipient::new(Address::parse(address).unwrap());
     let sender = ReversePath::parse("from@example.org").unwrap();
     Request::new(Protocol::Smtp, "example.com", sender, vec![recipient])
+}
+
+#[test]
+fn a_kept_connection_may_be_kept_again_without_leave_to_keep_new_ones() {
+    let mut world = World::new();
+    let hints = |load, store| CacheHints { load, store };
+    for (cache, uses) in [
+        (hints(false, true), 1),
+        (hints(true, false), 2),
+        (hints(true, false), 3),
+        (hints(false, false), 1),
+    ] {
+        let outcomes = world.run("", request(cache, "from@example.org"));
+        assert_eq!(outcomes[0].connection_uses, uses);
+    }
+    assert_eq!(
+        (world.connects, quits(&world), world.cache.len()),
+        (2, 1, 1)
+    );
+}
+
+#[test]
+fn no_connection_is_idle_for_longer_than_the_common_limit() {
+    let mut world = World::new();
+    world.deliver(KEEP, &["a@example.com"]);
+    let limit = |seconds| Some(world.now + Duration::from_secs(seconds));
+    assert_eq!(world.cache.deadline(), limit(2));
+    let mut world = World::new();
+    let longer = format!("{KEEP}connection_cache_ttl_limit = 1m\n");
+    world.deliver(&longer, &["a@example.com"]);
+    assert_eq!(world.cache.deadline(), limit(30));
+}
+
+#[test]
+fn with_sender_dependent_login_a_connection_serves_one_sender() {
+    const LOGIN: &str = "smtp_sender_dependent_authentication = yes\n\
+        smtp_sasl_password_maps = inline:{nobody@x=u:p}\n";
+    let mut world = World::new();
+    let both = CacheHints {
+        load: true,
+        store: true,
+    };
+    for (sender, connects) in [
+        ("from@example.org", 1),
+        ("from@example.org", 1),
+        ("other@example.org", 2),
+        ("", 3),
+        ("", 3),
+    ] {
+        world.run(LOGIN, request(both, sender));
+        assert_eq!(world.connects, connects, "{sender}");
+    }
+}
+
+#[test]
+fn a_fallback_relay_is_not_tried_where_a_kept_connection_led() {
+    let mut world = World::new();
+    let config = format!("{KEEP}smtp_fallback_relay = example.net\n");
+    world.deliver(&config, &["a@example.com"]);
+    world.servers.insert("192.0.2.1", &[]);
+    world.cut_after = Some("MAIL");
+    let outcomes = world.deliver(&config, &["a@example.com"]);
+    assert_eq!(brief(&outcomes), ["deferred 4.3.0"]);
+    assert_eq!(
+        outcomes[0].text,
+        "server unavailable or unable to receive mail"
+    );
+    assert_eq!(world.connects, 1);
 }

@@ -6,7 +6,7 @@ use smtp_policy::{
 };
 use smtp_proto::{Address, ReversePath, session::Stage};
 
-use crate::{World, brief};
+use crate::{Then, World, brief};
 
 #[test]
 fn each_recipient_has_a_verdict_of_its_own() {
@@ -177,4 +177,56 @@ fn mail_that_loops_can_be_passed_to_another_client() {
         brief(&world.deliver(&local, &["a@example.com"])),
         ["deferred 4.3.0"]
     );
+}
+
+#[test]
+fn a_server_may_end_at_any_byte_and_each_recipient_has_its_verdict() {
+    let to = ["a@example.com", "b@example.com"];
+    let refuse: crate::Rules = &[("RCPT TO:<b@", "550 5.1.1 no")];
+    let mut whole = World::new().with_server("192.0.2.1", refuse);
+    whole.budget = 10_000;
+    assert_eq!(
+        brief(&whole.deliver("", &to)),
+        ["sent 2.0.0", "bounced 5.1.1"]
+    );
+    let said = 10_000 - whole.budget;
+
+    let mut uncertain = 0;
+    for budget in 0..said {
+        for then in [Then::Close, Then::Stall, Then::Reset] {
+            let mut world = World::new().with_server("192.0.2.1", refuse);
+            (world.budget, world.then) = (budget, then);
+            // Each recipient is settled exactly once, or `deliver` fails.
+            let outcomes = world.deliver("", &to);
+            let [first, second] = &outcomes[..] else {
+                panic!()
+            };
+            assert_eq!(first.status, Status::Deferred, "{budget} {then:?}");
+            assert_ne!(second.status, Status::Sent, "{budget} {then:?}");
+            uncertain += usize::from(first.uncertain);
+        }
+    }
+    assert!(uncertain > 0);
+}
+
+#[test]
+fn any_address_beyond_ascii_makes_original_recipients_utf8() {
+    for (second, orcpt) in [
+        ("ü@example.com", "ORCPT=utf-8;\\x{F6}@example.net"),
+        ("b@example.com", "ORCPT=rfc822;+C3+B6@example.net"),
+    ] {
+        let mut world = World::new().with_server("192.0.2.1", &[("EHLO", "250-mx\r\n250 DSN")]);
+        let sender = smtp_proto::ReversePath::parse("from@example.org").unwrap();
+        let mut recipients = ["a@example.com", second].map(|address| {
+            smtp_policy::request::Recipient::new(smtp_proto::Address::parse(address).unwrap())
+        });
+        recipients[0].original = Some("ö@example.net".into());
+        let protocol = smtp_policy::config::Protocol::Smtp;
+        world.run(
+            "",
+            smtp_policy::request::Request::new(protocol, "example.com", sender, recipients.into()),
+        );
+        let rcpt = format!("RCPT TO:<a@example.com> {orcpt}");
+        assert!(world.heard.contains(&rcpt), "{:?}", world.heard);
+    }
 }

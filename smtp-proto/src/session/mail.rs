@@ -241,8 +241,8 @@ impl Session {
 
     /// Goes on with the transaction as far as possible.
     pub(super) fn advance_mail(&mut self) -> Option<Need> {
+        let pipelining = self.capabilities.pipelining;
         loop {
-            let pipelining = self.capabilities.pipelining;
             let State::Mail(mail) = &mut self.state else {
                 return None;
             };

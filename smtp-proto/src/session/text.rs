@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::{Closed, Event, Line, Need, ProtocolError, Session, Stage, State, Stop};
-use crate::{body::BodyEncoder, time::Time};
+use crate::{body::BodyEncoder, mime::RecordEnd, time::Time};
 
 /// Text is asked for while less than this is waiting to be written.
 const ROOM: usize = 64 * 1024;
@@ -72,6 +72,26 @@ impl BodyWriter<'_> {
             mail.text.taken += chunk.len() as u64;
             let folded = encoder.folded();
             encoder.push(chunk, output);
+            if encoder.folded() && !folded {
+                events.push_back(Event::LineBroken);
+            }
+        }
+    }
+
+    /// Takes a record of text that does not come straight from the source. It does
+    /// not count towards [`offset`](Self::offset).
+    pub fn record(self, text: &[u8], end: RecordEnd) {
+        let Session {
+            state,
+            output,
+            events,
+            ..
+        } = self.session;
+        if let State::Mail(mail) = state
+            && let Phase::Body(encoder) = &mut mail.text.phase
+        {
+            let folded = encoder.folded();
+            encoder.record(text, end, output);
             if encoder.folded() && !folded {
                 events.push_back(Event::LineBroken);
             }
@@ -175,7 +195,7 @@ impl Session {
     /// A text that fits into the queue goes out whole all the same, as Postfix
     /// sends it.
     fn is_refused_early(&mut self) -> bool {
-        while let Some(Ok(reply)) = self.reader.next() {
+        while let Some(Ok(reply)) = self.read_reply() {
             self.early.push_back(reply);
             if self.early.len() > EARLY_LIMIT {
                 self.protocol_error(Stage::Text, ProtocolError::Unasked);

@@ -14,7 +14,7 @@ pub(super) struct Timer {
     /// What is left of the limit when one counts for a whole request.
     left: Duration,
     /// When the last wait began; `None` until the first poll of the stage tells
-    /// the time.
+    /// the time, and during a pause.
     since: Option<Time>,
     /// `None` until the first poll of the stage.
     until: Option<Time>,
@@ -45,7 +45,32 @@ impl Timer {
     /// Lets a limit run that was armed since the last call.
     pub(super) fn start(&mut self, now: Time) {
         self.since.get_or_insert(now);
-        self.until.get_or_insert(now + self.limit);
+        self.until.get_or_insert(now + whole_seconds(self.left));
+    }
+
+    /// Stops the limit while this side takes a decision. [`resume`](Self::resume)
+    /// goes on with what is left of it.
+    pub(super) fn pause(&mut self, now: Time) {
+        if matches!(self.rule, DeadlineRule::PerRequest { .. }) {
+            self.spend(now);
+        }
+        self.since = None;
+        self.until = Some(Time::FAR);
+    }
+
+    /// Takes the time of the present wait off what is left.
+    fn spend(&mut self, now: Time) {
+        let waited = self.since.map_or(Duration::ZERO, |since| now.since(since));
+        self.left = self.left.saturating_sub(waited);
+    }
+
+    /// Goes on, after a pause if there was one, in a stage that shares the limit of
+    /// the one before.
+    pub(super) fn resume(&mut self, stage: Stage) {
+        self.stage = stage;
+        if self.until == Some(Time::FAR) {
+            self.until = None;
+        }
     }
 
     /// Goes on to a stage that shares the limit of the one before, such as EHLO
@@ -59,8 +84,7 @@ impl Timer {
         match self.rule {
             DeadlineRule::PerOperation => self.until = Some(now + self.limit),
             DeadlineRule::PerRequest { min_data_rate } => {
-                let waited = self.since.map_or(Duration::ZERO, |since| now.since(since));
-                self.left = self.left.saturating_sub(waited);
+                self.spend(now);
                 if self.stage == Stage::Text {
                     self.left = (self.left + self.bonus(written, min_data_rate)).min(self.limit);
                 }
@@ -136,6 +160,18 @@ mod tests {
         let mut timer = started(rule, Stage::Mail);
         timer.progress(1, at(9));
         assert!(timer.is_over(at(10)));
+    }
+
+    #[test]
+    fn a_pause_costs_no_time() {
+        let rule = DeadlineRule::PerRequest { min_data_rate: 500 };
+        let mut timer = started(rule, Stage::Ehlo);
+        timer.pause(at(4));
+        timer.pause(at(100));
+        assert!(!timer.is_over(at(1000)));
+        timer.resume(Stage::Auth);
+        timer.start(at(1000));
+        assert_eq!((timer.until(), timer.stage()), (at(1006), Stage::Auth));
     }
 
     #[test]

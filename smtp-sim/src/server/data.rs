@@ -50,8 +50,12 @@ impl Content {
 
 impl ServerConnection {
     /// The client may send content now.
-    pub(super) fn start_content(&mut self, now: Time, rule: Option<Rule>) -> Option<ServerStep> {
-        let rule = rule.unwrap_or_default();
+    pub(super) fn start_content(
+        &mut self,
+        now: Time,
+        rule: Option<Box<Rule>>,
+    ) -> Option<ServerStep> {
+        let rule = rule.map_or_else(Rule::default, |rule| *rule);
         self.group_left = 0;
         self.last_input = now;
         self.state = if rule.stop_reading {

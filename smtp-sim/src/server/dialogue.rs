@@ -134,11 +134,11 @@ impl ServerConnection {
             "RCPT" => ("250 2.1.5 Ok", After::Rcpt),
             "DATA" if self.accepted > 0 => (
                 "354 End data with <CR><LF>.<CR><LF>",
-                After::Data(rule.clone()),
+                After::Data(rule.clone().map(Box::new)),
             ),
             "DATA" => (
                 "554 5.5.1 Error: no valid recipients",
-                After::Data(rule.clone()),
+                After::Data(rule.clone().map(Box::new)),
             ),
             "STARTTLS" if rule.is_none() && self.config.script.tls.is_none() => {
                 ("502 5.5.1 Error: command not implemented", After::Line)

@@ -26,7 +26,7 @@ use smtp_proto::Time;
 use crate::compare::normalise;
 use crate::dns_server::Zone;
 use crate::request::{policy, results, to_request};
-use crate::scenario::{Picture, RequestSpec, Scenario, write_inputs};
+use crate::scenario::{CONFIG_DIRECTORY, Picture, RequestSpec, Scenario, write_inputs};
 use names::Questions;
 use net::{Arrival, LinkId, Net};
 
@@ -111,8 +111,12 @@ impl World {
         });
         world.part();
         observation.picture.sessions = world.net.records();
-        observation.notes = world.notes;
-        normalise(&mut observation.picture, &dir.to_string_lossy());
+        let name = dir.to_string_lossy();
+        normalise(&mut observation.picture, &name);
+        let notes = world.notes.iter();
+        observation.notes = notes
+            .map(|note| note.replace(&*name, CONFIG_DIRECTORY))
+            .collect();
         outcome
     }
 
@@ -247,7 +251,8 @@ impl World {
         }
     }
 
-    /// Ends the kept connections and lets the servers come to their end.
+    /// Ends the kept connections, without a farewell as in the recordings, and lets
+    /// the servers come to their end.
     fn part(&mut self) {
         for (link, _) in self.cache.drain() {
             self.net.close(link, self.now);

@@ -16,39 +16,34 @@ params! {
         /// Tables that replace addresses of this machine by ones that are valid outside, in the
         /// envelope and in headers. An `@domain` result keeps the local part.
         generic_maps: String = twins("smtp_generic_maps", "lmtp_generic_maps", "")
-            .tables()
-            .not_yet("generic address rewriting");
+            .tables();
         /// Tables that see each header of the message and may replace, drop, precede or log it.
         header_checks: String = twins("smtp_header_checks", "lmtp_header_checks", "")
-            .tables()
-            .not_yet("header and body checks");
+            .tables();
         /// The same as `smtp_header_checks` for MIME headers, in the message and in its parts.
         mime_header_checks: String =
             twins("smtp_mime_header_checks", "lmtp_mime_header_checks", "")
-                .tables()
-                .not_yet("header and body checks");
+                .tables();
         /// The same as `smtp_header_checks` for the headers of attached messages.
         nested_header_checks: String =
             twins("smtp_nested_header_checks", "lmtp_nested_header_checks", "")
-                .tables()
-                .not_yet("header and body checks");
+                .tables();
         /// The same as `smtp_header_checks` for each line of the body, attachments included.
         body_checks: String = twins("smtp_body_checks", "lmtp_body_checks", "")
-            .tables()
-            .not_yet("header and body checks");
+            .tables();
         /// Whether 8-bit text is sent as it is to servers without 8BITMIME. no: it is converted to
         /// quoted-printable, unless the message is 7-bit anyway.
-        disable_mime_output_conversion: bool = shared("disable_mime_output_conversion", "no")
-            .not_yet("8-bit to 7-bit conversion");
+        disable_mime_output_conversion: bool = shared("disable_mime_output_conversion", "no");
         /// How many bytes of a MIME boundary are remembered and compared.
         mime_boundary_length_limit: u32 = shared("mime_boundary_length_limit", "2048")
-            .min(1)
-            .not_yet("8-bit to 7-bit conversion");
+            .min(1);
         /// How deeply multipart structures are followed; deeper ones make the conversion to 7-bit
         /// fail.
         mime_nesting_limit: u32 = shared("mime_nesting_limit", "100")
-            .min(1)
-            .not_yet("8-bit to 7-bit conversion");
+            .min(1);
+        /// From this many bytes on, no more lines are added to a header that is read for conversion,
+        /// checks or address rewriting; the rest is left out.
+        header_size_limit: u32 = shared("header_size_limit", "102400").min(1);
     }
     rows {
     }

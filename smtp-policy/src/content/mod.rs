@@ -1,0 +1,105 @@
+//! What becomes of the message text, and of the addresses in it, on the way to
+//! the server. It is not the session, which only puts lines into their form on
+//! the wire, and it never holds a whole message.
+//!
+//! ```text
+//!  source ─▶ added fields ─▶ MIME reader ─▶ checks ─▶ generic maps ─▶ session
+//!                             (and 7bit)
+//! ```
+//!
+//! Postfix: the content part of `src/smtp/smtp_proto.c`.
+
+mod canonical;
+mod checks;
+mod generic;
+mod inserted;
+mod pipe;
+mod raw;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::sync::Arc;
+
+use smtp_proto::mime::{Header, HeaderClass, HeaderRole, MimeOptions};
+
+use self::checks::CheckMaps;
+pub(crate) use self::{
+    generic::{AddressMapping, Generic, Lookup},
+    inserted::{Fold, LoopCheck, LoopState, TraceAddresses, inserted_fields},
+    pipe::{Pipe, PipeFailure, PipeStep},
+};
+use crate::{
+    config::Config,
+    route::OwnAddresses,
+    tables::{Maps, MatchList, Tables},
+};
+
+/// What is done with the content of all messages of a client.
+#[derive(Debug, Default)]
+pub(crate) struct ContentRules {
+    primary: CheckMaps,
+    mime: CheckMaps,
+    nested: CheckMaps,
+    body: CheckMaps,
+    /// The generic maps, if there are any.
+    pub(crate) generic: Option<Generic>,
+    limits: MimeOptions,
+}
+
+impl ContentRules {
+    /// The rules of a configuration. `destinations` is `mydestination`.
+    pub(crate) fn new(
+        config: &Config,
+        tables: &Tables,
+        destinations: MatchList,
+        own: Arc<OwnAddresses>,
+    ) -> Self {
+        let checks = |name: &str, maps: &Maps| CheckMaps {
+            parameter: format!("{}_{name}", config.protocol.as_str()),
+            maps: maps.clone(),
+        };
+        let generic = &tables.generic;
+        let size = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        Self {
+            primary: checks("header_checks", &tables.header_checks),
+            mime: checks("mime_header_checks", &tables.mime_header_checks),
+            nested: checks("nested_header_checks", &tables.nested_header_checks),
+            body: checks("body_checks", &tables.body_checks),
+            generic: (!generic.is_empty())
+                .then(|| Generic::new(config, generic.clone(), destinations, own)),
+            limits: MimeOptions {
+                structure: true,
+                convert: false,
+                header_limit: size(config.content.header_size_limit),
+                boundary_limit: size(config.content.mime_boundary_length_limit),
+                nesting_limit: size(config.content.mime_nesting_limit),
+            },
+        }
+    }
+
+    /// How the text is read as a message; `None` if it need not be.
+    fn reading(&self, convert: bool) -> Option<MimeOptions> {
+        let checks = [&self.primary, &self.mime, &self.nested, &self.body];
+        let checked = checks.iter().any(|checks| !checks.maps.is_empty());
+        let options = MimeOptions {
+            structure: convert || checked,
+            convert,
+            ..self.limits
+        };
+        (options.structure || self.generic.is_some()).then_some(options)
+    }
+
+    /// The checks for a header field. A field about MIME is one wherever it is.
+    fn header_checks(&self, header: &Header) -> &CheckMaps {
+        let mime = header
+            .known
+            .is_some_and(|known| known.role == HeaderRole::Mime);
+        match header.class {
+            _ if mime => &self.mime,
+            HeaderClass::Primary => &self.primary,
+            HeaderClass::Multipart => &self.mime,
+            HeaderClass::Nested => &self.nested,
+        }
+    }
+}
