@@ -15,6 +15,7 @@ use crate::{
 };
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+const SERVICES: &str = "/etc/services";
 
 /// The parameters that main.cf and `-o` set.
 pub(crate) fn main_cf(args: &ParameterArgs) -> Result<MainCf, Failure> {
@@ -39,7 +40,10 @@ pub(crate) fn policy(args: &ParameterArgs, dns: &[SocketAddr]) -> Result<Arc<Pol
         errors.iter().for_each(complain);
         return Err(last).or_exit(Exit::Config);
     }
-    let policy = Policy::new(&main_cf, resolver(dns), &own_addresses()).or_exit(Exit::Config)?;
+    let services = std::fs::read(SERVICES).unwrap_or_default();
+    let policy = Policy::new(&main_cf, resolver(dns), &own_addresses())
+        .or_exit(Exit::Config)?
+        .with_services(&String::from_utf8_lossy(&services));
     for warning in policy.warnings() {
         complain(format_args!("warning: {warning}"));
     }

@@ -126,6 +126,17 @@ impl Policy {
         Ok(Self::of(smtp, lmtp, resolver, warnings))
     }
 
+    /// Adds the TCP services of this machine, from the text of `/etc/services`, to
+    /// the names that a port can have in a destination. `known_tcp_ports` goes
+    /// before them.
+    #[must_use]
+    pub fn with_services(mut self, text: &str) -> Self {
+        for client in [&mut self.smtp, &mut self.lmtp] {
+            client.nexthop.ports.add_services(text);
+        }
+        self
+    }
+
     /// A policy from configurations that were made in code. Tables are named
     /// relative to `directory`.
     ///

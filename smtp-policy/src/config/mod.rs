@@ -26,6 +26,8 @@ mod document;
 mod dump;
 mod error;
 mod expand;
+#[cfg(feature = "tls")]
+pub(crate) mod files;
 mod main_cf;
 mod parameter;
 mod params;

@@ -352,6 +352,7 @@ impl Delivery {
                 let wrapped =
                     self.config.tls.tls_wrappermode && security.policy.level > TlsLevel::None;
                 let place = matches!(place, Place::Inet(_)).then_some(place);
+                let keywords_failed = lookups.failure();
                 let opening = Opening {
                     profile,
                     peer,
@@ -361,6 +362,7 @@ impl Delivery {
                     security,
                     place,
                     wrapped,
+                    keywords_failed,
                 };
                 self.phase = Phase::Talking(Box::new(Talk::begin(opening, self.now)));
             }

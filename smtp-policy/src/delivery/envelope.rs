@@ -107,7 +107,9 @@ fn original_recipient(request: &Request, recipient: &Recipient) -> Option<(Strin
         .ok()?
         .quoted_822()
         .into_owned();
-    let utf8 = request.smtputf8 || request.header_utf8;
+    let utf8 = request.smtputf8
+        || request.header_utf8
+        || (request.recipients.iter()).any(|recipient| !recipient.address.is_ascii());
     let kind = if utf8 && !quoted.is_ascii() {
         "utf-8"
     } else {

@@ -11,13 +11,14 @@ use super::{Delivery, Note, hosts::Phase};
 use crate::{
     channel::Peer,
     report::{Scope, trouble::Reason},
+    tables::TableFailure,
 };
 
 impl Delivery {
     /// The server has introduced itself: finds out whether this is the right
     /// place for the message.
     pub(super) fn negotiate(&mut self) {
-        let Phase::Talking(talk) = &self.phase else {
+        let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
         if talk.login.is_over() {
@@ -29,6 +30,10 @@ impl Delivery {
         );
         // After a refused STARTTLS everything else was looked at before.
         if !talk.security.refused || talk.channel.is_secure() {
+            if let Some(failure) = talk.keywords_failed.take().filter(|_| talk.announced) {
+                let reason = self.unknown_keywords(&peer, &failure);
+                return self.object(reason);
+            }
             self.note_capabilities(&peer, &offered);
             if let Some(reason) = self.objection(&peer, &offered) {
                 return self.object(reason);
@@ -43,6 +48,13 @@ impl Delivery {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.give_up();
         }
+    }
+
+    /// Nobody knows which keywords of the server count.
+    fn unknown_keywords(&mut self, peer: &Peer, failure: &TableFailure) -> Reason {
+        self.note(Note::warning(failure.to_string()));
+        let text = format!("local data error while talking to {}", peer.name());
+        Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Session, text)
     }
 
     fn note_capabilities(&mut self, peer: &Peer, offered: &Capabilities) {

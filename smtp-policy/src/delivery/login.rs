@@ -226,6 +226,7 @@ impl Delivery {
             self.remember_failure(peer, reply);
             let text = format!("server {} said: {}", peer.name(), one_line(reply.text()));
             let reason = self.rejected(
+                reply.class() == 5,
                 reply.status(),
                 format!("SASL authentication failed; {text}"),
             );
@@ -254,7 +255,7 @@ impl Delivery {
             "SASL [CACHED] authentication failed; server {} said: {}",
             peer.host, failed.text
         );
-        Some(self.rejected(failed.status, text))
+        Some(self.rejected(failed.status.class() == 5, failed.status, text))
     }
 
     fn remember_failure(&self, peer: &Peer, reply: &Reply) {
@@ -273,10 +274,11 @@ impl Delivery {
         }
     }
 
-    /// The server's verdict, made temporary if that is wished
-    /// (`smtp_sasl_auth_soft_bounce`).
-    fn rejected(&self, status: EnhancedStatus, text: String) -> Reason {
-        let soften = status.class() == 5 && self.config.sasl.sasl_auth_soft_bounce;
+    /// The server's verdict; a permanent one is made temporary if that is wished
+    /// (`smtp_sasl_auth_soft_bounce`). A reply that is no refusal at all, such as
+    /// 650, has a permanent status but is left alone.
+    fn rejected(&self, permanent: bool, status: EnhancedStatus, text: String) -> Reason {
+        let soften = permanent && self.config.sasl.sasl_auth_soft_bounce;
         let status = if soften { status.with_class(4) } else { status };
         Reason {
             status,

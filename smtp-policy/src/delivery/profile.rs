@@ -90,8 +90,14 @@ impl AddressLookups {
         Login::new(self.passwords)
     }
 
-    /// What the session is told. A failed keyword look-up is a failure of the
-    /// session; a failed PIX look-up counts as not found, as in Postfix.
+    /// Why the keywords to discard are not known. This ends the session once the
+    /// server has announced any.
+    pub(super) fn failure(&self) -> Option<TableFailure> {
+        self.discard.result().err().cloned()
+    }
+
+    /// What the session is told. A failed PIX look-up counts as not found, as in
+    /// Postfix.
     pub(super) fn profile(
         &self,
         request: &Request,
@@ -99,8 +105,12 @@ impl AddressLookups {
         tables: &Tables,
         loop_detection: bool,
     ) -> Result<Profile, TableFailure> {
-        let discard = self.discard.result().map_err(Clone::clone)?;
-        let discard = discard.unwrap_or(&config.helo.discard_ehlo_keywords);
+        let discard = self
+            .discard
+            .result()
+            .ok()
+            .flatten()
+            .unwrap_or(&config.helo.discard_ehlo_keywords);
         let pix = self
             .pix
             .result()

@@ -27,6 +27,7 @@ use crate::{
     content::Pipe,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
+    tables::TableFailure,
 };
 
 /// An open connection and how far the present message has come on it.
@@ -54,6 +55,10 @@ pub(super) struct Talk {
     pub(super) counted: bool,
     /// Whether the connection may be kept at all.
     pub(super) keepable: bool,
+    /// A table could not say which EHLO keywords are to be discarded.
+    pub(super) keywords_failed: Option<TableFailure>,
+    /// The server has announced keywords: EHLO or LHLO succeeded.
+    pub(super) announced: bool,
 }
 
 /// A connection that was opened just now.
@@ -68,6 +73,8 @@ pub(super) struct Opening {
     pub(super) place: Option<Place>,
     /// TLS begins with the first byte (`smtp_tls_wrappermode`).
     pub(super) wrapped: bool,
+    /// A table could not say which EHLO keywords are to be discarded.
+    pub(super) keywords_failed: Option<TableFailure>,
 }
 
 /// How far a message has come on a connection.
@@ -95,6 +102,7 @@ impl Talk {
             security,
             place,
             wrapped,
+            keywords_failed,
         } = opening;
         profile.journal = records.are_kept();
         let session = if wrapped {
@@ -106,6 +114,7 @@ impl Talk {
         Self {
             security,
             place,
+            keywords_failed,
             ..Self::new(channel, Progress::Greeting, login, None, records)
         }
     }
@@ -136,6 +145,8 @@ impl Talk {
             instead,
             recipients: Vec::new(),
             throttled: false,
+            keywords_failed: None,
+            announced: false,
             records,
             pipe: None,
             question: None,
@@ -255,17 +266,18 @@ impl Delivery {
 
     /// What a reply means for the recipients (`src/smtp/smtp_trouble.c`).
     fn on_reply(&mut self, stage: Stage, reply: &Reply) {
-        let Phase::Talking(talk) = &self.phase else {
+        let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
         let peer = talk.channel.peer.name();
         if reply.is_irregular() {
             self.record_protocol_error();
         }
-        let Phase::Talking(talk) = &self.phase else {
+        let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
         let success = reply.is_success();
+        talk.announced |= success && matches!(stage, Stage::Ehlo | Stage::Lhlo);
         match stage {
             Stage::Banner | Stage::Helo | Stage::Lhlo if !success => {
                 let skip_5xx = self.config.helo.skip_5xx_greeting;

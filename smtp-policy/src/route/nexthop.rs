@@ -229,6 +229,23 @@ impl PortNames {
         self.services.insert(name.into(), port);
     }
 
+    /// Adds the TCP services in the text of a services(5) file. Of two entries for
+    /// a name the first counts, as for getservbyname(3).
+    pub fn add_services(&mut self, text: &str) {
+        for line in text.lines().rev() {
+            let line = line.split('#').next().unwrap_or_default();
+            let mut words = line.split_ascii_whitespace();
+            if let (Some(name), Some(place)) = (words.next(), words.next())
+                && let Some(port) = place
+                    .strip_suffix("/tcp")
+                    .and_then(|port| port.parse().ok())
+            {
+                self.add_service(name, port);
+                words.for_each(|alias| self.add_service(alias, port));
+            }
+        }
+    }
+
     fn add(&mut self, entry: &str) -> Result<(), &'static str> {
         let Some((names, port)) = entry.rsplit_once('=') else {
             return Err(" is not in \"name = value\" form");
@@ -466,7 +483,18 @@ mod tests {
             ]
         );
         ports.add_service("gopher", 70);
-        for (service, port) in [("smtp", 2525), ("b", 7), ("lmtp", 24), ("gopher", 70)] {
+        ports.add_services(
+            "# services\nsmtp 25/tcp mail\nhttps\t443/tcp\thttp-tls # web\nhttps 443/udp\n\
+             https 444/tcp\nbad tcp\n",
+        );
+        for (service, port) in [
+            ("smtp", 2525),
+            ("b", 7),
+            ("lmtp", 24),
+            ("gopher", 70),
+            ("https", 443),
+            ("http-tls", 443),
+        ] {
             assert_eq!(ports.port(service, "x").unwrap(), port, "{service}");
         }
     }

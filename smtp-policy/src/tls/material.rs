@@ -7,7 +7,7 @@ use std::path::Path;
 use rustls_pki_types::pem::{PemObject, SectionKind};
 
 use super::{PrivateKey, TlsIdentity, TlsMaterial, TrustAnchors};
-use crate::config::{Config, TlsParams};
+use crate::config::{Config, TlsParams, files};
 
 /// Reads what `smtp_tls_CAfile` and its like name. Files are relative to
 /// `directory`.
@@ -46,7 +46,7 @@ pub(crate) fn load(config: &Config, directory: &Path) -> Result<TlsMaterial, Str
 /// # Errors
 /// What is wrong, in Postfix's words where it has some.
 pub(crate) fn trust_anchors(file: &str, directory: &Path) -> Result<TrustAnchors, String> {
-    let pem = std::fs::read(directory.join(file))
+    let pem = files::read(&directory.join(file))
         .map_err(|error| format!("error opening trust anchor file: {file}: {error}"))?;
     let mut anchors = TrustAnchors::default();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(&pem) {
@@ -72,7 +72,7 @@ impl Loader<'_> {
     fn sections(&self, parameter: &str, file: &str) -> Result<Vec<(SectionKind, Vec<u8>)>, String> {
         let fail = |error: String| format!("{}_{parameter}: {file}: {error}", self.prefix);
         let pem =
-            std::fs::read(self.directory.join(file)).map_err(|error| fail(error.to_string()))?;
+            files::read(&self.directory.join(file)).map_err(|error| fail(error.to_string()))?;
         <(SectionKind, Vec<u8>)>::pem_slice_iter(&pem)
             .collect::<Result<_, _>>()
             .map_err(|error| fail(error.to_string()))
@@ -94,16 +94,9 @@ impl Loader<'_> {
     fn folder(&self, parameter: &str, folder: &str) -> Result<Vec<Vec<u8>>, String> {
         let fail =
             |error: std::io::Error| format!("{}_{parameter}: {folder}: {error}", self.prefix);
-        let mut files = std::fs::read_dir(self.directory.join(folder))
-            .and_then(|entries| {
-                entries
-                    .map(|entry| entry.map(|entry| entry.path()))
-                    .collect::<Result<Vec<_>, _>>()
-            })
-            .map_err(fail)?;
-        files.sort();
+        let listed = files::list(&self.directory.join(folder)).map_err(fail)?;
         let mut found = Vec::new();
-        for file in files {
+        for file in listed {
             let sections = self.sections(parameter, &file.to_string_lossy());
             found.extend(certificates(sections.unwrap_or_default()));
         }

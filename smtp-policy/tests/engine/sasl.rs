@@ -87,7 +87,7 @@ fn a_login_that_fails_is_a_failure_of_the_session() {
         (
             &[PLAIN, ("AUTH", "199 what")],
             "",
-            "deferred 4.5.0",
+            "bounced 5.5.0",
             format!("{said}199 what"),
         ),
         (

@@ -208,3 +208,25 @@ fn a_server_may_end_at_any_byte_and_each_recipient_has_its_verdict() {
     }
     assert!(uncertain > 0);
 }
+
+#[test]
+fn any_address_beyond_ascii_makes_original_recipients_utf8() {
+    for (second, orcpt) in [
+        ("ü@example.com", "ORCPT=utf-8;\\x{F6}@example.net"),
+        ("b@example.com", "ORCPT=rfc822;+C3+B6@example.net"),
+    ] {
+        let mut world = World::new().with_server("192.0.2.1", &[("EHLO", "250-mx\r\n250 DSN")]);
+        let sender = smtp_proto::ReversePath::parse("from@example.org").unwrap();
+        let mut recipients = ["a@example.com", second].map(|address| {
+            smtp_policy::request::Recipient::new(smtp_proto::Address::parse(address).unwrap())
+        });
+        recipients[0].original = Some("ö@example.net".into());
+        let protocol = smtp_policy::config::Protocol::Smtp;
+        world.run(
+            "",
+            smtp_policy::request::Request::new(protocol, "example.com", sender, recipients.into()),
+        );
+        let rcpt = format!("RCPT TO:<a@example.com> {orcpt}");
+        assert!(world.heard.contains(&rcpt), "{:?}", world.heard);
+    }
+}

@@ -120,6 +120,11 @@ fn decide(session: &mut Session, need: Need, plan: &mut Plan) {
                 }
             }
         }
+        Need::Tls => {
+            if let Some(gate) = session.tls_gate() {
+                gate.failed();
+            }
+        }
         Need::Envelope => match (session.idle(), plan.mail.take()) {
             (Some(idle), Some(transaction)) => idle.send(transaction),
             (Some(idle), None) => idle.quit(),
