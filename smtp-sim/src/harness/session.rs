@@ -139,12 +139,6 @@ fn decide(session: &mut Session, need: Need, plan: &mut Plan) {
                 }
             }
         }
-        // Nobody here says STARTTLS.
-        Need::Tls => {
-            if let Some(gate) = session.tls_gate() {
-                gate.failed();
-            }
-        }
         Need::Negotiation => log_in(session, plan),
     }
 }
