@@ -1,7 +1,7 @@
 //! What can be read from a certificate: names, key, dates. Whether any of it is to
 //! be believed is not decided here.
 
-use core::time::Duration;
+use core::{net::IpAddr, time::Duration};
 
 use x509_cert::{
     certificate::{CertificateInner, Raw},
@@ -46,24 +46,27 @@ impl Certificate {
 
     /// The names that a server can be known by.
     pub(super) fn names(&self) -> CertificateNames {
-        let dns = self.alternative_names().unwrap_or_default();
-        CertificateNames {
-            dns,
+        let mut names = CertificateNames {
             common: common_name(&self.0.tbs_certificate.subject),
+            ..CertificateNames::default()
+        };
+        for name in self.alternative_names().unwrap_or_default() {
+            match name {
+                GeneralName::DnsName(name) => names.dns.push(name.as_str().to_owned()),
+                GeneralName::IpAddress(address) => names.addresses.extend(ip(address.as_bytes())),
+                _ => {}
+            }
         }
+        names
     }
 
-    fn alternative_names(&self) -> Option<Vec<String>> {
+    fn alternative_names(&self) -> Option<Vec<GeneralName>> {
         let extensions = self.0.tbs_certificate.extensions.as_ref()?;
         let names = extensions
             .iter()
             .find(|extension| extension.extn_id == ALTERNATIVE_NAMES)?;
         let names = SubjectAltName::from_der(names.extn_value.as_bytes()).ok()?;
-        let dns = names.0.iter().filter_map(|name| match name {
-            GeneralName::DnsName(name) => Some(name.as_str().to_owned()),
-            _ => None,
-        });
-        Some(dns.collect())
+        Some(names.0)
     }
 
     /// The issuer as OpenSSL prints it in one line: `/C=../O=../CN=..`.
@@ -149,4 +152,11 @@ fn first_integer(der: &[u8]) -> Option<usize> {
     let mut reader = x509_cert::der::SliceReader::new(der).ok()?;
     let integer = x509_cert::der::asn1::UintRef::decode(&mut reader).ok()?;
     Some(integer.as_bytes().len() * 8)
+}
+
+/// An address as certificates have it: four or sixteen bytes.
+fn ip(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = || <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    let v6 = || <[u8; 16]>::try_from(bytes).map(IpAddr::from);
+    v4().or_else(|_| v6()).ok()
 }

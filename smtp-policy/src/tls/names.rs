@@ -2,6 +2,8 @@
 //! (`src/tls/tls_client.c`, add_namechecks, with the rules of OpenSSL's
 //! X509_check_host that it relies on; RFC 6125 section 6.4).
 
+use std::net::IpAddr;
+
 use crate::{
     dns::names::{Wildcard, is_valid_hostname},
     route::idna::Idna,
@@ -14,6 +16,8 @@ pub struct NamePattern {
     name: String,
     /// Whether names below the domain are meant, and not the domain itself.
     subdomains: bool,
+    /// The address, if the name is one: it is compared with addresses only.
+    address: Option<IpAddr>,
 }
 
 /// What the words of a match list stand for at one server.
@@ -57,7 +61,12 @@ impl NamePattern {
             .to_ascii(name)
             .map_or_else(|| name.to_owned(), |ascii| ascii.into_owned());
         let name = name.strip_suffix('.').unwrap_or(&name).to_owned();
-        (!name.is_empty()).then_some(Self { name, subdomains })
+        let address = name.parse().ok().filter(|_| !subdomains);
+        (!name.is_empty()).then_some(Self {
+            name,
+            subdomains,
+            address,
+        })
     }
 
     /// Whether a name in a certificate is meant. It may begin with the label `*`,
@@ -97,23 +106,37 @@ fn split_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
 pub struct CertificateNames {
     /// DNS names among the alternative names.
     pub dns: Vec<String>,
+    /// Addresses among the alternative names.
+    pub addresses: Vec<IpAddr>,
     /// The common name of the subject.
     pub common: Option<String>,
 }
 
 impl CertificateNames {
-    /// The first name that one of the patterns means.
-    pub fn find(&self, patterns: &[NamePattern]) -> Option<&str> {
+    /// Whether the certificate is for what the patterns mean. One name that fits is
+    /// enough; where an address is among the patterns, it must fit too, as OpenSSL
+    /// has it. Without any pattern nothing fits.
+    pub fn fit(&self, patterns: &[NamePattern]) -> bool {
+        let (addresses, names): (Vec<_>, Vec<_>) = patterns
+            .iter()
+            .partition(|pattern| pattern.address.is_some());
         let common = self.common.as_slice();
-        let names = if self.dns.is_empty() {
+        let own = if self.dns.is_empty() {
             common
         } else {
             self.dns.as_slice()
         };
-        names
+        let named = own
             .iter()
-            .find(|name| patterns.iter().any(|pattern| pattern.matches(name)))
-            .map(String::as_str)
+            .any(|name| names.iter().any(|pattern| pattern.matches(name)));
+        let addressed = |pattern: &&NamePattern| {
+            pattern
+                .address
+                .is_some_and(|address| self.addresses.contains(&address))
+        };
+        !patterns.is_empty()
+            && (names.is_empty() || named)
+            && (addresses.is_empty() || addresses.iter().any(addressed))
     }
 }
 
@@ -173,14 +196,30 @@ mod tests {
         let patterns = [NamePattern::parse("hostname", CONTEXT).unwrap()];
         let common = Some("mx1.example.net".to_owned());
         let alone = CertificateNames {
-            dns: vec![],
             common: common.clone(),
+            ..CertificateNames::default()
         };
-        assert_eq!(alone.find(&patterns), Some("mx1.example.net"));
+        assert!(alone.fit(&patterns));
         let beside = CertificateNames {
             dns: vec!["other.example".into()],
             common,
+            ..CertificateNames::default()
         };
-        assert_eq!(beside.find(&patterns), None);
+        assert!(!beside.fit(&patterns));
+        assert!(!beside.fit(&[]));
+    }
+
+    #[test]
+    fn an_address_is_compared_with_addresses_only() {
+        let pattern = |word| NamePattern::parse(word, CONTEXT).unwrap();
+        let names = CertificateNames {
+            dns: vec!["192.0.2.2".into(), "example.com".into()],
+            addresses: vec!["192.0.2.1".parse().unwrap()],
+            common: None,
+        };
+        assert!(names.fit(&[pattern("192.0.2.1")]));
+        assert!(!names.fit(&[pattern("192.0.2.2")]));
+        assert!(names.fit(&[pattern("192.0.2.1"), pattern("nexthop")]));
+        assert!(!names.fit(&[pattern("192.0.2.1"), pattern("hostname")]));
     }
 }

@@ -32,21 +32,21 @@ impl TlsRules {
             format!("{peer}: Invalid TLS protocol list \"{list}\": aborting TLS session")
         })?;
         check_ciphers(&policy.ciphers, &policy.exclude).map_err(|why| format!("{peer}: {why}"))?;
-        if versions
-            == (Versions {
-                tls12: false,
-                tls13: false,
-            })
-        {
+        // TLS 1.3 ciphers are not for grades to choose. What is left of those without
+        // encryption, `encrypt` excludes.
+        let null = policy.ciphers.eq_ignore_ascii_case("null");
+        let versions = Versions {
+            tls12: versions.tls12 && !null,
+            ..versions
+        };
+        if null && policy.level == TlsLevel::Encrypt {
+            return Err(format!("{peer}: error setting cipher grade: \"null\""));
+        }
+        if versions.is_empty() {
             let list = &policy.protocols;
             return Err(format!(
-                "{peer}: TLS protocol list \"{list}\" leaves neither TLSv1.2 nor TLSv1.3, and \
-                 there are no others here"
-            ));
-        }
-        if policy.ciphers.eq_ignore_ascii_case("null") {
-            return Err(format!(
-                "{peer}: there are no ciphers of grade \"null\" here"
+                "{peer}: TLS protocol list \"{list}\" and cipher grade leave neither TLSv1.2 nor \
+                 TLSv1.3, and there are no others here"
             ));
         }
         let context = MatchContext {

@@ -417,9 +417,9 @@ impl Examiner {
 }
 
 fn named(certificate: &Certificate, names: &[NamePattern]) -> Proof {
-    match certificate.names().find(names) {
-        Some(_) => Proof::GOOD,
-        None => Proof {
+    match certificate.names().fit(names) {
+        true => Proof::GOOD,
+        false => Proof {
             matched: false,
             problem: Some(Problem::WrongName),
             ..Proof::GOOD

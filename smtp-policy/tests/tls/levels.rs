@@ -203,6 +203,62 @@ fn versions_that_the_server_lacks_are_a_failed_handshake() {
 }
 
 #[test]
+fn cipher_settings_choose_among_the_ciphers_that_there_are() {
+    let server = self_signed(&["x.example"]);
+    let both = || server.server();
+    let old = || server.server_with(&[&rustls::version::TLS12], None);
+    let table = [
+        (
+            both(),
+            "smtp_tls_mandatory_ciphers = high",
+            "sent 2.0.0",
+            "AES_256_GCM",
+        ),
+        (
+            old(),
+            "smtp_tls_mandatory_ciphers = export",
+            "sent 2.0.0",
+            "ECDHE-ECDSA-AES256-GCM-SHA384",
+        ),
+        (
+            old(),
+            "smtp_tls_exclude_ciphers = AES256",
+            "sent 2.0.0",
+            "ECDHE-ECDSA-AES128-GCM-SHA256",
+        ),
+        (
+            old(),
+            "smtp_tls_mandatory_exclude_ciphers = AESGCM, RC4",
+            "sent 2.0.0",
+            "ECDHE-ECDSA-CHACHA20-POLY1305",
+        ),
+        (
+            old(),
+            "smtp_tls_exclude_ciphers = !AES",
+            "deferred 4.7.5",
+            "invalid unary",
+        ),
+        (
+            both(),
+            "smtp_tls_mandatory_ciphers = null",
+            "deferred 4.7.5",
+            "error setting cipher grade",
+        ),
+    ];
+    for (config, setting, expected, note) in table {
+        let mut world = World::new(Offer::StartTls(config));
+        let outcome = world.deliver(&format!(
+            "smtp_tls_security_level = encrypt\nsmtp_tls_loglevel = 1\n{setting}\n"
+        ));
+        assert_eq!(brief(&outcome), expected, "{setting}");
+        assert!(world.noted(note), "{setting}: {:?}", world.notes);
+    }
+    let mut world = World::new(Offer::StartTls(both()));
+    world.deliver("smtp_tls_security_level = may\nsmtp_tls_ciphers = null\n");
+    assert_eq!(world.mail(), SECRET);
+}
+
+#[test]
 fn an_offer_is_noted_where_it_is_not_taken() {
     let offer = Offer::StartTls(self_signed(&["x.example"]).server());
     let mut world = World::new(offer);

@@ -164,6 +164,28 @@ fn a_certificate_needs_a_trusted_issuer_the_right_name_and_a_valid_date() {
 }
 
 #[test]
+fn a_destination_that_is_an_address_is_looked_for_among_addresses() {
+    let ca = Authority::new("ca");
+    let dir = folder(&ca);
+    for (name, level, expected) in [
+        ("192.0.2.1", "verify", "sent 2.0.0"),
+        ("192.0.2.2", "verify", "deferred 4.7.5"),
+        ("mx1.example.net", "verify", "deferred 4.7.5"),
+        // `dot-nexthop` is a name, and no certificate has one below an address.
+        ("192.0.2.1", "secure", "deferred 4.7.5"),
+    ] {
+        let mut world = World::new(Offer::StartTls(ca.issue(&[name]).server()));
+        world.nexthop = "[192.0.2.1]";
+        let main_cf = format!("smtp_tls_CAfile = ca.pem\nsmtp_tls_security_level = {level}\n");
+        assert_eq!(
+            brief(&world.deliver_in(dir.path(), &main_cf)),
+            expected,
+            "{name} {level}"
+        );
+    }
+}
+
+#[test]
 fn a_certificate_that_is_itself_configured_needs_no_issuer() {
     let server = self_signed(&["mx1.example.net"]);
     let dir = TempDir::new().unwrap();

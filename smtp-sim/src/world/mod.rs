@@ -35,6 +35,9 @@ const NAME_SERVER: SocketAddr = SocketAddr::new(
     std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 153)),
     53,
 );
+/// The time of day when a world begins, in Unix time: the first second of 2027. It
+/// decides which certificates are valid.
+const EPOCH: Duration = Duration::from_secs(1_798_761_600);
 /// How long the servers wait for more commands before they answer.
 const HOLD: Duration = Duration::from_millis(120);
 /// How long the servers may go on after the last delivery.
@@ -135,7 +138,8 @@ impl World {
     /// Does what a delivery asks, until it is done.
     fn deliver(&mut self, request: Request, text: Bytes) -> Result<Report, String> {
         let mut clerk = Clerk::new(request.recipients.len(), text, ());
-        let mut delivery = Delivery::new(request, Arc::clone(&self.policy), self.seeds.draw());
+        let mut delivery =
+            Delivery::new(request, Arc::clone(&self.policy), self.seeds.draw()).with_epoch(EPOCH);
         let mut job = Job::default();
         self.steps = 0;
         loop {

@@ -84,11 +84,11 @@ params! {
         tls_mandatory_ciphers: String =
             twins("smtp_tls_mandatory_ciphers", "lmtp_tls_mandatory_ciphers", "medium")
                 .words(&["export", "low", "medium", "high", "null"])
-                .mapped("rustls has modern ciphers only: all grades offer the same, but for null, which offers none");
+                .mapped("rustls has modern ciphers only: all grades offer the same, but null, which leaves those of TLSv1.3");
         /// Cipher grade for level may unless the policy entry has ciphers=.
         tls_ciphers: String = twins("smtp_tls_ciphers", "lmtp_tls_ciphers", "medium")
             .words(&["export", "low", "medium", "high", "null"])
-            .mapped("rustls has modern ciphers only: all grades offer the same, but for null, which offers none");
+            .mapped("rustls has modern ciphers only: all grades offer the same, but null, which leaves those of TLSv1.3");
         /// Each word is appended as an exclusion to the cipher list at every level, unless the
         /// policy entry has exclude=. A word starting with ! + - @ aborts TLS.
         tls_exclude_ciphers: String =
