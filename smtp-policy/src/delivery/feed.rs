@@ -60,8 +60,14 @@ impl Delivery {
                 }
                 PipeStep::Waiting if idle => return Some(Ask::Wait { until }),
                 PipeStep::Waiting => return Some(Ask::Send { until }),
-                PipeStep::Info(text) => self.message_note(&text),
-                PipeStep::Warning(text) => self.note(Note::warning(text)),
+                PipeStep::Info(text) => {
+                    self.message_note(&text);
+                    return None;
+                }
+                PipeStep::Warning(text) => {
+                    self.note(Note::warning(text));
+                    return None;
+                }
                 PipeStep::Failed(failure) => self.fail_text(failure),
             }
         }
