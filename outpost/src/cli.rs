@@ -1,4 +1,8 @@
 //! The command line.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments here are help texts, where brackets are brackets"
+)]
 
 use std::{net::SocketAddr, path::PathBuf};
 

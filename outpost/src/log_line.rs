@@ -67,12 +67,15 @@ impl LogForm {
         {
             let _ = write!(line, ", orig_to=<{}>", self.original(original));
         }
+        let _ = write!(line, ", relay={}", outcome.relay);
+        if outcome.connection_uses > 1 {
+            let _ = write!(line, ", conn_use={}", outcome.connection_uses);
+        }
         let number = |time| format_delay(time, self.resolution);
         let all = delays.before + delays.queued + delays.set_up + delays.transmission;
         let _ = write!(
             line,
-            ", relay={}, delay={}, delays={}/{}/{}/{}, dsn={}, status={} ({})",
-            outcome.relay,
+            ", delay={}, delays={}/{}/{}/{}, dsn={}, status={} ({})",
             number(all),
             number(delays.before),
             number(delays.queued),

@@ -102,7 +102,7 @@ impl Observer for Watch {
             Level::Debug => tracing::debug!(id = self.id, "{}", note.text),
         }
         match (&self.voice, note.level) {
-            (_, Level::Debug) | (Voice::Warnings, Level::Info) => {}
+            (Voice::Warnings, Level::Debug | Level::Info) => {}
             (Voice::Log(output, form), _) => {
                 let line = form.note(note);
                 self.progress.aside(|| say(output, &line));

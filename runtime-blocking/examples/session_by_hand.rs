@@ -66,6 +66,11 @@ fn run(
                     choice.ready();
                 }
             }
+            Step::Need(Need::Sasl) => {
+                if let Some(turn) = session.sasl() {
+                    turn.quit();
+                }
+            }
             Step::Need(Need::Envelope) => match (session.idle(), mail.take()) {
                 (Some(idle), Some(mail)) => idle.send(mail),
                 (idle, _) => _ = idle.map(|idle| idle.quit()),

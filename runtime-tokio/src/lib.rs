@@ -18,3 +18,8 @@ mod net;
 mod pool;
 
 pub use client::Client;
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -11,6 +11,8 @@ use smtp_proto::session::Session;
 pub struct Channel {
     pub(crate) session: Session,
     pub(crate) peer: Peer,
+    /// Whether the server knows who we are (AUTH).
+    pub(crate) authenticated: bool,
     /// How many messages went over the connection before the present one.
     pub(crate) uses: u32,
     /// When `smtp_connection_reuse_time_limit` ends the connection's life.
@@ -26,6 +28,8 @@ pub(crate) struct Peer {
     pub(crate) address: String,
     /// The port; `None` for a UNIX-domain socket.
     pub(crate) port: Option<u16>,
+    /// The destination that the connection was made for, as it is written.
+    pub(crate) destination: String,
     /// Whether the address has the best preference of its list.
     pub(crate) best_mx: bool,
 }

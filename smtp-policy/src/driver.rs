@@ -250,6 +250,8 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
             scope: Scope::Session,
             uncertain: true,
             action: Action::Delayed,
+            connection_uses: 0,
+            server_reports: false,
         };
         let outcomes = self
             .outcomes

@@ -28,7 +28,8 @@ use crate::{
         DnsSupport, Families, FamilyPreference, FilterFailure, HostLookup, NexthopRules,
         OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
     },
-    tables::{Maps, MatchKind, MatchList, TableContext, TableError, Tables},
+    sasl::{Sasl, SetupError},
+    tables::{Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
 };
 
 /// Everything a [`Delivery`](crate::delivery::Delivery) is decided by.
@@ -51,7 +52,10 @@ pub(crate) struct Client {
     pub(crate) route: Arc<RoutePolicy>,
     pub(crate) nexthop: NexthopRules,
     pub(crate) content: Arc<ContentRules>,
+    /// `None` if login is not turned on.
+    pub(crate) sasl: Option<Sasl>,
     cached: MatchList,
+    debug_peers: MatchList,
     bind: Option<Ipv4Addr>,
     bind6: Option<Ipv6Addr>,
 }
@@ -198,8 +202,8 @@ impl Client {
         let list = &config.cache.connection_cache_destinations;
         let cached = MatchList::open(list, MatchKind::Strings, &mut context)
             .map_err(|error| table_error(&config, "connection_cache_destinations", error))?;
+        let debug_peers = debug_peers(&config, &mut context)?;
         let destinations = open_destinations(&config, &tables, &mut context)?;
-        warnings.extend(context.take_warnings());
 
         let families = families(&config);
         let connect = &config.connect;
@@ -212,6 +216,9 @@ impl Client {
         warnings.extend(notes);
         let own = Arc::new(own);
         let content = ContentRules::new(&config, &tables, destinations, Arc::clone(&own));
+        let sasl =
+            Sasl::open(&config, &own, &mut context).map_err(|error| setup_error(&config, error))?;
+        warnings.extend(context.take_warnings());
         let (ports, notes) = PortNames::from_known_tcp_ports(&connect.known_tcp_ports);
         warnings.extend(notes);
         let bind = bind_address(&config, "bind_address", &connect.bind_address)?;
@@ -231,7 +238,9 @@ impl Client {
             },
             config: plain.config,
             content: Arc::new(content),
+            sasl,
             cached,
+            debug_peers,
             bind,
             bind6,
         })
@@ -250,7 +259,9 @@ impl Client {
             },
             config: Arc::new(config),
             content: Arc::default(),
+            sasl: None,
             cached: MatchList::default(),
+            debug_peers: MatchList::default(),
             bind: None,
             bind6: None,
         }
@@ -273,6 +284,13 @@ impl Client {
                 enforce: false,
             }),
         }
+    }
+
+    /// Whether the dialogue with a server goes to the log (`debug_peer_list`).
+    pub(crate) fn is_debug_peer(&self, host: &str, address: &str) -> bool {
+        self.debug_peers
+            .contains_host(host, address)
+            .unwrap_or(false)
     }
 
     /// Whether connections to a destination are reused
@@ -327,8 +345,17 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
             &helo.discard_ehlo_keyword_address_maps,
         )?,
         pix: maps("pix_workaround_maps", &helo.pix_workaround_maps)?,
+        delivery_status_filter: maps(
+            "delivery_status_filter",
+            &config.verdict.delivery_status_filter,
+        )?,
         ..Tables::default()
     };
+    if config.sasl.sasl_auth_enable {
+        let list = config.sasl.sasl_password_maps.expose();
+        tables.sasl_passwords = SecretMaps::open_in(list, context)
+            .map_err(|error| table_error(config, "sasl_password_maps", error))?;
+    }
     let filter = config.verdict.reply_filter.trim();
     if !filter.is_empty() {
         let table = crate::tables::open_in(filter, context)
@@ -336,6 +363,31 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
         tables.reply_filter = Some(table);
     }
     Ok(tables)
+}
+
+fn setup_error(config: &Config, error: SetupError) -> PolicyError {
+    match error {
+        SetupError::Table(name, error) => table_error(config, name, error),
+        SetupError::Value(name, reason) => PolicyError::Value {
+            parameter: named(config, name),
+            reason,
+        },
+    }
+}
+
+fn debug_peers(config: &Config, context: &mut TableContext<'_>) -> Result<MatchList, PolicyError> {
+    let parents = &config.general.parent_domain_matches_subdomains;
+    let kind = if parents.iter().any(|name| name == "debug_peer_list") {
+        MatchKind::HostsWithSubdomains
+    } else {
+        MatchKind::Hosts
+    };
+    MatchList::open(&config.verdict.debug_peer_list, kind, context).map_err(|error| {
+        PolicyError::Table {
+            parameter: "debug_peer_list".into(),
+            error,
+        }
+    })
 }
 
 /// `mydestination`, which decides about the keys of generic maps.

@@ -9,7 +9,9 @@
 //! - [`ReplyReader`], [`Reply`], [`EnhancedStatus`], [`Capabilities`]: what the server says.
 //! - [`Address`], [`MailFrom`], [`RcptTo`], [`Xforward`], [`hello`]: what the client says; a value that
 //!   could break out of its line cannot be built.
+//! - [`Secret`]: bytes that no `Debug` output shows.
 //! - [`BodyEncoder`]: message text in wire form, dots stuffed and long lines broken.
+//! - [`session::Session`]: the dialogue itself, behind one `poll`.
 //!
 //! Sources: RFC 5321, RFC 2033 and the extensions named at each item. Where the
 //! Postfix SMTP client (3.7) behaves in a way of its own, so does this crate.
@@ -31,6 +33,7 @@ pub mod dsn;
 pub mod mime;
 pub mod queue;
 pub mod reply;
+pub mod secret;
 pub mod session;
 pub mod status;
 pub mod time;
@@ -47,5 +50,6 @@ pub use reply::{
     Capabilities, FilterFailure, Keyword, KeywordSet, LineFilter, Reply, ReplyError, ReplyLimits,
     ReplyNote, ReplyReader, XforwardSet,
 };
+pub use secret::Secret;
 pub use status::EnhancedStatus;
 pub use time::Time;

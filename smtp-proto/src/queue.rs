@@ -4,6 +4,7 @@
 //! was taken.
 
 use alloc::collections::VecDeque;
+use core::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -17,7 +18,7 @@ const SHARE_FROM: usize = 512;
 ///
 /// It implements [`Buf`], so any writer of the `bytes` world can drain it. Only `advance`
 /// consumes; with the crate feature `std` there is `chunks_vectored` for vectored writes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct SendQueue {
     chunks: VecDeque<Bytes>,
     /// Small writes after the last chunk.
@@ -72,6 +73,16 @@ impl SendQueue {
     /// The number of bytes that `advance` has ever acknowledged.
     pub fn sent(&self) -> u64 {
         self.sent
+    }
+}
+
+impl fmt::Debug for SendQueue {
+    /// How much there is, not what: a password may be among it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendQueue")
+            .field("len", &self.len)
+            .field("sent", &self.sent)
+            .finish_non_exhaustive()
     }
 }
 

@@ -24,6 +24,9 @@ pub struct EnhancedStatus {
     class: u8,
     subject: u16,
     detail: u16,
+    /// How many zeros stood before subject and detail: a server's status is passed on as it was
+    /// written.
+    zeros: [u8; 2],
 }
 
 impl EnhancedStatus {
@@ -34,6 +37,7 @@ impl EnhancedStatus {
             class,
             subject: if subject > 999 { 999 } else { subject },
             detail: if detail > 999 { 999 } else { detail },
+            zeros: [0; 2],
         }
     }
 
@@ -69,7 +73,12 @@ impl EnhancedStatus {
 
 impl fmt::Display for EnhancedStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
+        let [subject_zeros, detail_zeros] = self.zeros.map(usize::from);
+        write!(
+            f,
+            "{}.{:0<subject_zeros$}{}.{:0<detail_zeros$}{}",
+            self.class, "", self.subject, "", self.detail
+        )
     }
 }
 
@@ -78,12 +87,22 @@ fn status(text: &str) -> IResult<&str, EnhancedStatus> {
     let (rest, (class, _, subject, _, detail, _)) =
         (one_of("245"), char('.'), part, char('.'), part, peek(end)).parse(text)?;
     let class = class.to_digit(10).unwrap_or(5) as u8;
-    Ok((rest, EnhancedStatus::new(class, subject, detail)))
+    let ((subject, subject_zeros), (detail, detail_zeros)) = (subject, detail);
+    let status = EnhancedStatus {
+        zeros: [subject_zeros, detail_zeros],
+        ..EnhancedStatus::new(class, subject, detail)
+    };
+    Ok((rest, status))
 }
 
-fn part(text: &str) -> IResult<&str, u16> {
+/// A part, and how many zeros stand before its number.
+fn part(text: &str) -> IResult<&str, (u16, u8)> {
     take_while_m_n(1, 3, |c: char| c.is_ascii_digit())
-        .map_res(str::parse)
+        .map_res(|digits: &str| {
+            let number = digits.trim_start_matches('0');
+            let zeros = (digits.len() - number.len().max(1)) as u8;
+            digits.parse().map(|value| (value, zeros))
+        })
         .parse(text)
 }
 
@@ -125,10 +144,13 @@ mod tests {
     }
 
     #[test]
-    fn leading_zeros_are_dropped() {
-        assert_eq!(
-            EnhancedStatus::parse("5.01.001"),
-            Some((EnhancedStatus::new(5, 1, 1), 8))
-        );
+    fn leading_zeros_stay_as_they_were_written() {
+        for text in ["5.01.001", "5.00.0", "5.0.000", "4.010.100", "2.0.0"] {
+            let (status, used) = EnhancedStatus::parse(text).unwrap();
+            assert_eq!((status.to_string().as_str(), used), (text, text.len()));
+        }
+        let (status, _) = EnhancedStatus::parse("5.01.001").unwrap();
+        assert_eq!((status.subject(), status.detail()), (1, 1));
+        assert_eq!(status.with_class(4).to_string(), "4.01.001");
     }
 }

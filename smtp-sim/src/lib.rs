@@ -7,6 +7,7 @@ pub mod compare;
 pub mod conformance;
 mod diff;
 pub mod dns_server;
+pub mod harness;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod request;

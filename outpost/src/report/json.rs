@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 use smtp_policy::{
-    report::{Outcome, Scope, Status},
+    report::{Outcome, Scope},
     request::Recipient,
 };
-use smtp_proto::{dsn::Notify, reply::Reply};
+use smtp_proto::reply::Reply;
 
 use super::{Settled, stage_name};
 
@@ -78,14 +78,15 @@ fn request(settled: &Settled) -> RequestEntry<'_> {
 }
 
 fn entry<'a>(recipient: &'a Recipient, outcome: &'a Outcome) -> RecipientEntry<'a> {
-    let owes = outcome.status == Status::Sent && recipient.notify.contains(Notify::SUCCESS);
     RecipientEntry {
         address: recipient.address.as_str(),
         status: outcome.word,
         dsn: outcome.code.to_string(),
         relay: &outcome.relay,
         text: &outcome.text,
-        report: owes.then(|| outcome.action.as_str()),
+        report: outcome
+            .owes_success_report(recipient)
+            .then(|| outcome.action.as_str()),
         original: recipient.original.as_deref(),
         action: outcome.action.as_str(),
         scope: match outcome.scope {

@@ -1,6 +1,7 @@
 //! main.cf as written: settings by name, their places, and their expansion.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,7 +27,7 @@ const READ_ONLY: &[&str] = &["process_name", "process_id", "service_name"];
 /// It holds settings as written. [`config`](Self::config) makes typed parameters of them,
 /// [`warnings`](Self::warnings) says what is odd, [`listing`](Self::listing) is for people.
 /// An empty one, all defaults, is `MainCf::default()`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct MainCf {
     /// The name of the file, for messages.
     file: String,
@@ -37,10 +38,20 @@ pub struct MainCf {
 }
 
 /// One setting.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Entry {
     value: String,
     origin: Origin,
+}
+
+impl fmt::Debug for MainCf {
+    /// Names without values: any of them can hold a password, since one can refer to another.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MainCf")
+            .field("file", &self.file)
+            .field("names", &self.entries.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for MainCf {
@@ -111,8 +122,8 @@ impl MainCf {
             match main.entries.insert(line.name.clone(), entry.clone()) {
                 Some(old) if old.value != entry.value && old.origin != Origin::Default => {
                     let oddity = Oddity::Overriding {
+                        old: shown(&line.name, old.value),
                         name: line.name,
-                        old: old.value,
                     };
                     main.remarks.push(ConfigWarning { origin, oddity });
                 }
@@ -210,7 +221,7 @@ impl MainCf {
                 None if params::is_foreign(name) || user_defined.contains(name.as_str()) => None,
                 None => Some(Oddity::Unknown {
                     name: name.clone(),
-                    value: entry.value.clone(),
+                    value: shown(suggest(name).unwrap_or(name), entry.value.clone()),
                     suggestion: suggest(name),
                 }),
             };
@@ -230,7 +241,7 @@ impl MainCf {
 
     /// What is odd about a setting whose name is known.
     fn oddity(&self, name: &str, value: &str, parameter: &Parameter) -> Option<Oddity> {
-        let (name, value) = (name.to_owned(), value.to_owned());
+        let (name, value) = (name.to_owned(), shown(name, value.to_owned()));
         match parameter.status {
             Status::Supported | Status::Mapped(_) => None,
             Status::Removed(since) => Some(Oddity::Removed { name, value, since }),
@@ -397,6 +408,14 @@ pub(crate) fn spoken_in(name: &str) -> Protocol {
         Protocol::Lmtp
     } else {
         Protocol::Smtp
+    }
+}
+
+/// A value as messages may show it.
+fn shown(name: &str, value: String) -> String {
+    match Parameter::find(name) {
+        Some((parameter, _)) if parameter.private => "…".to_owned(),
+        _ => value,
     }
 }
 

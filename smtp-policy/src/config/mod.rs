@@ -29,6 +29,7 @@ mod expand;
 mod main_cf;
 mod parameter;
 mod params;
+mod private;
 mod suggest;
 mod syntax;
 mod value;
@@ -48,6 +49,8 @@ pub use params::{
     helo::HeloParams, lookup::LookupParams, sasl::SaslParams, timeout::TimeoutParams,
     tls::TlsParams, verdict::VerdictParams,
 };
+
+pub use private::Private;
 
 use main_cf::Source;
 

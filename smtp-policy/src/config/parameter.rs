@@ -81,6 +81,8 @@ pub struct Parameter {
     pub words: &'static [&'static str],
     /// How far the parameter is honoured.
     pub status: Status,
+    /// Whether the value may hold a secret, which no message shows.
+    pub private: bool,
     /// Whether listings show it. Postfix does not list old and removed names.
     pub listed: bool,
 }
@@ -100,6 +102,7 @@ const BLANK: Parameter = Parameter {
     max: MAX_NUMBER,
     words: &[],
     status: Status::Supported,
+    private: false,
     listed: true,
 };
 
@@ -171,6 +174,13 @@ impl Parameter {
     pub(crate) const fn tables(self) -> Self {
         Self {
             kind: Kind::Tables,
+            ..self
+        }
+    }
+
+    pub(crate) const fn private(self) -> Self {
+        Self {
+            private: true,
             ..self
         }
     }

@@ -9,7 +9,7 @@ use super::ticket::{Cached, Dns, External, Socket, Ticket};
 use crate::{
     channel::Channel,
     dns::Query,
-    report::Outcome,
+    report::{Notice, Outcome},
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
 };
@@ -121,11 +121,15 @@ pub enum ConnectError {
 
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Note {
     /// How grave it is.
     pub level: Level,
     /// The text as Postfix words it, without a queue id unless Postfix has one there.
     pub text: String,
+    /// A notice for the postmaster that may be made mail of, if that is what the
+    /// note is about.
+    pub notice: Option<Box<Notice>>,
 }
 
 /// How grave a [`Note`] is.
@@ -141,16 +145,29 @@ pub enum Level {
 
 impl Note {
     pub(crate) fn info(text: impl Into<String>) -> Self {
-        Self {
-            level: Level::Info,
-            text: text.into(),
-        }
+        Self::new(Level::Info, text.into())
     }
 
     pub(crate) fn warning(text: impl Into<String>) -> Self {
+        Self::new(Level::Warning, text.into())
+    }
+
+    pub(crate) fn debug(text: impl Into<String>) -> Self {
+        Self::new(Level::Debug, text.into())
+    }
+
+    pub(crate) fn notice(text: impl Into<String>, notice: Notice) -> Self {
         Self {
-            level: Level::Warning,
-            text: text.into(),
+            notice: Some(Box::new(notice)),
+            ..Self::debug(text)
+        }
+    }
+
+    const fn new(level: Level, text: String) -> Self {
+        Self {
+            level,
+            text,
+            notice: None,
         }
     }
 }

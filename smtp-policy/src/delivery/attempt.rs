@@ -2,7 +2,7 @@
 //! connection (`src/smtp/smtp_connect.c`, smtp_connect_addr, smtp_connect_unix;
 //! `src/smtp/smtp_reuse.c`).
 
-use smtp_proto::{status::EnhancedStatus, time::Time};
+use smtp_proto::{address::ReversePath, status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Endpoint, Note, Target,
@@ -13,7 +13,8 @@ use super::{
 use crate::{
     channel::{Channel, Peer},
     report::{Scope, trouble::Reason},
-    reuse::CacheKey,
+    reuse::key::{CacheKey, KeyOwner, KeyPlace},
+    route::Candidate,
     tables::TableFailure,
 };
 
@@ -23,6 +24,18 @@ pub(super) struct Attempt {
     peer: Peer,
     target: Target,
     lookups: AddressLookups,
+}
+
+/// For what a kept connection is looked for.
+#[derive(Debug, Default)]
+pub(super) enum Wanted {
+    /// For the next hop, whichever server it leads to.
+    #[default]
+    Nexthop,
+    /// For a server of the best preference.
+    Address(Peer),
+    /// For a server that is about to be connected to.
+    Attempt(Box<Attempt>),
 }
 
 /// The look-ups for an attempt, while a table outside the engine is asked.
@@ -61,29 +74,35 @@ impl Delivery {
         match place {
             // The best addresses were looked for in the cache before.
             Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
-                let key = self.endpoint_key(&candidate.address.to_string(), candidate.port);
-                self.ask_cache(key, Some(Box::new(attempt)));
+                let key = self.endpoint_key(&attempt.peer, candidate.port);
+                self.ask_cache(key, Wanted::Attempt(Box::new(attempt)));
             }
             _ => self.look_up(attempt),
         }
         true
     }
 
+    /// A candidate as keys, texts and verdicts name it.
+    pub(super) fn peer(&self, candidate: &Candidate, best: u16) -> Peer {
+        Peer {
+            host: candidate.host.clone(),
+            address: candidate.address.to_string(),
+            port: Some(candidate.port),
+            destination: self.hosts.label.clone(),
+            best_mx: candidate.preference == best,
+        }
+    }
+
     fn attempt(&self, place: &Place, best: u16) -> Attempt {
         let connect = &self.config.connect;
         let (peer, endpoint, bind, window) = match place {
             Place::Inet(candidate) => {
-                let peer = Peer {
-                    host: candidate.host.clone(),
-                    address: candidate.address.to_string(),
-                    port: Some(candidate.port),
-                    best_mx: candidate.preference == best,
-                };
                 let bind = self
                     .policy
                     .client(self.request.protocol)
                     .bind(candidate.address);
                 let endpoint = Endpoint::Inet((candidate.address, candidate.port).into());
+                let peer = self.peer(candidate, best);
                 (peer, endpoint, bind, connect.tcp_windowsize)
             }
             Place::Unix(path) => {
@@ -91,6 +110,7 @@ impl Delivery {
                     host: self.config.general.myhostname.clone(),
                     address: path.display().to_string(),
                     port: None,
+                    destination: self.hosts.label.clone(),
                     best_mx: true,
                 };
                 (peer, Endpoint::Unix(path.clone()), None, 0)
@@ -98,7 +118,8 @@ impl Delivery {
         };
         let limit = self.config.timeout.connect_timeout;
         let limit = (!limit.is_zero()).then_some(limit);
-        let lookups = AddressLookups::new(&self.tables, &peer.address);
+        let passwords = self.password_search(&peer);
+        let lookups = AddressLookups::new(&self.tables, &peer.address, passwords);
         Attempt {
             peer,
             target: Target {
@@ -111,28 +132,77 @@ impl Delivery {
         }
     }
 
-    pub(super) fn endpoint_key(&self, address: &str, port: u16) -> CacheKey {
-        CacheKey::endpoint(self.request.protocol.as_str(), address, port)
+    /// The key of connections that were made for a next hop.
+    pub(super) fn destination_key(&self, nexthop: &str) -> CacheKey {
+        CacheKey::destination(self.key_owner(), nexthop)
     }
 
-    pub(super) fn ask_cache(&mut self, key: CacheKey, instead: Option<Box<Attempt>>) {
+    /// The key of connections to an endpoint.
+    pub(super) fn endpoint_key(&self, peer: &Peer, port: u16) -> CacheKey {
+        let logs_in = !self.config.sasl.sasl_password_maps.is_empty();
+        let place = KeyPlace {
+            destination: logs_in.then_some(&peer.destination),
+            host: logs_in.then_some(&peer.host),
+            address: &peer.address,
+            port,
+        };
+        CacheKey::endpoint(self.key_owner(), place)
+    }
+
+    fn key_owner(&self) -> KeyOwner<'_> {
+        KeyOwner {
+            service: self.request.protocol.as_str(),
+            sender: self.login_sender(),
+        }
+    }
+
+    /// The sender, where it decides who logs in at the server.
+    fn login_sender(&self) -> Option<&str> {
+        let sasl = &self.config.sasl;
+        let decides = sasl.sender_dependent_authentication && !sasl.sasl_password_maps.is_empty();
+        decides.then(|| self.sender())
+    }
+
+    /// The sender as text; empty for the null sender.
+    pub(super) fn sender(&self) -> &str {
+        match &self.request.sender {
+            ReversePath::Null => "",
+            ReversePath::Mailbox(address) => address.as_str(),
+        }
+    }
+
+    pub(super) fn ask_cache(&mut self, key: CacheKey, wanted: Wanted) {
         let ticket = self.ticket();
         self.phase = Phase::Reusing {
             serial: ticket.serial(),
             answer: None,
-            instead,
+            wanted,
         };
         self.asks.push_back(Ask::Reuse(ticket, key));
     }
 
-    pub(super) fn after_reuse(&mut self, hit: Option<Box<Channel>>, instead: Option<Box<Attempt>>) {
-        match (hit, instead) {
-            (Some(channel), instead) => {
-                self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead)));
+    pub(super) fn after_reuse(&mut self, hit: Option<Box<Channel>>, wanted: Wanted) {
+        let Some(mut channel) = hit else {
+            match wanted {
+                Wanted::Attempt(attempt) => self.look_up(*attempt),
+                Wanted::Nexthop | Wanted::Address(_) => self.phase = Phase::Next,
             }
-            (None, Some(attempt)) => self.look_up(*attempt),
-            (None, None) => self.phase = Phase::Next,
-        }
+            return;
+        };
+        let instead = match wanted {
+            Wanted::Nexthop => None,
+            // The connection may have been made under another name of the server.
+            Wanted::Address(peer) => {
+                channel.peer = peer;
+                None
+            }
+            Wanted::Attempt(attempt) => {
+                channel.peer = attempt.peer.clone();
+                Some(attempt)
+            }
+        };
+        let records = self.records(&channel.peer);
+        self.phase = Phase::Talking(Box::new(Talk::resume(*channel, instead, records)));
     }
 
     pub(super) fn look_up(&mut self, attempt: Attempt) {
@@ -189,7 +259,15 @@ impl Delivery {
         match lookups.profile(&self.request, &self.config, &self.tables, loops) {
             Ok(profile) => {
                 let expires = self.now + self.config.cache.connection_reuse_time_limit;
-                let talk = Talk::begin(profile, peer, expires, self.now);
+                let records = self.records(&peer);
+                let talk = Talk::begin(
+                    profile,
+                    peer,
+                    lookups.into_login(),
+                    records,
+                    expires,
+                    self.now,
+                );
                 self.phase = Phase::Talking(Box::new(talk));
             }
             Err(failure) => {

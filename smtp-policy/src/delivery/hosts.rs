@@ -12,7 +12,7 @@ use smtp_proto::{status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Note,
-    attempt::{Attempt, Lookups},
+    attempt::{Attempt, Lookups, Wanted},
     prepare::Preparation,
     talk::Talk,
 };
@@ -21,7 +21,6 @@ use crate::{
     config::Protocol,
     report::{Scope, trouble::Reason},
     request::CacheHints,
-    reuse::CacheKey,
     route::{
         Candidate, InetDestination, QuestionId, Resolution, Resolved, RouteNote, split_nexthop,
     },
@@ -50,7 +49,7 @@ pub(super) enum Phase {
     Reusing {
         serial: u32,
         answer: Option<Option<Box<Channel>>>,
-        instead: Option<Box<Attempt>>,
+        wanted: Wanted,
     },
     /// Tables are asked about the server's address.
     LookingUp(Box<Lookups>),
@@ -84,8 +83,13 @@ pub(super) struct Hosts {
     pub(super) cache: CacheHints,
     /// The next hop under which connections are kept, until one was.
     pub(super) request_nexthop: Option<String>,
+    /// The present destination as it is written, or the path of its socket.
+    pub(super) label: String,
     /// Whether the mail was passed to `best_mx_transport` already.
     pub(super) passed: bool,
+    /// The addresses to which kept connections led. They are not tried again for a
+    /// later destination.
+    pub(super) used: Vec<String>,
 }
 
 /// One destination with its addresses.
@@ -130,12 +134,10 @@ impl Delivery {
             Phase::Talking(_) => return self.talk(),
             Phase::Resolving { .. } => return self.while_resolving(give_up),
             Phase::LookingUp(_) => return self.while_looking_up(give_up),
-            Phase::Reusing {
-                answer, instead, ..
-            } => match answer.take() {
+            Phase::Reusing { answer, wanted, .. } => match answer.take() {
                 Some(hit) => {
-                    let instead = instead.take();
-                    self.after_reuse(hit, instead);
+                    let wanted = core::mem::take(wanted);
+                    self.after_reuse(hit, wanted);
                 }
                 None => return self.wait_for_answer(give_up),
             },
@@ -304,6 +306,8 @@ impl Delivery {
                 self.why = Some(Reason::local(failure.status, Scope::Site, failure.text));
             }
             Ok(candidates) => {
+                // What went wrong at an earlier destination is no excuse for this one.
+                self.why = None;
                 let best = candidates.first().map_or(0, |first| first.preference);
                 let loops = self.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
                 let places = candidates.into_iter().map(Place::Inet).collect();
@@ -316,12 +320,13 @@ impl Delivery {
     /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
     fn open_site(
         &mut self,
-        places: VecDeque<Place>,
+        mut places: VecDeque<Place>,
         best: u16,
         loops: bool,
         domain: &str,
         label: &str,
     ) {
+        label.clone_into(&mut self.hosts.label);
         if self.hosts.begun == 1 && !places.is_empty() {
             self.hosts.cache = {
                 let client = self.policy.client(self.request.protocol);
@@ -332,6 +337,7 @@ impl Delivery {
             }
         }
         let trial = if self.hosts.cache.load {
+            places.retain(|place| !self.hosts.used.contains(&place.address()));
             Trial::ByNexthop
         } else {
             Trial::Connect
@@ -352,19 +358,22 @@ impl Delivery {
             match site.trial {
                 Trial::ByNexthop => {
                     site.trial = Trial::ByAddress(0);
-                    if self.hosts.begun == 1
+                    if !site.places.is_empty()
                         && let Some(nexthop) = &self.hosts.request_nexthop
                     {
-                        let key = CacheKey::destination(self.request.protocol.as_str(), nexthop);
-                        self.ask_cache(key, None);
+                        let key = self.destination_key(nexthop);
+                        self.ask_cache(key, Wanted::Nexthop);
                         return true;
                     }
                 }
                 Trial::ByAddress(position) => match site.best_place(position) {
-                    Some((address, port)) => {
+                    Some(candidate) => {
+                        let candidate = candidate.clone();
+                        let best = site.best;
                         site.trial = Trial::ByAddress(position + 1);
-                        let key = self.endpoint_key(&address, port);
-                        self.ask_cache(key, None);
+                        let peer = self.peer(&candidate, best);
+                        let key = self.endpoint_key(&peer, candidate.port);
+                        self.ask_cache(key, Wanted::Address(peer));
                         return true;
                     }
                     None => site.trial = Trial::Connect,
@@ -394,45 +403,64 @@ impl Delivery {
             .is_some_and(|site| site.loop_detection)
     }
 
-    /// A session is about to deliver: counts it towards the limits.
+    /// A session is about to deliver: counts it towards the limits. `reused` is
+    /// where a connection leads that was found before any address was tried.
     pub(super) fn count_session(&mut self, reused: Option<&Peer>) {
         let connect = &self.config.connect;
+        let mut last = false;
         if let Some(site) = &mut self.hosts.site {
             site.sessions += 1;
             let mut full = site.sessions == connect.mx_session_limit;
             if let Some(peer) = reused {
                 site.addresses += 1;
-                site.forget(peer);
                 full |= site.addresses == connect.mx_address_limit;
+                // Nothing behind the address in the list makes it the last one, even
+                // if an address before it was not tried but in the cache.
+                last = matches!(site.trial, Trial::ByAddress(next) if next > 0 && next >= site.places.len());
+                site.forget(peer);
             }
             if full {
                 site.places.clear();
             }
         }
+        self.hosts.final_server |= last && self.hosts.final_nexthop;
         self.mark_final_server();
     }
 }
 
 impl Site {
-    /// The first address of the best preference from `position` on.
-    fn best_place(&self, position: usize) -> Option<(String, u16)> {
+    /// The address at this position, if it is of the best preference.
+    fn best_place(&self, position: usize) -> Option<&Candidate> {
         match self.places.get(position)? {
-            Place::Inet(candidate) if candidate.preference == self.best => {
-                Some((candidate.address.to_string(), candidate.port))
-            }
+            Place::Inet(candidate) if candidate.preference == self.best => Some(candidate),
             _ => None,
         }
     }
 
     /// A kept connection leads there already.
     fn forget(&mut self, peer: &Peer) {
-        let before = self.places.len();
-        self.places.retain(|place| match place {
-            Place::Inet(candidate) => candidate.address.to_string() != peer.address,
-            Place::Unix(path) => path.display().to_string() != peer.address,
-        });
-        if let Trial::ByAddress(position) = &mut self.trial {
-            *position = position.saturating_sub(before - self.places.len());
+        let found = self
+            .places
+            .iter()
+            .position(|place| place.address() == peer.address);
+        let Some(found) = found else {
+            return;
+        };
+        self.places.remove(found);
+        if let Trial::ByAddress(position) = &mut self.trial
+            && found < *position
+        {
+            *position -= 1;
+        }
+    }
+}
+
+impl Place {
+    /// The printable address, or the path of the socket.
+    fn address(&self) -> String {
+        match self {
+            Self::Inet(candidate) => candidate.address.to_string(),
+            Self::Unix(path) => path.display().to_string(),
         }
     }
 }

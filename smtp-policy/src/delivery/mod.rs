@@ -40,6 +40,9 @@ mod attempt;
 mod envelope;
 mod feed;
 mod hosts;
+mod journal;
+mod keep;
+mod login;
 mod observer;
 mod prepare;
 mod profile;
@@ -48,6 +51,7 @@ mod roll;
 mod settle;
 mod talk;
 mod ticket;
+mod verdict;
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -63,6 +67,7 @@ use self::{
     hosts::{Hosts, Phase},
     prepare::Envelope,
     roll::Roll,
+    verdict::Verdicts,
 };
 use crate::{
     channel::Channel,
@@ -86,6 +91,7 @@ pub struct Delivery {
     /// What is to be asked next, before anything else happens.
     asks: VecDeque<Ask>,
     roll: Roll,
+    verdicts: Verdicts,
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
@@ -115,6 +121,7 @@ impl Delivery {
         };
         Self {
             roll: Roll::new(request.recipients.len()),
+            verdicts: Verdicts::default(),
             hosts: Hosts::default(),
             phase: Phase::Start,
             envelope: None,
@@ -142,6 +149,9 @@ impl Delivery {
             .get_or_insert(now + self.config.general.daemon_timeout);
         loop {
             if let Some(ask) = self.asks.pop_front() {
+                return ask;
+            }
+            if let Some(ask) = self.await_verdicts(give_up) {
                 return ask;
             }
             if self.cancelled {
@@ -175,6 +185,10 @@ impl Delivery {
         ticket: Ticket<External>,
         value: Result<Option<String>, TableFailure>,
     ) {
+        if self.verdicts.asked(&ticket) {
+            self.verdicts.answer(value);
+            return;
+        }
         match &mut self.phase {
             Phase::LookingUp(lookups) => lookups.answer(ticket.serial(), value),
             Phase::Preparing(preparation) => preparation.answer(ticket.serial(), value),
@@ -270,12 +284,22 @@ impl Delivery {
 
     /// A log line with the message's name in front, where it has one.
     fn message_note(&mut self, text: &str) {
+        let note = Note::info(self.about_message(text));
+        self.note(note);
+    }
+
+    /// The same as a warning.
+    fn message_warning(&mut self, text: &str) {
+        let note = Note::warning(self.about_message(text));
+        self.note(note);
+    }
+
+    fn about_message(&self, text: &str) -> String {
         let id = &self.request.id;
-        let text = if id.is_empty() {
+        if id.is_empty() {
             text.to_owned()
         } else {
             format!("{id}: {text}")
-        };
-        self.note(Note::info(text));
+        }
     }
 }

@@ -11,19 +11,21 @@ use smtp_proto::{
     session::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
 };
 
-use super::TableQuery;
+use super::{TableQuery, login::Login};
 use crate::{
     config::{Config, Protocol},
     request::Request,
+    sasl::PasswordSearch,
     tables::{MapsSearch, MapsStep, Table, TableFailure, Tables},
 };
 
-/// The two look-ups by the server's address, one after the other. Either may ask
-/// a table outside the engine.
+/// The two look-ups by the server's address, and that of credentials by its names,
+/// one after the other. Each may ask a table outside the engine.
 #[derive(Debug)]
 pub(super) struct AddressLookups {
     pix: Found,
     discard: Found,
+    passwords: PasswordSearch,
 }
 
 #[derive(Debug)]
@@ -56,16 +58,20 @@ impl Found {
 }
 
 impl AddressLookups {
-    pub(super) fn new(tables: &Tables, address: &str) -> Self {
+    pub(super) fn new(tables: &Tables, address: &str, passwords: PasswordSearch) -> Self {
         Self {
             pix: Found::Searching(tables.pix.search(address)),
             discard: Found::Searching(tables.discard_ehlo.search(address)),
+            passwords,
         }
     }
 
     /// Goes on; the question for the driver if there is one.
     pub(super) fn step(&mut self) -> Option<TableQuery> {
-        self.pix.step().or_else(|| self.discard.step())
+        self.pix
+            .step()
+            .or_else(|| self.discard.step())
+            .or_else(|| self.passwords.step())
     }
 
     /// The answer to the question of the last [`step`](Self::step).
@@ -76,6 +82,12 @@ impl AddressLookups {
                 return;
             }
         }
+        self.passwords.answered(value);
+    }
+
+    /// What is known about login when there are no more questions.
+    pub(super) fn into_login(self) -> Login {
+        Login::new(self.passwords)
     }
 
     /// What the session is told. A failed keyword look-up is a failure of the

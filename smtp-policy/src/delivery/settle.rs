@@ -3,7 +3,7 @@
 
 use smtp_proto::{reply::Reply, session::Stage, status::EnhancedStatus};
 
-use super::{Ask, Delivery, hosts::Phase};
+use super::{Delivery, hosts::Phase, verdict::Verdict};
 use crate::{
     config::Protocol,
     report::{Action, Scope, trouble::Reason},
@@ -30,8 +30,12 @@ impl Delivery {
         if recipients.is_empty() {
             return;
         }
+        if let Some(reply) = &reason.reply {
+            self.check_reply(reply);
+        }
         if self.judge.settles(&reason, self.is_final_server()) {
-            self.give_verdict(recipients, &reason);
+            let relay = self.relay();
+            self.give_verdict(recipients, &reason, relay);
         } else {
             self.message_note(&reason.text);
             recipients.iter().for_each(|index| self.roll.keep(*index));
@@ -39,12 +43,11 @@ impl Delivery {
         self.why = Some(reason);
     }
 
-    fn give_verdict(&mut self, recipients: &[RcptIndex], reason: &Reason) {
-        let relay = self.relay();
+    fn give_verdict(&mut self, recipients: &[RcptIndex], reason: &Reason, relay: Option<String>) {
         for index in recipients {
             if self.roll.settle(*index) {
-                let outcome = self.judge.failure(reason, relay.clone());
-                self.asks.push_back(Ask::Report(*index, Box::new(outcome)));
+                let reason = Box::new(reason.clone());
+                self.pronounce(*index, Verdict::Failure(reason, relay.clone()));
             }
         }
     }
@@ -55,19 +58,24 @@ impl Delivery {
             return;
         }
         let relay = self.relay().unwrap_or_default();
-        let outcome = self
-            .judge
-            .success(relay, stage, reply, self.success_action());
-        self.asks.push_back(Ask::Report(index, Box::new(outcome)));
+        let server_reports = self.server_reports();
+        let action = self.success_action(server_reports);
+        let mut outcome = self.judge.success(relay, stage, reply, action);
+        outcome.server_reports = server_reports;
+        self.pronounce(index, Verdict::Success(Box::new(outcome)));
+    }
+
+    /// Whether the server offers DSN, and so reports success itself.
+    fn server_reports(&self) -> bool {
+        match &self.phase {
+            Phase::Talking(talk) => talk.channel.session.capabilities().dsn,
+            _ => false,
+        }
     }
 
     /// An LMTP delivery may be the final one; nobody behind it then reports
     /// success in our place.
-    fn success_action(&self) -> Action {
-        let server_reports = match &self.phase {
-            Phase::Talking(talk) => talk.channel.session.capabilities().dsn,
-            _ => false,
-        };
+    fn success_action(&self, server_reports: bool) -> Action {
         let is_final = self.request.protocol == Protocol::Lmtp
             && (self.request.flags.final_delivery || self.config.verdict.assume_final);
         if is_final && !server_reports {
@@ -89,19 +97,16 @@ impl Delivery {
     /// last reason.
     pub(super) fn settle_left(&mut self, reason: &Reason) {
         let left = self.roll.left();
-        self.give_verdict(&left, reason);
+        let relay = self.relay();
+        self.give_verdict(&left, reason, relay);
     }
 
     /// What the delivery itself decides about whoever is left, before there is a
     /// server to blame (`src/smtp/smtp.c`, reject_deliver_request).
     pub(super) fn settle_by_service(&mut self, reason: &Reason) {
+        let left = self.roll.left();
         let service = self.request.protocol.as_str();
-        for index in self.roll.left() {
-            if self.roll.settle(index) {
-                let outcome = self.judge.failure(reason, Some(service.to_owned()));
-                self.asks.push_back(Ask::Report(index, Box::new(outcome)));
-            }
-        }
+        self.give_verdict(&left, reason, Some(service.to_owned()));
     }
 
     /// The message text cannot be read. No other server would fare better.

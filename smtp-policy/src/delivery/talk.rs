@@ -12,14 +12,20 @@ use smtp_proto::{
     time::Time,
 };
 
-use super::{Ask, Delivery, Note, attempt::Attempt, envelope, hosts::Phase};
+use super::{
+    Ask, Delivery, Note,
+    attempt::Attempt,
+    envelope,
+    hosts::Phase,
+    journal::Records,
+    login::{Login, in_hello},
+};
 use crate::{
     channel::{Channel, Peer},
     config::ProbeTarget,
     content::Pipe,
     report::{Scope, trouble::Reason},
     request::RcptIndex,
-    reuse::{CacheKey, CacheKeys},
 };
 
 /// An open connection and how far the present message has come on it.
@@ -27,12 +33,14 @@ use crate::{
 pub(super) struct Talk {
     pub(super) channel: Channel,
     progress: Progress,
+    pub(super) login: Login,
     /// For a kept connection: what to try if it turns out to be dead.
     instead: Option<Box<Attempt>>,
     /// The recipients of the transaction, in the order of its RCPT commands.
     recipients: Vec<RcptIndex>,
     /// A failure blamed on the site or the session: the connection is not kept.
-    throttled: bool,
+    pub(super) throttled: bool,
+    pub(super) records: Records,
     /// The text of the transaction, and the question about a table that it has
     /// out.
     pub(super) pipe: Option<Box<Pipe>>,
@@ -54,38 +62,67 @@ enum Progress {
 
 impl Talk {
     /// A connection that was opened just now.
-    pub(super) fn begin(profile: Profile, peer: Peer, expires: Time, now: Time) -> Self {
+    pub(super) fn begin(
+        mut profile: Profile,
+        peer: Peer,
+        login: Login,
+        records: Records,
+        expires: Time,
+        now: Time,
+    ) -> Self {
+        profile.journal = records.are_kept();
         let session = Session::new(profile, now);
         Self::new(
             Channel {
                 session,
                 peer,
+                authenticated: false,
                 uses: 0,
                 expires,
             },
             Progress::Greeting,
+            login,
             None,
+            records,
         )
     }
 
     /// A kept connection, which is asked with RSET whether it is alive.
-    pub(super) fn resume(mut channel: Channel, instead: Option<Box<Attempt>>) -> Self {
+    pub(super) fn resume(
+        mut channel: Channel,
+        instead: Option<Box<Attempt>>,
+        records: Records,
+    ) -> Self {
         if let Some(idle) = channel.session.idle() {
             idle.probe();
         }
-        Self::new(channel, Progress::Probing, instead)
+        Self::new(channel, Progress::Probing, Login::done(), instead, records)
     }
 
-    fn new(channel: Channel, progress: Progress, instead: Option<Box<Attempt>>) -> Self {
+    fn new(
+        channel: Channel,
+        progress: Progress,
+        login: Login,
+        instead: Option<Box<Attempt>>,
+        records: Records,
+    ) -> Self {
         Self {
             channel,
             progress,
+            login,
             instead,
             recipients: Vec::new(),
             throttled: false,
+            records,
             pipe: None,
             question: None,
         }
+    }
+
+    /// Ends the session without another word.
+    pub(super) fn part(&mut self) {
+        self.progress = Progress::Over;
+        self.channel.session.abandon();
     }
 
     /// Ends the session without another message: QUIT where the dialogue is
@@ -95,6 +132,8 @@ impl Talk {
         let session = &mut self.channel.session;
         if let Some(negotiation) = session.negotiation() {
             negotiation.quit();
+        } else if let Some(turn) = session.sasl() {
+            turn.quit();
         } else if let Some(idle) = session.idle() {
             idle.quit();
         } else if session.deadline().1 != Stage::Quit {
@@ -114,11 +153,14 @@ impl Delivery {
         let Phase::Talking(talk) = &mut self.phase else {
             return None;
         };
-        match talk.channel.session.poll(now) {
+        let step = talk.channel.session.poll(now);
+        self.take_down();
+        match step {
             Step::Send { until } => return Some(Ask::Send { until }),
             Step::Wait { until } => return Some(Ask::Wait { until }),
             Step::Need(Need::Body) => return self.feed(),
             Step::Need(Need::Negotiation) => self.negotiate(),
+            Step::Need(Need::Sasl) => self.answer_challenge(),
             Step::Need(Need::Envelope) => self.at_rest(),
             Step::Event(event) => self.on_event(event),
             Step::Closed(why) => self.on_closed(why),
@@ -174,6 +216,12 @@ impl Delivery {
             return;
         };
         let peer = talk.channel.peer.name();
+        if reply.is_irregular() {
+            self.record_protocol_error();
+        }
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
         let success = reply.is_success();
         match stage {
             Stage::Banner | Stage::Helo | Stage::Lhlo if !success => {
@@ -183,6 +231,10 @@ impl Delivery {
             // After any other refusal of EHLO the session says HELO.
             Stage::Ehlo if reply.code() == 421 => {
                 self.fail_site(Reason::refused(&peer, stage, reply, false));
+            }
+            Stage::Auth => {
+                let peer = talk.channel.peer.clone();
+                self.on_auth_reply(&peer, reply);
             }
             Stage::XforwardNameAddr | Stage::XforwardProtoHelo if !success => {
                 let (relay, text) = (talk.channel.peer.relay(), reply.one_line());
@@ -258,6 +310,9 @@ impl Delivery {
         let Phase::Talking(talk) = &self.phase else {
             return;
         };
+        if talk.login.is_over() {
+            return self.go_on();
+        }
         let (peer, offered) = (
             talk.channel.peer.clone(),
             talk.channel.session.capabilities().clone(),
@@ -268,10 +323,8 @@ impl Delivery {
             if let Phase::Talking(talk) = &mut self.phase {
                 talk.give_up();
             }
-        } else if let Phase::Talking(talk) = &mut self.phase
-            && let Some(negotiation) = talk.channel.session.negotiation()
-        {
-            negotiation.ready();
+        } else {
+            self.log_in(&peer, &offered);
         }
     }
 
@@ -353,7 +406,9 @@ impl Delivery {
             talk.channel.expires,
         );
         let offered = talk.channel.session.capabilities().clone();
-        self.count_session(reused.as_ref());
+        let names_no_author = self.config.sasl.send_dummy_mail_auth && talk.channel.authenticated;
+        let instead = talk.instead.is_some();
+        self.count_transaction(reused.as_ref(), instead);
 
         let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
         if let (Some(limit), Some(size)) = (size_limit, self.request.size)
@@ -373,7 +428,8 @@ impl Delivery {
         }
 
         let limit = self.config.cache.connection_reuse_count_limit;
-        let may_keep = self.hosts.cache.store && (limit == 0 || uses < limit);
+        // A connection that was kept once may be kept again, with or without leave.
+        let may_keep = (self.hosts.cache.store || reused.is_some()) && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
         let mut transaction = envelope::transaction(
@@ -387,6 +443,7 @@ impl Delivery {
         let convert = envelope::needs_downgrade(&self.request, &self.config, &offered);
         let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
         let pipe = Pipe::new(rules, self.inserted_fields(), convert);
+        transaction.mail.auth_null = names_no_author;
         let probes_text = transaction.stop == Stop::AtText;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
@@ -402,39 +459,6 @@ impl Delivery {
         if let Some(idle) = talk.channel.session.idle() {
             idle.send(transaction);
         }
-    }
-
-    /// The transaction is over and the connection still there: puts it by for the
-    /// next message, unless something speaks against it by now.
-    fn keep(&mut self) {
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        let channel = &talk.channel;
-        if talk.throttled || channel.session.is_irregular() || channel.expires < self.now {
-            talk.give_up();
-            return;
-        }
-        let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else {
-            return;
-        };
-        let mut channel = talk.channel;
-        channel.uses += 1;
-        let service = self.request.protocol.as_str();
-        let keys = CacheKeys {
-            destination: self
-                .hosts
-                .request_nexthop
-                .take()
-                .map(|nexthop| CacheKey::destination(service, &nexthop)),
-            endpoint: channel
-                .peer
-                .port
-                .map(|port| CacheKey::endpoint(service, &channel.peer.address, port)),
-        };
-        let until = self.now + self.config.cache.connection_cache_time_limit;
-        self.asks
-            .push_back(Ask::Keep(keys, Box::new(channel), until));
     }
 
     /// The session has ended.
@@ -453,6 +477,7 @@ impl Delivery {
             return;
         }
         let peer = talk.channel.peer.name();
+        let why = in_hello(why, self.request.protocol);
         talk.throttled |= Reason::ended(&peer, why).is_some();
         if !talk.throttled {
             self.hosts.request_nexthop = None;
@@ -460,6 +485,12 @@ impl Delivery {
         if let Some(reason) = Reason::ended(&peer, why) {
             self.fail_open(reason);
         }
+        match why {
+            Closed::Protocol(_, error) if error.is_local() => self.record_data_error(),
+            Closed::Protocol(..) => self.record_protocol_error(),
+            _ => {}
+        }
+        self.notify_postmaster();
         self.phase = Phase::Next;
         self.asks.push_back(Ask::Close);
     }

@@ -272,9 +272,11 @@ pub enum NativeFailure {
 }
 
 impl NativeFailure {
-    /// Whether the error says that there is no such host, for now or for good.
+    /// Whether Postfix takes the error to say that there is no such host, for now
+    /// or for good. `EAI_NODATA` is not among them: the C library hides it from
+    /// programs that keep to the standard, as Postfix does.
     pub const fn is_no_host(self) -> bool {
-        matches!(self, Self::Again | Self::NoData | Self::NoName)
+        matches!(self, Self::Again | Self::NoName)
     }
 
     /// Whether trying again later may help.

@@ -1,12 +1,21 @@
 //! What became of a message: verdicts per recipient and how they come about.
 //!
-//! [`outcome`] holds the verdict as data, [`trouble`] the rules that turn a
-//! reply or a failure into one.
+//! [`outcome`] holds the verdict as data; the rules that turn a reply or a failure
+//! into one are in `trouble.rs`, the table that may reword it in `filter.rs`.
+//! [`notice`] is what the postmaster hears of a session, [`dsn_message`](mod@dsn_message)
+//! what the sender hears of the recipients.
 
+pub mod dsn_message;
+pub(crate) mod filter;
+pub mod notice;
 pub mod outcome;
-pub mod trouble;
+mod text;
+pub(crate) mod transcript;
+pub(crate) mod trouble;
 
 use crate::request::Recipient;
+pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
+pub use notice::Notice;
 pub use outcome::{Action, Outcome, Scope, Status};
 
 /// The verdicts of one [`Request`](crate::request::Request), one for each

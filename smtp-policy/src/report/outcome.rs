@@ -1,6 +1,8 @@
 //! The verdict on one recipient, as data.
 
-use smtp_proto::{reply::Reply, session::Stage, status::EnhancedStatus};
+use smtp_proto::{dsn::Notify, reply::Reply, session::Stage, status::EnhancedStatus};
+
+use crate::request::Recipient;
 
 /// What became of a recipient, in Postfix's three words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,4 +85,20 @@ pub struct Outcome {
     pub uncertain: bool,
     /// The action that a delivery status notification names.
     pub action: Action,
+    /// How many messages went over the connection, this one included: 1 on a new
+    /// connection, more on a kept one, 0 where there was none.
+    pub connection_uses: u32,
+    /// Whether the server offers DSN, and so reports success to the sender itself
+    /// where that was asked for (RFC 3461 section 5.2.1).
+    pub server_reports: bool,
+}
+
+impl Outcome {
+    /// Whether the sender is to hear from this side that the recipient was
+    /// delivered: NOTIFY asks for it, and the server does not see to it.
+    pub fn owes_success_report(&self, recipient: &Recipient) -> bool {
+        self.status == Status::Sent
+            && !self.server_reports
+            && recipient.notify.contains(Notify::SUCCESS)
+    }
 }

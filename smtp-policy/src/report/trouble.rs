@@ -163,6 +163,8 @@ impl Judge {
             scope: reason.scope,
             uncertain: reason.uncertain,
             action,
+            connection_uses: 0,
+            server_reports: false,
         }
     }
 
@@ -190,6 +192,8 @@ impl Judge {
             scope: Scope::Recipient,
             uncertain: false,
             action,
+            connection_uses: 0,
+            server_reports: false,
         }
     }
 }

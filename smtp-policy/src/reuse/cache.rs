@@ -74,14 +74,15 @@ impl<S> ConnectionCache<S> {
         );
     }
 
-    /// Takes the connection that was kept last under `key`, unless its time is over.
+    /// Takes the connection that has been kept longest under `key`, of those whose
+    /// time is not over.
     pub fn take(&mut self, key: &CacheKey, now: Time) -> Option<(S, Box<Channel>)> {
         let ids: Vec<u64> = self
             .by_key
             .range((key.clone(), 0)..=(key.clone(), u64::MAX))
             .map(|(_, id)| *id)
             .collect();
-        let id = ids.into_iter().rev().find(|id| {
+        let id = ids.into_iter().find(|id| {
             self.entries
                 .get(id)
                 .is_some_and(|entry| entry.expires > now)

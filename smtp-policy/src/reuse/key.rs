@@ -26,23 +26,119 @@ impl CacheKeys {
     }
 }
 
+/// On whose behalf a connection is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyOwner<'a> {
+    /// The client.
+    pub(crate) service: &'a str,
+    /// The sender, where it decides who logs in.
+    pub(crate) sender: Option<&'a str>,
+}
+
+/// Where a connection leads, as far as it matters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyPlace<'a> {
+    /// The destination as it is written, where passwords or certificates depend
+    /// on it.
+    pub(crate) destination: Option<&'a String>,
+    /// The host name, where passwords depend on it.
+    pub(crate) host: Option<&'a String>,
+    pub(crate) address: &'a str,
+    pub(crate) port: u16,
+}
+
 impl CacheKey {
     /// The label of a destination: which next hop the connection was made for.
-    pub(crate) fn destination(service: &str, nexthop: &str) -> Self {
-        Self {
-            fields: vec!["destination".into(), service.into(), nexthop.into()],
-        }
+    pub(crate) fn destination(owner: KeyOwner<'_>, nexthop: &str) -> Self {
+        let fields = vec!["destination".into(), nexthop.into()];
+        Self { fields }.owned_by(owner)
     }
 
     /// The label of an endpoint: which address and port it leads to.
-    pub(crate) fn endpoint(service: &str, address: &str, port: u16) -> Self {
-        Self {
-            fields: vec![
-                "endpoint".into(),
-                service.into(),
-                address.into(),
-                port.to_string(),
-            ],
-        }
+    pub(crate) fn endpoint(owner: KeyOwner<'_>, place: KeyPlace<'_>) -> Self {
+        let fields = vec![
+            "endpoint".into(),
+            place.destination.cloned().unwrap_or_default(),
+            place.host.cloned().unwrap_or_default(),
+            place.address.into(),
+            place.port.to_string(),
+        ];
+        Self { fields }.owned_by(owner)
+    }
+
+    fn owned_by(mut self, owner: KeyOwner<'_>) -> Self {
+        self.fields.push(owner.service.into());
+        // No sender at all is not the null sender.
+        self.fields.extend(owner.sender.map(str::to_owned));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANYBODY: KeyOwner<'_> = KeyOwner {
+        service: "smtp",
+        sender: None,
+    };
+
+    #[test]
+    fn whatever_matters_to_a_connection_is_in_its_key() {
+        let (one, other) = ("example.com".to_owned(), "[mx.example]".to_owned());
+        let place = KeyPlace {
+            destination: Some(&one),
+            host: Some(&one),
+            address: "192.0.2.1",
+            port: 25,
+        };
+        let somebody = |sender| KeyOwner {
+            sender: Some(sender),
+            ..ANYBODY
+        };
+        let lmtp = KeyOwner {
+            service: "lmtp",
+            ..ANYBODY
+        };
+        let keys = [
+            CacheKey::destination(ANYBODY, "example.com"),
+            CacheKey::destination(ANYBODY, "[example.com]"),
+            CacheKey::destination(lmtp, "example.com"),
+            CacheKey::destination(somebody("a@example.org"), "example.com"),
+            CacheKey::destination(somebody(""), "example.com"),
+            CacheKey::endpoint(ANYBODY, place),
+            CacheKey::endpoint(somebody("a@example.org"), place),
+            CacheKey::endpoint(
+                ANYBODY,
+                KeyPlace {
+                    destination: Some(&other),
+                    ..place
+                },
+            ),
+            CacheKey::endpoint(
+                ANYBODY,
+                KeyPlace {
+                    destination: None,
+                    ..place
+                },
+            ),
+            CacheKey::endpoint(
+                ANYBODY,
+                KeyPlace {
+                    host: Some(&other),
+                    ..place
+                },
+            ),
+            CacheKey::endpoint(
+                ANYBODY,
+                KeyPlace {
+                    address: "192.0.2.2",
+                    ..place
+                },
+            ),
+            CacheKey::endpoint(ANYBODY, KeyPlace { port: 26, ..place }),
+        ];
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
     }
 }

@@ -23,6 +23,17 @@ pub struct AddressRules<'a> {
     pub owner_request: OwnerRequest,
     /// Whether the domain of the address counts as local.
     pub domain: DomainKind,
+    /// How the local part is written in keys.
+    pub forms: KeyForms,
+}
+
+/// How a local part that needs quotes is written in keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyForms {
+    /// With its quotes.
+    Quoted,
+    /// With its quotes, and if there is no such key without them.
+    QuotedThenPlain,
 }
 
 /// Whether `owner-list` and `list-request` are names of their own (`owner_request_special`).
@@ -52,6 +63,7 @@ impl Default for AddressRules<'_> {
             double_bounce_sender: "double-bounce",
             owner_request: OwnerRequest::Special,
             domain: DomainKind::Remote,
+            forms: KeyForms::Quoted,
         }
     }
 }
@@ -193,27 +205,35 @@ fn keys(address: &str, rules: &AddressRules<'_>) -> Vec<Key> {
     };
     let bare = extension_of(local, rules);
     let mut keys = Vec::new();
-    let mut add = |text: String, partial: bool, extension: Option<&str>| {
-        keys.push(Key {
-            text,
-            partial,
-            extension: extension.map(str::to_owned),
-        });
+    let mut add = |user: &str, end: &str, partial: bool, extension: Option<&str>| {
+        let quoted = quoted(user);
+        let plain = (rules.forms == KeyForms::QuotedThenPlain && quoted != user)
+            .then(|| format!("{user}{end}"));
+        for text in std::iter::once(format!("{quoted}{end}")).chain(plain) {
+            keys.push(Key {
+                text,
+                partial,
+                extension: extension.map(str::to_owned),
+            });
+        }
     };
     let at_domain = domain.map_or_else(String::new, |domain| format!("@{domain}"));
-    add(format!("{}{at_domain}", quoted(local)), false, None);
+    add(local, &at_domain, false, None);
     if let Some((user, extension)) = bare {
-        let text = format!("{}{at_domain}", quoted(user));
-        add(text, true, Some(extension));
+        add(user, &at_domain, true, Some(extension));
     }
     if domain.is_some() {
         if rules.domain == DomainKind::Local {
-            add(quoted(local), true, None);
+            add(local, "", true, None);
             if let Some((user, extension)) = bare {
-                add(quoted(user), true, Some(extension));
+                add(user, "", true, Some(extension));
             }
         }
-        add(at_domain, true, None);
+        keys.push(Key {
+            text: at_domain,
+            partial: true,
+            extension: None,
+        });
     }
     keys
 }

@@ -48,17 +48,20 @@ mod properties;
 mod rand;
 mod regexp;
 mod rules;
+mod secret;
 mod static_map;
 mod texthash;
 mod union;
 mod words;
 
 pub use address::{
-    AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, OwnerRequest, find_address,
+    AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, KeyForms, OwnerRequest,
+    find_address,
 };
 pub use maps::{Maps, MapsSearch, MapsStep};
 pub use match_list::{MatchKind, MatchList};
 pub use open::{TableContext, open, open_in};
+pub use secret::SecretMaps;
 
 /// A lookup table.
 ///
@@ -145,6 +148,9 @@ pub struct Tables {
     pub discard_ehlo: Maps,
     /// `smtp_pix_workaround_maps`: asked with the server address.
     pub pix: Maps,
+    /// `smtp_sasl_password_maps`, if login is turned on: asked with the sender, the server's name and
+    /// the destination.
+    pub sasl_passwords: SecretMaps,
     /// `smtp_delivery_status_filter`: asked with the enhanced status and the reason.
     pub delivery_status_filter: Maps,
 }

@@ -9,7 +9,10 @@
 )]
 
 mod cancel;
+mod dsn;
+mod notices;
 mod reuse;
+mod sasl;
 mod tables;
 mod verdicts;
 
@@ -22,7 +25,7 @@ use smtp_policy::{
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,
-    report::Outcome,
+    report::{Notice, Outcome},
     request::{Recipient, Request},
     reuse::ConnectionCache,
 };
@@ -46,6 +49,8 @@ pub struct World {
     /// Everything the servers were told, by line.
     pub heard: Vec<String>,
     pub notes: Vec<String>,
+    /// What the postmaster is told.
+    pub notices: Vec<Notice>,
     pub connects: usize,
     /// When to cancel: after a line that begins with this was heard.
     pub cancel_after: Option<&'static str>,
@@ -55,6 +60,8 @@ pub struct World {
     pub budget: usize,
     /// What happens when the budget is spent.
     pub then: Then,
+    /// What `Debug` shows of deliveries and their questions, if anybody looks.
+    pub shown: Option<String>,
 }
 
 /// How a server ends in the middle of a word.
@@ -90,11 +97,13 @@ impl Default for World {
             cache: ConnectionCache::new(),
             heard: Vec::new(),
             notes: Vec::new(),
+            notices: Vec::new(),
             connects: 0,
             cancel_after: None,
             cut_after: None,
             budget: usize::MAX,
             then: Then::Close,
+            shown: None,
         }
     }
 }
@@ -129,12 +138,20 @@ impl World {
     }
 
     pub fn run(&mut self, main_cf: &str, request: Request) -> Vec<Outcome> {
+        self.run_under(policy(main_cf), request)
+    }
+
+    pub fn run_under(&mut self, policy: Arc<Policy>, request: Request) -> Vec<Outcome> {
         let count = request.recipients.len();
         let mut settled: BTreeMap<usize, Outcome> = BTreeMap::new();
-        let mut job = Delivery::new(request, policy(main_cf), 7);
+        let mut job = Delivery::new(request, policy, 7);
         let mut server: Option<Server> = None;
         for _ in 0..100_000 {
-            match job.poll(self.now) {
+            let ask = job.poll(self.now);
+            if let Some(shown) = &mut self.shown {
+                shown.push_str(&format!("{ask:?} {job:?}\n"));
+            }
+            match ask {
                 Ask::Resolve(ticket, query) => job.resolved(ticket, self.answer(&query)),
                 Ask::LookUp(ticket, query) => {
                     let value = match self.tables.get(query.table.as_str()) {
@@ -179,7 +196,10 @@ impl World {
                 Ask::Report(index, outcome) => {
                     assert!(settled.insert(index, *outcome).is_none(), "{index} twice");
                 }
-                Ask::Note(note) => self.notes.push(note.text),
+                Ask::Note(note) => {
+                    self.notes.push(note.text);
+                    self.notices.extend(note.notice.map(|notice| *notice));
+                }
                 Ask::Keep(keys, channel, expires) => {
                     self.cache
                         .put(keys, server.take().unwrap(), channel, expires);

@@ -1,7 +1,23 @@
+use std::time::Duration;
+
+use smtp_policy::{
+    config::Protocol,
+    request::{CacheHints, Recipient, Request},
+};
+use smtp_proto::{Address, ReversePath};
+
 use crate::{MINUTE, World, brief};
 
 const KEEP: &str = "smtp_connection_cache_destinations = example.com\n\
     smtp_connection_cache_time_limit = 30s\nsmtp_connection_reuse_time_limit = 300s\n";
+
+fn request(cache: CacheHints, sender: &str) -> Request {
+    let to = vec![Recipient::new(Address::parse("a@example.com").unwrap())];
+    let sender = ReversePath::parse(sender).unwrap();
+    let mut request = Request::new(Protocol::Smtp, "example.com", sender, to);
+    request.cache = cache;
+    request
+}
 
 fn quits(world: &World) -> usize {
     world.heard.iter().filter(|line| *line == "QUIT").count()
@@ -71,5 +87,113 @@ fn rejected_recipients_do_not_end_a_connection_but_nonsense_does() {
     assert_eq!(world.cache.len(), 1);
     let mut world = World::new().with_server("192.0.2.1", &[("RCPT", "500 5.5.1 what")]);
     world.deliver(KEEP, &["a@example.com"]);
-    assert_eq!((world.cache.len(), quits(&world)), (0, 1));
+    assert_eq!(world.cache.len(), 0);
+    // The last command was written before the reply came, and no QUIT with it.
+    assert_eq!(
+        (world.heard.last().unwrap().as_str(), quits(&world)),
+        (".", 0)
+    );
+}
+
+#[test]
+fn a_message_that_may_only_take_a_kept_connection_puts_it_back() {
+    let mut world = World::new();
+    let mut request = letter_to("a@example.com");
+    (request.cache.load, request.cache.store) = (false, true);
+    world.run("", request);
+    for _ in 0..2 {
+        let mut request = letter_to("b@example.com");
+        (request.cache.load, request.cache.store) = (true, false);
+        world.run("", request);
+    }
+    assert_eq!(
+        (world.connects, quits(&world), world.cache.len()),
+        (1, 0, 1)
+    );
+}
+
+#[test]
+fn a_connection_found_by_its_address_goes_by_the_name_that_led_there() {
+    let mut world = World::new();
+    world.deliver(KEEP, &["a@example.com"]);
+    let mut request = letter_to("a@example.com");
+    request.nexthop = "[192.0.2.1]".into();
+    request.cache.load = true;
+    let outcomes = world.run("", request);
+    assert_eq!(world.connects, 1);
+    assert_eq!(outcomes[0].relay, "192.0.2.1[192.0.2.1]:25");
+}
+
+fn letter_to(address: &str) -> Request {
+    let recipient = Recipient::new(Address::parse(address).unwrap());
+    let sender = ReversePath::parse("from@example.org").unwrap();
+    Request::new(Protocol::Smtp, "example.com", sender, vec![recipient])
+}
+
+#[test]
+fn a_kept_connection_may_be_kept_again_without_leave_to_keep_new_ones() {
+    let mut world = World::new();
+    let hints = |load, store| CacheHints { load, store };
+    for (cache, uses) in [
+        (hints(false, true), 1),
+        (hints(true, false), 2),
+        (hints(true, false), 3),
+        (hints(false, false), 1),
+    ] {
+        let outcomes = world.run("", request(cache, "from@example.org"));
+        assert_eq!(outcomes[0].connection_uses, uses);
+    }
+    assert_eq!(
+        (world.connects, quits(&world), world.cache.len()),
+        (2, 1, 1)
+    );
+}
+
+#[test]
+fn no_connection_is_idle_for_longer_than_the_common_limit() {
+    let mut world = World::new();
+    world.deliver(KEEP, &["a@example.com"]);
+    let limit = |seconds| Some(world.now + Duration::from_secs(seconds));
+    assert_eq!(world.cache.deadline(), limit(2));
+    let mut world = World::new();
+    let longer = format!("{KEEP}connection_cache_ttl_limit = 1m\n");
+    world.deliver(&longer, &["a@example.com"]);
+    assert_eq!(world.cache.deadline(), limit(30));
+}
+
+#[test]
+fn with_sender_dependent_login_a_connection_serves_one_sender() {
+    const LOGIN: &str = "smtp_sender_dependent_authentication = yes\n\
+        smtp_sasl_password_maps = inline:{nobody@x=u:p}\n";
+    let mut world = World::new();
+    let both = CacheHints {
+        load: true,
+        store: true,
+    };
+    for (sender, connects) in [
+        ("from@example.org", 1),
+        ("from@example.org", 1),
+        ("other@example.org", 2),
+        ("", 3),
+        ("", 3),
+    ] {
+        world.run(LOGIN, request(both, sender));
+        assert_eq!(world.connects, connects, "{sender}");
+    }
+}
+
+#[test]
+fn a_fallback_relay_is_not_tried_where_a_kept_connection_led() {
+    let mut world = World::new();
+    let config = format!("{KEEP}smtp_fallback_relay = example.net\n");
+    world.deliver(&config, &["a@example.com"]);
+    world.servers.insert("192.0.2.1", &[]);
+    world.cut_after = Some("MAIL");
+    let outcomes = world.deliver(&config, &["a@example.com"]);
+    assert_eq!(brief(&outcomes), ["deferred 4.3.0"]);
+    assert_eq!(
+        outcomes[0].text,
+        "server unavailable or unable to receive mail"
+    );
+    assert_eq!(world.connects, 1);
 }

@@ -13,7 +13,7 @@ use crate::{
 /// The decision after the capabilities are known.
 #[derive(Debug)]
 pub struct Negotiation<'a> {
-    session: &'a mut Session,
+    pub(super) session: &'a mut Session,
 }
 
 impl Negotiation<'_> {

@@ -3,9 +3,9 @@
 //!
 //! There is a sender and a receiver. The sender writes the next command as long
 //! as it may run ahead of the replies; what it wrote is queued in
-//! [`Mail::awaiting`], where the receiver takes replies off in order. When the
-//! sender must not run ahead it waits until all replies are in, and only then
-//! looks whether the transaction still makes sense.
+//! [`Mail::awaiting`]. When it must not run ahead, the receiver takes replies off
+//! there in order; the sender waits until all are in, and only then looks
+//! whether the transaction still makes sense.
 
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
@@ -241,18 +241,17 @@ impl Session {
 
     /// Goes on with the transaction as far as possible.
     pub(super) fn advance_mail(&mut self) -> Option<Need> {
+        let pipelining = self.capabilities.pipelining;
         loop {
-            self.receive_replies();
-            let pipelining = self.capabilities.pipelining;
             let State::Mail(mail) = &mut self.state else {
                 return None;
             };
-            if mail.awaiting.is_empty() {
-                mail.correct_course();
-            }
             let (line, stage) = mail.encode();
             if mail.must_wait(pipelining, line.len()) {
-                return None;
+                if !self.catch_up() {
+                    return None;
+                }
+                continue;
             }
             match mail.next {
                 Next::Text => {
@@ -263,8 +262,7 @@ impl Session {
                     self.end_text();
                 }
                 Next::Last => {
-                    self.finish_mail();
-                    return None;
+                    return self.finish_mail();
                 }
                 _ => self.send_command(&line, stage),
             }
@@ -281,12 +279,16 @@ impl Session {
         };
         mail.window += line.len();
         mail.step_on();
+        let text_follows = mail.next == Next::Text;
         self.await_replies(stage);
+        if text_follows {
+            // Before any of the replies to this group of commands is known.
+            self.decide_ending();
+        }
     }
 
     /// The text is out: the final dot follows, and the replies to it are awaited.
     fn end_text(&mut self) {
-        self.decide_ending();
         self.output.write(command::END_OF_DATA);
         let dialect = self.profile.dialect;
         let State::Mail(mail) = &mut self.state else {
@@ -321,6 +323,20 @@ impl Session {
                 .keep_until
                 .is_some_and(|until| now <= until);
         mail.ending = if keep { Ending::Keep } else { Ending::Quit };
+    }
+
+    /// Whether all replies are known. Replies are not looked at before the sender
+    /// has to wait, however early they come: it goes by what it knew then.
+    fn catch_up(&mut self) -> bool {
+        self.receive_replies();
+        let State::Mail(mail) = &mut self.state else {
+            return false;
+        };
+        let all = mail.awaiting.is_empty();
+        if all {
+            mail.correct_course();
+        }
+        all
     }
 
     /// Takes the replies that are there, in the order of the commands.
@@ -366,14 +382,20 @@ impl Session {
         self.irregular |= failed && is_protocol_error(reply.code());
     }
 
-    fn finish_mail(&mut self) {
+    fn finish_mail(&mut self) -> Option<Need> {
         let State::Mail(mail) = &self.state else {
-            return;
+            return None;
         };
         match mail.ending {
             Ending::Quit => self.await_end(Closed::Quit),
-            Ending::Keep => self.state = State::Idle,
+            // The replies may be here before the last command has gone out.
+            Ending::Keep if self.output.is_empty() => {
+                self.state = State::Idle;
+                return self.at_rest(Need::Envelope);
+            }
+            Ending::Keep => {}
         }
+        None
     }
 }
 

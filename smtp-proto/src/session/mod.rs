@@ -5,8 +5,8 @@
 //! There is one funnel, [`Session::poll`], and state moves nowhere else. What it
 //! returns says what to do next: write, wait, decide, look at an event, or stop.
 //! What may be decided in a state hangs on a guard that only that state gives
-//! out ([`Session::negotiation`], [`Session::idle`], [`Session::body`]), so that
-//! a decision at the wrong time cannot be written down.
+//! out ([`Session::negotiation`], [`Session::sasl`], [`Session::idle`],
+//! [`Session::body`]), so that a decision at the wrong time cannot be written down.
 //!
 //! ```
 //! use smtp_proto::{
@@ -37,30 +37,34 @@
 //! | [`Step::Event`] | looks at it, or does not |
 //! | [`Step::Closed`] | closes the socket |
 //!
-//! RFC 5321, RFC 2033, RFC 2920; Postfix: `src/smtp/smtp_proto.c`,
+//! RFC 5321, RFC 2033, RFC 2920, RFC 4954; Postfix: `src/smtp/smtp_proto.c`,
 //! `src/smtp/smtp_chat.c`, `src/global/smtp_stream.c`.
 
 mod greet;
+mod journal;
 mod mail;
 mod profile;
+mod sasl;
 mod stage;
 mod state;
 mod text;
 mod timer;
 mod transaction;
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use core::fmt;
 
 pub use self::{
     greet::Negotiation,
+    journal::Said,
     mail::Idle,
     profile::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
+    sasl::{ChallengeError, MechanismName, MechanismNameError, SaslTurn},
     stage::Stage,
     text::BodyWriter,
     transaction::{Stop, Transaction},
 };
-use self::{mail::Mail, timer::Timer};
+use self::{journal::Output, mail::Mail, sasl::Auth, timer::Timer};
 use crate::{
     command::Verb,
     queue::SendQueue,
@@ -79,7 +83,7 @@ pub struct Session {
     state: State,
     timer: Timer,
     reader: ReplyReader,
-    output: SendQueue,
+    output: Output,
     events: VecDeque<Event>,
     capabilities: Capabilities,
     line: Line,
@@ -102,6 +106,8 @@ enum State {
     Hello(Verb),
     /// The capabilities are known; somebody decides how to go on.
     Negotiation,
+    /// AUTH is out, or a response to a challenge; or a challenge is to be answered.
+    Auth(Box<Auth>),
     /// At rest between messages.
     Idle,
     /// RSET is out to see whether a kept connection is alive.
@@ -150,8 +156,10 @@ pub enum Step {
 /// A decision that is due, named after its guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// [`Session::negotiation`]: the capabilities are known.
+    /// [`Session::negotiation`]: the capabilities are known. Comes again after AUTH.
     Negotiation,
+    /// [`Session::sasl`]: the server has sent a challenge.
+    Sasl,
     /// [`Session::idle`]: the session is ready for a message.
     Envelope,
     /// [`Session::body`]: the server is ready for text, and there is room for it.
@@ -240,7 +248,7 @@ impl Session {
             state: State::Banner,
             timer,
             reader: ReplyReader::new(profile.reply_limits, profile.reply_filter.clone()),
-            output: SendQueue::new(),
+            output: Output::new(profile.journal),
             events: VecDeque::new(),
             capabilities: Capabilities::default(),
             line: Line::Open,
@@ -312,6 +320,13 @@ impl Session {
     /// What is to be written. Advancing it acknowledges.
     pub fn output(&mut self) -> &mut SendQueue {
         &mut self.output
+    }
+
+    /// What was said since the last call, if the profile has it written down. Take
+    /// it after each [`poll`](Self::poll): what is not taken is lost after some
+    /// thousand lines.
+    pub fn take_journal(&mut self) -> Vec<Said> {
+        self.output.take_journal()
     }
 
     /// The running deadline and the stage it belongs to; [`Time::FAR`] when none

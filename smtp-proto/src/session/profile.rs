@@ -140,6 +140,9 @@ pub struct Profile {
     pub reply_limits: ReplyLimits,
     /// Replaces reply lines before they are understood (`smtp_reply_filter`).
     pub reply_filter: Option<Arc<dyn LineFilter>>,
+    /// Whether the dialogue is written down for
+    /// [`Session::take_journal`](super::Session::take_journal).
+    pub journal: bool,
 }
 
 impl Profile {
@@ -158,6 +161,7 @@ impl Profile {
             deadline: DeadlineRule::default(),
             reply_limits: ReplyLimits::default(),
             reply_filter: None,
+            journal: false,
         }
     }
 }

@@ -11,9 +11,15 @@
 //!    ▲                                                           Probing     │
 //!    └───────────────────────────── QUIT in the pipeline ────────────────────┘
 //! ```
+//!
+//! From Negotiation a way through Auth, once around for each challenge, leads back
+//! to Negotiation, whatever the server's verdict.
 
 use super::{Closed, Event, Line, Need, ProtocolError, Session, Stage, State, UNASKED_LIMIT};
-use crate::{command, reply::Reply};
+use crate::{
+    command,
+    reply::{Reply, ReplyError},
+};
 
 impl Session {
     /// Goes on as far as possible. Returns the decision that is due, if the
@@ -23,6 +29,8 @@ impl Session {
             State::Banner => self.on_banner(),
             State::Hello(verb) => self.on_hello(*verb),
             State::Negotiation => return self.at_rest(Need::Negotiation),
+            State::Auth(auth) if auth.is_challenged() => return self.at_rest(Need::Sasl),
+            State::Auth(_) => self.on_auth(),
             State::Idle => return self.at_rest(Need::Envelope),
             State::Probing => self.on_probe(),
             State::Mail(_) => return self.advance_mail(),
@@ -34,12 +42,15 @@ impl Session {
 
     /// A decision is due. Nothing is asked of the server meanwhile, so it has
     /// nothing to say either.
-    fn at_rest(&mut self, need: Need) -> Option<Need> {
+    pub(super) fn at_rest(&mut self, need: Need) -> Option<Need> {
         if self.reader.buffered() > UNASKED_LIMIT {
             self.protocol_error(self.timer.stage(), ProtocolError::Unasked);
             return None;
         }
-        self.timer.rest();
+        match need {
+            Need::Envelope => self.timer.rest(),
+            _ => self.timer.pause(self.now),
+        }
         Some(need)
     }
 
@@ -53,28 +64,29 @@ impl Session {
         }
     }
 
-    /// QUIT is out. Whatever happens now is no news.
+    /// QUIT has been written and goes out, even if its reply is here already.
+    /// Whatever happens now is no news.
     fn on_leaving(&mut self, reply: bool, why: Closed) {
-        let over = if reply {
-            self.line != Line::Open || self.reader.next().is_some()
-        } else {
-            self.output.is_empty() || self.line == Line::Dead
-        };
-        if over {
+        let gone = self.output.is_empty() || self.line == Line::Dead;
+        if gone && (!reply || self.line != Line::Open || self.read_reply().is_some()) {
             self.state = State::Closed(why);
         }
+    }
+
+    /// The next reply that came, whatever it answers.
+    pub(super) fn read_reply(&mut self) -> Option<Result<Reply, ReplyError>> {
+        let read = self.reader.next();
+        let notes = self.reader.take_notes();
+        let reply = read.as_ref().and_then(|read| read.as_ref().ok());
+        self.output.heard(reply, &notes);
+        self.events.extend(notes.into_iter().map(Event::Note));
+        read
     }
 
     /// The reply to `stage`, once it is there. Each reply is an event. Without
     /// one, a lost line ends the session.
     pub(super) fn take_reply(&mut self, stage: Stage) -> Option<Reply> {
-        let taken = self
-            .early
-            .pop_front()
-            .map(Ok)
-            .or_else(|| self.reader.next());
-        self.events
-            .extend(self.reader.take_notes().into_iter().map(Event::Note));
+        let taken = self.early.pop_front().map(Ok).or_else(|| self.read_reply());
         match taken {
             Some(Ok(reply)) => {
                 self.irregular |= reply.is_irregular();

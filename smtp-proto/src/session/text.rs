@@ -195,7 +195,7 @@ impl Session {
     /// A text that fits into the queue goes out whole all the same, as Postfix
     /// sends it.
     fn is_refused_early(&mut self) -> bool {
-        while let Some(Ok(reply)) = self.reader.next() {
+        while let Some(Ok(reply)) = self.read_reply() {
             self.early.push_back(reply);
             if self.early.len() > EARLY_LIMIT {
                 self.protocol_error(Stage::Text, ProtocolError::Unasked);

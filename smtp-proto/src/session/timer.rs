@@ -11,7 +11,12 @@ pub(super) struct Timer {
     rule: DeadlineRule,
     stage: Stage,
     limit: Duration,
-    /// `None` until the first poll of the stage tells the time.
+    /// What is left of the limit when one counts for a whole request.
+    left: Duration,
+    /// When the last wait began; `None` until the first poll of the stage tells
+    /// the time, and during a pause.
+    since: Option<Time>,
+    /// `None` until the first poll of the stage.
     until: Option<Time>,
 }
 
@@ -21,6 +26,8 @@ impl Timer {
             rule,
             stage,
             limit,
+            left: limit,
+            since: None,
             until: None,
         }
     }
@@ -30,12 +37,40 @@ impl Timer {
     pub(super) fn arm(&mut self, stage: Stage, limit: Duration) {
         self.stage = stage;
         self.limit = limit;
+        self.left = limit;
+        self.since = None;
         self.until = None;
     }
 
     /// Lets a limit run that was armed since the last call.
     pub(super) fn start(&mut self, now: Time) {
-        self.until.get_or_insert(now + self.limit);
+        self.since.get_or_insert(now);
+        self.until.get_or_insert(now + whole_seconds(self.left));
+    }
+
+    /// Stops the limit while this side takes a decision. [`resume`](Self::resume)
+    /// goes on with what is left of it.
+    pub(super) fn pause(&mut self, now: Time) {
+        if matches!(self.rule, DeadlineRule::PerRequest { .. }) {
+            self.spend(now);
+        }
+        self.since = None;
+        self.until = Some(Time::FAR);
+    }
+
+    /// Takes the time of the present wait off what is left.
+    fn spend(&mut self, now: Time) {
+        let waited = self.since.map_or(Duration::ZERO, |since| now.since(since));
+        self.left = self.left.saturating_sub(waited);
+    }
+
+    /// Goes on, after a pause if there was one, in a stage that shares the limit of
+    /// the one before.
+    pub(super) fn resume(&mut self, stage: Stage) {
+        self.stage = stage;
+        if self.until == Some(Time::FAR) {
+            self.until = None;
+        }
     }
 
     /// Goes on to a stage that shares the limit of the one before, such as EHLO
@@ -48,18 +83,26 @@ impl Timer {
     pub(super) fn progress(&mut self, written: u64, now: Time) {
         match self.rule {
             DeadlineRule::PerOperation => self.until = Some(now + self.limit),
-            DeadlineRule::PerRequest { min_data_rate } if self.stage == Stage::Text => {
-                let rate = f64::from(min_data_rate.max(1));
-                #[expect(
-                    clippy::cast_precision_loss,
-                    reason = "a bonus in seconds needs no exact bytes"
-                )]
-                let bonus =
-                    Duration::try_from_secs_f64(written as f64 / rate).unwrap_or(self.limit);
-                self.until = Some((self.until() + bonus).min(now + self.limit));
+            DeadlineRule::PerRequest { min_data_rate } => {
+                self.spend(now);
+                if self.stage == Stage::Text {
+                    self.left = (self.left + self.bonus(written, min_data_rate)).min(self.limit);
+                }
+                self.since = Some(now);
+                self.until = Some(now + whole_seconds(self.left));
             }
-            DeadlineRule::PerRequest { .. } => {}
         }
+    }
+
+    /// The time that bytes of text earn back.
+    fn bonus(&self, written: u64, min_data_rate: u32) -> Duration {
+        let rate = f64::from(min_data_rate.max(1));
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a bonus in seconds needs no exact bytes"
+        )]
+        let bonus = Duration::try_from_secs_f64(written as f64 / rate);
+        bonus.unwrap_or(self.limit)
     }
 
     /// No deadline runs: the session rests.
@@ -79,6 +122,12 @@ impl Timer {
     pub(super) fn stage(&self) -> Stage {
         self.stage
     }
+}
+
+/// Postfix waits for whole seconds, so that the last wait of a request may take
+/// longer than what is left of its time (`src/util/vstream.c`).
+fn whole_seconds(left: Duration) -> Duration {
+    Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))
 }
 
 #[cfg(test)]
@@ -111,6 +160,29 @@ mod tests {
         let mut timer = started(rule, Stage::Mail);
         timer.progress(1, at(9));
         assert!(timer.is_over(at(10)));
+    }
+
+    #[test]
+    fn a_pause_costs_no_time() {
+        let rule = DeadlineRule::PerRequest { min_data_rate: 500 };
+        let mut timer = started(rule, Stage::Ehlo);
+        timer.pause(at(4));
+        timer.pause(at(100));
+        assert!(!timer.is_over(at(1000)));
+        timer.resume(Stage::Auth);
+        timer.start(at(1000));
+        assert_eq!((timer.until(), timer.stage()), (at(1006), Stage::Auth));
+    }
+
+    #[test]
+    fn the_last_wait_of_a_request_is_for_a_whole_second() {
+        let rule = DeadlineRule::PerRequest { min_data_rate: 500 };
+        let tenths = |tenths| Time::at(SECOND / 10 * tenths);
+        let mut timer = started(rule, Stage::Mail);
+        timer.progress(1, tenths(92));
+        assert_eq!(timer.until(), tenths(102));
+        timer.progress(1, tenths(101));
+        assert!(timer.is_over(tenths(101)));
     }
 
     #[test]

@@ -146,3 +146,52 @@ fn a_server_out_of_its_mind_is_not_kept() {
     );
     assert_eq!(play.closed, Some(Closed::Quit));
 }
+
+#[test]
+fn quit_goes_out_even_if_something_came_that_could_be_its_reply() {
+    let mut patient = profile(Dialect::Smtp);
+    patient.skip_quit_response = false;
+    let play = Play::new(patient, transaction(&["a@b.example"])).run(
+        "S: 554 go away
+         S: 554 not asked
+         C: QUIT",
+    );
+    assert_eq!(play.closed, Some(Closed::Refused));
+}
+
+#[test]
+fn whether_quit_follows_the_dot_is_decided_before_the_replies_to_the_envelope() {
+    let mut mail = transaction(&["a@b.example"]);
+    mail.keep_until = Some(Time::FAR);
+    let mut play = Play::new(profile(Dialect::Smtp), mail).run(
+        "S: 220 mx ESMTP
+         C: EHLO client.example
+         S: 250-mx
+         S: 250 PIPELINING
+         C: MAIL FROM:<from@example.org>
+         C: RCPT TO:<a@b.example>
+         C: DATA
+         S: 555 what
+         S: 250 ok
+         S: 354 go
+         C: .
+         S: 250 ok",
+    );
+    assert!(play.rested && play.session().is_irregular());
+}
+
+#[test]
+fn the_last_command_goes_out_before_the_session_rests() {
+    let mut mail = transaction(&["a@b.example"]);
+    mail.keep_until = Some(Time::FAR);
+    let play = Play::new(profile(Dialect::Smtp), mail).run(
+        "S: 220 mx ESMTP
+         C: EHLO client.example
+         S: 250 mx
+         C: MAIL FROM:<from@example.org>
+         S: 450 later
+         S: 250 not asked
+         C: RSET",
+    );
+    assert!(play.rested);
+}

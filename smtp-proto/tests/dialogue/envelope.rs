@@ -163,6 +163,34 @@ fn replies_that_come_before_they_are_asked_for_are_taken_in_order() {
 }
 
 #[test]
+fn a_server_that_answers_ahead_does_not_change_what_is_sent() {
+    // The refusal of MAIL is there before MAIL is: the group goes out all the same.
+    Play::smtp(&["a@b.example", "c@b.example"]).run(
+        "S: 220 mx ESMTP
+         C: EHLO client.example
+         S: 250-mx
+         S: 250 PIPELINING
+         S: 550 no
+         C: MAIL FROM:<from@example.org>
+         C: RCPT TO:<a@b.example>
+         C: RCPT TO:<c@b.example>
+         C: DATA
+         S: 503 no mail
+         S: 503 no mail
+         S: 503 no rcpt
+         C: RSET
+         C: QUIT",
+    );
+}
+
+#[test]
+fn quit_goes_out_before_a_reply_is_taken_for_its_own() {
+    let mut play = Play::lmtp(&["a@b.example"]).run("S: 421 later\n S: 221 bye\n C: QUIT");
+    play.pump();
+    assert_eq!(play.closed, Some(Closed::Refused));
+}
+
+#[test]
 fn a_probe_stops_behind_the_recipients_or_before_the_text() {
     let probe = |stop| {
         let mut mail = transaction(&["a@b.example"]);
@@ -186,4 +214,31 @@ fn a_probe_stops_behind_the_recipients_or_before_the_text() {
          S: 354 go"
     ));
     assert_eq!(play.closed, Some(Closed::Abandoned));
+}
+
+#[test]
+fn replies_that_come_too_early_are_looked_at_when_the_group_is_out() {
+    let play = Play::smtp(&["a@b.example"]).run(
+        "S: 220 mx ESMTP
+         C: EHLO client.example
+         S: 250-mx
+         S: 250 PIPELINING
+         S: 550 not asked
+         S: 550 not asked
+         S: 554 not asked
+         C: MAIL FROM:<from@example.org>
+         C: RCPT TO:<a@b.example>
+         C: DATA
+         C: RSET
+         C: QUIT",
+    );
+    assert_eq!(
+        play.replies[1..],
+        [
+            (Stage::Ehlo, 250),
+            (Stage::Mail, 550),
+            (Stage::Rcpt(0), 550),
+            (Stage::Data, 554)
+        ]
+    );
 }

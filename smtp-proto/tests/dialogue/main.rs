@@ -14,14 +14,18 @@
 mod ending;
 mod envelope;
 mod greeting;
+mod sasl;
 mod text;
 
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use smtp_proto::{
-    Address, HelloName, MailFrom, RcptTo, ReversePath, Time,
-    session::{Closed, Dialect, Event, Need, Profile, Session, Stage, Step, Transaction},
+    Address, HelloName, MailFrom, RcptTo, ReversePath, Secret, Time,
+    session::{
+        Closed, Dialect, Event, MechanismName, Need, Profile, SaslTurn, Session, Stage, Step,
+        Transaction,
+    },
 };
 
 /// A session and what it is to deliver.
@@ -29,6 +33,8 @@ pub struct Play {
     session: Session,
     now: Time,
     mail: Option<Transaction>,
+    login: Option<Login>,
+    answer: fn(SaslTurn<'_>),
     text: Bytes,
     /// Replies in the order in which they came up, as `stage code`.
     pub replies: Vec<(Stage, u16)>,
@@ -36,6 +42,9 @@ pub struct Play {
     /// Whether the session came to rest with a transaction behind it.
     pub rested: bool,
 }
+
+/// What the session is to log in with: mechanism and initial response.
+pub type Login = (&'static str, Option<String>);
 
 pub fn profile(dialect: Dialect) -> Profile {
     Profile::new(dialect, HelloName::parse("client.example").unwrap())
@@ -60,6 +69,8 @@ impl Play {
             session: Session::new(profile, Time::ZERO),
             now: Time::ZERO,
             mail: Some(mail),
+            login: None,
+            answer: |turn| turn.quit(),
             text: Bytes::from_static(LETTER.as_bytes()),
             replies: Vec::new(),
             closed: None,
@@ -77,6 +88,13 @@ impl Play {
 
     pub fn with_text(mut self, text: impl Into<Bytes>) -> Self {
         self.text = text.into();
+        self
+    }
+
+    /// Logs in before the message, and answers challenges.
+    pub fn with_login(mut self, login: Login, answer: fn(SaslTurn<'_>)) -> Self {
+        self.login = Some(login);
+        self.answer = answer;
         self
     }
 
@@ -138,7 +156,8 @@ impl Play {
                 }
                 Step::Event(Event::Reply(stage, reply)) => self.replies.push((stage, reply.code())),
                 Step::Event(_) => {}
-                Step::Need(Need::Negotiation) => self.session.negotiation().unwrap().ready(),
+                Step::Need(Need::Negotiation) => self.negotiate(),
+                Step::Need(Need::Sasl) => (self.answer)(self.session.sasl().unwrap()),
                 Step::Need(Need::Envelope) => match self.mail.take() {
                     Some(mail) => self.session.idle().unwrap().send(mail),
                     None => {
@@ -161,6 +180,17 @@ impl Play {
                 Step::Send { .. } => break,
                 step => panic!("{step:?}"),
             }
+        }
+    }
+
+    fn negotiate(&mut self) {
+        let negotiation = self.session.negotiation().unwrap();
+        match self.login.take() {
+            Some((mechanism, initial)) => {
+                let initial = initial.map(Secret::new);
+                negotiation.auth(&MechanismName::parse(mechanism).unwrap(), initial.as_ref());
+            }
+            None => negotiation.ready(),
         }
     }
 

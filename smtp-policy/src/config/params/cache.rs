@@ -36,10 +36,10 @@ params! {
         connection_cache_service_name: String = shared("connection_cache_service_name", "scache")
             .min(1)
             .mapped("the cache is part of this process");
-        /// The longest time that the service keeps any connection.
-        connection_cache_ttl_limit: Duration = shared("connection_cache_ttl_limit", "2s")
-            .min(1)
-            .mapped("the cache is part of this process; see smtp_connection_cache_time_limit");
+        /// The longest time that any kept connection may be idle, whatever
+        /// `smtp_connection_cache_time_limit` says.
+        connection_cache_ttl_limit: Duration =
+            shared("connection_cache_ttl_limit", "2s").min(1);
         /// How many deliveries to one destination may run at the same time; 0 means no limit. In
         /// Postfix the queue manager sees to it, here the client of the runtime.
         destination_concurrency_limit: u32 = twins(

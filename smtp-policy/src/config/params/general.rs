@@ -47,8 +47,7 @@ params! {
         parent_domain_matches_subdomains: Vec<String> = shared(
             "parent_domain_matches_subdomains",
             "debug_peer_list,fast_flush_domains,mynetworks,permit_mx_backup_networks,qmqpd_authorized_clients,relay_domains,smtpd_access_maps",
-        )
-        .mapped("concerns debug_peer_list only, which has no effect yet");
+        );
         /// The characters that separate a user name from its extension (`user+tag`). Empty: there
         /// are no extensions.
         recipient_delimiter: String = shared("recipient_delimiter", "")
@@ -86,13 +85,12 @@ params! {
                     "sendmail", "smtpd", "qmqpd", "forward", "bounce", "notify", "verify",
                     "all",
                 ])
-                .mapped("concerns notices to the postmaster only, and none are sent");
+                .mapped("messages made here say themselves what they need");
         /// Whether non-ASCII domain names are converted by the older, transitional rules.
         enable_idna2003_compatibility: bool = shared("enable_idna2003_compatibility", "no");
         /// The sender of notices that must not bounce.
         double_bounce_sender: String = shared("double_bounce_sender", "double-bounce")
-            .min(1)
-            .mapped("concerns notices to the postmaster only, and none are sent");
+            .min(1);
         /// Whether to warn about settings that are probably mistakes.
         helpful_warnings: bool = shared("helpful_warnings", "yes")
             .mapped("warnings are data; the caller decides whether to show them");
@@ -124,9 +122,7 @@ params! {
         multi_instance_name: String = shared("multi_instance_name", "")
             .mapped("kept for references from other parameters");
         /// The name of the mail system in messages that it makes.
-        mail_name: String = shared("mail_name", "Postfix")
-            .min(1)
-            .mapped("kept for references from other parameters");
+        mail_name: String = shared("mail_name", "Postfix").min(1);
         /// The version of Postfix whose behaviour is followed.
         mail_version: String = shared("mail_version", "3.7.11")
             .min(1)

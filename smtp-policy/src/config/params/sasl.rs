@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::Private;
 use crate::config::parameter::{apart, params, shared, twins};
 
 params! {
@@ -9,15 +10,14 @@ params! {
     /// Credentials, and which SASL mechanisms may be used where.
     pub struct SaslParams {
         /// Whether to log in at servers that offer AUTH; needs `smtp_sasl_password_maps`.
-        sasl_auth_enable: bool = twins("smtp_sasl_auth_enable", "lmtp_sasl_auth_enable", "no")
-            .not_yet("SASL authentication");
+        sasl_auth_enable: bool = twins("smtp_sasl_auth_enable", "lmtp_sasl_auth_enable", "no");
         /// Tables with `user:password`, by sender (with `smtp_sender_dependent_authentication`), by
         /// server name, or by destination as written. Without an entry there is no login; if a
         /// table fails, the session fails with 4.3.0.
-        sasl_password_maps: String =
+        sasl_password_maps: Private =
             twins("smtp_sasl_password_maps", "lmtp_sasl_password_maps", "")
                 .tables()
-                .not_yet("SASL authentication");
+                .private();
         /// What mechanisms must, or must not, be like on a session without TLS.
         sasl_security_options: Vec<String> = twins(
             "smtp_sasl_security_options",
@@ -27,8 +27,7 @@ params! {
         .words(&[
             "noplaintext", "noactive", "nodictionary", "noanonymous", "mutual_auth",
             "forward_secrecy",
-        ])
-        .not_yet("SASL authentication");
+        ]);
         /// The same as `smtp_sasl_security_options` for a session with TLS whose server is not
         /// authenticated.
         sasl_tls_security_options: Vec<String> = apart(
@@ -40,8 +39,7 @@ params! {
         .words(&[
             "noplaintext", "noactive", "nodictionary", "noanonymous", "mutual_auth",
             "forward_secrecy",
-        ])
-        .not_yet("SASL authentication");
+        ]);
         /// The same as `smtp_sasl_security_options` for a session with TLS whose server is
         /// authenticated.
         sasl_tls_verified_security_options: Vec<String> = apart(
@@ -53,47 +51,40 @@ params! {
         .words(&[
             "noplaintext", "noactive", "nodictionary", "noanonymous", "mutual_auth",
             "forward_secrecy",
-        ])
-        .not_yet("SASL authentication");
+        ]);
         /// Which of the offered mechanisms count, as a list with `!` for exceptions, files and
         /// tables. Empty: all.
         sasl_mechanism_filter: String =
-            twins("smtp_sasl_mechanism_filter", "lmtp_sasl_mechanism_filter", "")
-                .not_yet("SASL authentication");
+            twins("smtp_sasl_mechanism_filter", "lmtp_sasl_mechanism_filter", "");
         /// Whether passwords are looked up by the sender first. Connections are then not shared
         /// between senders.
         sender_dependent_authentication: bool =
-            twins("smtp_sender_dependent_authentication", "lmtp_sender_dependent_authentication", "no")
-        .not_yet("SASL authentication");
+            twins("smtp_sender_dependent_authentication", "lmtp_sender_dependent_authentication", "no");
         /// What the SASL implementation needs to find its own configuration.
         sasl_path: String = twins("smtp_sasl_path", "lmtp_sasl_path", "")
-            .not_yet("SASL authentication");
-        /// The SASL implementation; one of its own serves every value that Postfix knows.
+            .mapped("ignored, as Postfix's client for Cyrus ignores it");
+        /// The SASL implementation. Any but the default is refused where login is turned on.
         sasl_type: String = twins("smtp_sasl_type", "lmtp_sasl_type", "cyrus")
             .min(1)
-            .not_yet("SASL authentication");
+            .mapped("only `cyrus`, which stands for the built-in mechanisms");
         /// A table that remembers logins that failed with 535, so that they are not tried again at
         /// once.
         sasl_auth_cache_name: String =
             twins("smtp_sasl_auth_cache_name", "lmtp_sasl_auth_cache_name", "")
                 .tables()
-                .not_yet("SASL authentication");
+                .mapped("any name turns the memory on; no table is written");
         /// How long a failed login is remembered, in days unless said otherwise.
         sasl_auth_cache_time: Duration =
-            twins("smtp_sasl_auth_cache_time", "lmtp_sasl_auth_cache_time", "90d")
-                .not_yet("SASL authentication");
+            twins("smtp_sasl_auth_cache_time", "lmtp_sasl_auth_cache_time", "90d");
         /// Whether mail is deferred, rather than returned, when the login is rejected for good.
         sasl_auth_soft_bounce: bool =
-            twins("smtp_sasl_auth_soft_bounce", "lmtp_sasl_auth_soft_bounce", "yes")
-                .not_yet("SASL authentication");
+            twins("smtp_sasl_auth_soft_bounce", "lmtp_sasl_auth_soft_bounce", "yes");
         /// Whether MAIL FROM gets `AUTH=<>` in a session that is logged in.
         send_dummy_mail_auth: bool =
-            twins("smtp_send_dummy_mail_auth", "lmtp_send_dummy_mail_auth", "no")
-                .not_yet("SASL authentication");
+            twins("smtp_send_dummy_mail_auth", "lmtp_send_dummy_mail_auth", "no");
         /// Whether the authorisation identity is sent and equals the login name. no: it is left
         /// empty.
-        send_cyrus_sasl_authzid: bool = shared("send_cyrus_sasl_authzid", "no")
-            .not_yet("SASL authentication");
+        send_cyrus_sasl_authzid: bool = shared("send_cyrus_sasl_authzid", "no");
         /// Where the Cyrus SASL library looks for its configuration.
         cyrus_sasl_config_path: String = shared("cyrus_sasl_config_path", "")
             .refused("the Cyrus library is not used");

@@ -20,12 +20,10 @@ params! {
             "lmtp_delivery_status_filter",
             "$default_delivery_status_filter",
         )
-        .tables()
-        .not_yet("delivery status filter");
+        .tables();
         /// The default of `smtp_delivery_status_filter` and its LMTP twin.
         default_delivery_status_filter: String = shared("default_delivery_status_filter", "")
-            .tables()
-            .not_yet("delivery status filter");
+            .tables();
         /// LMTP only: whether the server is the final destination, so that success is reported as
         /// delivered rather than relayed if the server does not support DSN.
         assume_final: bool = shared("lmtp_assume_final", "no");
@@ -38,19 +36,16 @@ params! {
             .words(&[
                 "bounce", "2bounce", "data", "delay", "policy", "protocol", "resource",
                 "software",
-            ])
-            .not_yet("notices to the postmaster");
+            ]);
         /// Who gets transcripts of sessions that went wrong.
         error_notice_recipient: String = shared("error_notice_recipient", "postmaster")
-            .min(1)
-            .not_yet("notices to the postmaster");
+            .min(1);
         /// Names, addresses and networks whose sessions are logged verbosely.
-        debug_peer_list: String = shared("debug_peer_list", "")
-            .not_yet("verbose logging for chosen peers");
-        /// How much more is logged for the peers of `debug_peer_list`.
+        debug_peer_list: String = shared("debug_peer_list", "");
+        /// How much more is logged for the peers of `debug_peer_list`. Any level logs the dialogue,
+        /// and no level logs passwords.
         debug_peer_level: u32 = shared("debug_peer_level", "2")
-            .min(1)
-            .not_yet("verbose logging for chosen peers");
+            .min(1);
         /// How many digits behind the point the delays in log lines have at most.
         delay_logging_resolution_limit: u32 = shared("delay_logging_resolution_limit", "2").max(6);
         /// How addresses look in log lines: `external` quotes them where headers would, `internal`

@@ -1,0 +1,56 @@
+//! Kept connections: how they count, and when one is put by for the next message
+//! (`src/smtp/smtp_connect.c`, smtp_cleanup_session; `src/smtp/smtp_reuse.c`).
+
+use super::{Ask, Delivery, hosts::Phase};
+use crate::{channel::Peer, reuse::CacheKeys};
+
+impl Delivery {
+    /// A transaction begins, perhaps on a kept connection. `instead` says that the
+    /// connection was found when it was the turn of its address.
+    pub(super) fn count_transaction(&mut self, reused: Option<&Peer>, instead: bool) {
+        // Then the address was counted already.
+        self.count_session(reused.filter(|_| !instead));
+        if let Some(peer) = reused {
+            self.hosts.used.push(peer.address.clone());
+        }
+    }
+
+    /// The transaction is over and the connection still there: puts it by for the
+    /// next message, unless something speaks against it by now.
+    pub(super) fn keep(&mut self) {
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let channel = &talk.channel;
+        if talk.throttled || channel.session.is_irregular() {
+            // Too late for the QUIT of the transaction, and Postfix says none of its own.
+            talk.part();
+            return;
+        }
+        if channel.expires < self.now {
+            talk.give_up();
+            return;
+        }
+        self.notify_postmaster();
+        let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else {
+            return;
+        };
+        let mut channel = talk.channel;
+        channel.uses += 1;
+        let nexthop = self.hosts.request_nexthop.take();
+        let destination = nexthop.map(|nexthop| self.destination_key(&nexthop));
+        let endpoint = channel
+            .peer
+            .port
+            .map(|port| self.endpoint_key(&channel.peer, port));
+        let keys = CacheKeys {
+            destination,
+            endpoint,
+        };
+        let cache = &self.config.cache;
+        let limit = cache.connection_cache_time_limit;
+        let until = self.now + limit.min(cache.connection_cache_ttl_limit);
+        self.asks
+            .push_back(Ask::Keep(keys, Box::new(channel), until));
+    }
+}

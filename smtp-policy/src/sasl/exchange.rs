@@ -1,0 +1,201 @@
+//! What a mechanism says: an initial response, and a response to each challenge,
+//! both without their base64.
+
+use core::fmt;
+
+use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
+use sha2::{Digest, Sha256};
+use smtp_proto::secret::Secret;
+
+use super::{
+    Credentials, Party, Refusal,
+    auth_cache::Fingerprint,
+    mechanism::Mechanism,
+    scram::{Hash, Scram, ServerProof},
+};
+
+/// The longest challenge of CRAM-MD5 in bytes, as in Cyrus SASL.
+const CRAM_LIMIT: usize = 1024;
+
+/// An exchange that has begun.
+pub(crate) struct Exchange {
+    mechanism: Mechanism,
+    next: Next,
+    knows_server: bool,
+}
+
+/// What is said to the next challenge, whatever it is unless something else is
+/// noted.
+enum Next {
+    /// LOGIN: the user, then the password.
+    User(Credentials),
+    Password(Secret),
+    /// CRAM-MD5: the digest of the challenge.
+    Digest(Credentials),
+    /// SCRAM: the proof; then the server's proof is checked.
+    Proof(Box<Scram>),
+    ServerProof(ServerProof),
+    /// The acknowledgement that the token is no good; the verdict follows (RFC 7628
+    /// section 3.2.3).
+    TokenError(&'static [u8]),
+    /// Nothing: all was said.
+    Nothing,
+}
+
+impl Exchange {
+    /// Begins an exchange. Where the mechanism leaves the first word to the server,
+    /// there is no initial response.
+    pub(crate) fn begin(
+        mechanism: Mechanism,
+        party: &Party<'_>,
+    ) -> Result<(Self, Option<Secret>), Refusal> {
+        let credentials = party.credentials;
+        let (next, initial) = match mechanism {
+            Mechanism::Plain => (Next::Nothing, Some(plain(party)?)),
+            Mechanism::Login => (Next::User(credentials.clone()), None),
+            Mechanism::CramMd5 => (Next::Digest(credentials.clone()), None),
+            Mechanism::ScramSha1 => begin_scram(Hash::Sha1, party),
+            Mechanism::ScramSha256 => begin_scram(Hash::Sha256, party),
+            Mechanism::ScramSha512 => begin_scram(Hash::Sha512, party),
+            // Without an identity that the server can know from elsewhere there is
+            // nothing to refer to.
+            Mechanism::External if !party.has_certificate => return Err(Refusal::Protocol),
+            Mechanism::External => (Next::Nothing, Some(Secret::new(party.authzid()))),
+            Mechanism::Anonymous => {
+                let trace = format!("anonymous@{}", party.own_name);
+                (Next::Nothing, Some(Secret::new(trace)))
+            }
+            Mechanism::OAuthBearer => (Next::TokenError(b"\x01"), Some(oauthbearer(party))),
+            Mechanism::XOAuth2 => (Next::TokenError(b""), Some(xoauth2(credentials))),
+        };
+        let exchange = Self {
+            mechanism,
+            next,
+            knows_server: false,
+        };
+        Ok((exchange, initial))
+    }
+
+    pub(crate) fn mechanism(&self) -> Mechanism {
+        self.mechanism
+    }
+
+    /// The response to a challenge. After a refusal the exchange is over.
+    pub(crate) fn step(&mut self, challenge: &[u8]) -> Result<Secret, Refusal> {
+        match core::mem::replace(&mut self.next, Next::Nothing) {
+            Next::User(Credentials { user, password }) => {
+                self.next = Next::Password(password);
+                Ok(Secret::new(user))
+            }
+            Next::Password(password) => Ok(password),
+            Next::Digest(credentials) => cram_md5(&credentials, challenge),
+            Next::Proof(scram) => {
+                let (proof, response) = scram.prove(challenge)?;
+                self.next = Next::ServerProof(proof);
+                Ok(response)
+            }
+            Next::ServerProof(proof) => {
+                proof.check(challenge)?;
+                self.knows_server = true;
+                Ok(Secret::default())
+            }
+            Next::TokenError(acknowledgement) => Ok(Secret::new(acknowledgement)),
+            Next::Nothing => Err(Refusal::Failure),
+        }
+    }
+
+    /// Whether the server has shown that it knows the password.
+    pub(crate) fn knows_server(&self) -> bool {
+        self.knows_server
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("mechanism", &self.mechanism)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Party<'_> {
+    /// The identity to act as; empty for that of the user.
+    fn authzid(&self) -> &str {
+        if self.authzid {
+            &self.credentials.user
+        } else {
+            ""
+        }
+    }
+}
+
+/// A digest that stands for the password of a user.
+pub(crate) fn fingerprint(user: &str, password: &[u8]) -> Fingerprint {
+    let hash = Sha256::new().chain_update(user).chain_update([0]);
+    hash.chain_update(password).finalize().into()
+}
+
+/// RFC 4616. The password may be empty.
+fn plain(party: &Party<'_>) -> Result<Secret, Refusal> {
+    let Credentials { user, password } = party.credentials;
+    let parts = [
+        party.authzid().as_bytes(),
+        user.as_bytes(),
+        password.expose(),
+    ];
+    if parts.iter().any(|part| part.contains(&0)) {
+        return Err(Refusal::Failure);
+    }
+    Ok(Secret::new(parts.join(&0)))
+}
+
+/// RFC 2195.
+fn cram_md5(credentials: &Credentials, challenge: &[u8]) -> Result<Secret, Refusal> {
+    if challenge.len() > CRAM_LIMIT {
+        return Err(Refusal::Protocol);
+    }
+    let mac = Hmac::<Md5>::new_from_slice(credentials.password.expose());
+    let mac = mac.map_err(|_| Refusal::Failure)?.chain_update(challenge);
+    let digest = Bytes::copy_from_slice(&mac.finalize().into_bytes());
+    Ok(Secret::new(format!("{} {digest:x}", credentials.user)))
+}
+
+fn begin_scram(hash: Hash, party: &Party<'_>) -> (Next, Option<Secret>) {
+    let (scram, first) = Scram::begin(hash, party.credentials, party.authzid, nonce(party));
+    (Next::Proof(Box::new(scram)), Some(first))
+}
+
+/// A number used once, as unforeseeable as the seed. The server gets to see it, so
+/// that nothing else that is made from the seed may follow from it.
+fn nonce(party: &Party<'_>) -> String {
+    let hash = Sha256::new()
+        .chain_update(b"SCRAM")
+        .chain_update(party.seed.to_be_bytes())
+        .chain_update(party.host)
+        .finalize();
+    BASE64_STANDARD_NO_PAD.encode(hash)
+}
+
+/// RFC 7628 section 3.1. The password is the token.
+fn oauthbearer(party: &Party<'_>) -> Secret {
+    let Credentials { user, password } = party.credentials;
+    let user = user.replace('=', "=3D").replace(',', "=2C");
+    let port = party
+        .port
+        .map_or_else(String::new, |port| format!("\x01port={port}"));
+    let start = format!("n,a={user},\x01host={}{port}\x01auth=Bearer ", party.host);
+    Secret::new([start.as_bytes(), password.expose(), b"\x01\x01"].concat())
+}
+
+/// The predecessor of OAUTHBEARER, as Google documents it.
+fn xoauth2(credentials: &Credentials) -> Secret {
+    let start = format!("user={}\x01auth=Bearer ", credentials.user);
+    Secret::new([start.as_bytes(), credentials.password.expose(), b"\x01\x01"].concat())
+}
+
+#[cfg(test)]
+#[path = "exchange_tests.rs"]
+mod tests;

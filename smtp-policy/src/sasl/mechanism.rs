@@ -1,0 +1,289 @@
+//! Which mechanism is used: the best one that the server offers, the filter lets
+//! pass and the security options allow. The order is that of Cyrus SASL
+//! (`lib/client.c`, mech_compare), so that a Postfix configuration keeps its meaning.
+
+use smtp_proto::session::MechanismName;
+
+use super::Refusal;
+use crate::tables::{MatchList, TableFailure};
+
+/// A mechanism of this client, the best one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mechanism {
+    ScramSha512,
+    ScramSha256,
+    ScramSha1,
+    External,
+    CramMd5,
+    Plain,
+    Login,
+    OAuthBearer,
+    XOAuth2,
+    Anonymous,
+}
+
+/// Properties of mechanisms, or those that are asked for (`smtp_sasl_security_options`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Properties(u8);
+
+impl Properties {
+    const NONE: Self = Self(0);
+    const NOPLAINTEXT: Self = Self(1);
+    const NOACTIVE: Self = Self(2);
+    const NODICTIONARY: Self = Self(4);
+    const NOANONYMOUS: Self = Self(8);
+    const MUTUAL_AUTH: Self = Self(16);
+    const FORWARD_SECRECY: Self = Self(32);
+
+    const NAMES: [(&'static str, Self); 6] = [
+        ("noplaintext", Self::NOPLAINTEXT),
+        ("noactive", Self::NOACTIVE),
+        ("nodictionary", Self::NODICTIONARY),
+        ("noanonymous", Self::NOANONYMOUS),
+        ("mutual_auth", Self::MUTUAL_AUTH),
+        ("forward_secrecy", Self::FORWARD_SECRECY),
+    ];
+
+    /// The properties of these names. The configuration has checked the words.
+    pub(crate) fn parse(words: &[String]) -> Self {
+        Self::NAMES
+            .iter()
+            .filter(|(name, _)| words.iter().any(|word| word == name))
+            .fold(Self::NONE, |all, (_, property)| all.and(*property))
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    const fn include(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether the server has to show that it knows the password.
+    pub(crate) const fn ask_for_mutual_auth(self) -> bool {
+        self.include(Self::MUTUAL_AUTH)
+    }
+}
+
+const SCRAM: Properties = Properties::NOPLAINTEXT
+    .and(Properties::NOANONYMOUS)
+    .and(Properties::NOACTIVE)
+    .and(Properties::MUTUAL_AUTH);
+const EXTERNAL: Properties = Properties::NOPLAINTEXT
+    .and(Properties::NOANONYMOUS)
+    .and(Properties::NODICTIONARY);
+const CRAM: Properties = Properties::NOPLAINTEXT.and(Properties::NOANONYMOUS);
+
+/// Names and properties, the best mechanism first. Between PLAIN and LOGIN Cyrus
+/// has no preference. Cyrus knows the two for OAuth only as plug-ins, which put
+/// them before PLAIN; here a password is first taken for a password, and
+/// `smtp_sasl_mechanism_filter` says if it is a token.
+const TABLE: [(&str, Mechanism, Properties); 10] = [
+    ("SCRAM-SHA-512", Mechanism::ScramSha512, SCRAM),
+    ("SCRAM-SHA-256", Mechanism::ScramSha256, SCRAM),
+    ("SCRAM-SHA-1", Mechanism::ScramSha1, SCRAM),
+    ("EXTERNAL", Mechanism::External, EXTERNAL),
+    ("CRAM-MD5", Mechanism::CramMd5, CRAM),
+    ("PLAIN", Mechanism::Plain, Properties::NOANONYMOUS),
+    ("LOGIN", Mechanism::Login, Properties::NOANONYMOUS),
+    (
+        "OAUTHBEARER",
+        Mechanism::OAuthBearer,
+        Properties::NOANONYMOUS,
+    ),
+    ("XOAUTH2", Mechanism::XOAuth2, Properties::NOANONYMOUS),
+    ("ANONYMOUS", Mechanism::Anonymous, Properties::NOPLAINTEXT),
+];
+
+impl Mechanism {
+    pub(crate) fn as_str(self) -> &'static str {
+        TABLE
+            .iter()
+            .find(|(_, mechanism, _)| *mechanism == self)
+            .map_or("", |(name, _, _)| name)
+    }
+
+    /// The name as AUTH takes it.
+    pub(crate) fn name(self) -> Result<MechanismName, Refusal> {
+        MechanismName::parse(self.as_str()).map_err(|_| Refusal::Failure)
+    }
+}
+
+/// How the connection is protected, which decides what may be said on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// Not at all: `smtp_sasl_security_options`.
+    Plaintext,
+    /// TLS, with a server that could be anybody: `smtp_sasl_tls_security_options`.
+    #[expect(dead_code, reason = "there is no TLS yet")]
+    Tls,
+    /// TLS, with a server that is who it should be:
+    /// `smtp_sasl_tls_verified_security_options`.
+    #[expect(dead_code, reason = "there is no TLS yet")]
+    VerifiedTls,
+}
+
+/// The mechanisms that a server offers, as far as the filter lets them pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offer {
+    words: Vec<String>,
+    /// Warnings about lines without any mechanism, in Postfix's words without the
+    /// server's name in front.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl Offer {
+    /// Reads what the server announced, one entry per line, and adds up.
+    pub(crate) fn read(lines: &[String], filter: Option<&MatchList>) -> Result<Self, TableFailure> {
+        let mut offer = Self::default();
+        for line in lines {
+            let mut words = Vec::new();
+            for word in line.split([' ', '\t']).filter(|word| !word.is_empty()) {
+                if filter.map_or(Ok(true), |filter| filter.contains(word))? {
+                    words.push(word.to_owned());
+                }
+            }
+            if words.is_empty() && offer.words.is_empty() {
+                offer.remarks.push(if line.is_empty() {
+                    "offered null AUTH mechanism list".to_owned()
+                } else {
+                    format!("offered no supported AUTH mechanisms: '{line}'")
+                });
+            }
+            offer.words.extend(words);
+        }
+        Ok(offer)
+    }
+
+    /// Whether there is nothing to choose from.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// The best mechanism with all the properties that are asked for.
+    pub(crate) fn choose(&self, required: Properties) -> Option<Mechanism> {
+        let offered = |name: &str| {
+            self.words
+                .iter()
+                .any(|word| word.eq_ignore_ascii_case(name))
+        };
+        TABLE
+            .iter()
+            .find(|(name, _, properties)| properties.include(required) && offered(name))
+            .map(|(_, mechanism, _)| *mechanism)
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+mod tests {
+    use super::*;
+    use crate::tables::{MatchKind, TableContext};
+
+    fn filter(text: &str) -> MatchList {
+        let mut context = TableContext::new("/nowhere".as_ref());
+        MatchList::open(text, MatchKind::Strings, &mut context).unwrap()
+    }
+
+    fn choice(lines: &str, filtered: &str, options: &str) -> Option<&'static str> {
+        let lines: Vec<String> = lines.split('|').map(str::to_owned).collect();
+        let filter = (!filtered.is_empty()).then(|| filter(filtered));
+        let options: Vec<String> = options.split_whitespace().map(str::to_owned).collect();
+        let offer = Offer::read(&lines, filter.as_ref()).unwrap();
+        offer
+            .choose(Properties::parse(&options))
+            .map(Mechanism::as_str)
+    }
+
+    #[test]
+    fn the_best_mechanism_is_chosen_that_is_offered_and_allowed() {
+        let rows = [
+            ("LOGIN PLAIN CRAM-MD5", "", "noanonymous", Some("CRAM-MD5")),
+            ("login plain", "", "noanonymous", Some("PLAIN")),
+            ("LOGIN|PLAIN", "", "noanonymous", Some("PLAIN")),
+            ("LOGIN PLAIN", "", "noanonymous noplaintext", None),
+            (
+                "CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 PLAIN",
+                "",
+                "",
+                Some("SCRAM-SHA-256"),
+            ),
+            (
+                "CRAM-MD5 SCRAM-SHA-1",
+                "",
+                "mutual_auth",
+                Some("SCRAM-SHA-1"),
+            ),
+            (
+                "CRAM-MD5 SCRAM-SHA-1 EXTERNAL",
+                "",
+                "nodictionary",
+                Some("EXTERNAL"),
+            ),
+            (
+                "CRAM-MD5 EXTERNAL",
+                "",
+                "noanonymous noplaintext",
+                Some("EXTERNAL"),
+            ),
+            ("SCRAM-SHA-1", "", "forward_secrecy", None),
+            ("XOAUTH2 LOGIN", "", "noanonymous", Some("LOGIN")),
+            ("XOAUTH2 LOGIN", "xoauth2", "noanonymous", Some("XOAUTH2")),
+            ("XOAUTH2 OAUTHBEARER", "", "", Some("OAUTHBEARER")),
+            ("ANONYMOUS PLAIN", "", "noplaintext", Some("ANONYMOUS")),
+            ("ANONYMOUS", "", "noplaintext noanonymous", None),
+            ("LOGIN PLAIN CRAM-MD5", "plain", "", Some("PLAIN")),
+            (
+                "LOGIN PLAIN CRAM-MD5",
+                "!cram-md5, !login, static:rest",
+                "",
+                Some("PLAIN"),
+            ),
+            ("X-FOO KERBEROS_V9 CRAM-MD5-PLUS", "", "", None),
+            ("", "", "", None),
+        ];
+        for (lines, filtered, options, expected) in rows {
+            assert_eq!(
+                choice(lines, filtered, options),
+                expected,
+                "{lines} / {filtered} / {options}"
+            );
+        }
+    }
+
+    #[test]
+    fn lines_without_a_mechanism_are_remarked_upon_unless_another_has_one() {
+        let read = |lines: &[&str], filtered: &str| {
+            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            let offer = Offer::read(&lines, Some(&filter(filtered))).unwrap();
+            (offer.is_empty(), offer.remarks)
+        };
+        let remark = |text: &str| vec![text.to_owned()];
+        assert_eq!(
+            read(&[""], "plain"),
+            (true, remark("offered null AUTH mechanism list"))
+        );
+        assert_eq!(
+            read(&["LOGIN X"], "plain"),
+            (
+                true,
+                remark("offered no supported AUTH mechanisms: 'LOGIN X'")
+            )
+        );
+        assert_eq!(read(&["PLAIN", "LOGIN"], "plain"), (false, Vec::new()));
+        assert!(Offer::read(&["PLAIN".to_owned()], Some(&filter("fail:x"))).is_err());
+    }
+
+    #[test]
+    fn every_mechanism_has_a_name_that_auth_takes() {
+        for (name, mechanism, _) in TABLE {
+            assert_eq!(mechanism.name().unwrap().as_str(), name);
+        }
+    }
+}

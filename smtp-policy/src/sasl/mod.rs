@@ -1,0 +1,172 @@
+//! Login at the server: which credentials, which mechanism, what it says. Not the
+//! dialogue, which is [`smtp_proto::session`]'s, and not the verdicts.
+//!
+//! | question | module | Postfix |
+//! |---|---|---|
+//! | who are we for this server? | `passwd` | `src/smtp/smtp_sasl_glue.c`, smtp_sasl_passwd_lookup |
+//! | which mechanism? | `mechanism` | `src/smtp/smtp_sasl_proto.c`; sasl_client_start of Cyrus |
+//! | what does it say? | `exchange` | `src/xsasl/xsasl_cyrus_client.c` |
+//! | is it in vain? | `auth_cache` | `src/smtp/smtp_sasl_auth_cache.c` |
+//!
+//! The mechanisms are written here, on the hashes of other crates. The crate `rsasl`
+//! (2.3.1) has most of them, but a malformed message of the server makes its SCRAM
+//! panic, its nonces come from the system instead of the seed, and it refuses the
+//! empty password that Postfix sends.
+//!
+//! Without the crate feature `sasl` there are no mechanisms, and a configuration
+//! that turns login on is refused.
+
+mod auth_cache;
+#[cfg_attr(not(feature = "sasl"), path = "exchange_off.rs")]
+mod exchange;
+mod mechanism;
+mod passwd;
+#[cfg(feature = "sasl")]
+mod scram;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+pub(crate) use self::{
+    auth_cache::{AuthCache, Failed},
+    exchange::{Exchange, fingerprint},
+    mechanism::{Offer, Properties, Protection},
+    passwd::{Credentials, PasswordSearch},
+};
+use crate::{
+    config::Config,
+    local::LocalDomains,
+    route::OwnAddresses,
+    tables::{MatchKind, MatchList, TableContext, TableError},
+};
+
+/// What all sessions of a client share about login, if it is turned on.
+#[derive(Debug)]
+pub(crate) struct Sasl {
+    /// `smtp_sasl_mechanism_filter`; `None` lets all mechanisms pass.
+    filter: Option<MatchList>,
+    /// Logins that failed; `None` if they are not remembered.
+    failed: Option<Mutex<AuthCache>>,
+    /// For look-ups by the sender.
+    local: LocalDomains,
+}
+
+/// Why login cannot be set up, and by which parameter, named without its prefix.
+pub(crate) enum SetupError {
+    Value(&'static str, String),
+    Table(&'static str, TableError),
+}
+
+impl Sasl {
+    /// `None` if login is not turned on.
+    pub(crate) fn open(
+        config: &Config,
+        own: &Arc<OwnAddresses>,
+        context: &mut TableContext<'_>,
+    ) -> Result<Option<Self>, SetupError> {
+        let params = &config.sasl;
+        if !params.sasl_auth_enable {
+            return Ok(None);
+        }
+        let prefix = config.protocol.as_str();
+        if cfg!(not(feature = "sasl")) {
+            let text = "this program was built without SASL";
+            return Err(SetupError::Value("sasl_auth_enable", text.into()));
+        }
+        if params.sasl_type != "cyrus" {
+            let text = format!(
+                "unsupported SASL client implementation: {}",
+                params.sasl_type
+            );
+            return Err(SetupError::Value("sasl_type", text));
+        }
+        if params.sasl_password_maps.is_empty() {
+            let text = format!(
+                "specify a password table via the `{prefix}_sasl_password_maps' configuration parameter"
+            );
+            return Err(SetupError::Value("sasl_password_maps", text));
+        }
+        let filter = params.sasl_mechanism_filter.trim();
+        let filter = (!filter.is_empty())
+            .then(|| MatchList::open(filter, MatchKind::Strings, context))
+            .transpose()
+            .map_err(|error| SetupError::Table("sasl_mechanism_filter", error))?;
+        let local = if params.sender_dependent_authentication {
+            LocalDomains::open(config, Arc::clone(own), context)
+                .map_err(|error| SetupError::Table("sender_dependent_authentication", error))?
+        } else {
+            LocalDomains::default()
+        };
+        let remembers = !params.sasl_auth_cache_name.trim().is_empty();
+        let failed = remembers.then(|| Mutex::new(AuthCache::new(params.sasl_auth_cache_time)));
+        Ok(Some(Self {
+            filter,
+            failed,
+            local,
+        }))
+    }
+
+    pub(crate) fn filter(&self) -> Option<&MatchList> {
+        self.filter.as_ref()
+    }
+
+    /// The memory of failed logins, if there is one.
+    pub(crate) fn failed(&self) -> Option<MutexGuard<'_, AuthCache>> {
+        // A panic elsewhere leaves the entries whole.
+        self.failed
+            .as_ref()
+            .map(|failed| failed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn local(&self) -> &LocalDomains {
+        &self.local
+    }
+}
+
+/// The two ends of an exchange.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "sasl"), expect(dead_code, reason = "nobody asks"))]
+pub(crate) struct Party<'a> {
+    pub(crate) credentials: &'a Credentials,
+    /// Whether the user name is also the identity to act as (`send_cyrus_sasl_authzid`).
+    pub(crate) authzid: bool,
+    /// Whether the server can know this client by its TLS certificate.
+    pub(crate) has_certificate: bool,
+    /// The server's name and port; a UNIX-domain socket has no port.
+    pub(crate) host: &'a str,
+    pub(crate) port: Option<u16>,
+    /// The name of this machine.
+    pub(crate) own_name: &'a str,
+    /// What nonces are made from; another one for each session.
+    pub(crate) seed: u64,
+}
+
+/// Why this side cannot go on with an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No mechanism that the server offers meets the security options.
+    NoMechanism,
+    /// What the server said makes no sense.
+    Protocol,
+    /// A challenge ends in the middle of a base64 group.
+    Incomplete,
+    /// The server could not show that it knows the password.
+    Server,
+    /// Anything else, such as a challenge when all was said.
+    Failure,
+}
+
+impl fmt::Display for Refusal {
+    /// In the words of Cyrus SASL, which Postfix passes on.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoMechanism => "no mechanism available",
+            Self::Protocol => "bad protocol / cancel",
+            Self::Incomplete => "another step is needed in authentication",
+            Self::Server => "server failed mutual authentication step",
+            Self::Failure => "generic failure",
+        })
+    }
+}

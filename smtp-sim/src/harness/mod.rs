@@ -1,0 +1,194 @@
+//! One function per fuzz target: bytes in, a panic where a promise is broken.
+//!
+//! The same functions are called by libFuzzer (`fuzz/fuzz_targets`), by property
+//! tests and by the replay of the corpora in `cargo test`. They assert what holds
+//! for any input: nothing panics, nothing grows without bound, the cuts between
+//! chunks change nothing, what was encoded can be decoded.
+//!
+//! ```
+//! smtp_sim::harness::reply(b"250-mx.example\r\n250 SIZE 1000\r\n");
+//! ```
+
+mod session;
+
+use bytes::{Buf, Bytes};
+use smtp_policy::{
+    config::{MainCf, Protocol},
+    dns::{Query, QueryKind, answer_dns_stub},
+    tables,
+};
+use smtp_proto::{BodyEncoder, Capabilities, KeywordSet, ReplyLimits, ReplyReader, SendQueue};
+
+pub use session::session;
+
+/// A fuzz target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of the target and of its corpus.
+    pub name: &'static str,
+    /// What it does with an input.
+    pub run: fn(&[u8]),
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "body",
+        run: body,
+    },
+    Target {
+        name: "config",
+        run: config,
+    },
+    Target {
+        name: "dns",
+        run: dns,
+    },
+    Target {
+        name: "reply",
+        run: reply,
+    },
+    Target {
+        name: "session",
+        run: session,
+    },
+    Target {
+        name: "table",
+        run: table,
+    },
+];
+
+/// Cuts an input in two: the first bytes steer, the rest is the matter.
+fn split(input: &[u8], at: usize) -> (&[u8], &[u8]) {
+    input.split_at_checked(at).unwrap_or((input, &[]))
+}
+
+/// The lengths of chunks, taken in turn from the steering bytes; at least one byte
+/// each, and one chunk where there are no such bytes.
+fn chunks<'a>(steering: &'a [u8], matter: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut lengths = steering.iter().cycle();
+    let mut left = matter;
+    std::iter::from_fn(move || {
+        if left.is_empty() {
+            return None;
+        }
+        let length = lengths
+            .next()
+            .map_or(left.len(), |byte| usize::from(*byte).max(1));
+        let (chunk, rest) = left.split_at(length.min(left.len()));
+        left = rest;
+        Some(chunk)
+    })
+}
+
+/// Replies, read whole and in pieces, and the capabilities in them.
+pub fn reply(input: &[u8]) {
+    let (steering, matter) = split(input, 4);
+    let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let mut reader = ReplyReader::new(ReplyLimits::default(), None);
+        let mut seen = Vec::new();
+        for piece in pieces {
+            reader.push(piece);
+            while let Some(reply) = reader.next() {
+                seen.push(reply);
+            }
+        }
+        assert!(reader.buffered() <= matter.len());
+        (seen, reader.take_notes())
+    };
+    let whole = read(&mut std::iter::once(matter));
+    let pieces = read(&mut chunks(steering, matter));
+    assert_eq!(whole, pieces, "the cuts change the replies");
+    for reply in whole.0.into_iter().flatten() {
+        assert!(reply.code() <= 999 && reply.text().len() <= 2 * 2048 + 1);
+        let _ = Capabilities::parse(&reply, KeywordSet::parse("pipelining"));
+    }
+}
+
+/// Text, encoded in pieces; a receiver that undoes the encoding finds the text.
+pub fn body(input: &[u8]) {
+    let (steering, matter) = split(input, 4);
+    let limit = steering.first().map_or(0, |byte| usize::from(*byte));
+    let (mut encoder, mut out) = (BodyEncoder::new(limit), SendQueue::new());
+    for chunk in chunks(steering, matter) {
+        encoder.push(Bytes::copy_from_slice(chunk), &mut out);
+    }
+    encoder.finish(&mut out);
+    let wire = out.copy_to_bytes(out.remaining());
+    assert!(
+        matter.is_empty() || wire.ends_with(b"\r\n"),
+        "the last line is not ended"
+    );
+    let mut before: &[u8] = b"\r\n";
+    let mut text = Vec::new();
+    for line in wire.split_inclusive(|byte| *byte == b'\n') {
+        let content = line.strip_suffix(b"\r\n").unwrap_or(line);
+        assert!(
+            !(before.ends_with(b"\r\n") && content == b"."),
+            "the text ends early"
+        );
+        assert!(
+            limit < 2 || content.len() <= limit + 1,
+            "a line is too long"
+        );
+        text.extend_from_slice(content.strip_prefix(b".").unwrap_or(content));
+        if line.ends_with(b"\r\n") {
+            text.push(b'\n');
+        }
+        before = line;
+    }
+    if limit == 0 {
+        let mut expected = matter.to_vec();
+        if expected.last().is_some_and(|byte| *byte != b'\n') {
+            expected.push(b'\n');
+        }
+        assert_eq!(text, expected, "the text cannot be recovered");
+    }
+}
+
+/// A main.cf: read, checked, listed.
+pub fn config(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let Ok(main_cf) = MainCf::parse(&text, "main.cf", "/nowhere".as_ref()) else {
+        return;
+    };
+    for protocol in [Protocol::Smtp, Protocol::Lmtp] {
+        if let Err(error) = main_cf.config(protocol) {
+            assert!(!error.to_string().is_empty());
+        }
+    }
+    let _ = main_cf.warnings();
+}
+
+/// A table in the main.cf itself, and a key.
+pub fn table(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let (spec, key) = text.split_once('\n').unwrap_or((&text, "key"));
+    // Tables that read files have no business here.
+    let inline = spec.contains('{') && !spec.contains('/');
+    if inline && let Ok(table) = tables::open(spec, "/nowhere".as_ref()) {
+        let _ = table.lookup(key);
+    }
+}
+
+/// The answer of a name server.
+pub fn dns(input: &[u8]) {
+    let (steering, packet) = split(input, 1);
+    let kind = match steering.first().map_or(0, |byte| byte % 6) {
+        0 => QueryKind::Mx,
+        1 => QueryKind::A,
+        2 => QueryKind::Aaaa,
+        3 => QueryKind::Cname,
+        4 => QueryKind::Tlsa,
+        _ => QueryKind::Srv,
+    };
+    if let Ok(answer) = answer_dns_stub(packet, &Query::new("example.com", kind)) {
+        assert!(answer.records.len() <= 100 && !answer.records.is_empty());
+        assert!(
+            answer
+                .records
+                .iter()
+                .all(|record| record.data.kind() == kind)
+        );
+    }
+}
