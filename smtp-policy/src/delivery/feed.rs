@@ -86,6 +86,7 @@ impl Delivery {
                 self.fail_open(Reason::local(status, Scope::Message, error.to_string()));
             }
             PipeFailure::Table => {
+                self.record_data_error();
                 let text = format!("local data error while talking to {peer}");
                 self.fail_site(Reason::local(
                     EnhancedStatus::new(4, 3, 0),
