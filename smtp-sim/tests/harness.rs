@@ -1,5 +1,5 @@
 //! The fuzz targets under random input, and over their corpora.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{fs, path::Path};
 

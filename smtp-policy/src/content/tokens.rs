@@ -185,9 +185,9 @@ impl Parser {
                 }
                 token => {
                     if at_border {
-                        self.done.push(token)
+                        self.done.push(token);
                     } else {
-                        self.pending.push(token)
+                        self.pending.push(token);
                     }
                     word = true;
                 }
