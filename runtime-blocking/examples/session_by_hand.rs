@@ -66,6 +66,12 @@ fn run(
                     choice.ready();
                 }
             }
+            // Only after `start_tls`, or in a wrapped session.
+            Step::Need(Need::Tls) => {
+                if let Some(gate) = session.tls_gate() {
+                    gate.failed();
+                }
+            }
             Step::Need(Need::Sasl) => {
                 if let Some(turn) = session.sasl() {
                     turn.quit();

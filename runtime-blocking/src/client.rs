@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, Sender},
     },
-    time::Instant,
+    time::{Duration, Instant, SystemTime},
 };
 
 use mio::Waker;
@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) policy: Arc<Policy>,
     pub(crate) pool: Arc<Pool>,
     start: Instant,
+    /// The time of day at `start`, in Unix time.
+    epoch: Duration,
     seeds: Mutex<Seeds>,
     turns: Mutex<Turns<Sender<()>>>,
     tables: Mutex<BTreeMap<String, Arc<dyn Table>>>,
@@ -65,6 +67,9 @@ impl Client {
                 policy,
                 pool: Arc::default(),
                 start: Instant::now(),
+                epoch: SystemTime::now()
+                    .duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap_or_default(),
                 seeds: Mutex::new(Seeds::new(seed)),
                 turns: Mutex::default(),
                 tables: Mutex::default(),
@@ -98,7 +103,8 @@ impl Client {
         let (turn, come) = Turn::enter(&self.inner, &request);
         // An error would mean that the turns are gone, and with them the limit.
         let _ = come.recv();
-        let job = Delivery::new(request, Arc::clone(&self.inner.policy), self.inner.seed());
+        let job = Delivery::new(request, Arc::clone(&self.inner.policy), self.inner.seed())
+            .with_epoch(self.inner.epoch);
         let report = drive::run(&self.inner, job, text, observer);
         drop(turn);
         report

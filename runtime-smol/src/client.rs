@@ -5,7 +5,7 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant, SystemTime},
 };
 
 use smol::channel::{Receiver, Sender};
@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) policy: Arc<Policy>,
     pub(crate) pool: Arc<Pool>,
     start: Instant,
+    /// The time of day at `start`, in Unix time.
+    epoch: Duration,
     seeds: Mutex<Seeds>,
     turns: Mutex<Turns<Sender<()>>>,
     tables: Mutex<BTreeMap<String, Arc<dyn Table>>>,
@@ -59,6 +61,9 @@ impl Client {
                 policy,
                 pool: Arc::default(),
                 start: Instant::now(),
+                epoch: SystemTime::now()
+                    .duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap_or_default(),
                 seeds: Mutex::new(Seeds::new(seed)),
                 turns: Mutex::default(),
                 tables: Mutex::default(),
@@ -91,7 +96,8 @@ impl Client {
         let (turn, come) = Turn::enter(&self.inner, &request);
         // An error would mean that the turns are gone, and with them the limit.
         let _ = come.recv().await;
-        let job = Delivery::new(request, Arc::clone(&self.inner.policy), self.inner.seed());
+        let job = Delivery::new(request, Arc::clone(&self.inner.policy), self.inner.seed())
+            .with_epoch(self.inner.epoch);
         let report = drive::run(&self.inner, job, text, observer).await;
         drop(turn);
         report

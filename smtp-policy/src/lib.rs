@@ -17,6 +17,7 @@
 //! | the delivery of one message | [`delivery`] |
 //! | verdicts | [`report`] |
 //! | kept connections | [`reuse`], [`channel`] |
+//! | TLS: levels, certificates, DANE | [`tls`] |
 //!
 //! [`policy::Policy`] holds what all deliveries share.
 
@@ -36,3 +37,4 @@ mod sasl;
 mod seed;
 pub mod tables;
 pub mod text;
+pub mod tls;

@@ -30,6 +30,7 @@ use crate::{
     },
     sasl::{Sasl, SetupError},
     tables::{Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
+    tls::{TlsConnector, TlsLevel, policy::TlsRules},
 };
 
 /// Everything a [`Delivery`](crate::delivery::Delivery) is decided by.
@@ -51,6 +52,7 @@ pub(crate) struct Client {
     pub(crate) tables: Arc<Tables>,
     pub(crate) route: Arc<RoutePolicy>,
     pub(crate) nexthop: NexthopRules,
+    pub(crate) tls: Arc<TlsRules>,
     pub(crate) content: Arc<ContentRules>,
     /// `None` if login is not turned on.
     pub(crate) sasl: Option<Sasl>,
@@ -170,6 +172,17 @@ impl Policy {
         &self.warnings
     }
 
+    /// Takes another TLS engine for both clients. It decides alone which authorities
+    /// it trusts and which certificate it shows; what the parameters say about
+    /// that was for the engine that it replaces.
+    #[must_use]
+    pub fn with_tls(mut self, connector: Arc<dyn TlsConnector>) -> Self {
+        for client in [&mut self.smtp, &mut self.lmtp] {
+            client.tls = Arc::new(client.tls.with_connector(Arc::clone(&connector)));
+        }
+        self
+    }
+
     pub(crate) fn client(&self, protocol: Protocol) -> &Client {
         match protocol {
             Protocol::Smtp => &self.smtp,
@@ -225,7 +238,15 @@ impl Client {
         let bind6 = bind_address(&config, "bind_address6", &connect.bind_address6)?;
         let plain = Self::plain(config);
         let filter = record_filter(&plain.config, &tables);
+        let tls = crate::tls::load::rules(
+            &plain.config,
+            idna(&plain.config),
+            &tables,
+            directory,
+            warnings,
+        );
         Ok(Self {
+            tls: Arc::new(tls),
             tables: Arc::new(tables),
             route: Arc::new(RoutePolicy {
                 filter,
@@ -248,6 +269,7 @@ impl Client {
 
     /// A client without tables and without addresses of its own.
     fn plain(config: Config) -> Self {
+        let config = Arc::new(config);
         Self {
             tables: Arc::default(),
             route: Arc::new(route_policy(&config)),
@@ -257,7 +279,8 @@ impl Client {
                 default_service: config.connect.tcp_port.clone(),
                 idna: config.general.smtputf8_enable.then(|| idna(&config)),
             },
-            config: Arc::new(config),
+            tls: Arc::new(TlsRules::new(&config, idna(&config), &mut Vec::new())),
+            config,
             content: Arc::default(),
             sasl: None,
             cached: MatchList::default(),
@@ -345,6 +368,8 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
             &helo.discard_ehlo_keyword_address_maps,
         )?,
         pix: maps("pix_workaround_maps", &helo.pix_workaround_maps)?,
+        tls_policy: maps("tls_policy_maps", &config.tls.tls_policy_maps)?,
+        tls_per_site: maps("tls_per_site", &config.tls.tls_per_site)?,
         delivery_status_filter: maps(
             "delivery_status_filter",
             &config.verdict.delivery_status_filter,
@@ -471,7 +496,8 @@ fn route_policy(config: &Config) -> RoutePolicy {
         ignore_mx_error: lookup.ignore_mx_lookup_error,
         defer_without_mx_address: lookup.defer_if_no_mx_address_found,
         cname_overrides_name: lookup.cname_overrides_servername,
-        validate_insecure_mx: false,
+        validate_insecure_mx: config.protocol == Protocol::Smtp
+            && TlsLevel::parse(&config.tls.tls_dane_insecure_mx_policy) > Some(TlsLevel::May),
         idna: idna(config),
         filter: None,
         own: Arc::default(),

@@ -6,9 +6,10 @@ use smtp_proto::{address::ReversePath, status::EnhancedStatus, time::Time};
 
 use super::{
     Ask, ConnectError, Delivery, Endpoint, Note, Target,
-    hosts::{Phase, Place},
+    hosts::{Phase, Place, Trial, Tried},
     profile::AddressLookups,
-    talk::Talk,
+    secure::Security,
+    talk::{Opening, Talk},
 };
 use crate::{
     channel::{Channel, Peer},
@@ -16,6 +17,7 @@ use crate::{
     reuse::key::{CacheKey, KeyOwner, KeyPlace},
     route::Candidate,
     tables::TableFailure,
+    tls::{TlsLevel, policy::TlsPolicy},
 };
 
 /// One server that is about to be tried.
@@ -24,6 +26,9 @@ pub(super) struct Attempt {
     peer: Peer,
     target: Target,
     lookups: AddressLookups,
+    security: Security,
+    /// Where to try again in plaintext.
+    place: Place,
 }
 
 /// For what a kept connection is looked for.
@@ -57,29 +62,95 @@ impl Lookups {
 
 impl Delivery {
     /// A new connection to the next address.
-    pub(super) fn try_place(&mut self) -> bool {
+    pub(super) fn try_place(&mut self) -> Tried {
+        let Some(site) = &self.hosts.site else {
+            return Tried::Nothing;
+        };
+        let Some(place) = site.places.front().cloned() else {
+            return Tried::Nothing;
+        };
+        let Some(policy) = self.tls_policy(&place) else {
+            return Tried::Begun;
+        };
         let limit = self.config.connect.mx_address_limit;
         let Some(site) = &mut self.hosts.site else {
-            return false;
+            return Tried::Nothing;
         };
-        let Some(place) = site.places.pop_front() else {
-            return false;
-        };
+        site.places.pop_front();
         site.addresses += 1;
         if site.addresses == limit {
             site.places.clear();
         }
-        let best = site.best;
-        let attempt = self.attempt(&place, best);
-        match place {
+        let (best, plain) = (site.best, core::mem::take(&mut site.retry_plain));
+        let policy = match policy {
+            Ok(policy) => policy,
+            Err(refusal) => {
+                let (what, host) = match &place {
+                    Place::Inet(candidate) => ("lookup", candidate.host.clone()),
+                    Place::Unix(path) => ("lookup error", path.display().to_string()),
+                };
+                self.pass_over(what, &host, refusal);
+                return Tried::Passed;
+            }
+        };
+        let Some(policy) = self.fitting(policy, &place, plain) else {
+            return Tried::Passed;
+        };
+        let attempt = self.attempt(&place, best, policy);
+        match &place {
             // The best addresses were looked for in the cache before.
             Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
-                let key = self.endpoint_key(&attempt.peer, candidate.port);
+                let level = attempt.security.policy.level;
+                let key = self.endpoint_key(&attempt.peer, candidate.port, level);
                 self.ask_cache(key, Wanted::Attempt(Box::new(attempt)));
             }
             _ => self.look_up(attempt),
         }
-        true
+        Tried::Begun
+    }
+
+    /// Looks for a kept connection to a candidate; false if there is no sense in it.
+    pub(super) fn try_kept(&mut self, position: usize, candidate: Candidate, best: u16) -> bool {
+        let (peer, port) = (self.peer(&candidate, best), candidate.port);
+        let Some(policy) = self.tls_policy(&Place::Inet(candidate)) else {
+            return true;
+        };
+        if let Some(site) = &mut self.hosts.site {
+            site.trial = Trial::ByAddress(position + 1);
+        }
+        match policy {
+            Ok(policy) => {
+                let key = self.endpoint_key(&peer, port, policy.level);
+                self.ask_cache(key, Wanted::Address(peer));
+                true
+            }
+            Err(refusal) => {
+                self.pass_over("lookup error", &peer.host, refusal);
+                false
+            }
+        }
+    }
+
+    /// The policy as it fits this attempt; `None` if it does not.
+    fn fitting(&mut self, policy: TlsPolicy, place: &Place, plain: bool) -> Option<TlsPolicy> {
+        let prefix = self.request.protocol.as_str();
+        match place {
+            Place::Inet(_) if self.config.tls.tls_wrappermode && !policy.level.is_mandatory() => {
+                self.note(Note::warning(format!(
+                    "{prefix}_tls_wrappermode requires \"{prefix}_tls_security_level = encrypt\" \
+                     (or stronger)"
+                )));
+                None
+            }
+            Place::Inet(_) if plain => Some(policy.without_tls()),
+            Place::Unix(_) if policy.level == TlsLevel::May => {
+                self.note(Note::warning(
+                    "opportunistic TLS encryption is not appropriate for unix-domain destinations.",
+                ));
+                Some(policy.without_tls())
+            }
+            _ => Some(policy),
+        }
     }
 
     /// A candidate as keys, texts and verdicts name it.
@@ -93,7 +164,7 @@ impl Delivery {
         }
     }
 
-    fn attempt(&self, place: &Place, best: u16) -> Attempt {
+    fn attempt(&self, place: &Place, best: u16, policy: TlsPolicy) -> Attempt {
         let connect = &self.config.connect;
         let (peer, endpoint, bind, window) = match place {
             Place::Inet(candidate) => {
@@ -120,15 +191,25 @@ impl Delivery {
         let limit = (!limit.is_zero()).then_some(limit);
         let passwords = self.password_search(&peer);
         let lookups = AddressLookups::new(&self.tables, &peer.address, passwords);
+        let site = self.hosts.site.as_ref();
+        let domain = site.map(|site| site.domain.clone()).unwrap_or_default();
+        let security = Security {
+            policy,
+            domain,
+            refused: false,
+        };
+        let target = Target {
+            endpoint,
+            bind,
+            window,
+            limit,
+        };
         Attempt {
             peer,
-            target: Target {
-                endpoint,
-                bind,
-                window,
-                limit,
-            },
+            target,
             lookups,
+            security,
+            place: place.clone(),
         }
     }
 
@@ -137,14 +218,16 @@ impl Delivery {
         CacheKey::destination(self.key_owner(), nexthop)
     }
 
-    /// The key of connections to an endpoint.
-    pub(super) fn endpoint_key(&self, peer: &Peer, port: u16) -> CacheKey {
+    /// The key of connections to an endpoint. Where a certificate must match, a
+    /// connection serves only the destination that it was made for.
+    pub(super) fn endpoint_key(&self, peer: &Peer, port: u16, level: TlsLevel) -> CacheKey {
         let logs_in = !self.config.sasl.sasl_password_maps.is_empty();
         let place = KeyPlace {
-            destination: logs_in.then_some(&peer.destination),
+            destination: (logs_in || level.must_match()).then_some(&peer.destination),
             host: logs_in.then_some(&peer.host),
             address: &peer.address,
             port,
+            level,
         };
         CacheKey::endpoint(self.key_owner(), place)
     }
@@ -247,7 +330,13 @@ impl Delivery {
         else {
             return;
         };
-        let Attempt { peer, lookups, .. } = *attempt;
+        let Attempt {
+            peer,
+            lookups,
+            security,
+            place,
+            ..
+        } = *attempt;
         if let Err(error) = result {
             let reason = connect_failure(&peer, &error);
             self.note(Note::info(reason.text.clone()));
@@ -260,15 +349,20 @@ impl Delivery {
             Ok(profile) => {
                 let expires = self.now + self.config.cache.connection_reuse_time_limit;
                 let records = self.records(&peer);
-                let talk = Talk::begin(
+                let wrapped =
+                    self.config.tls.tls_wrappermode && security.policy.level > TlsLevel::None;
+                let place = matches!(place, Place::Inet(_)).then_some(place);
+                let opening = Opening {
                     profile,
                     peer,
-                    lookups.into_login(),
+                    login: lookups.into_login(),
                     records,
                     expires,
-                    self.now,
-                );
-                self.phase = Phase::Talking(Box::new(talk));
+                    security,
+                    place,
+                    wrapped,
+                };
+                self.phase = Phase::Talking(Box::new(Talk::begin(opening, self.now)));
             }
             Err(failure) => {
                 self.note(Note::warning(failure.to_string()));

@@ -14,6 +14,7 @@ use super::{
     Ask, ConnectError, Delivery, Note,
     attempt::{Attempt, Lookups, Wanted},
     prepare::Preparation,
+    secure::{Policies, Securing},
     talk::Talk,
 };
 use crate::{
@@ -22,7 +23,8 @@ use crate::{
     report::{Scope, trouble::Reason},
     request::CacheHints,
     route::{
-        Candidate, InetDestination, QuestionId, Resolution, Resolved, RouteNote, split_nexthop,
+        Candidate, InetDestination, MailExchange, QuestionId, Resolution, Resolved, RouteNote,
+        split_nexthop,
     },
 };
 
@@ -45,6 +47,8 @@ pub(super) enum Phase {
         resolution: Box<Resolution>,
         open: BTreeMap<u32, QuestionId>,
     },
+    /// The TLS policy of a server is looked up.
+    Securing(Box<Securing>),
     /// The connection cache is asked.
     Reusing {
         serial: u32,
@@ -83,6 +87,8 @@ pub(super) struct Hosts {
     pub(super) cache: CacheHints,
     /// The next hop under which connections are kept, until one was.
     pub(super) request_nexthop: Option<String>,
+    /// The TLS policies of the servers, as far as they are known.
+    pub(super) policies: Policies,
     /// The present destination as it is written, or the path of its socket.
     pub(super) label: String,
     /// Whether the mail was passed to `best_mx_transport` already.
@@ -95,6 +101,12 @@ pub(super) struct Hosts {
 /// One destination with its addresses.
 #[derive(Debug)]
 pub(super) struct Site {
+    /// Its domain without brackets and port; `myhostname` for a socket.
+    pub(super) domain: String,
+    /// The MX records that led to the addresses.
+    pub(super) exchange: Option<MailExchange>,
+    /// The next address was tried with TLS, and is to be tried without.
+    pub(super) retry_plain: bool,
     pub(super) places: VecDeque<Place>,
     /// The preference of the first address.
     pub(super) best: u16,
@@ -106,7 +118,7 @@ pub(super) struct Site {
 }
 
 /// Somewhere to connect to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Place {
     Inet(Candidate),
     Unix(PathBuf),
@@ -123,6 +135,17 @@ pub(super) enum Trial {
     Connect,
 }
 
+/// What became of trying the next address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// An attempt is under way.
+    Begun,
+    /// The address was passed over.
+    Passed,
+    /// There is no address left.
+    Nothing,
+}
+
 impl Delivery {
     /// Goes on as far as possible without input. `None`: look again.
     pub(super) fn advance(&mut self, give_up: Time) -> Option<Ask> {
@@ -133,6 +156,7 @@ impl Delivery {
             Phase::Done => return Some(Ask::Done),
             Phase::Talking(_) => return self.talk(),
             Phase::Resolving { .. } => return self.while_resolving(give_up),
+            Phase::Securing(_) => return self.while_securing(give_up),
             Phase::LookingUp(_) => return self.while_looking_up(give_up),
             Phase::Reusing { answer, wanted, .. } => match answer.take() {
                 Some(hit) => {
@@ -240,7 +264,11 @@ impl Delivery {
         {
             self.hosts.final_server = true;
             let places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
-            self.open_site(places, 0, false, path, path);
+            let site = Site {
+                domain: self.config.general.myhostname.clone(),
+                ..Site::new(places, 0, false)
+            };
+            self.open_site(site, path, path);
             return;
         }
         match client.nexthop.destination(&text) {
@@ -311,23 +339,21 @@ impl Delivery {
                 let best = candidates.first().map_or(0, |first| first.preference);
                 let loops = self.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
                 let places = candidates.into_iter().map(Place::Inet).collect();
-                self.open_site(places, best, loops, &inet.domain, &inet.text);
+                let site = Site {
+                    domain: inet.domain.clone(),
+                    exchange: resolved.exchange,
+                    ..Site::new(places, best, loops)
+                };
+                self.open_site(site, &inet.domain, &inet.text);
             }
         }
     }
 
     /// The addresses of a destination are known. The first one decides whether
     /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
-    fn open_site(
-        &mut self,
-        mut places: VecDeque<Place>,
-        best: u16,
-        loops: bool,
-        domain: &str,
-        label: &str,
-    ) {
+    fn open_site(&mut self, mut site: Site, domain: &str, label: &str) {
         label.clone_into(&mut self.hosts.label);
-        if self.hosts.begun == 1 && !places.is_empty() {
+        if self.hosts.begun == 1 && !site.places.is_empty() {
             self.hosts.cache = {
                 let client = self.policy.client(self.request.protocol);
                 client.cache_hints(&self.request, domain)
@@ -336,20 +362,12 @@ impl Delivery {
                 self.hosts.request_nexthop = Some(label.to_owned());
             }
         }
-        let trial = if self.hosts.cache.load {
-            places.retain(|place| !self.hosts.used.contains(&place.address()));
-            Trial::ByNexthop
-        } else {
-            Trial::Connect
-        };
-        self.hosts.site = Some(Site {
-            places,
-            best,
-            loop_detection: loops,
-            addresses: 0,
-            sessions: 0,
-            trial,
-        });
+        if self.hosts.cache.load {
+            site.places
+                .retain(|place| !self.hosts.used.contains(&place.address()));
+            site.trial = Trial::ByNexthop;
+        }
+        self.hosts.site = Some(site);
     }
 
     /// Begins the next attempt at the present destination; false if there is none.
@@ -368,17 +386,18 @@ impl Delivery {
                 }
                 Trial::ByAddress(position) => match site.best_place(position) {
                     Some(candidate) => {
-                        let candidate = candidate.clone();
-                        let best = site.best;
-                        site.trial = Trial::ByAddress(position + 1);
-                        let peer = self.peer(&candidate, best);
-                        let key = self.endpoint_key(&peer, candidate.port);
-                        self.ask_cache(key, Wanted::Address(peer));
-                        return true;
+                        let (candidate, best) = (candidate.clone(), site.best);
+                        if self.try_kept(position, candidate, best) {
+                            return true;
+                        }
                     }
                     None => site.trial = Trial::Connect,
                 },
-                Trial::Connect => return self.try_place(),
+                Trial::Connect => match self.try_place() {
+                    Tried::Passed => {}
+                    Tried::Begun => return true,
+                    Tried::Nothing => return false,
+                },
             }
         }
         false
@@ -429,6 +448,20 @@ impl Delivery {
 }
 
 impl Site {
+    fn new(places: VecDeque<Place>, best: u16, loop_detection: bool) -> Self {
+        Self {
+            domain: String::new(),
+            exchange: None,
+            retry_plain: false,
+            places,
+            best,
+            loop_detection,
+            addresses: 0,
+            sessions: 0,
+            trial: Trial::Connect,
+        }
+    }
+
     /// The address at this position, if it is of the best preference.
     fn best_place(&self, position: usize) -> Option<&Candidate> {
         match self.places.get(position)? {

@@ -42,7 +42,7 @@ impl Delivery {
         let endpoint = channel
             .peer
             .port
-            .map(|port| self.endpoint_key(&channel.peer, port));
+            .map(|port| self.endpoint_key(&channel.peer, port, channel.level));
         let keys = CacheKeys {
             destination,
             endpoint,

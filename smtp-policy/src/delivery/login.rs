@@ -59,6 +59,12 @@ impl Login {
         }
     }
 
+    /// Whether there may be something to log in with. A table that cannot tell
+    /// counts as if there were.
+    pub(super) fn has_credentials(&self) -> bool {
+        !matches!(self.credentials, Ok(None))
+    }
+
     pub(super) fn is_over(&self) -> bool {
         matches!(self.progress, Progress::Over)
     }
@@ -67,7 +73,11 @@ impl Login {
 impl Talk {
     /// How the connection is protected.
     fn protection(&self) -> Protection {
-        Protection::Plaintext
+        match self.channel.tls_facts() {
+            Some(facts) if facts.matched => Protection::VerifiedTls,
+            Some(_) => Protection::Tls,
+            None => Protection::Plaintext,
+        }
     }
 }
 
@@ -150,11 +160,15 @@ impl Delivery {
             return Ok(());
         };
         let required = required(&self.config, talk.protection());
+        let has_certificate = talk
+            .channel
+            .tls_facts()
+            .is_some_and(|facts| facts.showed_certificate);
         let mechanism = offer.choose(required).ok_or(Refusal::NoMechanism)?;
         let party = Party {
             credentials,
             authzid: self.config.sasl.send_cyrus_sasl_authzid,
-            has_certificate: false,
+            has_certificate,
             host: &peer.host,
             port: peer.port,
             own_name: &self.config.general.myhostname,

@@ -39,6 +39,7 @@ mod ask;
 mod attempt;
 mod envelope;
 mod feed;
+mod greet;
 mod hosts;
 mod journal;
 mod keep;
@@ -48,11 +49,13 @@ mod prepare;
 mod profile;
 mod rest;
 mod roll;
+mod secure;
 mod settle;
 mod talk;
 mod ticket;
 mod verdict;
 
+use core::time::Duration;
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
@@ -103,6 +106,8 @@ pub struct Delivery {
     /// When the whole delivery is given up (`daemon_timeout`).
     give_up: Option<Time>,
     now: Time,
+    /// What [`Time::ZERO`] is in Unix time.
+    epoch: Option<Duration>,
     cancelled: bool,
 }
 
@@ -129,6 +134,7 @@ impl Delivery {
             why: None,
             give_up: None,
             now: Time::ZERO,
+            epoch: None,
             cancelled: false,
             serial: 0,
             request,
@@ -138,6 +144,15 @@ impl Delivery {
             seed,
             judge,
         }
+    }
+
+    /// Tells the time of day: `epoch` is how long after the beginning of 1970 (UTC)
+    /// the driver's [`Time::ZERO`] was. Without it no certificate is trusted for its
+    /// issuer, since nobody could say whether it has expired.
+    #[must_use]
+    pub fn with_epoch(mut self, epoch: Duration) -> Self {
+        self.epoch = Some(epoch);
+        self
     }
 
     /// Moves the delivery on, and says what to do next. The only method in which
@@ -176,6 +191,8 @@ impl Delivery {
             && let Some(id) = open.remove(&ticket.serial())
         {
             resolution.answer(id, answer);
+        } else if let Phase::Securing(securing) = &mut self.phase {
+            securing.resolved(ticket.serial(), answer);
         }
     }
 
@@ -191,6 +208,7 @@ impl Delivery {
         }
         match &mut self.phase {
             Phase::LookingUp(lookups) => lookups.answer(ticket.serial(), value),
+            Phase::Securing(securing) => securing.looked_up(ticket.serial(), value),
             Phase::Preparing(preparation) => preparation.answer(ticket.serial(), value),
             Phase::Talking(talk) => talk.answer(ticket.serial(), value),
             _ => {}
@@ -221,7 +239,7 @@ impl Delivery {
     /// acknowledges.
     pub fn output(&mut self) -> Option<&mut SendQueue> {
         match &mut self.phase {
-            Phase::Talking(talk) => Some(talk.channel.session.output()),
+            Phase::Talking(talk) => Some(talk.channel.output()),
             _ => None,
         }
     }
@@ -229,7 +247,7 @@ impl Delivery {
     /// Takes what was read from the open connection, in any chunking.
     pub fn receive(&mut self, bytes: &[u8]) {
         if let Phase::Talking(talk) = &mut self.phase {
-            talk.channel.session.receive(bytes);
+            talk.channel.receive(bytes);
         }
     }
 
@@ -237,7 +255,7 @@ impl Delivery {
     /// driver reads no more; it may still be asked to write.
     pub fn disconnected(&mut self) {
         if let Phase::Talking(talk) = &mut self.phase {
-            talk.channel.session.disconnected();
+            talk.channel.disconnected();
         }
     }
 
@@ -245,7 +263,7 @@ impl Delivery {
     /// [`receive`](Self::receive) before.
     pub fn write_failed(&mut self) {
         if let Phase::Talking(talk) = &mut self.phase {
-            talk.channel.session.write_failed();
+            talk.channel.write_failed();
         }
     }
 

@@ -127,6 +127,7 @@ impl AddressLookups {
         }
         profile.pix = pix_workarounds(pix, config, request.age);
         profile.discard = KeywordSet::parse(discard);
+        profile.block_early_mail_reply = config.tls.tls_block_early_mail_reply;
         profile.skip_quit_response = config.helo.skip_quit_response;
         profile.line_length_limit =
             usize::try_from(config.content.line_length_limit).unwrap_or(usize::MAX);

@@ -4,7 +4,7 @@
 //! smtp_cleanup_session).
 
 use smtp_proto::{
-    reply::{Capabilities, Keyword, Reply, ReplyNote},
+    reply::{Reply, ReplyNote},
     session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step, Stop},
     status::EnhancedStatus,
     time::Time,
@@ -14,12 +14,13 @@ use super::{
     Ask, Delivery, Note,
     attempt::Attempt,
     envelope,
-    hosts::Phase,
+    hosts::{Phase, Place},
     journal::Records,
     login::{Login, in_hello},
+    secure::Security,
 };
 use crate::{
-    channel::{Channel, Peer},
+    channel::{Channel, Peer, is_handshake_failure},
     config::ProbeTarget,
     content::Pipe,
     report::{Scope, trouble::Reason},
@@ -43,6 +44,28 @@ pub(super) struct Talk {
     /// out.
     pub(super) pipe: Option<Box<Pipe>>,
     pub(super) question: Option<u32>,
+    /// What is wanted of TLS.
+    pub(super) security: Security,
+    /// Where to try again in plaintext, if this is a new connection.
+    pub(super) place: Option<Place>,
+    /// Whether the session counts towards the limit on sessions.
+    pub(super) counted: bool,
+    /// Whether the connection may be kept at all.
+    pub(super) keepable: bool,
+}
+
+/// A connection that was opened just now.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) profile: Profile,
+    pub(super) peer: Peer,
+    pub(super) login: Login,
+    pub(super) records: Records,
+    pub(super) expires: Time,
+    pub(super) security: Security,
+    pub(super) place: Option<Place>,
+    /// TLS begins with the first byte (`smtp_tls_wrappermode`).
+    pub(super) wrapped: bool,
 }
 
 /// How far a message has come on a connection.
@@ -60,29 +83,29 @@ enum Progress {
 
 impl Talk {
     /// A connection that was opened just now.
-    pub(super) fn begin(
-        mut profile: Profile,
-        peer: Peer,
-        login: Login,
-        records: Records,
-        expires: Time,
-        now: Time,
-    ) -> Self {
-        profile.journal = records.are_kept();
-        let session = Session::new(profile, now);
-        Self::new(
-            Channel {
-                session,
-                peer,
-                authenticated: false,
-                uses: 0,
-                expires,
-            },
-            Progress::Greeting,
+    pub(super) fn begin(opening: Opening, now: Time) -> Self {
+        let Opening {
+            mut profile,
+            peer,
             login,
-            None,
             records,
-        )
+            expires,
+            security,
+            place,
+            wrapped,
+        } = opening;
+        profile.journal = records.are_kept();
+        let session = if wrapped {
+            Session::wrapped(profile, now)
+        } else {
+            Session::new(profile, now)
+        };
+        let channel = Channel::new(session, peer, expires, security.policy.level);
+        Self {
+            security,
+            place,
+            ..Self::new(channel, Progress::Greeting, login, None, records)
+        }
     }
 
     /// A kept connection, which is asked with RSET whether it is alive.
@@ -114,6 +137,19 @@ impl Talk {
             records,
             pipe: None,
             question: None,
+            security: Security::default(),
+            place: None,
+            counted: false,
+            keepable: true,
+        }
+    }
+
+    /// Says QUIT, where the dialogue is between two commands.
+    pub(super) fn leave(&mut self) {
+        self.progress = Progress::Over;
+        match self.channel.session.tls_gate() {
+            Some(gate) => gate.quit(),
+            None => self.give_up(),
         }
     }
 
@@ -151,13 +187,14 @@ impl Delivery {
         let Phase::Talking(talk) = &mut self.phase else {
             return None;
         };
-        let step = talk.channel.session.poll(now);
+        let step = talk.channel.poll(now);
         self.take_down();
         match step {
             Step::Send { until } => return Some(Ask::Send { until }),
             Step::Wait { until } => return Some(Ask::Wait { until }),
             Step::Need(Need::Body) => return self.feed(),
             Step::Need(Need::Negotiation) => self.negotiate(),
+            Step::Need(Need::Tls) => self.at_tls_gate(),
             Step::Need(Need::Sasl) => self.answer_challenge(),
             Step::Need(Need::Envelope) => self.at_rest(),
             Step::Event(event) => self.on_event(event),
@@ -183,6 +220,12 @@ impl Delivery {
                 let text = format!("host {relay} greeted me with my own hostname {name}");
                 self.note(Note::warning(text));
             }
+            Event::PlaintextDiscarded(count) => {
+                self.note(Note::warning(format!(
+                    "{relay}: discarding {count} bytes of plaintext that follow the STARTTLS reply"
+                )));
+            }
+            Event::EarlyMailReply => self.on_early_mail_reply(),
             Event::LineBroken => {
                 let limit = self.config.content.line_length_limit;
                 self.message_note(&format!("breaking line > {limit} bytes with <CR><LF>SPACE"));
@@ -230,6 +273,7 @@ impl Delivery {
             Stage::Ehlo if reply.code() == 421 => {
                 self.fail_site(Reason::refused(&peer, stage, reply, false));
             }
+            Stage::StartTls if !success => self.on_starttls_refused(&peer, reply),
             Stage::Auth => {
                 let peer = talk.channel.peer.clone();
                 self.on_auth_reply(&peer, reply);
@@ -302,80 +346,6 @@ impl Delivery {
         self.fail_open(reason);
     }
 
-    /// The server has introduced itself: finds out whether this is the right
-    /// place for the message.
-    fn negotiate(&mut self) {
-        let Phase::Talking(talk) = &self.phase else {
-            return;
-        };
-        if talk.login.is_over() {
-            return self.go_on();
-        }
-        let (peer, offered) = (
-            talk.channel.peer.clone(),
-            talk.channel.session.capabilities().clone(),
-        );
-        self.note_capabilities(&peer, &offered);
-        if let Some(reason) = self.objection(&peer, &offered) {
-            self.fail_site(reason);
-            if let Phase::Talking(talk) = &mut self.phase {
-                talk.give_up();
-            }
-        } else {
-            self.log_in(&peer, &offered);
-        }
-    }
-
-    fn note_capabilities(&mut self, peer: &Peer, offered: &Capabilities) {
-        let silent = offered.discarded.contains(Keyword::SilentDiscard);
-        if !offered.discarded.is_empty() && !silent {
-            let names: Vec<&str> = offered.discarded.names().collect();
-            self.note(Note::info(format!(
-                "discarding EHLO keywords: {}",
-                names.join(" ")
-            )));
-        }
-        if let Some(word) = &offered.bad_size {
-            let relay = peer.relay();
-            self.note(Note::warning(format!(
-                "bad EHLO SIZE limit \"{word}\" from {relay}"
-            )));
-        }
-        if offered.smtputf8 && !offered.eight_bit_mime {
-            let name = peer.name();
-            self.note(Note::info(format!(
-                "host {name} offers SMTPUTF8 support, but not 8BITMIME"
-            )));
-        }
-    }
-
-    /// Why the message cannot go to this server at all.
-    fn objection(&mut self, peer: &Peer, offered: &Capabilities) -> Option<Reason> {
-        let own_name = &self.config.general.myhostname;
-        if self.detects_loops() && offered.name.eq_ignore_ascii_case(own_name) {
-            let relay = peer.relay();
-            let warning =
-                format!("host {relay} replied to HELO/EHLO with my own hostname {own_name}");
-            self.note(Note::warning(warning));
-            let class = if peer.best_mx { 5 } else { 4 };
-            let text = format!("mail for {} loops back to myself", self.request.nexthop);
-            return Some(Reason::local(
-                EnhancedStatus::new(class, 4, 6),
-                Scope::Site,
-                text,
-            ));
-        }
-        if self.request.needs_smtputf8() && !offered.smtputf8 {
-            let name = peer.name();
-            return Some(Reason::local(
-                EnhancedStatus::new(5, 6, 7),
-                Scope::Message,
-                format!("SMTPUTF8 is required, but was not offered by host {name}"),
-            ));
-        }
-        None
-    }
-
     /// The session is ready for a message, or done with it.
     fn at_rest(&mut self) {
         let Phase::Talking(talk) = &self.phase else {
@@ -407,6 +377,11 @@ impl Delivery {
         let names_no_author = self.config.sasl.send_dummy_mail_auth && talk.channel.authenticated;
         let instead = talk.instead.is_some();
         self.count_transaction(reused.as_ref(), instead);
+        if reused.is_some() {
+            self.note_tls_reuse();
+        } else if let Phase::Talking(talk) = &mut self.phase {
+            talk.counted = true;
+        }
 
         let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
         if let (Some(limit), Some(size)) = (size_limit, self.request.size)
@@ -426,8 +401,11 @@ impl Delivery {
         }
 
         let limit = self.config.cache.connection_reuse_count_limit;
+        let keepable = matches!(&self.phase, Phase::Talking(talk) if talk.keepable);
         // A connection that was kept once may be kept again, with or without leave.
-        let may_keep = (self.hosts.cache.store || reused.is_some()) && (limit == 0 || uses < limit);
+        let may_keep = (self.hosts.cache.store || reused.is_some())
+            && keepable
+            && (limit == 0 || uses < limit);
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
         let mut transaction = envelope::transaction(
@@ -473,12 +451,21 @@ impl Delivery {
             return;
         }
         let peer = talk.channel.peer.name();
-        let why = in_hello(why, self.request.protocol);
-        talk.throttled |= Reason::ended(&peer, why).is_some();
+        let why = self.in_starttls(in_hello(why, self.request.protocol));
+        let ended = Reason::ended(&peer, why).is_some();
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        talk.throttled |= ended && !is_handshake_failure(why);
         if !talk.throttled {
             self.hosts.request_nexthop = None;
         }
-        if let Some(reason) = Reason::ended(&peer, why) {
+        if self.retries_in_plaintext(why) {
+            self.retry_in_plaintext();
+        }
+        if is_handshake_failure(why) {
+            self.fail_handshake();
+        } else if let Some(reason) = Reason::ended(&peer, why) {
             self.fail_open(reason);
         }
         match why {

@@ -53,6 +53,13 @@ impl Reason {
         reason
     }
 
+    /// The server would not start TLS, and must.
+    pub(crate) fn tls_refused(peer: &str, reply: &Reply) -> Self {
+        Self::remote(Stage::StartTls, reply, Scope::Site, |text| {
+            format!("TLS is required, but host {peer} refused to start TLS: {text}")
+        })
+    }
+
     /// A command failed.
     pub(crate) fn said(peer: &str, stage: Stage, reply: &Reply, scope: Scope) -> Self {
         Self::remote(stage, reply, scope, |text| {

@@ -1,5 +1,7 @@
 //! Under which name a connection is kept.
 
+use crate::tls::TlsLevel;
+
 /// The key of a kept connection. It holds everything that must be equal for a
 /// connection to serve another message: the client, and the next hop or the
 /// endpoint (`src/smtp/smtp_key.c`).
@@ -45,6 +47,8 @@ pub(crate) struct KeyPlace<'a> {
     pub(crate) host: Option<&'a String>,
     pub(crate) address: &'a str,
     pub(crate) port: u16,
+    /// The TLS level that holds there.
+    pub(crate) level: TlsLevel,
 }
 
 impl CacheKey {
@@ -62,6 +66,7 @@ impl CacheKey {
             place.host.cloned().unwrap_or_default(),
             place.address.into(),
             place.port.to_string(),
+            place.level.number().to_string(),
         ];
         Self { fields }.owned_by(owner)
     }
@@ -91,6 +96,7 @@ mod tests {
             host: Some(&one),
             address: "192.0.2.1",
             port: 25,
+            level: TlsLevel::None,
         };
         let somebody = |sender| KeyOwner {
             sender: Some(sender),
@@ -137,6 +143,13 @@ mod tests {
                 },
             ),
             CacheKey::endpoint(ANYBODY, KeyPlace { port: 26, ..place }),
+            CacheKey::endpoint(
+                ANYBODY,
+                KeyPlace {
+                    level: TlsLevel::Encrypt,
+                    ..place
+                },
+            ),
         ];
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());

@@ -88,6 +88,7 @@ mod tests {
             preference: u16::try_from(index).unwrap(),
             host_validated: false,
             mx_validated: false,
+            asked: String::new(),
             canonical: String::new(),
         };
         families.chars().enumerate().map(candidate).collect()

@@ -185,9 +185,22 @@ pub struct Candidate {
     pub host_validated: bool,
     /// The MX records were validated by DNSSEC; false without MX records.
     pub mx_validated: bool,
+    /// The name that was asked for the address, in ASCII.
+    pub asked: String,
     /// The owner name of the address record: differs from the name that was
     /// asked for if that is an alias.
     pub canonical: String,
+}
+
+/// The MX records that led to a destination's candidates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailExchange {
+    /// The domain that was asked for.
+    pub asked: String,
+    /// The domain that the records belong to: differs if the other is an alias.
+    pub owner: String,
+    /// The records were validated by DNSSEC.
+    pub validated: bool,
 }
 
 /// No address to connect to.
@@ -222,6 +235,9 @@ pub struct Resolved {
     /// This system is itself a mail exchanger for the domain: the list holds
     /// only better ones, and nothing else may be tried after them.
     pub i_am_mx: bool,
+    /// The MX records by which the addresses were found; `None` if there were none,
+    /// or none were asked for.
+    pub exchange: Option<MailExchange>,
     /// What to log, as Postfix words it.
     pub notes: Vec<RouteNote>,
 }

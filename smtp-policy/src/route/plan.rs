@@ -17,7 +17,8 @@ use super::filter::{Filtered, filter_records};
 use super::hosts::{HostAddress, HostLookup, Miss, Rank, can_be_asked, cut, filter_miss, miss};
 use super::loops::truncate_at;
 use super::{
-    Candidate, DnsSupport, InetDestination, Resolved, RouteFailure, RouteNote, RoutePolicy,
+    Candidate, DnsSupport, InetDestination, MailExchange, Resolved, RouteFailure, RouteNote,
+    RoutePolicy,
 };
 use crate::dns::names::is_valid_address;
 use crate::dns::{Answer, Failure, Query, QueryKind, RecordData};
@@ -95,6 +96,7 @@ pub struct Resolution {
     out: usize,
     next_id: u32,
     notes: Vec<RouteNote>,
+    exchange: Option<MailExchange>,
     resolved: Option<Resolved>,
 }
 
@@ -114,6 +116,7 @@ impl Resolution {
             out: 0,
             next_id: 0,
             notes: Vec::new(),
+            exchange: None,
             resolved: None,
         };
         resolution.start();
@@ -200,12 +203,21 @@ impl Resolution {
     }
 
     fn exchangers(&mut self, answer: Result<Answer, Failure>) {
+        let owner = answer.as_ref().ok().map(|answer| answer.canonical.clone());
         let miss = match self.judge_exchangers(answer) {
             Ok(None) => {
                 let text = format!("Domain {} does not accept mail (nullMX)", self.domain);
                 return self.fail(EnhancedStatus::new(5, 1, 0), text);
             }
-            Ok(Some((exchangers, validated))) => return self.mx_path(exchangers, validated),
+            Ok(Some((exchangers, validated))) => {
+                let owner = owner.unwrap_or_else(|| self.domain.clone());
+                self.exchange = Some(MailExchange {
+                    asked: self.domain.clone(),
+                    owner,
+                    validated,
+                });
+                return self.mx_path(exchangers, validated);
+            }
             Err(miss) => miss,
         };
         let status = match miss.rank {
@@ -430,6 +442,7 @@ impl Resolution {
                 preference,
                 host_validated: found.validated,
                 mx_validated,
+                asked: name.to_owned(),
                 canonical: found.canonical,
             };
             (candidate, format!("qname={name} qtype={}", found.kind))
@@ -454,6 +467,7 @@ impl Resolution {
         self.resolved = Some(Resolved {
             result,
             i_am_mx,
+            exchange: self.exchange.take(),
             notes: core::mem::take(&mut self.notes),
         });
     }

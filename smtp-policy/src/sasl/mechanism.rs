@@ -116,11 +116,9 @@ pub(crate) enum Protection {
     /// Not at all: `smtp_sasl_security_options`.
     Plaintext,
     /// TLS, with a server that could be anybody: `smtp_sasl_tls_security_options`.
-    #[expect(dead_code, reason = "there is no TLS yet")]
     Tls,
     /// TLS, with a server that is who it should be:
     /// `smtp_sasl_tls_verified_security_options`.
-    #[expect(dead_code, reason = "there is no TLS yet")]
     VerifiedTls,
 }
 

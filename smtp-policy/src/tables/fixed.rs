@@ -60,6 +60,10 @@ impl Table for Fixed {
     fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure> {
         Ok(self.entries.get(&fold(key)).cloned())
     }
+
+    fn values(&self) -> Vec<String> {
+        self.entries.values().cloned().collect()
+    }
 }
 
 #[cfg(test)]

@@ -86,6 +86,15 @@ impl Maps {
         self.entries.is_empty()
     }
 
+    /// What the tables can answer, as far as they know: see [`Table::values`].
+    pub fn values(&self) -> Vec<String> {
+        let tables = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Own { table, .. } => Some(table),
+            Entry::External { .. } => None,
+        });
+        tables.flat_map(|table| table.values()).collect()
+    }
+
     /// Whether a search may have to ask the driver.
     pub fn has_external(&self) -> bool {
         self.entries

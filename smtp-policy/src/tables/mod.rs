@@ -52,7 +52,7 @@ mod secret;
 mod static_map;
 mod texthash;
 mod union;
-mod words;
+pub(crate) mod words;
 
 pub use address::{
     AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, KeyForms, OwnerRequest,
@@ -79,6 +79,13 @@ pub trait Table: Send + Sync + fmt::Debug {
     /// may be looked up, never a part of it such as `@domain`.
     fn is_pattern(&self) -> bool {
         false
+    }
+
+    /// The texts that the table can answer with, where they are written down in it.
+    /// Files that such a text names are read when the table is opened. A table that
+    /// makes up its answers has none.
+    fn values(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -148,6 +155,10 @@ pub struct Tables {
     pub discard_ehlo: Maps,
     /// `smtp_pix_workaround_maps`: asked with the server address.
     pub pix: Maps,
+    /// `smtp_tls_policy_maps`: asked with the destination as it is used.
+    pub tls_policy: Maps,
+    /// `smtp_tls_per_site`: asked with the destination and with the host name.
+    pub tls_per_site: Maps,
     /// `smtp_sasl_password_maps`, if login is turned on: asked with the sender, the server's name and
     /// the destination.
     pub sasl_passwords: SecretMaps,

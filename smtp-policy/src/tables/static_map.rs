@@ -34,6 +34,10 @@ impl Table for Static {
     fn lookup(&self, _key: &str) -> Result<Option<String>, TableFailure> {
         Ok(Some(self.value.clone()))
     }
+
+    fn values(&self) -> Vec<String> {
+        vec![self.value.clone()]
+    }
 }
 
 /// A table whose lookups all fail.

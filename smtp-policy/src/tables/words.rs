@@ -49,7 +49,7 @@ pub(super) fn braced(text: &str) -> Option<&str> {
 /// # Errors
 ///
 /// Postfix's words for what is wrong with the text.
-pub(super) fn unbrace(text: &str) -> Result<&str, String> {
+pub(crate) fn unbrace(text: &str) -> Result<&str, String> {
     if !text.starts_with('{') {
         return Err(format!("no '{{' at start of text in \"{text}\""));
     }
@@ -62,7 +62,7 @@ pub(super) fn unbrace(text: &str) -> Result<&str, String> {
 }
 
 /// The members of a list separated by commas and white space; text in braces is one piece.
-pub(super) fn split(text: &str) -> Vec<&str> {
+pub(crate) fn split(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = text.trim_start_matches(is_separator);
     while !rest.is_empty() {

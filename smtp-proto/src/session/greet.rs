@@ -22,9 +22,20 @@ impl Negotiation<'_> {
         &self.session.capabilities
     }
 
+    /// Whether this is the negotiation inside TLS.
+    pub fn is_secure(&self) -> bool {
+        self.session.secure
+    }
+
     /// Goes on to the messages.
     pub fn ready(self) {
         self.session.state = State::Idle;
+    }
+
+    /// Says STARTTLS. If the server agrees, [`Need::Tls`](super::Need::Tls) comes
+    /// next; if not, this negotiation comes again with what is known already.
+    pub fn start_tls(self) {
+        self.session.say_starttls();
     }
 
     /// Leaves with QUIT.
@@ -67,7 +78,7 @@ impl Session {
         }
     }
 
-    fn say_hello(&mut self, verb: Verb) {
+    pub(super) fn say_hello(&mut self, verb: Verb) {
         let mut line = Vec::new();
         command::hello(verb, &self.profile.hello_name, &mut line);
         self.output.write(&line);

@@ -9,7 +9,7 @@
 
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
-use super::{Closed, Dialect, Need, Session, Stage, State, Stop, Transaction, text::Text};
+use super::{Closed, Dialect, Event, Need, Session, Stage, State, Stop, Transaction, text::Text};
 use crate::{
     command,
     reply::{Capabilities, Reply},
@@ -61,6 +61,8 @@ pub(super) struct Mail {
     /// Bytes written since the sender last waited for all replies.
     window: usize,
     mail_rejected: bool,
+    /// Something had come before MAIL FROM was sent.
+    early_reply: bool,
     data_rejected: bool,
     /// Positions of the recipients that the server accepted.
     accepted: Vec<usize>,
@@ -98,6 +100,7 @@ impl Mail {
             awaiting: VecDeque::new(),
             window: 0,
             mail_rejected: false,
+            early_reply: false,
             data_rejected: false,
             accepted: Vec::new(),
             text: Text::default(),
@@ -274,9 +277,14 @@ impl Session {
             self.decide_ending();
         }
         self.output.write(line);
+        let early = stage == Some(Stage::Mail)
+            && self.secure
+            && self.profile.block_early_mail_reply
+            && !self.reader.is_empty();
         let State::Mail(mail) = &mut self.state else {
             return;
         };
+        mail.early_reply |= early;
         mail.window += line.len();
         mail.step_on();
         let text_follows = mail.next == Next::Text;
@@ -343,7 +351,7 @@ impl Session {
     fn receive_replies(&mut self) {
         while let State::Mail(mail) = &self.state
             && let Some(stage) = mail.awaiting.front().copied()
-            && let Some(reply) = self.take_reply(stage)
+            && let Some(reply) = self.take_reply_in_time(stage)
         {
             self.judge(stage, &reply);
             let State::Mail(mail) = &mut self.state else {
@@ -356,6 +364,19 @@ impl Session {
         }
     }
 
+    /// The reply to `stage`, behind a warning if it came too early.
+    fn take_reply_in_time(&mut self, stage: Stage) -> Option<Reply> {
+        let at = self.events.len();
+        let reply = self.take_reply(stage)?;
+        if let State::Mail(mail) = &self.state
+            && mail.early_reply
+            && stage == Stage::Mail
+        {
+            self.events.insert(at, Event::EarlyMailReply);
+        }
+        Some(reply)
+    }
+
     /// Notes what a reply means for the rest of the transaction.
     fn judge(&mut self, stage: Stage, reply: &Reply) {
         let State::Mail(mail) = &mut self.state else {
@@ -363,8 +384,8 @@ impl Session {
         };
         let failed = match stage {
             Stage::Mail => {
-                mail.mail_rejected = !reply.is_success();
-                mail.mail_rejected
+                mail.mail_rejected = mail.early_reply || !reply.is_success();
+                !reply.is_success()
             }
             Stage::Rcpt(_) if mail.mail_rejected => false,
             Stage::Rcpt(index) if reply.is_success() => {

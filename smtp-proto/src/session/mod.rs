@@ -5,8 +5,9 @@
 //! There is one funnel, [`Session::poll`], and state moves nowhere else. What it
 //! returns says what to do next: write, wait, decide, look at an event, or stop.
 //! What may be decided in a state hangs on a guard that only that state gives
-//! out ([`Session::negotiation`], [`Session::sasl`], [`Session::idle`],
-//! [`Session::body`]), so that a decision at the wrong time cannot be written down.
+//! out ([`Session::negotiation`], [`Session::tls_gate`], [`Session::sasl`],
+//! [`Session::idle`], [`Session::body`]), so that a decision at the wrong time
+//! cannot be written down.
 //!
 //! ```
 //! use smtp_proto::{
@@ -46,6 +47,7 @@ mod mail;
 mod profile;
 mod sasl;
 mod stage;
+mod starttls;
 mod state;
 mod text;
 mod timer;
@@ -61,6 +63,7 @@ pub use self::{
     profile::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
     sasl::{ChallengeError, MechanismName, MechanismNameError, SaslTurn},
     stage::Stage,
+    starttls::TlsGate,
     text::BodyWriter,
     transaction::{Stop, Transaction},
 };
@@ -91,6 +94,7 @@ pub struct Session {
     written: u64,
     irregular: bool,
     pix: PixWorkarounds,
+    secure: bool,
     /// Replies that came before they were asked for, while the text went out.
     early: VecDeque<Reply>,
     /// The time of the present poll.
@@ -106,6 +110,11 @@ enum State {
     Hello(Verb),
     /// The capabilities are known; somebody decides how to go on.
     Negotiation,
+    /// STARTTLS is out.
+    StartTls,
+    /// The line belongs to the TLS handshake. Behind it the session goes on with
+    /// the greeting, if there was none yet, or with another EHLO or LHLO.
+    Gate { greeted: bool },
     /// AUTH is out, or a response to a challenge; or a challenge is to be answered.
     Auth(Box<Auth>),
     /// At rest between messages.
@@ -158,6 +167,10 @@ pub enum Step {
 pub enum Need {
     /// [`Session::negotiation`]: the capabilities are known. Comes again after AUTH.
     Negotiation,
+    /// [`Session::tls_gate`]: the TLS handshake is to be made. Comes again until
+    /// its outcome is told; meanwhile the session neither reads nor writes, and
+    /// its [deadline](Session::deadline) limits the handshake.
+    Tls,
     /// [`Session::sasl`]: the server has sent a challenge.
     Sasl,
     /// [`Session::idle`]: the session is ready for a message.
@@ -179,6 +192,14 @@ pub enum Event {
     /// The greeting is a PIX firewall's; these workarounds are in force, which
     /// may be none.
     Pix(PixWorkarounds),
+    /// The server sent so many bytes behind its reply to STARTTLS, outside of TLS.
+    /// They are thrown away: whoever sits on the line could have put them there
+    /// (CVE-2011-0411).
+    PlaintextDiscarded(usize),
+    /// Inside TLS the server had said something before MAIL FROM, and what it says
+    /// next cannot be its reply. Comes only where
+    /// [`Profile::block_early_mail_reply`] wants it; the transaction is aborted.
+    EarlyMailReply,
     /// A line of the text was longer than the limit, and was broken. Comes once
     /// per text.
     LineBroken,
@@ -194,6 +215,8 @@ pub enum Closed {
     /// The server refused to go on before the first message; QUIT was said. The
     /// reply came as an [`Event`].
     Refused,
+    /// The TLS handshake failed. Nothing more can be said on the connection.
+    Tls,
     /// A kept connection did not answer the probe in good order.
     Stale,
     /// The transaction was left in the middle, as was asked for
@@ -241,11 +264,25 @@ impl Session {
     /// A session on a connection that was opened just now: the greeting is
     /// awaited.
     pub fn new(profile: Profile, now: Time) -> Self {
-        let limit = Stage::Banner.limit(&profile.timeouts);
-        let mut timer = Timer::new(profile.deadline, Stage::Banner, limit);
+        Self::begin(profile, now, State::Banner, Stage::Banner)
+    }
+
+    /// A session on a connection that was opened just now and begins with a TLS
+    /// handshake (`smtp_tls_wrappermode`, RFC 8314): the greeting comes inside.
+    pub fn wrapped(profile: Profile, now: Time) -> Self {
+        Self::begin(
+            profile,
+            now,
+            State::Gate { greeted: false },
+            Stage::TlsHandshake,
+        )
+    }
+
+    fn begin(profile: Profile, now: Time, state: State, stage: Stage) -> Self {
+        let mut timer = Timer::new(profile.deadline, stage, stage.limit(&profile.timeouts));
         timer.start(now);
         Self {
-            state: State::Banner,
+            state,
             timer,
             reader: ReplyReader::new(profile.reply_limits, profile.reply_filter.clone()),
             output: Output::new(profile.journal),
@@ -256,6 +293,7 @@ impl Session {
             written: 0,
             irregular: false,
             pix: PixWorkarounds::default(),
+            secure: false,
             early: VecDeque::new(),
             now,
             profile,
@@ -339,6 +377,17 @@ impl Session {
     /// after HELO.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    /// Whether the dialogue goes on behind a TLS handshake.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Tells the timer that bytes moved which the session does not see: those of a
+    /// handshake, or ciphertext that was written after the session's own output.
+    pub fn note_traffic(&mut self) {
+        self.received = true;
     }
 
     /// Whether the server broke the protocol in a way that Postfix remembers: the

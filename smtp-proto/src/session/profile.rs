@@ -126,6 +126,10 @@ pub struct Profile {
     pub pix: PixWorkarounds,
     /// EHLO keywords that count as not offered.
     pub discard: KeywordSet,
+    /// Whether a server is refused that replies to MAIL FROM inside TLS before it was
+    /// asked (`smtp_tls_block_early_mail_reply`): somebody may have slipped in a
+    /// command of their own.
+    pub block_early_mail_reply: bool,
     /// Whether to close after QUIT without reading its reply
     /// (`smtp_skip_quit_response`).
     pub skip_quit_response: bool,
@@ -155,6 +159,7 @@ impl Profile {
             own_name: String::new(),
             pix: PixWorkarounds::default(),
             discard: KeywordSet::default(),
+            block_early_mail_reply: false,
             skip_quit_response: dialect == Dialect::Smtp,
             line_length_limit: 998,
             timeouts: Timeouts::default(),

@@ -12,6 +12,10 @@
 //!    └───────────────────────────── QUIT in the pipeline ────────────────────┘
 //! ```
 //!
+//! From Negotiation a way through StartTls and the Gate leads back to Hello, now
+//! inside TLS; a refused STARTTLS leads back to Negotiation. With wrapper mode the
+//! Gate stands before Banner.
+//!
 //! From Negotiation a way through Auth, once around for each challenge, leads back
 //! to Negotiation, whatever the server's verdict.
 
@@ -29,6 +33,8 @@ impl Session {
             State::Banner => self.on_banner(),
             State::Hello(verb) => self.on_hello(*verb),
             State::Negotiation => return self.at_rest(Need::Negotiation),
+            State::StartTls => self.on_starttls(),
+            State::Gate { .. } => return self.at_gate(),
             State::Auth(auth) if auth.is_challenged() => return self.at_rest(Need::Sasl),
             State::Auth(_) => self.on_auth(),
             State::Idle => return self.at_rest(Need::Envelope),

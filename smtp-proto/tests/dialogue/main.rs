@@ -2,7 +2,8 @@
 //!
 //! A script is lines of `C:` (the client must say this, all consecutive lines in
 //! one go), `S:` (the server says this), `EOF` (the server closes), `+N` (N
-//! seconds pass).
+//! seconds pass), `TLS established`, `TLS failed`, `TLS quit` (how the handshake
+//! ended).
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -15,6 +16,7 @@ mod ending;
 mod envelope;
 mod greeting;
 mod sasl;
+mod starttls;
 mod text;
 
 use std::time::Duration;
@@ -41,6 +43,9 @@ pub struct Play {
     pub closed: Option<Closed>,
     /// Whether the session came to rest with a transaction behind it.
     pub rested: bool,
+    /// What else came up.
+    pub notes: Vec<Event>,
+    starts_tls: bool,
 }
 
 /// What the session is to log in with: mechanism and initial response.
@@ -75,7 +80,21 @@ impl Play {
             replies: Vec::new(),
             closed: None,
             rested: false,
+            starts_tls: false,
+            notes: Vec::new(),
         }
+    }
+
+    /// Says STARTTLS, once, where it is offered.
+    pub fn with_tls(mut self) -> Self {
+        self.starts_tls = true;
+        self
+    }
+
+    /// Begins with a TLS handshake.
+    pub fn wrapped(mut self) -> Self {
+        self.session = Session::wrapped(profile(Dialect::Smtp), Time::ZERO);
+        self
     }
 
     pub fn smtp(recipients: &[&str]) -> Self {
@@ -127,6 +146,14 @@ impl Play {
             if let Some(said) = said {
                 self.session
                     .receive(format!("{}\r\n", said.trim_start()).as_bytes());
+            } else if let Some(outcome) = line.strip_prefix("TLS ") {
+                let gate = self.session.tls_gate().unwrap();
+                match outcome {
+                    "established" => gate.established(),
+                    "failed" => gate.failed(),
+                    "quit" => gate.quit(),
+                    other => panic!("what is {other:?}?"),
+                }
             } else if line == "EOF" {
                 self.session.disconnected();
             } else if let Some(seconds) = line.strip_prefix('+') {
@@ -155,8 +182,9 @@ impl Play {
                     break;
                 }
                 Step::Event(Event::Reply(stage, reply)) => self.replies.push((stage, reply.code())),
-                Step::Event(_) => {}
+                Step::Event(event) => self.notes.push(event),
                 Step::Need(Need::Negotiation) => self.negotiate(),
+                Step::Need(Need::Tls) => break,
                 Step::Need(Need::Sasl) => (self.answer)(self.session.sasl().unwrap()),
                 Step::Need(Need::Envelope) => match self.mail.take() {
                     Some(mail) => self.session.idle().unwrap().send(mail),
@@ -185,6 +213,9 @@ impl Play {
 
     fn negotiate(&mut self) {
         let negotiation = self.session.negotiation().unwrap();
+        if core::mem::take(&mut self.starts_tls) && negotiation.capabilities().starttls {
+            return negotiation.start_tls();
+        }
         match self.login.take() {
             Some((mechanism, initial)) => {
                 let initial = initial.map(Secret::new);

@@ -1,0 +1,441 @@
+//! TLS on the way to a server: which policy holds, when STARTTLS is said, what the
+//! handshake has proved, and when plaintext is tried instead
+//! (`src/smtp/smtp_connect.c`; `src/smtp/smtp_proto.c`, smtp_start_tls;
+//! `src/smtp/smtp_trouble.c`, smtp_stream_except).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use smtp_proto::{
+    reply::{Capabilities, Reply},
+    session::{Closed, Stage},
+    status::EnhancedStatus,
+    time::Time,
+};
+
+use super::{
+    Ask, Delivery, Note, TableQuery,
+    hosts::{Phase, Place},
+};
+use crate::{
+    channel::{Ending, Handshake, Peer, is_handshake_failure},
+    dns::{Answer, Failure},
+    report::{Scope, trouble::Reason},
+    tables::TableFailure,
+    tls::{
+        TlsFacts, TlsLevel, TlsTrouble,
+        policy::{TlsPolicy, TlsRules},
+        search::{PolicySearch, Refusal, SearchStep, Subject},
+    },
+};
+
+/// How many policies a delivery remembers.
+const POLICY_LIMIT: usize = 20;
+
+/// The search for a server's TLS policy, while somebody is asked.
+#[derive(Debug)]
+pub(super) struct Securing {
+    search: PolicySearch,
+    key: PolicyKey,
+    /// The question that is out.
+    serial: Option<u32>,
+}
+
+/// What a policy depends on: destination, host, port.
+pub(super) type PolicyKey = (String, String, Option<u16>);
+
+/// The policies that were worked out, errors included.
+pub(super) type Policies = BTreeMap<PolicyKey, Result<TlsPolicy, Refusal>>;
+
+/// The encryption of one session, as the delivery wants it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Security {
+    pub(super) policy: TlsPolicy,
+    /// The bare domain that certificates are compared with.
+    pub(super) domain: String,
+    /// The server did not want to start TLS.
+    pub(super) refused: bool,
+}
+
+impl Securing {
+    /// The answer to a question about a table.
+    pub(super) fn looked_up(&mut self, serial: u32, value: Result<Option<String>, TableFailure>) {
+        if self.serial == Some(serial) {
+            self.serial = None;
+            self.search.answered(value);
+        }
+    }
+
+    /// The answer to a question about a name.
+    pub(super) fn resolved(&mut self, serial: u32, answer: Result<Answer, Failure>) {
+        if self.serial == Some(serial) {
+            self.serial = None;
+            self.search.resolved(answer);
+        }
+    }
+}
+
+impl Delivery {
+    pub(super) fn tls_rules(&self) -> Arc<TlsRules> {
+        Arc::clone(&self.policy.client(self.request.protocol).tls)
+    }
+
+    /// The policy for a server, if it is known. Else finds it out: the next attempt
+    /// comes back here.
+    pub(super) fn tls_policy(&mut self, place: &Place) -> Option<Result<TlsPolicy, Refusal>> {
+        let subject = self.subject(place)?;
+        let key = (
+            subject.destination.clone(),
+            subject.host.clone(),
+            subject.port,
+        );
+        if let Some(known) = self.hosts.policies.get(&key) {
+            return Some(known.clone());
+        }
+        let client = self.policy.client(self.request.protocol);
+        let utf8 = client.nexthop.idna;
+        let search = PolicySearch::new(self.tls_rules(), &self.tables, subject, utf8);
+        self.phase = Phase::Securing(Box::new(Securing {
+            search,
+            key,
+            serial: None,
+        }));
+        None
+    }
+
+    fn subject(&self, place: &Place) -> Option<Subject> {
+        let site = self.hosts.site.as_ref()?;
+        let host = self.config.general.myhostname.clone();
+        Some(match place {
+            Place::Inet(candidate) => Subject {
+                destination: self.hosts.label.clone(),
+                host: candidate.host.clone(),
+                port: Some(candidate.port),
+                asked: candidate.asked.clone(),
+                canonical: candidate.canonical.clone(),
+                validated: candidate.host_validated,
+                exchange: site.exchange.clone(),
+            },
+            Place::Unix(path) => Subject {
+                destination: path.display().to_string(),
+                asked: host.clone(),
+                canonical: host.clone(),
+                host,
+                port: None,
+                validated: false,
+                exchange: None,
+            },
+        })
+    }
+
+    pub(super) fn while_securing(&mut self, give_up: Time) -> Option<Ask> {
+        let Phase::Securing(securing) = &mut self.phase else {
+            return None;
+        };
+        if securing.serial.is_some() {
+            return self.wait_for_answer(give_up);
+        }
+        let step = securing.search.step();
+        let warnings = core::mem::take(&mut securing.search.warnings);
+        let key = securing.key.clone();
+        warnings
+            .into_iter()
+            .for_each(|warning| self.note(Note::warning(warning)));
+        let (serial, ask) = match step {
+            SearchStep::Ask { table, key } => {
+                let ticket = self.ticket();
+                (
+                    ticket.serial(),
+                    Ask::LookUp(ticket, TableQuery { table, key }),
+                )
+            }
+            SearchStep::Resolve(query) => {
+                let ticket = self.ticket();
+                (ticket.serial(), Ask::Resolve(ticket, query))
+            }
+            SearchStep::Done(policy) => {
+                if self.hosts.policies.len() >= POLICY_LIMIT {
+                    self.hosts.policies.clear();
+                }
+                self.hosts.policies.insert(key, policy);
+                self.phase = Phase::Next;
+                return None;
+            }
+        };
+        if let Phase::Securing(securing) = &mut self.phase {
+            securing.serial = Some(serial);
+        }
+        Some(ask)
+    }
+
+    /// A server is passed over because of its TLS policy.
+    pub(super) fn pass_over(&mut self, what: &str, host: &str, refusal: Refusal) {
+        let destination = &self.hosts.label;
+        let text = &refusal.text;
+        self.note(Note::warning(format!(
+            "TLS policy {what} for {destination}/{host}: {text}"
+        )));
+        self.why = Some(Reason::local(refusal.status, Scope::Site, refusal.text));
+    }
+
+    /// The server has introduced itself, and the message could go there: starts TLS
+    /// if it is offered and wanted, objects if it is demanded and cannot be had, and
+    /// else goes on to the login.
+    pub(super) fn go_on_or_start_tls(&mut self, peer: &Peer, offered: &Capabilities) {
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let level = talk.security.policy.level;
+        if talk.channel.is_secure() {
+            return self.log_in(peer, offered);
+        }
+        if talk.security.refused && level.is_mandatory() {
+            return talk.give_up();
+        }
+        if talk.security.refused {
+            return self.log_in(peer, offered);
+        }
+        if offered.starttls && level == TlsLevel::None && self.config.tls.tls_note_starttls_offer {
+            let host = &peer.host;
+            self.note(Note::info(format!("Host offered STARTTLS: [{host}]")));
+        }
+        let available = self.tls_rules().connector.is_some();
+        if offered.starttls && available && level >= TlsLevel::May {
+            if let Phase::Talking(talk) = &mut self.phase
+                && let Some(negotiation) = talk.channel.session.negotiation()
+            {
+                negotiation.start_tls();
+            }
+        } else if level.is_mandatory() {
+            self.object(unavailable(peer, offered));
+        } else {
+            self.log_in(peer, offered);
+        }
+    }
+
+    /// After a refused STARTTLS the rest of the hello counts as part of it, as in
+    /// Postfix.
+    pub(super) fn in_starttls(&self, why: Closed) -> Closed {
+        let Phase::Talking(talk) = &self.phase else {
+            return why;
+        };
+        if !talk.security.refused {
+            return why;
+        }
+        match why {
+            Closed::Lost(Stage::Ehlo | Stage::Lhlo | Stage::Auth) => Closed::Lost(Stage::StartTls),
+            Closed::TimedOut(Stage::Ehlo | Stage::Lhlo | Stage::Auth) => {
+                Closed::TimedOut(Stage::StartTls)
+            }
+            other => other,
+        }
+    }
+
+    /// The server does not want to start TLS.
+    pub(super) fn on_starttls_refused(&mut self, peer: &str, reply: &Reply) {
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        talk.security.refused = true;
+        if talk.security.policy.level.is_mandatory() {
+            self.fail_site(Reason::tls_refused(peer, reply));
+        }
+    }
+
+    /// The session waits for the handshake.
+    pub(super) fn at_tls_gate(&mut self) {
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        // Without connection reuse a TLS connection serves one message.
+        talk.keepable &= talk.security.policy.connection_reuse;
+        match talk.channel.handshake() {
+            Handshake::UnderWay => {}
+            Handshake::NotBegun => {
+                if let Err(trouble) = self.begin_handshake() {
+                    self.note(Note::warning(trouble.0));
+                    self.shut_gate();
+                }
+            }
+            Handshake::Done(facts) => self.after_handshake(&facts),
+            Handshake::Failed(trouble) => {
+                let relay = talk.channel.peer.relay();
+                self.note(Note::info(format!(
+                    "SSL_connect error to {relay}: {trouble}"
+                )));
+                self.shut_gate();
+            }
+        }
+    }
+
+    fn shut_gate(&mut self) {
+        if let Phase::Talking(talk) = &mut self.phase
+            && let Some(gate) = talk.channel.session.tls_gate()
+        {
+            gate.failed();
+        }
+    }
+
+    fn begin_handshake(&mut self) -> Result<(), TlsTrouble> {
+        let rules = self.tls_rules();
+        let unix_time = self.epoch.map(|epoch| epoch + self.now.as_duration());
+        let Phase::Talking(talk) = &mut self.phase else {
+            return Ok(());
+        };
+        let relay = talk.channel.peer.relay();
+        let (policy, domain) = (&talk.security.policy, &talk.security.domain);
+        let host = &talk.channel.peer.host;
+        let mut warnings = Vec::new();
+        let setup = rules.setup(policy, &relay, domain, host, &mut warnings);
+        let mut setup = setup.map_err(TlsTrouble)?;
+        setup.unix_time = unix_time;
+        // If no TLSA record could be used, nothing is demanded any more.
+        talk.security.policy.level = setup.level;
+        let connector = rules.connector.as_ref();
+        let connector = connector
+            .ok_or_else(|| TlsTrouble(format!("{relay}: our TLS engine is unavailable")))?;
+        let engine = connector.engine(&setup)?;
+        let timeout = &self.config.timeout;
+        let wait = !self.config.tls.tls_fast_shutdown_enable;
+        let ending = Ending {
+            limit: timeout.quit_timeout,
+            wait: wait.then_some(timeout.starttls_timeout),
+        };
+        talk.channel.secure(engine, ending);
+        warnings
+            .into_iter()
+            .for_each(|warning| self.note(Note::warning(warning)));
+        Ok(())
+    }
+
+    fn after_handshake(&mut self, facts: &TlsFacts) {
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
+        let (level, relay) = (talk.security.policy.level, talk.channel.peer.relay());
+        if level.must_match()
+            && let Some(problem) = &facts.problem
+        {
+            self.note(Note::info(problem.line(&relay)));
+        }
+        if self.logs_tls() {
+            self.note(Note::info(facts.summary("established", &relay)));
+        }
+        if level.must_match() && !facts.matched {
+            let status = EnhancedStatus::new(4, 7, 5);
+            let text = "Server certificate not verified";
+            self.fail_site(Reason::local(status, Scope::Site, text));
+            if let Phase::Talking(talk) = &mut self.phase {
+                talk.leave();
+            }
+        } else if let Phase::Talking(talk) = &mut self.phase {
+            talk.channel.established();
+        }
+    }
+
+    /// The server spoke before its turn inside TLS, and that is not suffered.
+    pub(super) fn on_early_mail_reply(&mut self) {
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
+        let (name, prefix) = (talk.channel.peer.name(), self.request.protocol.as_str());
+        self.note(Note::warning(format!(
+            "server {name} violates {prefix}_tls_block_early_mail_reply policy"
+        )));
+        let status = EnhancedStatus::new(4, 7, 0);
+        self.fail_site(Reason::local(
+            status,
+            Scope::Site,
+            "unexpected server message",
+        ));
+    }
+
+    /// Whether `smtp_tls_loglevel` wants a line for each handshake.
+    fn logs_tls(&self) -> bool {
+        let level = self.config.tls.tls_loglevel.trim();
+        level
+            .parse::<u32>()
+            .map_or_else(|_| level.contains("summary"), |level| level > 0)
+    }
+
+    /// A kept connection that is encrypted is used again.
+    pub(super) fn note_tls_reuse(&mut self) {
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
+        if let Some(facts) = talk.channel.tls_facts() {
+            let line = facts.summary("reused", &talk.channel.peer.relay());
+            self.note(Note::info(line));
+        }
+    }
+
+    /// The session has ended because of TLS, or inside it. Whether the same server
+    /// is to be tried again in plaintext: only where TLS is a mere offer, and only
+    /// for mail that has waited before, or for a probe.
+    pub(super) fn retries_in_plaintext(&self, why: Closed) -> bool {
+        let Phase::Talking(talk) = &self.phase else {
+            return false;
+        };
+        let occasion = is_handshake_failure(why)
+            || (talk.channel.is_secure()
+                && matches!(why, Closed::Lost(_) | Closed::TimedOut(_))
+                && !self.roll.open().is_empty());
+        let waited = self.request.age >= self.config.tls.minimal_backoff_time;
+        occasion
+            && talk.place.is_some()
+            && talk.security.policy.level == TlsLevel::May
+            && (self.request.probe || waited)
+            && !talk.login.has_credentials()
+    }
+
+    /// Puts the server in front again, for a session without TLS.
+    pub(super) fn retry_in_plaintext(&mut self) {
+        self.hosts.final_server = false;
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let (place, counted) = (talk.place.take(), talk.counted);
+        if let (Some(site), Some(place)) = (&mut self.hosts.site, place) {
+            site.retry_plain = true;
+            site.addresses = site.addresses.saturating_sub(1);
+            if counted {
+                site.sessions = site.sessions.saturating_sub(1);
+            }
+            site.places.push_front(place);
+        }
+    }
+
+    /// A handshake that failed: everybody's failure, but where TLS is a mere offer
+    /// no judgement on the server.
+    pub(super) fn fail_handshake(&mut self) {
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
+        let scope = match talk.security.policy.level {
+            TlsLevel::May => Scope::Session,
+            _ => {
+                talk.throttled = true;
+                Scope::Site
+            }
+        };
+        let mut reason = Reason::local(
+            EnhancedStatus::new(4, 7, 5),
+            scope,
+            "Cannot start TLS: handshake failure",
+        );
+        reason.stage = Some(Stage::TlsHandshake);
+        self.fail_open(reason);
+    }
+}
+
+/// Why TLS cannot be had where it is demanded.
+fn unavailable(peer: &Peer, offered: &Capabilities) -> Reason {
+    let (status, text) = if offered.starttls {
+        let text = "TLS is required, but our TLS engine is unavailable".to_owned();
+        (EnhancedStatus::new(4, 7, 5), text)
+    } else {
+        let name = peer.name();
+        let text = format!("TLS is required, but was not offered by host {name}");
+        (EnhancedStatus::new(4, 7, 4), text)
+    };
+    Reason::local(status, Scope::Site, text)
+}

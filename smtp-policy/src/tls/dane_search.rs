@@ -1,0 +1,211 @@
+//! The part of a policy search that looks for TLSA records: whether DANE can be had
+//! at all, at which name, and what follows from what is found
+//! (`src/smtp/smtp_tls_policy.c`, dane_init; `src/tls/tls_dane.c`,
+//! tls_dane_resolve).
+
+use smtp_proto::status::EnhancedStatus;
+
+use super::{
+    dane,
+    level::TlsLevel,
+    policy::DaneFinding,
+    search::{PolicySearch, Stage, Subject},
+};
+use crate::dns::{Answer, Failure, QueryKind};
+
+impl PolicySearch {
+    /// Looks whether DANE can be had here at all.
+    pub(super) fn begin_dane(&mut self) {
+        let (dane, level) = (&self.rules.dane, self.level);
+        let place = &self.subject.destination;
+        if self.subject.port.is_none() {
+            self.warnings.push(format!(
+                "{place}: the \"dane\" security level is invalid for delivery via unix-domain sockets"
+            ));
+            return self.misconfigured();
+        }
+        let mistake = if dane.digests.is_empty() {
+            Some(format!(
+                "{place}: {level} configured, but no requisite library support"
+            ))
+        } else if !dane.dnssec {
+            Some(format!(
+                "{place}: {level} configured with dnssec lookups disabled"
+            ))
+        } else if dane.ignores_mx_errors {
+            Some(format!(
+                "{place}: {level} configured with MX lookup errors ignored"
+            ))
+        } else if dane.completes_names {
+            Some(format!(
+                "{place}: dns resolver options incompatible with {level} TLS"
+            ))
+        } else {
+            None
+        };
+        if let Some(mistake) = mistake {
+            self.warnings.push(mistake);
+            return match level {
+                TlsLevel::DaneOnly => self.misconfigured(),
+                _ => self.settle_for(TlsLevel::May),
+            };
+        }
+        let insecure = self.exchange_is_insecure();
+        if insecure && (level == TlsLevel::DaneOnly || dane.insecure_mx <= TlsLevel::May) {
+            return self.without_dane("non DNSSEC destination", TlsLevel::May);
+        }
+        self.begin_records();
+    }
+
+    fn exchange_is_insecure(&self) -> bool {
+        self.subject
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| !exchange.validated)
+    }
+
+    fn settle_for(&mut self, level: TlsLevel) {
+        self.level = level;
+        self.finding = DaneFinding::default();
+        self.finish();
+    }
+
+    /// The destination has no DANE: less for `dane`, nothing for `dane-only`.
+    fn without_dane(&mut self, why: &str, instead: TlsLevel) {
+        if self.level == TlsLevel::DaneOnly {
+            self.fail(EnhancedStatus::new(4, 7, 5), why);
+        } else {
+            self.settle_for(instead);
+        }
+    }
+
+    /// The TLSA base domain: the canonical name of a host whose address is
+    /// validated, else, where there is reason to hope for signatures, the name that
+    /// was asked.
+    fn begin_records(&mut self) {
+        let subject = &self.subject;
+        let alias = !subject.canonical.eq_ignore_ascii_case(&subject.asked);
+        self.stage = if subject.validated {
+            let fallback = alias.then(|| subject.asked.clone());
+            Stage::Records {
+                base: subject.canonical.clone(),
+                fallback,
+            }
+        } else if self.rules.dane.force {
+            Stage::Records {
+                base: subject.asked.clone(),
+                fallback: None,
+            }
+        } else if alias {
+            Stage::Alias
+        } else {
+            return self.without_dane("no TLSA records found", TlsLevel::May);
+        };
+    }
+
+    /// Whether the alias itself is signed, though what it leads to is not.
+    pub(super) fn on_alias(&mut self, answer: Result<Answer, Failure>) {
+        let asked = self.subject.asked.clone();
+        match answer {
+            Ok(answer) if is_signed(&answer) => {
+                self.stage = Stage::Records {
+                    base: asked,
+                    fallback: None,
+                };
+            }
+            Ok(_) => self.without_dane("no TLSA records found", TlsLevel::May),
+            Err(failure) => {
+                let why = match is_absent(&failure) {
+                    true => "no longer a CNAME".to_owned(),
+                    false => failure.reason(&asked, QueryKind::Cname),
+                };
+                self.warnings
+                    .push(format!("DNSSEC status lookup error for {asked}: {why}"));
+                self.records_failed();
+            }
+        }
+    }
+
+    fn records_failed(&mut self) {
+        let Subject { host, port, .. } = &self.subject;
+        let text = format!("TLSA lookup error for {host}:{}", port.unwrap_or_default());
+        self.fail(EnhancedStatus::new(4, 7, 5), text);
+    }
+
+    pub(super) fn on_records(
+        &mut self,
+        base: String,
+        fallback: Option<String>,
+        answer: Result<Answer, Failure>,
+    ) {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(failure) if is_absent(&failure) => Answer::default(),
+            Err(failure) => {
+                let name = format!("_{}._tcp.{base}", self.subject.port.unwrap_or_default());
+                let why = failure.reason(&name, QueryKind::Tlsa);
+                self.warnings
+                    .push(format!("DANE TLSA lookup problem: {why}"));
+                return self.records_failed();
+            }
+        };
+        // Records that nobody signed are as good as none.
+        if answer.records.is_empty() || !is_signed(&answer) {
+            return match fallback {
+                Some(base) => {
+                    self.stage = Stage::Records {
+                        base,
+                        fallback: None,
+                    }
+                }
+                None => self.without_dane("no TLSA records found", TlsLevel::May),
+            };
+        }
+        let records = dane::for_mail(&answer.records, &mut self.warnings);
+        if records.is_empty() {
+            return self.without_dane("TLSA records unusable", TlsLevel::Encrypt);
+        }
+        if self.exchange_is_insecure() {
+            if self.rules.dane.insecure_mx == TlsLevel::Encrypt {
+                return self.settle_for(TlsLevel::Encrypt);
+            }
+            self.level = TlsLevel::HalfDane;
+        }
+        self.finding = DaneFinding {
+            records,
+            names: self.reference_names(base),
+        };
+        self.finish();
+    }
+
+    /// The names that a certificate may have whose issuer a record vouches for.
+    fn reference_names(&self, base: String) -> Vec<String> {
+        let mut names = vec![base];
+        if let Some(exchange) = &self.subject.exchange {
+            names.push(exchange.owner.clone());
+            if exchange.asked != exchange.owner {
+                names.push(exchange.asked.clone());
+            }
+        }
+        names
+    }
+}
+
+fn is_signed(answer: &Answer) -> bool {
+    answer
+        .records
+        .first()
+        .map_or(answer.validated, |record| record.validated)
+}
+
+fn is_absent(failure: &Failure) -> bool {
+    let (inner, _) = failure.at("");
+    matches!(
+        inner,
+        Failure::NotFound
+            | Failure::NoData
+            | Failure::InvalidName
+            | Failure::Unexpected
+            | Failure::Loop
+    )
+}

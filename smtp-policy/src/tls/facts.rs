@@ -1,0 +1,135 @@
+//! What a handshake has shown, and how the log puts it
+//! (`src/tls/tls_misc.c`, tls_log_summary; `src/tls/tls_verify.c`,
+//! tls_log_verify_error).
+
+use core::fmt::Write;
+
+/// What a handshake has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsFacts {
+    /// The version as OpenSSL calls it: `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher as OpenSSL calls it.
+    pub cipher: String,
+    /// The length of its key in bits.
+    pub bits: u16,
+    /// How the keys were agreed on: ` key-exchange …` of the summary. TLS 1.3 only.
+    pub key_exchange: Option<String>,
+    /// How the server signed: ` server-signature …` of the summary. TLS 1.3 only.
+    pub signature: Option<String>,
+    /// The certificates that the server sent, in DER, its own first.
+    pub chain: Vec<Vec<u8>>,
+    /// What they are worth.
+    pub trust: Trust,
+    /// Whether the server has proved what was demanded.
+    pub matched: bool,
+    /// What is wrong with the certificates.
+    pub problem: Option<Problem>,
+    /// Whether the server asked for a certificate of the client and got one.
+    pub showed_certificate: bool,
+}
+
+/// The first word of the summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trust {
+    /// There is no certificate.
+    Anonymous,
+    /// Nobody vouches for the certificate, or not for this server.
+    Untrusted,
+    /// Somebody who is trusted vouches for the certificate.
+    Trusted,
+    /// The certificate is the one that the level demands.
+    Verified,
+}
+
+impl Trust {
+    /// The word itself.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "Anonymous",
+            Self::Untrusted => "Untrusted",
+            Self::Trusted => "Trusted",
+            Self::Verified => "Verified",
+        }
+    }
+}
+
+impl TlsFacts {
+    /// The summary line of `smtp_tls_loglevel = 1`: `Untrusted TLS connection
+    /// established to …`. `usage` is `established` or `reused`.
+    pub(crate) fn summary(&self, usage: &str, peer: &str) -> String {
+        let mut line = format!(
+            "{} TLS connection {usage} to {peer}: {} with cipher {} ({bits}/{bits} bits)",
+            self.trust.as_str(),
+            self.version,
+            self.cipher,
+            bits = self.bits
+        );
+        if let Some(exchange) = &self.key_exchange {
+            let _ = write!(line, " key-exchange {exchange}");
+        }
+        if let Some(signature) = &self.signature {
+            let _ = write!(line, " server-signature {signature}");
+        }
+        line
+    }
+}
+
+/// What is wrong with a chain of certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The policy knows of no such certificate.
+    NotInPolicy,
+    /// The server's certificate is signed by its own key, and not trusted.
+    SelfSigned,
+    /// Nobody knows this issuer.
+    UnknownIssuer(String),
+    /// A certificate is not valid yet; true: one of an authority.
+    NotYetValid(bool),
+    /// A certificate is not valid any more; true: one of an authority.
+    Expired(bool),
+    /// The certificate is not for servers.
+    NotForServers,
+    /// There are more certificates between the server's and the authority's than
+    /// this.
+    TooLong(u32),
+    /// The certificate has none of the names that were wanted.
+    WrongName,
+    /// Something else, in the words of whoever found it.
+    Other(String),
+}
+
+impl Problem {
+    /// The line for the log.
+    pub(crate) fn line(&self, peer: &str) -> String {
+        let failed = "certificate verification failed for";
+        let whose = |authority: bool| if authority { "CA" } else { "server" };
+        match self {
+            Self::NotInPolicy => format!("{failed} {peer}: not trusted by local or TLSA policy"),
+            Self::SelfSigned => format!("{failed} {peer}: self-signed certificate"),
+            Self::UnknownIssuer(issuer) => format!("{failed} {peer}: untrusted issuer {issuer}"),
+            Self::NotYetValid(authority) => {
+                format!(
+                    "{} {failed} {peer}: certificate not yet valid",
+                    whose(*authority)
+                )
+            }
+            Self::Expired(authority) => {
+                format!(
+                    "{} {failed} {peer}: certificate has expired",
+                    whose(*authority)
+                )
+            }
+            Self::NotForServers => {
+                format!("{failed} {peer}: not designated for use as a server certificate")
+            }
+            Self::TooLong(limit) => {
+                format!("{failed} {peer}: certificate chain longer than limit({limit})")
+            }
+            Self::WrongName => format!("server {failed} {peer}: num=62:hostname mismatch"),
+            Self::Other(text) => format!("server {failed} {peer}: {text}"),
+        }
+    }
+}

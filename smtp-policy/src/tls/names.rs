@@ -1,0 +1,186 @@
+//! Whether a certificate's names are the ones that were wanted
+//! (`src/tls/tls_client.c`, add_namechecks, with the rules of OpenSSL's
+//! X509_check_host that it relies on; RFC 6125 section 6.4).
+
+use crate::{
+    dns::names::{Wildcard, is_valid_hostname},
+    route::idna::Idna,
+};
+
+/// A name that a certificate may have, or a domain whose subdomains it may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamePattern {
+    /// In A-labels, without a leading or final dot.
+    name: String,
+    /// Whether names below the domain are meant, and not the domain itself.
+    subdomains: bool,
+}
+
+/// What the words of a match list stand for at one server.
+#[derive(Clone, Copy, Debug)]
+pub struct MatchContext<'a> {
+    /// The bare domain of the destination; `myhostname` for a UNIX-domain socket.
+    pub nexthop: &'a str,
+    /// The name of the server.
+    pub host: &'a str,
+    /// How internationalised names become A-labels.
+    pub idna: Idna,
+}
+
+impl NamePattern {
+    /// What a word of `smtp_tls_verify_cert_match`, `smtp_tls_secure_cert_match` or
+    /// `match=` means: `nexthop`, `dot-nexthop`, `hostname`, a name, or `.domain`
+    /// for all names below it. `None` for a lone dot.
+    pub fn parse(word: &str, context: MatchContext<'_>) -> Option<Self> {
+        let is = |keyword: &str| word.eq_ignore_ascii_case(keyword);
+        let (name, subdomains) = if is("nexthop") {
+            (context.nexthop, false)
+        } else if is("dot-nexthop") {
+            (context.nexthop, true)
+        } else if is("hostname") {
+            (context.host, false)
+        } else if let Some(domain) = word.strip_prefix(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']) {
+            (domain, true)
+        } else {
+            (word, false)
+        };
+        Self::new(name, subdomains, context.idna)
+    }
+
+    /// One name as it is.
+    pub fn exact(name: &str, idna: Idna) -> Option<Self> {
+        Self::new(name, false, idna)
+    }
+
+    fn new(name: &str, subdomains: bool, idna: Idna) -> Option<Self> {
+        let name = idna
+            .to_ascii(name)
+            .map_or_else(|| name.to_owned(), |ascii| ascii.into_owned());
+        let name = name.strip_suffix('.').unwrap_or(&name).to_owned();
+        (!name.is_empty()).then_some(Self { name, subdomains })
+    }
+
+    /// Whether a name in a certificate is meant. It may begin with the label `*`,
+    /// which stands for one label, and is believed only above two others.
+    pub fn matches(&self, presented: &str) -> bool {
+        if self.subdomains {
+            // Here the star is as good as any other label.
+            return split_suffix(presented, &self.name).is_some_and(|rest| !rest.is_empty());
+        }
+        if presented.eq_ignore_ascii_case(&self.name) {
+            return true;
+        }
+        let Some(parent) = presented.strip_prefix("*.") else {
+            return false;
+        };
+        if !parent.contains('.') || !is_valid_hostname(parent, Wildcard::Forbidden) {
+            return false;
+        }
+        split_suffix(&self.name, parent).is_some_and(|rest| !rest.is_empty() && !rest.contains('.'))
+    }
+}
+
+/// What stands before `.suffix`.
+fn split_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
+    let at = name.len().checked_sub(suffix.len())?;
+    let (rest, tail) = name.split_at_checked(at)?;
+    if tail.eq_ignore_ascii_case(suffix) {
+        rest.strip_suffix('.')
+    } else {
+        None
+    }
+}
+
+/// The names in a certificate that count: its DNS alternative names, or its common
+/// name if it has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateNames {
+    /// DNS names among the alternative names.
+    pub dns: Vec<String>,
+    /// The common name of the subject.
+    pub common: Option<String>,
+}
+
+impl CertificateNames {
+    /// The first name that one of the patterns means.
+    pub fn find(&self, patterns: &[NamePattern]) -> Option<&str> {
+        let common = self.common.as_slice();
+        let names = if self.dns.is_empty() {
+            common
+        } else {
+            self.dns.as_slice()
+        };
+        names
+            .iter()
+            .find(|name| patterns.iter().any(|pattern| pattern.matches(name)))
+            .map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTEXT: MatchContext<'static> = MatchContext {
+        nexthop: "example.com",
+        host: "mx1.example.net",
+        idna: Idna::NonTransitional,
+    };
+
+    #[test]
+    fn words_stand_for_names() {
+        let table = [
+            // word, presented, matches
+            ("nexthop", "example.com", true),
+            ("NextHop", "EXAMPLE.com", true),
+            ("nexthop", "mx.example.com", false),
+            ("dot-nexthop", "mx.example.com", true),
+            ("dot-nexthop", "a.b.example.com", true),
+            ("dot-nexthop", "example.com", false),
+            ("dot-nexthop", "*.example.com", true),
+            ("dot-nexthop", "badexample.com", false),
+            ("hostname", "mx1.example.net", true),
+            ("hostname", "*.example.net", true),
+            ("hostname", "*.net", false),
+            ("hostname", "mx*.example.net", false),
+            ("hostname", "*1.example.net", false),
+            ("hostname", "*", false),
+            (".example.org", "x.example.org", true),
+            (".example.org", "example.org", false),
+            ("example.org", "example.org", true),
+            ("b\u{fc}cher.example", "xn--bcher-kva.example", true),
+            (
+                "\u{3002}b\u{fc}cher.example",
+                "mx.xn--bcher-kva.example",
+                true,
+            ),
+            ("a.b.example.net", "*.example.net", false),
+            ("example.net", "*.example.net", false),
+        ];
+        for (word, presented, matches) in table {
+            let pattern = NamePattern::parse(word, CONTEXT).unwrap();
+            assert_eq!(
+                pattern.matches(presented),
+                matches,
+                "{word} and {presented}"
+            );
+        }
+        assert_eq!(NamePattern::parse(".", CONTEXT), None);
+    }
+
+    #[test]
+    fn the_common_name_counts_only_without_alternative_names() {
+        let patterns = [NamePattern::parse("hostname", CONTEXT).unwrap()];
+        let common = Some("mx1.example.net".to_owned());
+        let alone = CertificateNames {
+            dns: vec![],
+            common: common.clone(),
+        };
+        assert_eq!(alone.find(&patterns), Some("mx1.example.net"));
+        let beside = CertificateNames {
+            dns: vec!["other.example".into()],
+            common,
+        };
+        assert_eq!(beside.find(&patterns), None);
+    }
+}

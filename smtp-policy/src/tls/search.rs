@@ -1,0 +1,351 @@
+//! The questions that the TLS policy of one server takes: the policy table, the
+//! per-site table, TLSA records (`src/smtp/smtp_tls_policy.c`, policy_create and
+//! dane_init; `src/tls/tls_dane.c`, tls_dane_resolve). No I/O: the questions go to
+//! the driver.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use smtp_proto::status::EnhancedStatus;
+
+use super::{
+    attributes::{self, Attributes},
+    level::TlsLevel,
+    policy::{DaneFinding, TlsPolicy, TlsRules},
+};
+use crate::{
+    dns::{
+        Answer, Failure, Query, QueryKind,
+        names::{Wildcard, is_valid_hostname},
+    },
+    route::{MailExchange, idna::Idna},
+    tables::{MapsSearch, MapsStep, TableFailure, Tables},
+};
+
+/// The server that is asked about.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    /// The destination as it is written, or the path of the socket.
+    pub(crate) destination: String,
+    /// The name of the server.
+    pub(crate) host: String,
+    /// `None` for a UNIX-domain socket.
+    pub(crate) port: Option<u16>,
+    /// The name that was asked for its address.
+    pub(crate) asked: String,
+    /// The name that the address record belongs to.
+    pub(crate) canonical: String,
+    /// The address record was validated.
+    pub(crate) validated: bool,
+    /// The mail exchanger records that led here, if some did.
+    pub(crate) exchange: Option<MailExchange>,
+}
+
+/// Why a server is passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: EnhancedStatus,
+    pub(crate) text: String,
+}
+
+/// What a search wants, or has found.
+#[derive(Debug)]
+pub(crate) enum SearchStep {
+    /// Ask the external table for the key.
+    Ask { table: String, key: String },
+    /// Find DNS records.
+    Resolve(Query),
+    /// The search is over.
+    Done(Result<TlsPolicy, Refusal>),
+}
+
+/// The search for one server's policy.
+#[derive(Debug)]
+pub(crate) struct PolicySearch {
+    pub(super) rules: Arc<TlsRules>,
+    pub(super) subject: Subject,
+    pub(super) stage: Stage,
+    pub(super) level: TlsLevel,
+    attributes: Attributes,
+    pub(super) finding: DaneFinding,
+    /// What goes into the log.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// How far a search has come.
+#[derive(Debug)]
+pub(super) enum Stage {
+    Policy {
+        search: MapsSearch,
+        key: String,
+        parents: VecDeque<MapsSearchKey>,
+    },
+    Site {
+        search: MapsSearch,
+        class: &'static str,
+        key: String,
+        found: Option<TlsLevel>,
+        host: Option<MapsSearch>,
+    },
+    Level,
+    Alias,
+    Records {
+        base: String,
+        fallback: Option<String>,
+    },
+    Done(Result<TlsPolicy, Refusal>),
+}
+
+/// A key that is looked up if the one before it is not found.
+type MapsSearchKey = (String, MapsSearch);
+
+impl PolicySearch {
+    pub(crate) fn new(
+        rules: Arc<TlsRules>,
+        tables: &Tables,
+        subject: Subject,
+        utf8: Option<Idna>,
+    ) -> Self {
+        let destination = subject.destination.clone();
+        let stage = if !tables.tls_policy.is_empty() {
+            let mut keys: VecDeque<MapsSearchKey> = policy_keys(&destination, utf8)
+                .into_iter()
+                .map(|key| (key.clone(), tables.tls_policy.search(&key)))
+                .collect();
+            match keys.pop_front() {
+                Some((key, search)) => Stage::Policy {
+                    search,
+                    key,
+                    parents: keys,
+                },
+                None => Stage::Level,
+            }
+        } else if !tables.tls_per_site.is_empty() {
+            let search = |key: &str| tables.tls_per_site.search(key);
+            let differs = !destination.eq_ignore_ascii_case(&subject.host);
+            Stage::Site {
+                search: search(&destination),
+                class: "next-hop destination",
+                host: differs.then(|| search(&subject.host)),
+                key: destination,
+                found: None,
+            }
+        } else {
+            Stage::Level
+        };
+        Self {
+            level: rules.level,
+            rules,
+            subject,
+            stage,
+            attributes: Attributes::default(),
+            finding: DaneFinding::default(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Goes on as far as it can without an answer.
+    pub(crate) fn step(&mut self) -> SearchStep {
+        loop {
+            match &mut self.stage {
+                Stage::Policy { search, .. } => match search.next() {
+                    MapsStep::Ask { table, key } => return SearchStep::Ask { table, key },
+                    MapsStep::Done(result) => self.policy_entry(result),
+                },
+                Stage::Site { search, .. } => match search.next() {
+                    MapsStep::Ask { table, key } => return SearchStep::Ask { table, key },
+                    MapsStep::Done(result) => self.site_entry(result),
+                },
+                Stage::Level => self.level_is_known(),
+                Stage::Alias => {
+                    let name = self.subject.asked.clone();
+                    return SearchStep::Resolve(signed(name, QueryKind::Cname));
+                }
+                Stage::Records { base, .. } => {
+                    let port = self.subject.port.unwrap_or_default();
+                    let name = format!("_{port}._tcp.{base}");
+                    return SearchStep::Resolve(signed(name, QueryKind::Tlsa));
+                }
+                Stage::Done(result) => return SearchStep::Done(result.clone()),
+            }
+        }
+    }
+
+    /// The answer to [`SearchStep::Ask`].
+    pub(crate) fn answered(&mut self, value: Result<Option<String>, TableFailure>) {
+        if let Stage::Policy { search, .. } | Stage::Site { search, .. } = &mut self.stage {
+            search.answered(value);
+        }
+    }
+
+    /// The answer to [`SearchStep::Resolve`].
+    pub(crate) fn resolved(&mut self, answer: Result<Answer, Failure>) {
+        match core::mem::replace(&mut self.stage, Stage::Level) {
+            Stage::Alias => self.on_alias(answer),
+            Stage::Records { base, fallback } => self.on_records(base, fallback, answer),
+            other => self.stage = other,
+        }
+    }
+
+    pub(super) fn fail(&mut self, status: EnhancedStatus, text: impl Into<String>) {
+        self.stage = Stage::Done(Err(Refusal {
+            status,
+            text: text.into(),
+        }));
+    }
+
+    pub(super) fn misconfigured(&mut self) {
+        self.fail(
+            EnhancedStatus::new(4, 7, 5),
+            "client TLS configuration problem",
+        );
+    }
+
+    fn policy_entry(&mut self, result: Result<Option<String>, TableFailure>) {
+        let Stage::Policy { key, parents, .. } = &mut self.stage else {
+            return;
+        };
+        let place = format!(
+            "{}_tls_policy_maps, next-hop destination \"{key}\"",
+            self.rules.prefix
+        );
+        let mut notes = Vec::new();
+        let parsed = match result {
+            Ok(None) => {
+                self.stage = match parents.pop_front() {
+                    Some((key, search)) => {
+                        let parents = core::mem::take(parents);
+                        Stage::Policy {
+                            search,
+                            key,
+                            parents,
+                        }
+                    }
+                    None => Stage::Level,
+                };
+                return;
+            }
+            Ok(Some(entry)) => attributes::parse(&entry, &mut notes),
+            Err(_) => Err("policy table lookup error".into()),
+        };
+        let notes = notes.into_iter().chain(parsed.as_ref().err().cloned());
+        self.warnings
+            .extend(notes.map(|note| format!("{place}: {note}")));
+        match parsed {
+            Ok((level, attributes)) => {
+                (self.level, self.attributes) = (level, attributes);
+                self.stage = Stage::Level;
+            }
+            Err(_) => self.misconfigured(),
+        }
+    }
+
+    /// An entry of the obsolete per-site table. NONE is more than not found and
+    /// MAY, MAY is more than not found, the others raise the level.
+    fn site_entry(&mut self, result: Result<Option<String>, TableFailure>) {
+        let Stage::Site {
+            class,
+            key,
+            found,
+            host,
+            ..
+        } = &mut self.stage
+        else {
+            return;
+        };
+        let title = format!("{}_tls_per_site", self.rules.prefix);
+        let word = match result {
+            Ok(None) => None,
+            Ok(Some(word)) => Some(word.to_ascii_uppercase()),
+            Err(_) => {
+                self.warnings.push(format!(
+                    "{title}: {class} \"{key}\": per-site table lookup error"
+                ));
+                return self.fail(EnhancedStatus::new(4, 3, 0), "Temporary lookup error");
+            }
+        };
+        *found = match word.as_deref() {
+            None => *found,
+            Some("NONE") if *found <= Some(TlsLevel::May) => Some(TlsLevel::None),
+            Some("MAY") => Some(found.unwrap_or(TlsLevel::May)),
+            Some("MUST_NOPEERMATCH") => (*found).max(Some(TlsLevel::Encrypt)),
+            Some("MUST") => (*found).max(Some(TlsLevel::Verify)),
+            Some("NONE") => *found,
+            Some(word) => {
+                self.warnings.push(format!(
+                    "{title}: unknown TLS policy '{word}' for {class} {key}"
+                ));
+                return self.misconfigured();
+            }
+        };
+        if let Some(search) = host.take() {
+            let found = *found;
+            let key = self.subject.host.clone();
+            self.stage = Stage::Site {
+                search,
+                class: "server hostname",
+                key,
+                found,
+                host: None,
+            };
+            return;
+        }
+        self.level = match *found {
+            None => self.level,
+            // A wildcard does not lower what holds for everybody.
+            Some(TlsLevel::May) => self.level.max(TlsLevel::May),
+            Some(level) => level,
+        };
+        self.stage = Stage::Level;
+    }
+
+    fn level_is_known(&mut self) {
+        if self.level.is_dane() && self.finding == DaneFinding::default() {
+            self.begin_dane();
+        } else {
+            self.finish();
+        }
+    }
+
+    pub(super) fn finish(&mut self) {
+        let attributes = core::mem::take(&mut self.attributes);
+        let finding = core::mem::take(&mut self.finding);
+        let destination = &self.subject.destination;
+        let policy = self.rules.policy(
+            destination,
+            self.level,
+            attributes,
+            finding,
+            &mut self.warnings,
+        );
+        match policy {
+            Ok(policy) => self.stage = Stage::Done(Ok(policy)),
+            Err(_) => self.misconfigured(),
+        }
+    }
+}
+
+/// The keys of the policy table: the destination, and if that is a bare domain, its
+/// parents with a dot in front.
+fn policy_keys(destination: &str, utf8: Option<Idna>) -> Vec<String> {
+    let ascii = match utf8 {
+        Some(idna) => idna.to_ascii(destination),
+        None => Some(destination.into()),
+    };
+    let domain = ascii.is_some_and(|name| is_valid_hostname(&name, Wildcard::Forbidden));
+    let mut keys = vec![destination.to_owned()];
+    if domain {
+        let dots = destination.match_indices('.').filter(|(at, _)| *at > 0);
+        keys.extend(
+            dots.filter_map(|(at, _)| destination.get(at..))
+                .map(str::to_owned),
+        );
+    }
+    keys
+}
+
+fn signed(name: String, kind: QueryKind) -> Query {
+    Query {
+        validate: true,
+        ..Query::new(name, kind)
+    }
+}
