@@ -9,7 +9,7 @@ const HEAD: &str = "\
 
 Every name that main.cf may hold for this client, as the parameter table in `src/config/params/`
 has it. This file is generated: change the table and run `OUTPOST_UPDATE=1 cargo test -p
-outpost-smtp-policy --test config`.
+smtp-policy --test config`.
 
 Names of other Postfix daemons (`smtpd_banner`, `alias_maps`, …) are accepted and not used. An unknown
 name gives a warning, and a hint if it looks like a slip.
