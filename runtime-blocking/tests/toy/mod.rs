@@ -23,7 +23,7 @@ use smtp_policy::{
     config::{MainCf, Protocol},
     dns::ResolverConfig,
     policy::Policy,
-    request::{Recipient, Request},
+    request::{Encoding, Recipient, Request},
 };
 use smtp_proto::address::{Address, ReversePath};
 
@@ -261,10 +261,13 @@ pub(crate) fn policy(settings: &str, servers: Vec<SocketAddr>) -> Arc<Policy> {
 pub(crate) fn request(protocol: Protocol, nexthop: &str, recipients: usize) -> Request {
     let recipient = |n| Recipient::new(Address::parse(&format!("user{n}@example.com")).unwrap());
     let sender = ReversePath::parse("sender@example.org").unwrap();
-    Request::new(
+    let mut request = Request::new(
         protocol,
         nexthop,
         sender,
         (0..recipients).map(recipient).collect(),
-    )
+    );
+    // Nothing is to be converted for a server without 8BITMIME.
+    request.encoding = Encoding::SevenBit;
+    request
 }

@@ -1,12 +1,14 @@
-//! The message text on its way through the [`Pipe`](crate::content::Pipe) into
+//! The message text on its way through the [`Pipe`] into
 //! the session, as fast as the session has room for it.
 
-use bytes::Bytes;
-use smtp_proto::status::EnhancedStatus;
+use std::sync::Arc;
 
-use super::{Ask, Delivery, Note, hosts::Phase, talk::Talk};
+use bytes::Bytes;
+use smtp_proto::{reply::Capabilities, status::EnhancedStatus};
+
+use super::{Ask, Delivery, Note, envelope, hosts::Phase, talk::Talk};
 use crate::{
-    content::{PipeFailure, PipeStep},
+    content::{Pipe, PipeFailure, PipeStep},
     report::{Scope, trouble::Reason},
     tables::TableFailure,
 };
@@ -29,6 +31,13 @@ impl Talk {
 }
 
 impl Delivery {
+    /// The way of the text to a server that offers this.
+    pub(super) fn new_pipe(&self, offered: &Capabilities) -> Box<Pipe> {
+        let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
+        let convert = envelope::needs_downgrade(&self.request, &self.config, offered);
+        Box::new(Pipe::new(rules, self.inserted_fields(), convert))
+    }
+
     /// The session is ready for text: gives it what there is, or asks for more.
     /// `None`: look again.
     pub(super) fn feed(&mut self) -> Option<Ask> {
@@ -60,8 +69,14 @@ impl Delivery {
                 }
                 PipeStep::Waiting if idle => return Some(Ask::Wait { until }),
                 PipeStep::Waiting => return Some(Ask::Send { until }),
-                PipeStep::Info(text) => self.message_note(&text),
-                PipeStep::Warning(text) => self.note(Note::warning(text)),
+                PipeStep::Info(text) => {
+                    self.message_note(&text);
+                    return None;
+                }
+                PipeStep::Warning(text) => {
+                    self.note(Note::warning(text));
+                    return None;
+                }
                 PipeStep::Failed(failure) => self.fail_text(failure),
             }
         }
@@ -80,6 +95,7 @@ impl Delivery {
                 self.fail_open(Reason::local(status, Scope::Message, error.to_string()));
             }
             PipeFailure::Table => {
+                self.record_data_error();
                 let text = format!("local data error while talking to {peer}");
                 self.fail_site(Reason::local(
                     EnhancedStatus::new(4, 3, 0),

@@ -3,8 +3,6 @@
 //! (`src/smtp/smtp_proto.c`, smtp_helo and smtp_xfer; `src/smtp/smtp_connect.c`,
 //! smtp_cleanup_session).
 
-use std::sync::Arc;
-
 use smtp_proto::{
     reply::{Reply, ReplyNote},
     session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step, Stop},
@@ -430,9 +428,7 @@ impl Delivery {
             keep_until,
         );
         self.readdress(&mut transaction, &recipients);
-        let convert = envelope::needs_downgrade(&self.request, &self.config, &offered);
-        let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
-        let pipe = Pipe::new(rules, self.inserted_fields(), convert);
+        let pipe = self.new_pipe(&offered);
         transaction.mail.auth_null = names_no_author;
         let probes_text = transaction.stop == Stop::AtText;
         let Phase::Talking(talk) = &mut self.phase else {
@@ -444,7 +440,7 @@ impl Delivery {
             Progress::Transfer
         };
         talk.instead = None;
-        talk.pipe = Some(Box::new(pipe));
+        talk.pipe = Some(pipe);
         talk.recipients = recipients;
         if let Some(idle) = talk.channel.session.idle() {
             idle.send(transaction);

@@ -9,6 +9,7 @@
 )]
 
 mod cancel;
+mod content;
 mod dsn;
 mod notices;
 mod reuse;
@@ -52,6 +53,8 @@ pub struct World {
     /// What the postmaster is told.
     pub notices: Vec<Notice>,
     pub connects: usize,
+    /// The most output that ever waited.
+    pub most_queued: usize,
     /// When to cancel: after a line that begins with this was heard.
     pub cancel_after: Option<&'static str>,
     /// When to lose the connection: likewise.
@@ -99,6 +102,7 @@ impl Default for World {
             notes: Vec::new(),
             notices: Vec::new(),
             connects: 0,
+            most_queued: 0,
             cancel_after: None,
             cut_after: None,
             budget: usize::MAX,
@@ -185,6 +189,7 @@ impl World {
                 }
                 Ask::Send { .. } => {
                     let output = job.output().unwrap();
+                    self.most_queued = self.most_queued.max(output.remaining());
                     let bytes = output.copy_to_bytes(output.remaining());
                     self.hear(server.as_mut().unwrap(), &bytes);
                 }
