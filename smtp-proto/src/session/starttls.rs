@@ -64,6 +64,11 @@ impl Session {
     }
 
     pub(super) fn on_starttls(&mut self) {
+        // A server that replies before it was asked must not keep the command from
+        // going out before the handshake.
+        if !self.output.is_empty() {
+            return;
+        }
         let Some(reply) = self.take_reply(Stage::StartTls) else {
             return;
         };

@@ -198,3 +198,18 @@ fn a_reply_to_mail_that_comes_too_early_aborts_the_transaction_where_it_is_not_s
         assert_eq!(play.notes.contains(&Event::EarlyMailReply), blocks);
     }
 }
+
+#[test]
+fn starttls_goes_out_before_the_handshake_even_if_its_reply_came_first() {
+    let mut play = Play::smtp(&["a@b.example"]).with_tls().run(
+        "S: 220 mx ESMTP
+         C: EHLO client.example
+         S: 250-mx
+         S: 250 STARTTLS
+         S: 220 go
+         C: STARTTLS
+         TLS established
+         C: EHLO client.example",
+    );
+    assert!(play.session().is_secure());
+}
