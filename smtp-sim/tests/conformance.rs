@@ -23,9 +23,23 @@ fn every_recording_is_reproduced_in_the_simulator() -> Result<(), Failures> {
     Selection::load()?.run(|scenario| play(scenario, 0))
 }
 
+/// Whether a server cuts up what it says by itself. When each piece comes is then
+/// part of the case, and other cuts make another case of it.
+fn is_cut_by_itself(scenario: &Scenario) -> bool {
+    let mut rules = scenario.servers.values().flat_map(|server| &server.rules);
+    rules.any(|rule| !rule.chunks.is_empty())
+}
+
 #[test]
 fn cutting_the_bytes_up_changes_nothing() -> Result<(), Failures> {
-    Selection::load()?.run(|scenario| (1..4).try_for_each(|seed| play(scenario, seed)))
+    Selection::load()?.run(|scenario| {
+        let seeds = if is_cut_by_itself(scenario) {
+            0..1
+        } else {
+            1..4
+        };
+        seeds.into_iter().try_for_each(|seed| play(scenario, seed))
+    })
 }
 
 #[test]
