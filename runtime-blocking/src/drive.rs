@@ -5,6 +5,7 @@ use smtp_policy::{
     dns::{Answer, Failure},
     driver::{self, Clerk, Line},
     report::Report,
+    sts::FetchError,
     tables::TableFailure,
     text::TextSource,
 };
@@ -46,6 +47,7 @@ pub(crate) fn run(
         match job.poll(client.now()) {
             Ask::Resolve(ticket, query) => pending.resolve(ticket, query),
             Ask::LookUp(ticket, query) => pending.look_up(ticket, query),
+            Ask::Fetch(ticket, _) => job.fetched(ticket, Err(FetchError::Unsupported)),
             Ask::Connect(ticket, target) => pending.connect(ticket, &target),
             Ask::Reuse(ticket, key) => {
                 let hit = client.pool.take(&key, client.now());

@@ -11,6 +11,7 @@ use smtp_policy::{
     dns::{Answer, Failure},
     driver::{Clerk, Line},
     report::Report,
+    sts::FetchError,
     tables::TableFailure,
     text::TextSource,
 };
@@ -54,6 +55,7 @@ pub(crate) async fn run(
             Ask::LookUp(ticket, query) => answers.push(Box::pin(async move {
                 Answered::Table(ticket, client.look_up(query).await)
             })),
+            Ask::Fetch(ticket, _) => job.fetched(ticket, Err(FetchError::Unsupported)),
             Ask::Connect(ticket, target) => answers.push(Box::pin(async move {
                 Answered::Socket(ticket, net::connect(target).await)
             })),

@@ -20,6 +20,7 @@ use crate::{
     channel::{Ending, Handshake, Peer, is_handshake_failure},
     dns::{Answer, Failure},
     report::{Scope, trouble::Reason},
+    sts::{FetchError, Fetched},
     tables::TableFailure,
     tls::{
         TlsFacts, TlsLevel, TlsTrouble,
@@ -70,6 +71,14 @@ impl Securing {
         if self.serial == Some(serial) {
             self.serial = None;
             self.search.resolved(answer);
+        }
+    }
+
+    /// The answer to a question for a file on the web.
+    pub(super) fn fetched(&mut self, serial: u32, result: Result<Fetched, FetchError>) {
+        if self.serial == Some(serial) {
+            self.serial = None;
+            self.search.fetched(result);
         }
     }
 }
@@ -151,6 +160,10 @@ impl Delivery {
             SearchStep::Resolve(query) => {
                 let ticket = self.ticket();
                 (ticket.serial(), Ask::Resolve(ticket, query))
+            }
+            SearchStep::Fetch(fetch) => {
+                let ticket = self.ticket();
+                (ticket.serial(), Ask::Fetch(ticket, fetch))
             }
             SearchStep::Done(policy) => {
                 if self.hosts.policies.len() >= POLICY_LIMIT {

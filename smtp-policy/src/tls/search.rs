@@ -18,6 +18,7 @@ use crate::{
         names::{Wildcard, is_valid_hostname},
     },
     route::{MailExchange, idna::Idna},
+    sts::{FetchError, Fetched, PolicyFetch},
     tables::{MapsSearch, MapsStep, TableFailure, Tables},
 };
 
@@ -54,6 +55,8 @@ pub(crate) enum SearchStep {
     Ask { table: String, key: String },
     /// Find DNS records.
     Resolve(Query),
+    /// Fetch a file over HTTPS.
+    Fetch(PolicyFetch),
     /// The search is over.
     Done(Result<TlsPolicy, Refusal>),
 }
@@ -185,6 +188,9 @@ impl PolicySearch {
             other => self.stage = other,
         }
     }
+
+    /// The answer to [`SearchStep::Fetch`].
+    pub(crate) fn fetched(&mut self, _result: Result<Fetched, FetchError>) {}
 
     pub(super) fn fail(&mut self, status: EnhancedStatus, text: impl Into<String>) {
         self.stage = Stage::Done(Err(Refusal {

@@ -11,6 +11,7 @@ use smtp_policy::{
     report::Outcome,
     request::{Recipient, Request},
     reuse::ConnectionCache,
+    sts::FetchError,
 };
 use smtp_proto::{Address, ReversePath, Time};
 
@@ -116,6 +117,7 @@ impl World {
         for _ in 0..100_000 {
             match job.poll(self.now) {
                 Ask::Resolve(ticket, query) => job.resolved(ticket, self.answer(&query)),
+                Ask::Fetch(ticket, _) => job.fetched(ticket, Err(FetchError::Unsupported)),
                 Ask::LookUp(ticket, _) => job.looked_up(ticket, Ok(None)),
                 Ask::Reuse(ticket, key) => {
                     let hit = self.cache.take(&key, self.now);
