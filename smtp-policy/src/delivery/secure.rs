@@ -114,6 +114,7 @@ impl Delivery {
     fn subject(&self, place: &Place) -> Option<Subject> {
         let site = self.hosts.site.as_ref()?;
         let host = self.config.general.myhostname.clone();
+        let unix_time = self.epoch.unwrap_or_default() + self.now.as_duration();
         Some(match place {
             Place::Inet(candidate) => Subject {
                 destination: self.hosts.label.clone(),
@@ -123,6 +124,8 @@ impl Delivery {
                 canonical: candidate.canonical.clone(),
                 validated: candidate.host_validated,
                 exchange: site.exchange.clone(),
+                sts_domain: site.sts_domain.clone(),
+                unix_time,
             },
             Place::Unix(path) => Subject {
                 destination: path.display().to_string(),
@@ -132,6 +135,8 @@ impl Delivery {
                 port: None,
                 validated: false,
                 exchange: None,
+                sts_domain: None,
+                unix_time,
             },
         })
     }
@@ -325,6 +330,9 @@ impl Delivery {
             return;
         };
         let (level, relay) = (talk.security.policy.level, talk.channel.peer.relay());
+        let rule = talk.security.policy.sts.as_ref();
+        let tested = rule.filter(|rule| !rule.is_enforced());
+        let tested = tested.map(|rule| rule.domain.clone());
         if level.must_match()
             && let Some(problem) = &facts.problem
         {
@@ -332,6 +340,14 @@ impl Delivery {
         }
         if self.logs_tls() {
             self.note(Note::info(facts.summary("established", &relay)));
+        }
+        if let Some(domain) = tested
+            && !facts.matched
+        {
+            self.note(Note::warning(format!(
+                "MTA-STS policy of {domain} is in testing mode: the certificate of {relay} does \
+                 not fulfil it"
+            )));
         }
         if level.must_match() && !facts.matched {
             let status = EnhancedStatus::new(4, 7, 5);

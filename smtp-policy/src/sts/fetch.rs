@@ -6,6 +6,13 @@ use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 
+/// Where the policy is.
+pub(super) const PATH: &str = "/.well-known/mta-sts.txt";
+/// The most bytes that a policy may have (RFC 8461 section 3.2).
+pub(super) const SIZE_LIMIT: usize = 64 * 1024;
+/// How long fetching may take (RFC 8461 section 3.3).
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(60);
+
 /// Which file is to be fetched over HTTPS, and how. The server's certificate must be
 /// valid for the host, redirects are not followed, and nothing comes from a cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
