@@ -404,7 +404,7 @@ fn no_password_is_shown_anywhere() {
         "static:bob:swordfish",
         "external:passwords",
     ];
-    let servers: [Rules; 5] = [
+    let servers: [Rules; 8] = [
         &[PLAIN, ("AUTH", "235 ok")],
         &[PLAIN, ("AUTH", "535 5.7.8 no")],
         &[PLAIN, ("AUTH", "SILENCE")],
@@ -419,6 +419,22 @@ fn no_password_is_shown_anywhere() {
             ("CONNECT", "220 mx"),
             ("AUTH", "334 PDFAbXg+"),
             ("", "334 PDFAbXg+"),
+        ],
+        &[
+            ("EHLO", "250-mx\r\n250 AUTH XOAUTH2"),
+            ("CONNECT", "220 mx"),
+            ("AUTH", "334 e30="),
+            ("", "535 5.7.8 no"),
+        ],
+        &[
+            ("EHLO", "250-mx\r\n250 AUTH OAUTHBEARER"),
+            ("CONNECT", "220 mx"),
+            ("AUTH", "334 e30="),
+            ("", "535 5.7.8 no"),
+        ],
+        &[
+            ("EHLO", "250-mx\r\n250 AUTH SCRAM-SHA-1"),
+            ("AUTH", "334 cj14LHM9eCxpPTQwOTY="),
         ],
     ];
     for passwords in tables {
