@@ -24,6 +24,7 @@ impl Bench {
             script: serde_json::from_str(script).unwrap(),
             dialect,
             hold: HOLD,
+            epoch: Duration::ZERO,
         };
         let server = ServerConnection::new(Arc::new(config), 1, "127.0.0.1", Time::ZERO);
         Bench {
