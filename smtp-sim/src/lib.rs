@@ -3,16 +3,21 @@
 //! server, and nothing here opens a socket or reads a clock except the module
 //! `host` (feature `host`), which serves the same scripts on real sockets.
 
+pub mod check;
 pub mod compare;
 pub mod conformance;
+pub mod dice;
 mod diff;
 pub mod dns_server;
 pub mod harness;
 #[cfg(feature = "host")]
 pub mod host;
+pub mod peer;
+pub mod population;
 pub mod request;
 pub mod scenario;
 pub mod server;
+pub mod trial;
 pub mod world;
 
 pub use compare::compare;

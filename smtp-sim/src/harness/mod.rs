@@ -15,6 +15,7 @@ mod mime;
 mod session;
 mod tls;
 mod toy;
+mod world;
 
 use bytes::{Buf, Bytes};
 use smtp_policy::{
@@ -29,6 +30,7 @@ pub use differential::{Difference, differential};
 pub use mime::mime;
 pub use session::session;
 pub use tls::tls;
+pub use world::world;
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +79,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "tls",
         run: tls,
+    },
+    Target {
+        name: "world",
+        run: world,
     },
 ];
 
