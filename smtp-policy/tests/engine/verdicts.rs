@@ -154,9 +154,11 @@ fn a_message_over_the_announced_size_is_not_even_tried() {
     let to = Recipient::new(Address::parse("a@example.com").unwrap());
     let mut request = Request::new(Protocol::Smtp, "example.com", ReversePath::Null, vec![to]);
     request.size = Some(101);
-    let outcomes = world.run("", request);
+    let outcomes = world.run("", request.clone());
     assert_eq!(brief(&outcomes), ["bounced 5.3.4"]);
     assert_eq!(world.heard, ["EHLO client.example"]);
+    request.size = Some(100);
+    assert_eq!(brief(&world.run("", request)), ["sent 2.0.0"]);
 }
 
 #[test]

@@ -56,9 +56,9 @@ pub fn differential(input: &[u8]) {
     );
 }
 
-/// Whether the lines are the same, as far as this side keeps them: it makes
-/// question marks of control characters, ends a line at a NUL, takes CRs off its
-/// end, and keeps so much of a line and of all.
+/// Whether the lines are the same, as far as this side keeps them: it
+/// takes CRs off the end of a line, ends it at a NUL, makes question marks of control
+/// characters, and keeps so much of a line and of all.
 fn same_text(ours: &Reply, theirs: &Response) -> bool {
     let limits = ReplyLimits::default();
     let code = ours.code();
@@ -66,12 +66,12 @@ fn same_text(ours: &Reply, theirs: &Response) -> bool {
     let lines = theirs.message().enumerate().map(|(number, text)| {
         let mark = if number + 1 == count { ' ' } else { '-' };
         let line = format!("{code:03}{mark}{text}");
-        let cut = line.split('\0').next().unwrap_or_default();
-        let cut = if line.len() < limits.line {
-            cut.trim_end_matches('\r')
+        let line = if line.len() < limits.line {
+            line.trim_end_matches('\r')
         } else {
-            cut
+            &line
         };
+        let cut = line.split('\0').next().unwrap_or_default();
         cut.replace(|c: char| c.is_ascii_control(), "?")
     });
     let expected = lines.collect::<Vec<_>>().join("\n");
