@@ -54,6 +54,23 @@ fn a_refused_connection_leads_to_the_backup_and_its_reason_is_the_last_resort() 
 }
 
 #[test]
+fn a_doubt_outlasts_the_next_server_and_is_about_one_recipient() {
+    let to = ["a@example.com", "b@example.com"];
+    let mut world = World::new()
+        .with_server("192.0.2.1", &[("RCPT TO:<b@", "450 later"), (".", "CLOSE")])
+        .with_backup("192.0.2.2", &[("RCPT", "550 no")]);
+    let outcomes = world.deliver("", &to);
+    assert_eq!(brief(&outcomes), ["bounced 5.0.0", "bounced 5.0.0"]);
+    assert!(outcomes[0].uncertain && !outcomes[1].uncertain);
+
+    world = World::new().with_server("192.0.2.1", &[("RCPT TO:<b@", "450 later"), (".", "CLOSE")]);
+    world.exchangers.push((20, "mx2.example", "192.0.2.2"));
+    let outcomes = world.deliver("", &to);
+    assert_eq!(brief(&outcomes), ["deferred 4.4.1", "deferred 4.4.1"]);
+    assert!(outcomes[0].uncertain && !outcomes[1].uncertain);
+}
+
+#[test]
 fn a_connection_lost_behind_the_text_is_deferred_and_uncertain() {
     let mut world = World::new().with_server("192.0.2.1", &[(".", "CLOSE")]);
     let outcomes = world.deliver("", &["a@example.com", "b@example.com"]);

@@ -7,6 +7,8 @@ mod verdicts;
 
 use std::fmt;
 
+pub use self::verdicts::{Fate, fates};
+
 use crate::{population::Population, world::World};
 
 /// Something that is not as it must be.

@@ -1,5 +1,7 @@
 //! Verdicts against what the servers accepted.
 
+use std::collections::BTreeMap;
+
 use smtp_policy::report::{Outcome, Status};
 
 use super::{Bench, Check};
@@ -7,18 +9,38 @@ use crate::{
     check::limits::same_text,
     peer::{Breach, Taken},
     population::{Letter, letter_of},
-    world::{Connection, Delivered},
+    world::{Connection, Delivered, World},
 };
 
 /// What the servers know about one recipient.
-#[derive(Clone, Copy, Debug, Default)]
-struct Fate {
-    /// Accepted, and the client has heard it.
-    known: u32,
-    /// Accepted, and the client cannot know it.
-    unknown: u32,
-    /// A server that was out of step received the whole message.
-    muddled: u32,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// How often a server accepted it and the client has read so.
+    pub known: u32,
+    /// How often a server accepted it and the client cannot know it.
+    pub unknown: u32,
+    /// How often a server received the whole message that sends replies nobody asked
+    /// for, so that nobody can say what the client had to make of them.
+    pub muddled: u32,
+}
+
+/// What the servers of a world know about every recipient, by address.
+pub fn fates(world: &World) -> BTreeMap<String, Fate> {
+    let mut fates: BTreeMap<String, Fate> = BTreeMap::new();
+    for connection in world.connections() {
+        for recipient in connection.ledger.taken.iter().flat_map(|t| &t.recipients) {
+            let fate = fates.entry(recipient.address.clone()).or_default();
+            if connection.ledger.out_of_step {
+                fate.muddled += 1;
+            } else if recipient.accepted {
+                match recipient.told {
+                    Some(end) if end <= connection.read => fate.known += 1,
+                    _ => fate.unknown += 1,
+                }
+            }
+        }
+    }
+    fates
 }
 
 impl Bench<'_> {
@@ -41,37 +63,17 @@ impl Bench<'_> {
         for connection in world.connections() {
             self.connection(&connection);
         }
+        let fates = fates(world);
         for (letter, delivery) in population.letters.iter().zip(world.deliveries()) {
             let Some(report) = &delivery.report else {
                 continue;
             };
             for (recipient, outcome) in &report.recipients {
                 let address = recipient.address.as_str();
-                let fate = self.fate(address);
+                let fate = fates.get(address).copied().unwrap_or_default();
                 self.compare(letter, address, fate, outcome);
             }
         }
-    }
-
-    fn fate(&self, address: &str) -> Fate {
-        let mut fate = Fate::default();
-        for connection in self.world.connections() {
-            for taken in &connection.ledger.taken {
-                let mut named = taken.recipients.iter();
-                let Some(recipient) = named.find(|named| named.address == address) else {
-                    continue;
-                };
-                if connection.ledger.out_of_step {
-                    fate.muddled += 1;
-                } else if recipient.accepted {
-                    match recipient.told {
-                        Some(end) if end <= connection.read => fate.known += 1,
-                        _ => fate.unknown += 1,
-                    }
-                }
-            }
-        }
-        fate
     }
 
     fn compare(&mut self, letter: &Letter, address: &str, fate: Fate, outcome: &Outcome) {

@@ -83,6 +83,8 @@ pub struct Peer {
     connection: u32,
     now: Time,
     layer: Layer,
+    /// What is in `input` came inside TLS, whatever has come behind it.
+    secure: bool,
     mode: Mode,
     input: Vec<u8>,
     outbox: VecDeque<(Time, Deed)>,
@@ -110,6 +112,7 @@ impl Peer {
             connection,
             now,
             layer: Layer::Plain,
+            secure: false,
             mode: Mode::Command,
             input: Vec::new(),
             outbox: VecDeque::new(),
@@ -181,8 +184,8 @@ impl Peer {
         self.ended && self.outbox.is_empty()
     }
 
-    fn is_secure(&self) -> bool {
-        matches!(self.layer, Layer::Secure(_))
+    const fn is_secure(&self) -> bool {
+        self.secure
     }
 
     fn read_records(&mut self) {
@@ -229,6 +232,7 @@ impl Peer {
             return;
         };
         self.layer = Layer::Secure(records);
+        self.secure = true;
         self.greeted = false;
     }
 
