@@ -1,12 +1,16 @@
 //! Who is still to be delivered: the marks of smtp(8)'s recipient list
 //! (`src/smtp/smtp_rcpt.c`).
 
+use std::collections::BTreeSet;
+
 use crate::request::RcptIndex;
 
 /// The recipients of a delivery and where each one stands.
 #[derive(Debug)]
 pub(super) struct Roll {
     marks: Vec<Mark>,
+    /// Who may have the message already, although no server has said so.
+    doubtful: BTreeSet<RcptIndex>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,7 @@ impl Roll {
     pub(super) fn new(recipients: usize) -> Self {
         Self {
             marks: vec![Mark::Open; recipients],
+            doubtful: BTreeSet::new(),
         }
     }
 
@@ -42,6 +47,17 @@ impl Roll {
 
     pub(super) fn all_settled(&self) -> bool {
         self.marks.iter().all(|mark| *mark == Mark::Settled)
+    }
+
+    /// Some server may have accepted a recipient. Whatever later servers say, the doubt
+    /// remains.
+    pub(super) fn doubt(&mut self, index: RcptIndex) {
+        self.doubtful.insert(index);
+    }
+
+    /// Whether some server may have accepted a recipient.
+    pub(super) fn is_doubtful(&self, index: RcptIndex) -> bool {
+        self.doubtful.contains(&index)
     }
 
     /// Leaves a recipient for another server.

@@ -33,6 +33,9 @@ impl Delivery {
         if let Some(reply) = &reason.reply {
             self.check_reply(reply);
         }
+        if reason.uncertain {
+            recipients.iter().for_each(|index| self.roll.doubt(*index));
+        }
         if self.judge.settles(&reason, self.is_final_server()) {
             let relay = self.relay();
             self.give_verdict(recipients, &reason, relay);
@@ -46,7 +49,10 @@ impl Delivery {
     fn give_verdict(&mut self, recipients: &[RcptIndex], reason: &Reason, relay: Option<String>) {
         for index in recipients {
             if self.roll.settle(*index) {
-                let reason = Box::new(reason.clone());
+                let mut reason = Box::new(reason.clone());
+                // A doubt is about one recipient: it outlasts the servers that come after,
+                // and does not reach those whom the earlier server had refused.
+                reason.uncertain = self.roll.is_doubtful(*index);
                 self.pronounce(*index, Verdict::Failure(reason, relay.clone()));
             }
         }

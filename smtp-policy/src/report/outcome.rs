@@ -80,8 +80,8 @@ pub struct Outcome {
     /// [`Scope::Recipient`].
     pub scope: Scope,
     /// True when the connection was lost after the end of the text was sent and
-    /// before it was answered: a copy may have been delivered, although the
-    /// recipient is deferred.
+    /// before it was answered, at this server or at one before it: a copy may have
+    /// been delivered, although the recipient is deferred or bounced.
     pub uncertain: bool,
     /// The action that a delivery status notification names.
     pub action: Action,

@@ -54,6 +54,16 @@ fn a_message_goes_out_after_the_login() {
 }
 
 #[test]
+fn what_may_be_said_inside_tls_is_not_said_in_the_clear() {
+    let options = "smtp_sasl_security_options = noplaintext, noanonymous\n\
+        smtp_sasl_tls_security_options = noanonymous\n\
+        smtp_sasl_tls_verified_security_options = noanonymous\n";
+    let (world, outcome) = deliver(&[PLAIN, ("AUTH", "235 2.7.0 ok")], options);
+    assert_eq!(brief(&[outcome]), ["deferred 4.7.0"]);
+    assert!(!heard(&world, "AUTH"), "{:?}", world.heard);
+}
+
+#[test]
 fn a_login_that_fails_is_a_failure_of_the_session() {
     const CRAM: (&str, &str) = ("EHLO", "250-mx\r\n250 AUTH CRAM-MD5");
     let said = "SASL authentication failed; server mx1.example[192.0.2.1] said: ";

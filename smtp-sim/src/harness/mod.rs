@@ -9,7 +9,13 @@
 //! smtp_sim::harness::reply(b"250-mx.example\r\n250 SIZE 1000\r\n");
 //! ```
 
+#[cfg(feature = "differential")]
+mod differential;
+mod mime;
 mod session;
+mod tls;
+mod toy;
+mod world;
 
 use bytes::{Buf, Bytes};
 use smtp_policy::{
@@ -19,7 +25,12 @@ use smtp_policy::{
 };
 use smtp_proto::{BodyEncoder, Capabilities, KeywordSet, ReplyLimits, ReplyReader, SendQueue};
 
+#[cfg(feature = "differential")]
+pub use differential::{Difference, differential};
+pub use mime::mime;
 pub use session::session;
+pub use tls::tls;
+pub use world::world;
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +51,18 @@ pub const TARGETS: &[Target] = &[
         name: "config",
         run: config,
     },
+    #[cfg(feature = "differential")]
+    Target {
+        name: "differential",
+        run: differential,
+    },
     Target {
         name: "dns",
         run: dns,
+    },
+    Target {
+        name: "mime",
+        run: mime,
     },
     Target {
         name: "reply",
@@ -55,6 +75,14 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "table",
         run: table,
+    },
+    Target {
+        name: "tls",
+        run: tls,
+    },
+    Target {
+        name: "world",
+        run: world,
     },
 ];
 
