@@ -39,6 +39,10 @@ pub(crate) struct TlsRules {
     /// configured.
     pub(super) sts_anchors: Option<Arc<TrustAnchors>>,
     /// What the files of the parameters are relative to.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(dead_code, reason = "only the engine reads files")
+    )]
     pub(super) directory: PathBuf,
 }
 

@@ -68,6 +68,12 @@ impl Certificates {
         }
         leaf
     }
+
+    /// Certificates of about so many bytes (in DER) that belong to nothing.
+    pub(crate) fn many(&self, bytes: usize) -> String {
+        let root = &self.authorities[0].der;
+        pem("CERTIFICATE", root).repeat(bytes / root.len())
+    }
 }
 
 impl Identity {
