@@ -148,7 +148,7 @@ impl StsSearch {
                 self.stage = Stage::Done(Found {
                     policy,
                     trouble: None,
-                })
+                });
             }
             Next::Ask => {
                 self.id = id.unwrap_or_default();

@@ -46,6 +46,8 @@ pub(crate) struct Subject {
     /// The domain whose MTA-STS policy can hold here, in A-labels: that of the
     /// destination, if its mail exchangers were looked up.
     pub(crate) sts_domain: Option<String>,
+    /// The sender waives what the domain publishes about TLS (RFC 8689 section 5).
+    pub(crate) waived: bool,
     /// The time of day, in Unix time, as far as it is known.
     pub(crate) unix_time: Duration,
 }
@@ -338,6 +340,9 @@ impl PolicySearch {
     }
 
     fn level_is_known(&mut self) {
+        if self.subject.waived && self.level == TlsLevel::Dane {
+            self.level = TlsLevel::May;
+        }
         if self.level.is_dane() && self.finding == DaneFinding::default() {
             self.begin_dane();
         } else {

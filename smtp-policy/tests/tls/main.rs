@@ -16,6 +16,7 @@ mod files;
 mod levels;
 mod names;
 mod plaintext;
+mod require_tls;
 mod reuse;
 mod server;
 mod sts;

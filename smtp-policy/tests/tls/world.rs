@@ -9,7 +9,7 @@ use smtp_policy::{
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,
     report::Outcome,
-    request::{Recipient, Request},
+    request::{Recipient, Request, TlsWish},
     reuse::ConnectionCache,
     sts::{FetchError, Fetched, PolicyFetch},
 };
@@ -33,6 +33,9 @@ pub struct World {
     pub servers: BTreeMap<&'static str, Offer>,
     pub zone: BTreeMap<(QueryKind, String), Entry>,
     pub asked: Vec<String>,
+    pub wish: TlsWish,
+    /// How many connections were asked for.
+    pub connects: usize,
     /// What web servers answer, and what they were asked for.
     pub web: Result<Fetched, FetchError>,
     pub fetched: Vec<PolicyFetch>,
@@ -73,6 +76,8 @@ impl World {
                 ),
             ]),
             asked: Vec::new(),
+            wish: TlsWish::Unsaid,
+            connects: 0,
             web: Err(FetchError::Unsupported),
             fetched: Vec::new(),
             aliases: BTreeMap::new(),
@@ -109,6 +114,7 @@ impl World {
         let mut request = Request::new(Protocol::Smtp, self.nexthop, sender, vec![to]);
         request.age = self.age;
         request.probe = self.probe;
+        request.tls = self.wish;
         let mut job = Delivery::new(request, policy, 7);
         if let Some(epoch) = self.epoch {
             job = job.with_epoch(epoch);
@@ -142,6 +148,7 @@ impl World {
                         panic!()
                     };
                     let offer = self.servers.get(address.ip().to_string().as_str());
+                    self.connects += 1;
                     server = offer.map(Server::new);
                     let made = server.as_ref().map(|_| ()).ok_or(ConnectError::Refused);
                     job.connected(ticket, made);
