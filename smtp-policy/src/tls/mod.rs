@@ -53,7 +53,7 @@ use smtp_proto::queue::SendQueue;
 pub use self::rustls::RustlsConnector;
 pub use self::{
     dane::{DaneDigests, Tlsa},
-    facts::{Problem, TlsFacts, Trust},
+    facts::{BindingKind, ChannelBinding, Problem, TlsFacts, Trust},
     fingerprint::Digest,
     level::TlsLevel,
     names::{CertificateNames, MatchContext, NamePattern},
