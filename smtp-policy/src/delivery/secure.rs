@@ -19,7 +19,7 @@ use super::{
 use crate::{
     channel::{Ending, Handshake, Peer, is_handshake_failure},
     dns::{Answer, Failure},
-    report::{Scope, trouble::Reason},
+    report::{ResultType, Scope, TlsResult, trouble::Reason},
     request::TlsWish,
     sts::{FetchError, Fetched},
     tables::TableFailure,
@@ -178,6 +178,10 @@ impl Delivery {
                 if self.hosts.policies.len() >= POLICY_LIMIT {
                     self.hosts.policies.clear();
                 }
+                let results = self.search_results();
+                results
+                    .into_iter()
+                    .for_each(|result| self.note_tls_result(result));
                 self.hosts.policies.insert(key, policy);
                 self.phase = Phase::Next;
                 return None;
@@ -187,6 +191,14 @@ impl Delivery {
             securing.serial = Some(serial);
         }
         Some(ask)
+    }
+
+    /// What the search that is over has found wrong, in the terms of reports.
+    fn search_results(&mut self) -> Vec<TlsResult> {
+        match &mut self.phase {
+            Phase::Securing(securing) => core::mem::take(&mut securing.search.results),
+            _ => Vec::new(),
+        }
     }
 
     /// A server is passed over because of its TLS policy.
@@ -219,6 +231,9 @@ impl Delivery {
         if offered.starttls && level == TlsLevel::None && self.config.tls.tls_note_starttls_offer {
             let host = &peer.host;
             self.note(Note::info(format!("Host offered STARTTLS: [{host}]")));
+        }
+        if !offered.starttls {
+            self.note_session(Some(ResultType::StartTlsNotSupported));
         }
         let available = self.tls_rules().connector.is_some();
         if offered.starttls && available && level >= TlsLevel::May {
@@ -291,7 +306,9 @@ impl Delivery {
             return;
         };
         talk.security.refused = true;
-        if talk.security.policy.level.is_mandatory() {
+        let mandatory = talk.security.policy.level.is_mandatory();
+        self.note_session(Some(ResultType::StartTlsNotSupported));
+        if mandatory {
             self.fail_site(Reason::tls_refused(peer, reply));
         }
     }
@@ -323,6 +340,7 @@ impl Delivery {
     }
 
     fn shut_gate(&mut self) {
+        self.note_session(Some(ResultType::ValidationFailure));
         if let Phase::Talking(talk) = &mut self.phase
             && let Some(gate) = talk.channel.session.tls_gate()
         {
@@ -378,6 +396,7 @@ impl Delivery {
         if self.logs_tls() {
             self.note(Note::info(facts.summary("established", &relay)));
         }
+        self.note_handshake(facts);
         if let Some(domain) = tested
             && !facts.matched
         {

@@ -18,6 +18,7 @@ mod login;
 mod names;
 mod plaintext;
 mod require_tls;
+mod results;
 mod reuse;
 mod server;
 mod sts;

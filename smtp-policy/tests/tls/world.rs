@@ -8,7 +8,7 @@ use smtp_policy::{
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,
-    report::Outcome,
+    report::{Outcome, TlsResult},
     request::{Recipient, Request, TlsWish},
     reuse::ConnectionCache,
     sts::{FetchError, Fetched, PolicyFetch},
@@ -34,6 +34,7 @@ pub struct World {
     pub zone: BTreeMap<(QueryKind, String), Entry>,
     pub asked: Vec<String>,
     pub wish: TlsWish,
+    pub results: Vec<TlsResult>,
     /// How many connections were asked for.
     pub connects: usize,
     /// What web servers answer, and what they were asked for.
@@ -77,6 +78,7 @@ impl World {
             ]),
             asked: Vec::new(),
             wish: TlsWish::Unsaid,
+            results: Vec::new(),
             connects: 0,
             web: Err(FetchError::Unsupported),
             fetched: Vec::new(),
@@ -161,7 +163,10 @@ impl World {
                 Ask::Wait { until } => self.wait(&mut job, server.as_mut().unwrap(), until),
                 Ask::Text { offset, .. } => job.text(text.slice(offset as usize..)),
                 Ask::Report(_, outcome) => assert!(verdict.replace(*outcome).is_none()),
-                Ask::Note(note) => self.notes.push(note.text),
+                Ask::Note(note) => {
+                    self.results.extend(note.tls.map(|result| *result));
+                    self.notes.push(note.text);
+                }
                 Ask::Keep(keys, channel, expires) => {
                     self.cache
                         .put(keys, server.take().unwrap(), channel, expires);
