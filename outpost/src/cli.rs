@@ -134,7 +134,7 @@ pub(crate) struct DeliverArgs {
     ///
     /// The file is {"protocol": "smtp" or "lmtp", "requests": [...]}. A request has nexthop,
     /// sender, recipients (a list of address, original, orcpt, notify), message_base64, and if
-    /// need be id, envid, ret, smtputf8, encoding, size, client, flags, probe,
+    /// need be id, envid, ret, smtputf8, require_tls, encoding, size, client, flags, probe,
     /// connection_cache, age, pause_ms.
     #[arg(long, value_name = "FILE")]
     #[arg(conflicts_with_all = ["protocol", "nexthop", "from", "to", "message"])]

@@ -44,6 +44,7 @@ pub struct Policy {
     lmtp: Client,
     resolver: Arc<ResolverConfig>,
     sts: Option<Arc<MtaSts>>,
+    tls_results: bool,
     warnings: Vec<String>,
 }
 
@@ -166,6 +167,7 @@ impl Policy {
             lmtp,
             resolver: Arc::new(resolver),
             sts: None,
+            tls_results: false,
             warnings,
         }
     }
@@ -205,6 +207,18 @@ impl Policy {
         self.smtp.tls = Arc::new(rules);
         self.sts = Some(sts);
         self
+    }
+
+    /// Has each delivery note what becomes of TLS in the terms of RFC 8460:
+    /// [`Note::tls`](crate::delivery::Note::tls).
+    #[must_use]
+    pub fn with_tls_results(mut self) -> Self {
+        self.tls_results = true;
+        self
+    }
+
+    pub(crate) fn reports_tls(&self) -> bool {
+        self.tls_results
     }
 
     /// MTA-STS as it was turned on, with what is known by now.

@@ -69,6 +69,8 @@ pub struct Request {
     pub probe: bool,
     /// The queue manager's hints for on-demand connection caching.
     pub cache: CacheHints,
+    /// What the sender says about TLS on the way.
+    pub tls: TlsWish,
     /// How long the message had been queued before this attempt; zero for
     /// fresh mail.
     pub age: Duration,
@@ -98,6 +100,7 @@ impl Request {
             flags: DeliveryFlags::default(),
             probe: false,
             cache: CacheHints::default(),
+            tls: TlsWish::default(),
             age: Duration::ZERO,
         }
     }
@@ -156,6 +159,21 @@ impl Recipient {
             notify: Notify::default(),
         }
     }
+}
+
+/// What the sender of a message says about TLS (RFC 8689).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsWish {
+    /// Nothing: what is configured decides.
+    #[default]
+    Unsaid,
+    /// `REQUIRETLS` in MAIL FROM: only a server that is verified and offers REQUIRETLS
+    /// itself may have the message. If there is none, it bounces.
+    Required,
+    /// `TLS-Required: No` in the header, for which whoever makes the request looks: what the domain of the recipient publishes,
+    /// TLSA records and MTA-STS, does not keep the message back. What is configured
+    /// here does.
+    Waived,
 }
 
 /// What the queue says about the message text.

@@ -9,7 +9,7 @@ use super::ticket::{Cached, Dns, External, Https, Socket, Ticket};
 use crate::{
     channel::Channel,
     dns::Query,
-    report::{Notice, Outcome},
+    report::{Notice, Outcome, TlsResult},
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
     sts::PolicyFetch,
@@ -133,6 +133,9 @@ pub struct Note {
     /// A notice for the postmaster that may be made mail of, if that is what the
     /// note is about.
     pub notice: Option<Box<Notice>>,
+    /// What a report on TLS wants to know (RFC 8460), if that is turned on and what the
+    /// note is about.
+    pub tls: Option<Box<TlsResult>>,
 }
 
 /// How grave a [`Note`] is.
@@ -166,11 +169,19 @@ impl Note {
         }
     }
 
+    pub(crate) fn tls(text: impl Into<String>, result: TlsResult) -> Self {
+        Self {
+            tls: Some(Box::new(result)),
+            ..Self::debug(text)
+        }
+    }
+
     const fn new(level: Level, text: String) -> Self {
         Self {
             level,
             text,
             notice: None,
+            tls: None,
         }
     }
 }

@@ -53,6 +53,7 @@ mod secure;
 mod settle;
 mod talk;
 mod ticket;
+mod tlsrpt;
 mod verdict;
 
 use core::time::Duration;

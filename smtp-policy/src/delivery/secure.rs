@@ -19,7 +19,8 @@ use super::{
 use crate::{
     channel::{Ending, Handshake, Peer, is_handshake_failure},
     dns::{Answer, Failure},
-    report::{Scope, trouble::Reason},
+    report::{ResultType, Scope, TlsResult, trouble::Reason},
+    request::TlsWish,
     sts::{FetchError, Fetched},
     tables::TableFailure,
     tls::{
@@ -115,6 +116,7 @@ impl Delivery {
         let site = self.hosts.site.as_ref()?;
         let host = self.config.general.myhostname.clone();
         let unix_time = self.epoch.unwrap_or_default() + self.now.as_duration();
+        let waived = self.request.tls == TlsWish::Waived;
         Some(match place {
             Place::Inet(candidate) => Subject {
                 destination: self.hosts.label.clone(),
@@ -124,7 +126,8 @@ impl Delivery {
                 canonical: candidate.canonical.clone(),
                 validated: candidate.host_validated,
                 exchange: site.exchange.clone(),
-                sts_domain: site.sts_domain.clone(),
+                sts_domain: site.sts_domain.clone().filter(|_| !waived),
+                waived,
                 unix_time,
             },
             Place::Unix(path) => Subject {
@@ -136,6 +139,7 @@ impl Delivery {
                 validated: false,
                 exchange: None,
                 sts_domain: None,
+                waived,
                 unix_time,
             },
         })
@@ -174,6 +178,10 @@ impl Delivery {
                 if self.hosts.policies.len() >= POLICY_LIMIT {
                     self.hosts.policies.clear();
                 }
+                let results = self.search_results();
+                results
+                    .into_iter()
+                    .for_each(|result| self.note_tls_result(result));
                 self.hosts.policies.insert(key, policy);
                 self.phase = Phase::Next;
                 return None;
@@ -183,6 +191,14 @@ impl Delivery {
             securing.serial = Some(serial);
         }
         Some(ask)
+    }
+
+    /// What the search that is over has found wrong, in the terms of reports.
+    fn search_results(&mut self) -> Vec<TlsResult> {
+        match &mut self.phase {
+            Phase::Securing(securing) => core::mem::take(&mut securing.search.results),
+            _ => Vec::new(),
+        }
     }
 
     /// A server is passed over because of its TLS policy.
@@ -204,17 +220,20 @@ impl Delivery {
         };
         let level = talk.security.policy.level;
         if talk.channel.is_secure() {
-            return self.log_in(peer, offered);
+            return self.go_on_to_login(peer, offered);
         }
         if talk.security.refused && level.is_mandatory() {
             return talk.give_up();
         }
         if talk.security.refused {
-            return self.log_in(peer, offered);
+            return self.go_on_to_login(peer, offered);
         }
         if offered.starttls && level == TlsLevel::None && self.config.tls.tls_note_starttls_offer {
             let host = &peer.host;
             self.note(Note::info(format!("Host offered STARTTLS: [{host}]")));
+        }
+        if !offered.starttls {
+            self.note_session(Some(ResultType::StartTlsNotSupported));
         }
         let available = self.tls_rules().connector.is_some();
         if offered.starttls && available && level >= TlsLevel::May {
@@ -226,8 +245,41 @@ impl Delivery {
         } else if level.is_mandatory() {
             self.object(unavailable(peer, offered));
         } else {
-            self.log_in(peer, offered);
+            self.go_on_to_login(peer, offered);
         }
+    }
+
+    /// TLS has been decided about. Mail that requires it goes no further where nobody
+    /// has proved who the server is, or that it will require it in turn (RFC 8689
+    /// section 4.2.1): another server may be better, and in the end the mail bounces.
+    fn go_on_to_login(&mut self, peer: &Peer, offered: &Capabilities) {
+        if self.request.tls != TlsWish::Required {
+            return self.log_in(peer, offered);
+        }
+        let name = peer.name();
+        let text = if !self.is_verified() {
+            format!("REQUIRETLS is wanted, but host {name} is not verified by TLS")
+        } else if !offered.require_tls {
+            format!("REQUIRETLS is wanted, but was not offered by host {name}")
+        } else {
+            return self.log_in(peer, offered);
+        };
+        let class = if self.is_final_server() { 5 } else { 4 };
+        let status = EnhancedStatus::new(class, 7, 30);
+        self.object(Reason::local(status, Scope::Site, text));
+    }
+
+    /// Whether the server has proved in TLS that it is the right one, and nobody could
+    /// have sent the mail to another.
+    fn is_verified(&self) -> bool {
+        let Phase::Talking(talk) = &self.phase else {
+            return false;
+        };
+        let level = talk.security.policy.level;
+        let facts = talk.channel.tls_facts();
+        level.must_match()
+            && level != TlsLevel::HalfDane
+            && facts.is_some_and(|facts| facts.matched)
     }
 
     /// After a refused STARTTLS the rest of the hello counts as part of it, as in
@@ -254,7 +306,9 @@ impl Delivery {
             return;
         };
         talk.security.refused = true;
-        if talk.security.policy.level.is_mandatory() {
+        let mandatory = talk.security.policy.level.is_mandatory();
+        self.note_session(Some(ResultType::StartTlsNotSupported));
+        if mandatory {
             self.fail_site(Reason::tls_refused(peer, reply));
         }
     }
@@ -286,6 +340,7 @@ impl Delivery {
     }
 
     fn shut_gate(&mut self) {
+        self.note_session(Some(ResultType::ValidationFailure));
         if let Phase::Talking(talk) = &mut self.phase
             && let Some(gate) = talk.channel.session.tls_gate()
         {
@@ -341,6 +396,7 @@ impl Delivery {
         if self.logs_tls() {
             self.note(Note::info(facts.summary("established", &relay)));
         }
+        self.note_handshake(facts);
         if let Some(domain) = tested
             && !facts.matched
         {

@@ -10,6 +10,7 @@ pub(crate) mod filter;
 pub mod notice;
 pub mod outcome;
 mod text;
+mod tls_result;
 pub(crate) mod transcript;
 pub(crate) mod trouble;
 
@@ -17,6 +18,7 @@ use crate::request::Recipient;
 pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
 pub use notice::Notice;
 pub use outcome::{Action, Outcome, Scope, Status};
+pub use tls_result::{PolicyType, ResultType, TlsResult};
 
 /// The verdicts of one [`Request`](crate::request::Request), one for each
 /// recipient, in the order of the request.

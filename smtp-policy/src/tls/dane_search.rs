@@ -11,7 +11,10 @@ use super::{
     policy::DaneFinding,
     search::{PolicySearch, Stage, Subject},
 };
-use crate::dns::{Answer, Failure, QueryKind};
+use crate::{
+    dns::{Answer, Failure, QueryKind},
+    report::{PolicyType, ResultType},
+};
 
 impl PolicySearch {
     /// Looks whether DANE can be had here at all.
@@ -73,6 +76,7 @@ impl PolicySearch {
     /// The destination has no DANE: less for `dane`, nothing for `dane-only`.
     fn without_dane(&mut self, why: &str, instead: TlsLevel) {
         if self.level == TlsLevel::DaneOnly {
+            self.failed(PolicyType::Tlsa, ResultType::DaneRequired);
             self.fail(EnhancedStatus::new(4, 7, 5), why);
         } else {
             self.settle_for(instead);
@@ -127,6 +131,7 @@ impl PolicySearch {
     }
 
     fn records_failed(&mut self) {
+        self.failed(PolicyType::Tlsa, ResultType::DnssecInvalid);
         let Subject { host, port, .. } = &self.subject;
         let text = format!("TLSA lookup error for {host}:{}", port.unwrap_or_default());
         self.fail(EnhancedStatus::new(4, 7, 5), text);
@@ -163,9 +168,11 @@ impl PolicySearch {
         }
         let records = dane::for_mail(&answer.records, &mut self.warnings);
         if records.is_empty() {
+            self.failed(PolicyType::Tlsa, ResultType::TlsaInvalid);
             return self.without_dane("TLSA records unusable", TlsLevel::Encrypt);
         }
         if self.sts_search().is_some() && self.has_no_usable(&records) {
+            self.failed(PolicyType::Tlsa, ResultType::TlsaInvalid);
             return self.without_dane("TLSA records unusable", TlsLevel::Encrypt);
         }
         if self.exchange_is_insecure() {

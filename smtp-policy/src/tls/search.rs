@@ -18,6 +18,7 @@ use crate::{
         Answer, Failure, Query, QueryKind,
         names::{Wildcard, is_valid_hostname},
     },
+    report::{PolicyType, ResultType, TlsResult},
     route::{MailExchange, idna::Idna},
     sts::{
         FetchError, Fetched, PolicyFetch,
@@ -46,6 +47,8 @@ pub(crate) struct Subject {
     /// The domain whose MTA-STS policy can hold here, in A-labels: that of the
     /// destination, if its mail exchangers were looked up.
     pub(crate) sts_domain: Option<String>,
+    /// The sender waives what the domain publishes about TLS (RFC 8689 section 5).
+    pub(crate) waived: bool,
     /// The time of day, in Unix time, as far as it is known.
     pub(crate) unix_time: Duration,
 }
@@ -85,6 +88,8 @@ pub(crate) struct PolicySearch {
     pub(super) sts: Option<StsRule>,
     /// What goes into the log.
     pub(crate) warnings: Vec<String>,
+    /// What goes into reports on TLS.
+    pub(crate) results: Vec<TlsResult>,
 }
 
 /// How far a search has come.
@@ -159,6 +164,7 @@ impl PolicySearch {
             explicit: false,
             sts: None,
             warnings: Vec::new(),
+            results: Vec::new(),
         }
     }
 
@@ -228,6 +234,21 @@ impl PolicySearch {
             status,
             text: text.into(),
         }));
+    }
+
+    /// A policy of the domain cannot be applied.
+    pub(super) fn failed(&mut self, policy: PolicyType, failure: ResultType) {
+        let domain = match (policy, &self.subject.sts_domain, &self.subject.exchange) {
+            (PolicyType::Sts, Some(domain), _) => domain.to_ascii_lowercase(),
+            (_, _, Some(exchange)) => exchange.asked.clone(),
+            _ => self.subject.destination.clone(),
+        };
+        self.results.push(TlsResult {
+            policy,
+            domain,
+            mx_host: self.subject.host.clone(),
+            failure: Some(failure),
+        });
     }
 
     pub(super) fn misconfigured(&mut self) {
@@ -338,6 +359,9 @@ impl PolicySearch {
     }
 
     fn level_is_known(&mut self) {
+        if self.subject.waived && self.level == TlsLevel::Dane {
+            self.level = TlsLevel::May;
+        }
         if self.level.is_dane() && self.finding == DaneFinding::default() {
             self.begin_dane();
         } else {

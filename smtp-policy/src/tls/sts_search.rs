@@ -11,8 +11,9 @@ use super::{
     policy::{StsRule, sts_attributes},
     search::{PolicySearch, Stage},
 };
+use crate::report::{PolicyType, ResultType};
 use crate::sts::{
-    Mode,
+    FetchError, Mode, StsError,
     search::{Found, StsSearch},
 };
 
@@ -46,6 +47,14 @@ impl PolicySearch {
     /// What there is of the domain's policy.
     pub(super) fn on_sts(&mut self, domain: String, found: Found) {
         if let Some(trouble) = &found.trouble {
+            let failure = match trouble {
+                StsError::Fetch(FetchError::Certificate(_)) => ResultType::StsWebPkiInvalid,
+                StsError::Fetch(FetchError::TooLarge) | StsError::Invalid(_) => {
+                    ResultType::StsPolicyInvalid
+                }
+                _ => ResultType::StsPolicyFetchError,
+            };
+            self.failed(PolicyType::Sts, failure);
             let instead = match &found.policy {
                 Some(_) => "; the policy that is kept holds",
                 None => "",
@@ -63,6 +72,7 @@ impl PolicySearch {
         match policy.mode {
             // RFC 8461 section 5: no mail there, but perhaps later, or elsewhere.
             Mode::Enforce if !allowed => {
+                self.failed(PolicyType::Sts, ResultType::ValidationFailure);
                 return self.fail(EnhancedStatus::new(4, 7, 5), unnamed);
             }
             Mode::Enforce => {

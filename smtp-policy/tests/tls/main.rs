@@ -17,6 +17,8 @@ mod levels;
 mod login;
 mod names;
 mod plaintext;
+mod require_tls;
+mod results;
 mod reuse;
 mod server;
 mod sts;

@@ -14,6 +14,8 @@ pub enum Offer {
     Nothing,
     /// It starts TLS.
     StartTls(Arc<ServerConfig>),
+    /// It starts TLS, and offers REQUIRETLS inside.
+    RequireTls(Arc<ServerConfig>),
     /// It offers STARTTLS, and says this to it.
     Refuse(&'static str),
     /// It answers the handshake with a line of text.
@@ -142,6 +144,9 @@ impl Server {
             return;
         }
         match line.split(' ').next().unwrap() {
+            "EHLO" if self.tls.is_some() && matches!(self.offer, Offer::RequireTls(_)) => {
+                self.say("250-mx\r\n250-PIPELINING\r\n250 REQUIRETLS");
+            }
             "EHLO" if self.tls.is_some() && matches!(self.offer, Offer::Login(..)) => {
                 if let Offer::Login(_, mechanisms) = self.offer {
                     self.say(&format!("250-mx\r\n250 AUTH {mechanisms}"));
@@ -167,7 +172,10 @@ impl Server {
     fn start_tls(&mut self) {
         match self.offer.clone() {
             Offer::Refuse(reply) => self.say(reply),
-            Offer::StartTls(config) | Offer::CloseAtMail(config) | Offer::Login(config, _) => {
+            Offer::StartTls(config)
+            | Offer::CloseAtMail(config)
+            | Offer::RequireTls(config)
+            | Offer::Login(config, _) => {
                 self.begin("220 go", config);
             }
             Offer::Inject(config) => self.begin("220 go\r\n250-mx.evil\r\n250 AUTH PLAIN", config),

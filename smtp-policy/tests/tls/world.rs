@@ -8,8 +8,8 @@ use smtp_policy::{
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,
-    report::Outcome,
-    request::{Recipient, Request},
+    report::{Outcome, TlsResult},
+    request::{Recipient, Request, TlsWish},
     reuse::ConnectionCache,
     sts::{FetchError, Fetched, PolicyFetch},
 };
@@ -33,6 +33,10 @@ pub struct World {
     pub servers: BTreeMap<&'static str, Offer>,
     pub zone: BTreeMap<(QueryKind, String), Entry>,
     pub asked: Vec<String>,
+    pub wish: TlsWish,
+    pub results: Vec<TlsResult>,
+    /// How many connections were asked for.
+    pub connects: usize,
     /// What web servers answer, and what they were asked for.
     pub web: Result<Fetched, FetchError>,
     pub fetched: Vec<PolicyFetch>,
@@ -73,6 +77,9 @@ impl World {
                 ),
             ]),
             asked: Vec::new(),
+            wish: TlsWish::Unsaid,
+            results: Vec::new(),
+            connects: 0,
             web: Err(FetchError::Unsupported),
             fetched: Vec::new(),
             aliases: BTreeMap::new(),
@@ -109,6 +116,7 @@ impl World {
         let mut request = Request::new(Protocol::Smtp, self.nexthop, sender, vec![to]);
         request.age = self.age;
         request.probe = self.probe;
+        request.tls = self.wish;
         let mut job = Delivery::new(request, policy, 7);
         if let Some(epoch) = self.epoch {
             job = job.with_epoch(epoch);
@@ -142,6 +150,7 @@ impl World {
                         panic!()
                     };
                     let offer = self.servers.get(address.ip().to_string().as_str());
+                    self.connects += 1;
                     server = offer.map(Server::new);
                     let made = server.as_ref().map(|_| ()).ok_or(ConnectError::Refused);
                     job.connected(ticket, made);
@@ -154,7 +163,10 @@ impl World {
                 Ask::Wait { until } => self.wait(&mut job, server.as_mut().unwrap(), until),
                 Ask::Text { offset, .. } => job.text(text.slice(offset as usize..)),
                 Ask::Report(_, outcome) => assert!(verdict.replace(*outcome).is_none()),
-                Ask::Note(note) => self.notes.push(note.text),
+                Ask::Note(note) => {
+                    self.results.extend(note.tls.map(|result| *result));
+                    self.notes.push(note.text);
+                }
                 Ask::Keep(keys, channel, expires) => {
                     self.cache
                         .put(keys, server.take().unwrap(), channel, expires);
