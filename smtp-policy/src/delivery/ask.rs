@@ -12,6 +12,7 @@ use crate::{
     report::{Notice, Outcome},
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
+    survey::Finding,
 };
 
 /// The next thing to do for a delivery. Exhaustive on purpose: it is the
@@ -130,6 +131,8 @@ pub struct Note {
     /// A notice for the postmaster that may be made mail of, if that is what the
     /// note is about.
     pub notice: Option<Box<Notice>>,
+    /// What a survey has found, if that is what the note is about.
+    pub finding: Option<Box<Finding>>,
 }
 
 /// How grave a [`Note`] is.
@@ -163,11 +166,19 @@ impl Note {
         }
     }
 
+    pub(crate) fn finding(text: impl Into<String>, finding: Finding) -> Self {
+        Self {
+            finding: Some(Box::new(finding)),
+            ..Self::debug(text)
+        }
+    }
+
     const fn new(level: Level, text: String) -> Self {
         Self {
             level,
             text,
             notice: None,
+            finding: None,
         }
     }
 }

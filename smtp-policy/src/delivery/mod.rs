@@ -51,6 +51,7 @@ mod rest;
 mod roll;
 mod secure;
 mod settle;
+mod survey;
 mod talk;
 mod ticket;
 mod verdict;
@@ -70,6 +71,7 @@ use self::{
     hosts::{Hosts, Phase},
     prepare::Envelope,
     roll::Roll,
+    survey::Surveying,
     verdict::Verdicts,
 };
 use crate::{
@@ -95,6 +97,8 @@ pub struct Delivery {
     asks: VecDeque<Ask>,
     roll: Roll,
     verdicts: Verdicts,
+    /// For a survey, what it has seen so far.
+    survey: Option<Box<Surveying>>,
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
@@ -127,6 +131,7 @@ impl Delivery {
         Self {
             roll: Roll::new(request.recipients.len()),
             verdicts: Verdicts::default(),
+            survey: request.survey.clone().map(Surveying::new).map(Box::new),
             hosts: Hosts::default(),
             phase: Phase::Start,
             envelope: None,

@@ -4,6 +4,8 @@
 
 use core::fmt::Write;
 
+use super::dane::Tlsa;
+
 /// What a handshake has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,10 +26,32 @@ pub struct TlsFacts {
     pub trust: Trust,
     /// Whether the server has proved what was demanded.
     pub matched: bool,
+    /// By what the server was recognised; `None` if nothing was demanded, or it was
+    /// not.
+    pub matched_by: Option<MatchedBy>,
     /// What is wrong with the certificates.
     pub problem: Option<Problem>,
     /// Whether the server asked for a certificate of the client and got one.
     pub showed_certificate: bool,
+}
+
+/// By what a server was recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MatchedBy {
+    /// Its certificate has a fingerprint that was wanted.
+    CertificateFingerprint,
+    /// Its public key has a fingerprint that was wanted.
+    KeyFingerprint,
+    /// A trusted issuer vouches for its certificate, which has this name or address
+    /// in it.
+    Name(String),
+    /// A TLSA record of usage 3 means its certificate or key. Names and dates do not
+    /// count then.
+    EndEntity(Tlsa),
+    /// A TLSA record of usage 2 means an issuer above its certificate, which has this
+    /// name or address in it.
+    TrustAnchor(Tlsa, String),
 }
 
 /// The first word of the summary.

@@ -18,6 +18,7 @@ use crate::{
         names::{Wildcard, is_valid_hostname},
     },
     route::{MailExchange, idna::Idna},
+    survey::{LevelSource, Story},
     tables::{MapsSearch, MapsStep, TableFailure, Tables},
 };
 
@@ -69,6 +70,8 @@ pub(crate) struct PolicySearch {
     pub(super) finding: DaneFinding,
     /// What goes into the log.
     pub(crate) warnings: Vec<String>,
+    /// How it came about.
+    pub(crate) story: Story,
 }
 
 /// How far a search has come.
@@ -140,6 +143,7 @@ impl PolicySearch {
             attributes: Attributes::default(),
             finding: DaneFinding::default(),
             warnings: Vec::new(),
+            story: Story::default(),
         }
     }
 
@@ -224,7 +228,12 @@ impl PolicySearch {
                 };
                 return;
             }
-            Ok(Some(entry)) => attributes::parse(&entry, &mut notes),
+            Ok(Some(entry)) => {
+                let parsed = attributes::parse(&entry, &mut notes);
+                let key = key.clone();
+                self.story.source = LevelSource::PolicyMap { key, entry };
+                parsed
+            }
             Err(_) => Err("policy table lookup error".into()),
         };
         let notes = notes.into_iter().chain(parsed.as_ref().err().cloned());
@@ -255,7 +264,12 @@ impl PolicySearch {
         let title = format!("{}_tls_per_site", self.rules.prefix);
         let word = match result {
             Ok(None) => None,
-            Ok(Some(word)) => Some(word.to_ascii_uppercase()),
+            Ok(Some(entry)) => {
+                let word = entry.to_ascii_uppercase();
+                let key = key.clone();
+                self.story.source = LevelSource::PerSite { key, entry };
+                Some(word)
+            }
             Err(_) => {
                 self.warnings.push(format!(
                     "{title}: {class} \"{key}\": per-site table lookup error"
@@ -299,6 +313,7 @@ impl PolicySearch {
     }
 
     fn level_is_known(&mut self) {
+        self.story.configured = self.level;
         if self.level.is_dane() && self.finding == DaneFinding::default() {
             self.begin_dane();
         } else {

@@ -18,5 +18,6 @@ mod names;
 mod plaintext;
 mod reuse;
 mod server;
+mod survey;
 mod tables;
 mod world;

@@ -11,6 +11,7 @@ use smtp_policy::{
     report::Outcome,
     request::{Recipient, Request},
     reuse::ConnectionCache,
+    survey::{Finding, Survey},
 };
 use smtp_proto::{Address, ReversePath, Time};
 
@@ -37,6 +38,7 @@ pub struct World {
     /// Connections that are over, in order.
     pub past: Vec<Server>,
     pub notes: Vec<String>,
+    pub findings: Vec<Finding>,
     /// How much of what servers say arrives, over all connections.
     pub budget: usize,
     /// In pieces of so many bytes.
@@ -73,6 +75,7 @@ impl World {
             cache: ConnectionCache::new(),
             past: Vec::new(),
             notes: Vec::new(),
+            findings: Vec::new(),
             budget: usize::MAX,
             piece: usize::MAX,
             age: Duration::ZERO,
@@ -107,10 +110,19 @@ impl World {
         if let Some(epoch) = self.epoch {
             job = job.with_epoch(epoch);
         }
-        self.drive(job)
+        self.drive(job).expect("a verdict")
     }
 
-    fn drive(&mut self, mut job: Delivery) -> Outcome {
+    /// Looks at the servers, and returns what was found.
+    pub fn survey(&mut self, main_cf: &str, survey: Survey) -> Vec<Finding> {
+        let policy = policy("/nowhere".as_ref(), main_cf);
+        let request = Request::survey(Protocol::Smtp, self.nexthop, survey);
+        let job = Delivery::new(request, policy, 7).with_epoch(EPOCH);
+        assert!(self.drive(job).is_none());
+        std::mem::take(&mut self.findings)
+    }
+
+    fn drive(&mut self, mut job: Delivery) -> Option<Outcome> {
         let (mut server, mut verdict): (Option<Server>, Option<Outcome>) = (None, None);
         let text = Bytes::from_static(b"Subject: hi\n\nsecret\n");
         for _ in 0..100_000 {
@@ -144,13 +156,16 @@ impl World {
                 Ask::Wait { until } => self.wait(&mut job, server.as_mut().unwrap(), until),
                 Ask::Text { offset, .. } => job.text(text.slice(offset as usize..)),
                 Ask::Report(_, outcome) => assert!(verdict.replace(*outcome).is_none()),
-                Ask::Note(note) => self.notes.push(note.text),
+                Ask::Note(note) => {
+                    self.findings.extend(note.finding.map(|finding| *finding));
+                    self.notes.push(note.text);
+                }
                 Ask::Keep(keys, channel, expires) => {
                     self.cache
                         .put(keys, server.take().unwrap(), channel, expires);
                 }
                 Ask::Close => self.past.extend(server.take()),
-                Ask::Done => return verdict.expect("a verdict"),
+                Ask::Done => return verdict,
             }
         }
         panic!("the delivery never ends");
