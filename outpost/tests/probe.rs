@@ -8,6 +8,34 @@ use std::net::TcpListener;
 
 use common::{RUNTIMES, Sink, run};
 
+#[cfg(unix)]
+#[test]
+fn the_first_ctrl_c_ends_politely() {
+    use std::{
+        io::{BufRead, BufReader, Read},
+        process::Stdio,
+    };
+    let sink = Sink::start(&["--fault", "EHLO=silent"]);
+    for runtime in RUNTIMES {
+        let mut child = common::outpost()
+            .args(["probe", "--runtime", runtime, &sink.nexthop()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut text = String::new();
+        // Findings come as they are made: from here on the server is visited.
+        while !text.contains("\n\n") {
+            assert!(stdout.read_line(&mut text).unwrap() > 0, "{text}");
+        }
+        common::signal(child.id(), "INT");
+        stdout.read_to_string(&mut text).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(75), "{runtime}: {text}");
+        assert!(text.contains("(4.3.2): delivery was cancelled"), "{text}");
+        assert!(text.ends_with("\nThe server cannot be used.\n"), "{text}");
+    }
+}
+
 #[test]
 fn a_server_is_shown_and_gets_no_mail() {
     let sink = Sink::start(&[]);
@@ -21,7 +49,7 @@ fn a_server_is_shown_and_gets_no_mail() {
             "  verdict      usable: mail goes there in plaintext\n".into(),
             "  greeting     220 ".into(),
             "  EHLO         250-".into(),
-            "  TLS level    none, by smtp_tls_security_level and its kin\n".into(),
+            "  TLS level    none, by the parameters\n".into(),
             "\nThe server can be used.\n".into(),
         ] {
             assert!(run.stdout.contains(&line), "no {line:?} in {run:#?}");
@@ -127,6 +155,45 @@ fn lmtp_is_spoken_where_it_is_asked_for() {
 fn a_socket_that_is_not_there_is_said_so() {
     let run = run(&["probe", "--protocol", "lmtp", "unix:/nowhere/at/all"]).exits(75);
     assert!(run.stdout.contains("No such file or directory"), "{run:#?}");
+}
+
+#[test]
+fn nobody_listens_on_a_socket_without_a_name() {
+    for runtime in RUNTIMES {
+        let args = ["probe", "--runtime", runtime, "--protocol", "lmtp", "unix:"];
+        let run = run(&args).exits(75);
+        assert!(run.stdout.contains("[]: Connection refused"), "{run:#?}");
+    }
+}
+
+#[test]
+fn the_mechanisms_for_a_login_are_named() {
+    let sink = Sink::start(&["--fault", "EHLO=250-a.example\\n250 AUTH PLAIN LOGIN"]);
+    let nexthop = sink.nexthop();
+    let row = |settings: &[&str]| {
+        let mut args = vec!["probe"];
+        args.extend(settings);
+        args.push(&nexthop);
+        let run = run(&args).exits(0);
+        let row = run.stdout.lines().find(|line| line.starts_with("  AUTH "));
+        row.unwrap().to_owned()
+    };
+    assert_eq!(
+        row(&[]),
+        "  AUTH         PLAIN LOGIN; a delivery would not log in"
+    );
+    let login = [
+        "-o",
+        "smtp_sasl_auth_enable=yes",
+        "-o",
+        "smtp_sasl_security_options=",
+        "-o",
+        "smtp_sasl_password_maps=inline:{ { 127.0.0.1 = me:secret } }",
+    ];
+    assert_eq!(
+        row(&login),
+        "  AUTH         PLAIN LOGIN; a delivery would log in (not tried)"
+    );
 }
 
 #[test]

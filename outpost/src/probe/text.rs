@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write,
+    net::IpAddr,
     time::{Duration, SystemTime},
 };
 
@@ -28,9 +29,18 @@ pub(super) fn block(seen: &Seen) -> String {
         Finding::Host(found) => host(&mut page, found, now()),
         _ => return String::new(),
     }
-    page.rows("log", seen.log.iter().map(String::as_str));
+    let log = seen.log.iter().map(String::as_str);
+    page.rows("log", log.filter(|line| !is_verdict(&seen.finding, line)));
     page.out.push('\n');
     page.out
+}
+
+/// Whether the log says again what the verdict says.
+fn is_verdict(finding: &Finding, line: &str) -> bool {
+    match finding {
+        Finding::Host(found) => matches!(&found.result, Err(failing) if failing.text == line),
+        _ => false,
+    }
 }
 
 /// Text from elsewhere without what would move a terminal's cursor.
@@ -116,7 +126,7 @@ fn destination(page: &mut Page, found: &DestinationFinding) {
             &format!("{}{alias}: {validated}", exchange.asked),
         );
     } else if !found.candidates.is_empty() {
-        page.row("MX records", "none used");
+        page.row("MX records", "none asked for, or none there");
     }
     let addresses: Vec<String> = found
         .candidates
@@ -126,7 +136,10 @@ fn destination(page: &mut Page, found: &DestinationFinding) {
                 Some(_) => format!("{:>5} ", candidate.preference),
                 None => String::new(),
             };
-            let validated = dnssec(candidate.host_validated);
+            let validated = match candidate.asked.parse::<IpAddr>() {
+                Ok(_) => "as it is written",
+                Err(_) => dnssec(candidate.host_validated),
+            };
             let relay = format!(
                 "{}[{}]:{}",
                 candidate.host, candidate.address, candidate.port
@@ -173,6 +186,22 @@ fn host(page: &mut Page, found: &HostFinding, now: Duration) {
     }
     if let Some(said) = &found.secure_hello {
         hello(page, &format!("{} in TLS", verb(said.stage)), said);
+    }
+    login(page, found);
+}
+
+/// Which mechanisms the server offers where a delivery would log in.
+fn login(page: &mut Page, found: &HostFinding) {
+    let Some(said) = found.secure_hello.as_ref().or(found.hello.as_ref()) else {
+        return;
+    };
+    let offered = said.capabilities.auth.join(" ");
+    let own = match &found.result {
+        Ok(usable) if usable.logs_in => "a delivery would log in (not tried)",
+        _ => "a delivery would not log in",
+    };
+    if !offered.is_empty() {
+        page.row("AUTH", &format!("{offered}; {own}"));
     }
 }
 
@@ -223,12 +252,12 @@ fn hello(page: &mut Page, label: &str, said: &Hello) {
 fn policy(page: &mut Page, found: &PolicyFinding) {
     let source = match &found.source {
         LevelSource::PolicyMap { key, entry } => {
-            format!("by the entry \"{entry}\" for {key} in smtp_tls_policy_maps")
+            format!("by the entry \"{entry}\" for {key} in tls_policy_maps")
         }
         LevelSource::PerSite { key, entry } => {
-            format!("by the entry \"{entry}\" for {key} in smtp_tls_per_site")
+            format!("by the entry \"{entry}\" for {key} in tls_per_site")
         }
-        _ => "by smtp_tls_security_level and its kin".into(),
+        _ => "by the parameters".into(),
     };
     page.row("TLS level", &format!("{}, {source}", found.configured));
     if found.level != found.configured {

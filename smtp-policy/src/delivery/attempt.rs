@@ -321,12 +321,16 @@ impl Delivery {
         let ticket = self.ticket();
         let attempt = Box::new(lookups.attempt);
         let target = attempt.target.clone();
+        // The empty path is the empty name among Linux's abstract sockets: nobody
+        // listens there.
+        let nowhere =
+            matches!(&target.endpoint, Endpoint::Unix(path) if path.as_os_str().is_empty());
         self.phase = Phase::Connecting {
             serial: ticket.serial(),
             attempt,
-            answer: None,
+            answer: nowhere.then_some(Err(ConnectError::Refused)),
         };
-        Some(Ask::Connect(ticket, target))
+        (!nowhere).then_some(Ask::Connect(ticket, target))
     }
 
     pub(super) fn after_connect(&mut self, result: Result<(), ConnectError>) {

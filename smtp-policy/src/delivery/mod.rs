@@ -37,6 +37,7 @@
 
 mod ask;
 mod attempt;
+mod dnssec;
 mod envelope;
 mod feed;
 mod greet;
@@ -68,6 +69,7 @@ pub use self::{
     ticket::{Cached, Dns, External, Socket, Ticket},
 };
 use self::{
+    dnssec::LookOut,
     hosts::{Hosts, Phase},
     prepare::Envelope,
     roll::Roll,
@@ -99,6 +101,7 @@ pub struct Delivery {
     verdicts: Verdicts,
     /// For a survey, what it has seen so far.
     survey: Option<Box<Surveying>>,
+    look_out: LookOut,
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
@@ -136,6 +139,7 @@ impl Delivery {
             phase: Phase::Start,
             envelope: None,
             asks: VecDeque::new(),
+            look_out: LookOut::default(),
             why: None,
             give_up: None,
             now: Time::ZERO,
@@ -169,6 +173,9 @@ impl Delivery {
             .get_or_insert(now + self.config.general.daemon_timeout);
         loop {
             if let Some(ask) = self.asks.pop_front() {
+                return self.watch_ask(ask);
+            }
+            if let Some(ask) = self.await_probe(give_up) {
                 return ask;
             }
             if let Some(ask) = self.await_verdicts(give_up) {
@@ -178,7 +185,7 @@ impl Delivery {
                 self.settle_cancelled();
             }
             if let Some(ask) = self.advance(give_up) {
-                return ask;
+                return self.watch_ask(ask);
             }
         }
     }
@@ -190,6 +197,9 @@ impl Delivery {
 
     /// The answer to [`Ask::Resolve`].
     pub fn resolved(&mut self, ticket: Ticket<Dns>, answer: Result<Answer, Failure>) {
+        if self.watch_answer(&ticket, &answer) {
+            return;
+        }
         if let Phase::Resolving {
             resolution, open, ..
         } = &mut self.phase
