@@ -27,6 +27,8 @@ use smtp_policy::{
     report::{Outcome, Report, Status},
     request::{Encoding, RcptIndex, Request},
 };
+#[cfg(feature = "mta-sts")]
+use toy::web;
 use toy::{Peer, Toy, policy, request};
 
 const TEXT: &[u8] = b"Subject: hello\n\n.world\n";
@@ -300,6 +302,26 @@ async fn a_bind_address_that_is_not_ours_is_left_out_or_enforced() {
     assert!(report.all(Status::Sent), "{report:?}");
     let strict = format!("{lax}\nsmtp_bind_address_enforce = yes");
     let report = deliver(&client(&strict), request(Smtp, &toy.nexthop, 1)).await;
+    assert!(report.all(Status::Deferred), "{report:?}");
+}
+
+#[cfg(feature = "mta-sts")]
+#[tokio::test]
+async fn a_policy_of_mta_sts_is_fetched_over_https() {
+    let report = deliver(
+        &Client::new(web::policy(true)),
+        request(Smtp, "example.com", 1),
+    )
+    .await;
+    let text = &report.recipients[0].1.text;
+    assert_eq!(text, web::UNNAMED);
+    let report = deliver(
+        &Client::new(web::policy(false)),
+        request(Smtp, "example.com", 1),
+    )
+    .await;
+    let text = &report.recipients[0].1.text;
+    assert!(!text.contains("MTA-STS"), "{text}");
     assert!(report.all(Status::Deferred), "{report:?}");
 }
 

@@ -30,6 +30,7 @@ use crate::{
         OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
     },
     sasl::{Sasl, SetupError},
+    sts::MtaSts,
     tables::{Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
     tls::{TlsConnector, TlsLevel, policy::TlsRules},
 };
@@ -43,6 +44,7 @@ pub struct Policy {
     smtp: Client,
     lmtp: Client,
     resolver: Arc<ResolverConfig>,
+    sts: Option<Arc<MtaSts>>,
     dnssec_probe: DnssecProbe,
     warnings: Vec<String>,
 }
@@ -175,6 +177,7 @@ impl Policy {
             smtp,
             lmtp,
             resolver: Arc::new(resolver),
+            sts: None,
             dnssec_probe,
             warnings,
         })
@@ -207,6 +210,21 @@ impl Policy {
         self
     }
 
+    /// Turns on MTA-STS for mail over SMTP; see [`sts`](crate::sts).
+    #[must_use]
+    pub fn with_mta_sts(mut self, sts: MtaSts) -> Self {
+        let sts = Arc::new(sts);
+        let rules = crate::tls::load::rules_with_sts(&self.smtp.tls, &sts, &mut self.warnings);
+        self.smtp.tls = Arc::new(rules);
+        self.sts = Some(sts);
+        self
+    }
+
+    /// MTA-STS as it was turned on, with what is known by now.
+    pub fn mta_sts(&self) -> Option<&Arc<MtaSts>> {
+        self.sts.as_ref()
+    }
+
     /// Whether the name servers validate, as far as anybody knows.
     pub(crate) const fn dnssec_probe(&self) -> &DnssecProbe {
         &self.dnssec_probe
@@ -227,6 +245,7 @@ impl Default for Policy {
             smtp: client(Protocol::Smtp),
             lmtp: client(Protocol::Lmtp),
             resolver: Arc::default(),
+            sts: None,
             dnssec_probe: DnssecProbe::default(),
             warnings: Vec::new(),
         }

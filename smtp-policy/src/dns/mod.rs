@@ -73,6 +73,8 @@ pub enum QueryKind {
     Tlsa,
     /// Service locations, RFC 2782.
     Srv,
+    /// Text.
+    Txt,
     /// The operating system's host lookup (`getaddrinfo`, which also reads
     /// `/etc/hosts`). The driver answers it itself, with `A` and `Aaaa`
     /// records in the order of the system; it never reaches [`Lookup`].
@@ -102,6 +104,7 @@ impl QueryKind {
             Self::Cname => "CNAME",
             Self::Tlsa => "TLSA",
             Self::Srv => "SRV",
+            Self::Txt => "TXT",
             Self::Native(_) => "native",
         }
     }
@@ -189,6 +192,8 @@ pub enum RecordData {
         /// The host, without a final dot. Empty is the root: no such service.
         target: String,
     },
+    /// The character strings of a text record, joined without anything between.
+    Txt(Vec<u8>),
 }
 
 impl RecordData {
@@ -211,6 +216,7 @@ impl RecordData {
             Self::Ns(_) => QueryKind::Ns,
             Self::Tlsa { .. } => QueryKind::Tlsa,
             Self::Srv { .. } => QueryKind::Srv,
+            Self::Txt(_) => QueryKind::Txt,
         }
     }
 }

@@ -18,6 +18,7 @@ mod names;
 mod plaintext;
 mod reuse;
 mod server;
+mod sts;
 mod survey;
 mod tables;
 mod world;
