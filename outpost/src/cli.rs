@@ -72,7 +72,8 @@ now, unusable), servers, usable (both counts), destinations, hosts.
   hello, tls_hello  null or command, name, lines, auth (mechanisms, a text for each line), size
   policy          null or level, configured, source (parameter, tls_policy_maps, tls_per_site),
                   key, entry, wanted, dane {applies, why_not, lookups [{name, result (signed,
-                  unsigned, absent, failed), records, error}]} or null
+                  unsigned, absent, failed), records, error}]} or null, mta_sts {domain,
+                  mode, names_host} or null
   tls             null or established, error, version, cipher, bits, key_exchange, signature,
                   trust (Verified, Trusted, Untrusted, Anonymous), matched, matched_by {by
                   (name, tlsa, certificate-fingerprint, key-fingerprint), name, tlsa} or null,
@@ -137,6 +138,20 @@ pub(crate) struct ParameterArgs {
     pub(crate) set: Vec<String>,
 }
 
+/// Whether MTA-STS policies count.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StsArgs {
+    /// Hold servers to the MTA-STS policy of their domain (RFC 8461), where
+    /// neither smtp_tls_policy_maps nor DANE says more.
+    #[arg(long)]
+    pub(crate) mta_sts: bool,
+
+    /// Trust the authorities in this PEM file, besides those of the system, when
+    /// an MTA-STS policy is fetched.
+    #[arg(long, value_name = "FILE", requires = "mta_sts")]
+    pub(crate) mta_sts_ca: Option<PathBuf>,
+}
+
 /// Deliver a message, or the requests of a file, and report on each recipient.
 ///
 /// Without --nexthop a message goes to relayhost if main.cf sets it, else to
@@ -156,15 +171,8 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) dns: Vec<SocketAddr>,
 
-    /// Hold servers to the MTA-STS policy of their domain (RFC 8461), where
-    /// neither smtp_tls_policy_maps nor DANE says more.
-    #[arg(long)]
-    pub(crate) mta_sts: bool,
-
-    /// Trust the authorities in this PEM file, besides those of the system, when
-    /// an MTA-STS policy is fetched.
-    #[arg(long, value_name = "FILE", requires = "mta_sts")]
-    pub(crate) mta_sts_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sts: StsArgs,
 
     /// How to report: text for people, json for programs, log as Postfix logs.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
@@ -243,6 +251,9 @@ pub(crate) struct ProbeArgs {
     /// several times.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) dns: Vec<SocketAddr>,
+
+    #[command(flatten)]
+    pub(crate) sts: StsArgs,
 
     /// The protocol to speak.
     #[arg(long, value_enum, default_value_t = ProtocolName::Smtp)]

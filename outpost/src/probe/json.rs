@@ -109,6 +109,14 @@ struct PolicyEntry<'a> {
     entry: Option<&'a str>,
     wanted: &'a [String],
     dane: Option<DaneEntry<'a>>,
+    mta_sts: Option<StsEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct StsEntry<'a> {
+    domain: &'a str,
+    mode: &'static str,
+    names_host: bool,
 }
 
 #[derive(Serialize)]
@@ -288,6 +296,11 @@ fn policy(policy: &PolicyFinding) -> PolicyEntry<'_> {
         entry: entry.map(String::as_str),
         wanted: &policy.wanted,
         dane: policy.dane.as_ref().map(dane),
+        mta_sts: policy.sts.as_ref().map(|sts| StsEntry {
+            domain: &sts.domain,
+            mode: sts.mode.as_str(),
+            names_host: sts.names_host,
+        }),
     }
 }
 

@@ -269,6 +269,18 @@ fn policy(page: &mut Page, found: &PolicyFinding) {
     if let Some(story) = &found.dane {
         dane(page, story);
     }
+    if let Some(sts) = &found.sts {
+        let names = if sts.names_host {
+            "names the server"
+        } else {
+            "does not name the server"
+        };
+        let (mode, domain) = (sts.mode.as_str(), &sts.domain);
+        page.row(
+            "MTA-STS",
+            &format!("{mode}, by the policy of {domain}, which {names}"),
+        );
+    }
 }
 
 fn dane(page: &mut Page, story: &DaneStory) {

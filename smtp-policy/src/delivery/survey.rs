@@ -179,6 +179,7 @@ impl Delivery {
             level: if plain { TlsLevel::None } else { policy.level },
             wanted: policy.wanted(),
             dane: story.dane,
+            sts: story.sts,
         });
         survey.visit = Some(Box::new(Visit {
             finding: HostFinding { policy, ..finding },

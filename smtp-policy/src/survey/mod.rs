@@ -41,7 +41,7 @@ use smtp_proto::{
 };
 
 pub(crate) use self::story::Story;
-pub use self::story::{DaneStory, LevelSource, TlsaAnswer, TlsaLookup};
+pub use self::story::{DaneStory, LevelSource, StsStory, TlsaAnswer, TlsaLookup};
 #[cfg(doc)]
 use crate::request::Request;
 use crate::{
@@ -163,7 +163,7 @@ pub struct PolicyFinding {
     pub configured: TlsLevel,
     /// What configures it.
     pub source: LevelSource,
-    /// The level in force after TLSA records were looked up, and after STARTTLS those
+    /// The level in force after TLSA records and an MTA-STS policy were looked up, and after STARTTLS those
     /// were left out that cannot be used; `none` in a second visit in plaintext.
     pub level: TlsLevel,
     /// The names that the certificate may have, or the fingerprints, as they are
@@ -171,6 +171,8 @@ pub struct PolicyFinding {
     pub wanted: Vec<String>,
     /// What became of DANE, where the level asks for it.
     pub dane: Option<DaneStory>,
+    /// The domain's MTA-STS policy, where one was looked for and found.
+    pub sts: Option<StsStory>,
 }
 
 /// A server takes mail.

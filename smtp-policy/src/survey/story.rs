@@ -1,7 +1,10 @@
 //! How the level for a server came about. Collected along the way by the search for
 //! the policy, whether or not anybody wants to know.
 
-use crate::tls::{TlsLevel, Tlsa};
+use crate::{
+    sts::Mode,
+    tls::{TlsLevel, Tlsa},
+};
 
 /// What configures a level.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,12 +63,25 @@ pub enum TlsaAnswer {
     Failed(String),
 }
 
+/// The MTA-STS policy of a domain (RFC 8461).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StsStory {
+    /// The domain whose policy it is.
+    pub domain: String,
+    /// What it demands.
+    pub mode: Mode,
+    /// Whether it names the server.
+    pub names_host: bool,
+}
+
 /// The story of one search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Story {
     pub(crate) configured: TlsLevel,
     pub(crate) source: LevelSource,
     pub(crate) dane: Option<DaneStory>,
+    pub(crate) sts: Option<StsStory>,
 }
 
 impl Story {

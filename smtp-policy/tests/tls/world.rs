@@ -121,7 +121,10 @@ impl World {
 
     /// Looks at the servers, and returns what was found.
     pub fn survey(&mut self, main_cf: &str, survey: Survey) -> Vec<Finding> {
-        let policy = policy("/nowhere".as_ref(), main_cf);
+        self.survey_by(policy("/nowhere".as_ref(), main_cf), survey)
+    }
+
+    pub fn survey_by(&mut self, policy: Arc<Policy>, survey: Survey) -> Vec<Finding> {
         let request = Request::survey(Protocol::Smtp, self.nexthop, survey);
         let job = Delivery::new(request, policy, 7).with_epoch(EPOCH);
         assert!(self.drive(job).is_none());
