@@ -75,11 +75,16 @@ fn deliver(worker: &Worker, job: Job, voice: &dyn Fn(Protocol) -> Voice, what: &
         request,
         text,
         length,
+        whole,
         pause: _,
     } = job;
     let progress = Progress::start(what, length, request.recipients.len());
     let watch = Watch::new(&request, voice(request.protocol), progress.clone());
-    let report = worker.deliver(request, text, watch);
+    let report = if whole {
+        worker.deliver_whole(request, text, watch)
+    } else {
+        worker.deliver(request, text, watch)
+    };
     progress.end();
     report
 }

@@ -54,7 +54,7 @@ use smtp_proto::queue::SendQueue;
 
 pub use self::{
     dane::{DaneDigests, Tlsa},
-    facts::{MatchedBy, Problem, TlsFacts, Trust},
+    facts::{BindingKind, ChannelBinding, MatchedBy, Problem, TlsFacts, Trust},
     fingerprint::Digest,
     level::TlsLevel,
     names::{CertificateNames, MatchContext, NamePattern},

@@ -445,6 +445,8 @@ impl Examiner {
     }
 }
 
+/// OpenSSL looks at names as a part of the chain: with a wrong one nothing is
+/// trusted.
 fn named(
     certificate: &Certificate,
     names: &[NamePattern],
@@ -452,12 +454,7 @@ fn named(
 ) -> Proof {
     match certificate.names().fitting(names) {
         Some(name) => Proof::matched(by(name)),
-        None => Proof {
-            trusted: true,
-            matched: false,
-            by: None,
-            problem: Some(Problem::WrongName),
-        },
+        None => Proof::failed(Problem::WrongName),
     }
 }
 
