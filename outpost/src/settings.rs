@@ -9,7 +9,7 @@ use std::{
 use smtp_policy::{config::MainCf, dns::ResolverConfig, policy::Policy, sts::MtaSts};
 
 use crate::{
-    cli::{DeliverArgs, ParameterArgs},
+    cli::{ParameterArgs, StsArgs},
     exit::{Exit, Failure, OrExit},
     output::complain,
 };
@@ -58,7 +58,7 @@ pub(crate) fn policy(
 }
 
 /// MTA-STS, if the command line turns it on.
-pub(crate) fn mta_sts(args: &DeliverArgs) -> Result<Option<MtaSts>, Failure> {
+pub(crate) fn mta_sts(args: &StsArgs) -> Result<Option<MtaSts>, Failure> {
     if !args.mta_sts {
         return Ok(None);
     }

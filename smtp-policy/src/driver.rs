@@ -234,6 +234,9 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
     /// Passes on a line for the log.
     pub fn note(&mut self, note: &Note) {
         self.observer.note(note);
+        if let Some(finding) = &note.finding {
+            self.observer.found(finding);
+        }
     }
 
     /// The report on these recipients. One without a verdict, which a correct

@@ -19,6 +19,7 @@
 //! | kept connections | [`reuse`], [`channel`] |
 //! | TLS: levels, certificates, DANE | [`tls`] |
 //! | MTA-STS | [`sts`] |
+//! | what a delivery would meet | [`survey`] |
 //!
 //! [`policy::Policy`] holds what all deliveries share.
 
@@ -37,6 +38,7 @@ pub mod route;
 mod sasl;
 mod seed;
 pub mod sts;
+pub mod survey;
 pub mod tables;
 pub mod text;
 pub mod tls;

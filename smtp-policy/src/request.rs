@@ -26,7 +26,7 @@ use smtp_proto::{
     dsn::{Notify, Ret},
 };
 
-use crate::config::Protocol;
+use crate::{config::Protocol, survey::Survey};
 
 /// The position of a recipient in [`Request::recipients`], counted from zero.
 pub type RcptIndex = usize;
@@ -67,6 +67,8 @@ pub struct Request {
     /// An address verification probe instead of a delivery: the dialogue stops
     /// at `smtp_address_verify_target`.
     pub probe: bool,
+    /// No delivery but a look at the servers. There are no recipients then.
+    pub survey: Option<Survey>,
     /// The queue manager's hints for on-demand connection caching.
     pub cache: CacheHints,
     /// What the sender says about TLS on the way.
@@ -99,9 +101,19 @@ impl Request {
             client: None,
             flags: DeliveryFlags::default(),
             probe: false,
+            survey: None,
             cache: CacheHints::default(),
             tls: TlsWish::default(),
             age: Duration::ZERO,
+        }
+    }
+
+    /// A look at the servers that a message for this next hop would meet, as the null
+    /// sender. See [`survey`](crate::survey).
+    pub fn survey(protocol: Protocol, nexthop: impl Into<String>, survey: Survey) -> Self {
+        Self {
+            survey: Some(survey),
+            ..Self::new(protocol, nexthop, ReversePath::Null, Vec::new())
         }
     }
 

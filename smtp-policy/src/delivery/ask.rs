@@ -13,6 +13,7 @@ use crate::{
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
     sts::PolicyFetch,
+    survey::Finding,
 };
 
 /// The next thing to do for a delivery. Exhaustive on purpose: it is the
@@ -136,6 +137,8 @@ pub struct Note {
     /// What a report on TLS wants to know (RFC 8460), if that is turned on and what the
     /// note is about.
     pub tls: Option<Box<TlsResult>>,
+    /// What a survey has found, if that is what the note is about.
+    pub finding: Option<Box<Finding>>,
 }
 
 /// How grave a [`Note`] is.
@@ -176,12 +179,20 @@ impl Note {
         }
     }
 
+    pub(crate) fn finding(text: impl Into<String>, finding: Finding) -> Self {
+        Self {
+            finding: Some(Box::new(finding)),
+            ..Self::debug(text)
+        }
+    }
+
     const fn new(level: Level, text: String) -> Self {
         Self {
             level,
             text,
             notice: None,
             tls: None,
+            finding: None,
         }
     }
 }

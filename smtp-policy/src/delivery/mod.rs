@@ -37,6 +37,7 @@
 
 mod ask;
 mod attempt;
+mod dnssec;
 mod envelope;
 mod feed;
 mod greet;
@@ -51,6 +52,7 @@ mod rest;
 mod roll;
 mod secure;
 mod settle;
+mod survey;
 mod talk;
 mod ticket;
 mod tlsrpt;
@@ -68,9 +70,11 @@ pub use self::{
     ticket::{Cached, Dns, External, Https, Socket, Ticket},
 };
 use self::{
+    dnssec::LookOut,
     hosts::{Hosts, Phase},
     prepare::Envelope,
     roll::Roll,
+    survey::Surveying,
     verdict::Verdicts,
 };
 use crate::{
@@ -97,6 +101,9 @@ pub struct Delivery {
     asks: VecDeque<Ask>,
     roll: Roll,
     verdicts: Verdicts,
+    /// For a survey, what it has seen so far.
+    survey: Option<Box<Surveying>>,
+    look_out: LookOut,
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
@@ -129,10 +136,12 @@ impl Delivery {
         Self {
             roll: Roll::new(request.recipients.len()),
             verdicts: Verdicts::default(),
+            survey: request.survey.clone().map(Surveying::new).map(Box::new),
             hosts: Hosts::default(),
             phase: Phase::Start,
             envelope: None,
             asks: VecDeque::new(),
+            look_out: LookOut::default(),
             why: None,
             give_up: None,
             now: Time::ZERO,
@@ -166,6 +175,9 @@ impl Delivery {
             .get_or_insert(now + self.config.general.daemon_timeout);
         loop {
             if let Some(ask) = self.asks.pop_front() {
+                return self.watch_ask(ask);
+            }
+            if let Some(ask) = self.await_probe(give_up) {
                 return ask;
             }
             if let Some(ask) = self.await_verdicts(give_up) {
@@ -175,7 +187,7 @@ impl Delivery {
                 self.settle_cancelled();
             }
             if let Some(ask) = self.advance(give_up) {
-                return ask;
+                return self.watch_ask(ask);
             }
         }
     }
@@ -187,6 +199,9 @@ impl Delivery {
 
     /// The answer to [`Ask::Resolve`].
     pub fn resolved(&mut self, ticket: Ticket<Dns>, answer: Result<Answer, Failure>) {
+        if self.watch_answer(&ticket, &answer) {
+            return;
+        }
         if let Phase::Resolving {
             resolution, open, ..
         } = &mut self.phase

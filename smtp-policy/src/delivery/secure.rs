@@ -22,6 +22,7 @@ use crate::{
     report::{ResultType, Scope, TlsResult, trouble::Reason},
     request::TlsWish,
     sts::{FetchError, Fetched},
+    survey::Story,
     tables::TableFailure,
     tls::{
         TlsFacts, TlsLevel, TlsTrouble,
@@ -46,7 +47,8 @@ pub(super) struct Securing {
 pub(super) type PolicyKey = (String, String, Option<u16>);
 
 /// The policies that were worked out, errors included.
-pub(super) type Policies = BTreeMap<PolicyKey, Result<TlsPolicy, Refusal>>;
+/// Each with how it came about.
+pub(super) type Policies = BTreeMap<PolicyKey, (Result<TlsPolicy, Refusal>, Story)>;
 
 /// The encryption of one session, as the delivery wants it.
 #[derive(Clone, Debug, Default)]
@@ -98,8 +100,9 @@ impl Delivery {
             subject.host.clone(),
             subject.port,
         );
-        if let Some(known) = self.hosts.policies.get(&key) {
-            return Some(known.clone());
+        if let Some((known, story)) = self.hosts.policies.get(&key).cloned() {
+            self.heard_story(&story);
+            return Some(known);
         }
         let client = self.policy.client(self.request.protocol);
         let utf8 = client.nexthop.idna;
@@ -154,7 +157,7 @@ impl Delivery {
         }
         let step = securing.search.step();
         let warnings = core::mem::take(&mut securing.search.warnings);
-        let key = securing.key.clone();
+        let (key, story) = (securing.key.clone(), securing.search.story.clone());
         warnings
             .into_iter()
             .for_each(|warning| self.note(Note::warning(warning)));
@@ -182,7 +185,7 @@ impl Delivery {
                 results
                     .into_iter()
                     .for_each(|result| self.note_tls_result(result));
-                self.hosts.policies.insert(key, policy);
+                self.hosts.policies.insert(key, (policy, story));
                 self.phase = Phase::Next;
                 return None;
             }
@@ -208,7 +211,9 @@ impl Delivery {
         self.note(Note::warning(format!(
             "TLS policy {what} for {destination}/{host}: {text}"
         )));
-        self.why = Some(Reason::local(refusal.status, Scope::Site, refusal.text));
+        let reason = Reason::local(refusal.status, Scope::Site, refusal.text);
+        self.judge_visit(&reason);
+        self.why = Some(reason);
     }
 
     /// The server has introduced itself, and the message could go there: starts TLS
@@ -324,6 +329,7 @@ impl Delivery {
             Handshake::UnderWay => {}
             Handshake::NotBegun => {
                 if let Err(trouble) = self.begin_handshake() {
+                    self.visit_handshake_failed(trouble.0.clone());
                     self.note(Note::warning(trouble.0));
                     self.shut_gate();
                 }
@@ -331,6 +337,7 @@ impl Delivery {
             Handshake::Done(facts) => self.after_handshake(&facts),
             Handshake::Failed(trouble) => {
                 let relay = talk.channel.peer.relay();
+                self.visit_handshake_failed(trouble.to_string());
                 self.note(Note::info(format!(
                     "SSL_connect error to {relay}: {trouble}"
                 )));
@@ -388,6 +395,7 @@ impl Delivery {
         let rule = talk.security.policy.sts.as_ref();
         let tested = rule.filter(|rule| !rule.is_enforced());
         let tested = tested.map(|rule| rule.domain.clone());
+        self.visit_handshake(facts, level);
         if level.must_match()
             && let Some(problem) = &facts.problem
         {
@@ -455,7 +463,7 @@ impl Delivery {
 
     /// The session has ended because of TLS, or inside it. Whether the same server
     /// is to be tried again in plaintext: only where TLS is a mere offer, and only
-    /// for mail that has waited before, or for a probe.
+    /// for mail that has waited before, for a probe, or for a survey.
     pub(super) fn retries_in_plaintext(&self, why: Closed) -> bool {
         let Phase::Talking(talk) = &self.phase else {
             return false;
@@ -468,7 +476,7 @@ impl Delivery {
         occasion
             && talk.place.is_some()
             && talk.security.policy.level == TlsLevel::May
-            && (self.request.probe || waited)
+            && (self.request.probe || waited || self.is_survey())
             && !talk.login.has_credentials()
     }
 

@@ -199,6 +199,7 @@ impl Reader<'_> {
             RecordType::A => Ok(RecordData::A(Ipv4Addr::from(self.octets::<4>(fixed)?))),
             RecordType::AAAA => Ok(RecordData::Aaaa(Ipv6Addr::from(self.octets::<16>(fixed)?))),
             RecordType::CNAME => self.host(fixed, 0).map(RecordData::Cname),
+            RecordType::NS => self.host(fixed, 0).map(RecordData::Ns),
             RecordType::MX => Ok(RecordData::Mx {
                 preference: self.number(fixed, 0)?,
                 host: self.host_or_root(fixed, 2)?,

@@ -16,6 +16,7 @@ const EDNS_PAYLOAD: u16 = 1232;
 pub(super) const fn record_type(kind: QueryKind) -> Option<RecordType> {
     match kind {
         QueryKind::Mx => Some(RecordType::MX),
+        QueryKind::Ns => Some(RecordType::NS),
         QueryKind::A => Some(RecordType::A),
         QueryKind::Aaaa => Some(RecordType::AAAA),
         QueryKind::Cname => Some(RecordType::CNAME),

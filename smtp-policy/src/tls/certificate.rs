@@ -21,6 +21,26 @@ use super::{fingerprint::Digest, names::CertificateNames};
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ALTERNATIVE_NAMES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+/// Algorithms of public keys, with the names of OpenSSL for those that have no
+/// parameters.
+const KEYS: [(ObjectIdentifier, &str); 6] = [
+    (RSA, "RSA"),
+    (ELLIPTIC, "ECDSA"),
+    (ObjectIdentifier::new_unwrap("1.3.101.112"), "ED25519"),
+    (ObjectIdentifier::new_unwrap("1.3.101.113"), "ED448"),
+    (ObjectIdentifier::new_unwrap("1.2.840.10040.4.1"), "DSA"),
+    (RSA_PSS, "RSA-PSS"),
+];
+const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// Elliptic curves with their names in OpenSSL.
+const CURVES: [(ObjectIdentifier, &str); 3] = [
+    (
+        ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7"),
+        "prime256v1",
+    ),
+    (ObjectIdentifier::new_unwrap("1.3.132.0.34"), "secp384r1"),
+    (ObjectIdentifier::new_unwrap("1.3.132.0.35"), "secp521r1"),
+];
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 
@@ -66,6 +86,52 @@ impl Certificate {
             return None;
         }
         first_integer(sequence_body(key.subject_public_key.as_bytes()?)?)
+    }
+
+    /// The kind of the public key and how long it is: `RSA (2048 bits)`, `ECDSA
+    /// (prime256v1)`. What nobody knows has its object identifier.
+    pub(super) fn key_kind(&self) -> String {
+        let algorithm = &self.0.tbs_certificate.subject_public_key_info.algorithm;
+        let name = KEYS.iter().find(|(oid, _)| *oid == algorithm.oid);
+        let Some((_, name)) = name else {
+            return algorithm.oid.to_string();
+        };
+        let curve = || {
+            let oid: ObjectIdentifier = algorithm.parameters.as_ref()?.decode_as().ok()?;
+            let known = CURVES.iter().find(|(curve, _)| *curve == oid);
+            Some(known.map_or_else(|| oid.to_string(), |(_, name)| (*name).to_owned()))
+        };
+        let detail = match algorithm.oid {
+            RSA => self.rsa_bits().map(|bits| format!("{bits} bits")),
+            ELLIPTIC => curve(),
+            _ => None,
+        };
+        match detail {
+            Some(detail) => format!("{name} ({detail})"),
+            None => (*name).to_owned(),
+        }
+    }
+
+    /// Subject and issuer as RFC 4514 writes them.
+    pub(super) fn subject_and_issuer(&self) -> (String, String) {
+        let body = &self.0.tbs_certificate;
+        (body.subject.to_string(), body.issuer.to_string())
+    }
+
+    /// When the certificate begins and ends to be valid, since 1970 in UTC.
+    pub(super) fn validity(&self) -> (Duration, Duration) {
+        let validity = &self.0.tbs_certificate.validity;
+        (
+            validity.not_before.to_unix_duration(),
+            validity.not_after.to_unix_duration(),
+        )
+    }
+
+    /// The same in words: `2026-11-22T22:05:30Z`.
+    pub(super) fn validity_words(&self) -> (String, String) {
+        let validity = &self.0.tbs_certificate.validity;
+        let words = |time: x509_cert::time::Time| time.to_date_time().to_string();
+        (words(validity.not_before), words(validity.not_after))
     }
 
     /// The digest that `tls-server-end-point` takes of this certificate: the one
@@ -131,10 +197,10 @@ impl Certificate {
     /// Whether the certificate is valid at a time: `Less` is not yet, `Greater` is
     /// no longer.
     pub(super) fn at(&self, unix_time: Duration) -> core::cmp::Ordering {
-        let validity = &self.0.tbs_certificate.validity;
-        if unix_time < validity.not_before.to_unix_duration() {
+        let (begin, end) = self.validity();
+        if unix_time < begin {
             core::cmp::Ordering::Less
-        } else if unix_time > validity.not_after.to_unix_duration() {
+        } else if unix_time > end {
             core::cmp::Ordering::Greater
         } else {
             core::cmp::Ordering::Equal

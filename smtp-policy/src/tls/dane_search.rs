@@ -14,6 +14,7 @@ use super::{
 use crate::{
     dns::{Answer, Failure, QueryKind},
     report::{PolicyType, ResultType},
+    survey::TlsaAnswer,
 };
 
 impl PolicySearch {
@@ -47,6 +48,7 @@ impl PolicySearch {
             None
         };
         if let Some(mistake) = mistake {
+            self.story.obstacle(&mistake);
             self.warnings.push(mistake);
             return match level {
                 TlsLevel::DaneOnly => self.misconfigured(),
@@ -75,6 +77,7 @@ impl PolicySearch {
 
     /// The destination has no DANE: less for `dane`, nothing for `dane-only`.
     fn without_dane(&mut self, why: &str, instead: TlsLevel) {
+        self.story.obstacle(why);
         if self.level == TlsLevel::DaneOnly {
             self.failed(PolicyType::Tlsa, ResultType::DaneRequired);
             self.fail(EnhancedStatus::new(4, 7, 5), why);
@@ -143,17 +146,19 @@ impl PolicySearch {
         fallback: Option<String>,
         answer: Result<Answer, Failure>,
     ) {
+        let name = format!("_{}._tcp.{base}", self.subject.port.unwrap_or_default());
         let answer = match answer {
             Ok(answer) => answer,
             Err(failure) if is_absent(&failure) => Answer::default(),
             Err(failure) => {
-                let name = format!("_{}._tcp.{base}", self.subject.port.unwrap_or_default());
                 let why = failure.reason(&name, QueryKind::Tlsa);
+                self.story.looked_up(name, TlsaAnswer::Failed(why.clone()));
                 self.warnings
                     .push(format!("DANE TLSA lookup problem: {why}"));
                 return self.records_failed();
             }
         };
+        self.story.looked_up(name, found(&answer));
         // Records that nobody signed are as good as none.
         if answer.records.is_empty() || !is_signed(&answer) {
             return match fallback {
@@ -177,6 +182,7 @@ impl PolicySearch {
         }
         if self.exchange_is_insecure() {
             if self.rules.dane.insecure_mx == TlsLevel::Encrypt {
+                self.story.obstacle("non DNSSEC destination");
                 return self.settle_for(TlsLevel::Encrypt);
             }
             self.level = TlsLevel::HalfDane;
@@ -205,6 +211,15 @@ impl PolicySearch {
             }
         }
         names
+    }
+}
+
+fn found(answer: &Answer) -> TlsaAnswer {
+    let records = dane::all(&answer.records);
+    match (records.is_empty(), is_signed(answer)) {
+        (true, _) => TlsaAnswer::Absent,
+        (false, true) => TlsaAnswer::Signed(records),
+        (false, false) => TlsaAnswer::Unsigned(records),
     }
 }
 

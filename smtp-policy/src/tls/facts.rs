@@ -6,6 +6,8 @@ use core::fmt::Write;
 
 use smtp_proto::secret::Secret;
 
+use super::dane::Tlsa;
+
 /// What a handshake has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,6 +28,9 @@ pub struct TlsFacts {
     pub trust: Trust,
     /// Whether the server has proved what was demanded.
     pub matched: bool,
+    /// By what the server was recognised; `None` if nothing was demanded, or it was
+    /// not.
+    pub matched_by: Option<MatchedBy>,
     /// What is wrong with the certificates.
     pub problem: Option<Problem>,
     /// Whether the server asked for a certificate of the client and got one.
@@ -64,6 +69,25 @@ impl BindingKind {
             Self::TlsServerEndPoint => "tls-server-end-point",
         }
     }
+}
+
+/// By what a server was recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MatchedBy {
+    /// Its certificate has a fingerprint that was wanted.
+    CertificateFingerprint,
+    /// Its public key has a fingerprint that was wanted.
+    KeyFingerprint,
+    /// A trusted issuer vouches for its certificate, which has this name or address
+    /// in it.
+    Name(String),
+    /// A TLSA record of usage 3 means its certificate or key. Names and dates do not
+    /// count then.
+    EndEntity(Tlsa),
+    /// A TLSA record of usage 2 means an issuer above its certificate, which has this
+    /// name or address in it.
+    TrustAnchor(Tlsa, String),
 }
 
 /// The first word of the summary.
@@ -112,6 +136,7 @@ impl TlsFacts {
             chain: Vec::new(),
             trust,
             matched,
+            matched_by: None,
             problem: None,
             showed_certificate: false,
             binding: None,

@@ -10,6 +10,7 @@
 //! | names in certificates, fingerprints | `names.rs`, `fingerprint.rs` |
 //! | versions and ciphers | `protocols.rs` |
 //! | PEM files | `load.rs`, `material.rs` |
+//! | what a certificate says, for people | `summary.rs` |
 //! | the handshake, the encryption, the chain of issuers | `rustls.rs`, `verify.rs` |
 //!
 //! The engine sits behind [`TlsEngine`], so that a consumer can bring another one
@@ -41,6 +42,8 @@ pub(crate) mod search;
 mod setup;
 mod sts_search;
 #[cfg(feature = "tls")]
+mod summary;
+#[cfg(feature = "tls")]
 mod verify;
 
 use core::{fmt, time::Duration};
@@ -49,16 +52,16 @@ use std::sync::Arc;
 use bytes::Buf;
 use smtp_proto::queue::SendQueue;
 
-#[cfg(feature = "tls")]
-pub use self::rustls::RustlsConnector;
 pub use self::{
     dane::{DaneDigests, Tlsa},
-    facts::{BindingKind, ChannelBinding, Problem, TlsFacts, Trust},
+    facts::{BindingKind, ChannelBinding, MatchedBy, Problem, TlsFacts, Trust},
     fingerprint::Digest,
     level::TlsLevel,
     names::{CertificateNames, MatchContext, NamePattern},
     protocols::{Versions, excludes},
 };
+#[cfg(feature = "tls")]
+pub use self::{rustls::RustlsConnector, summary::CertificateSummary};
 
 /// The TLS of one connection, from the first byte of the handshake on: what came
 /// from the wire goes in, and what belongs on the wire comes out. It moves no bytes

@@ -106,6 +106,23 @@ pub(super) enum Proof {
 }
 
 impl TlsPolicy {
+    /// The names or fingerprints that the server's certificate may have, as they are
+    /// configured.
+    pub(crate) fn wanted(&self) -> Vec<String> {
+        match &self.proof {
+            Proof::Nothing => Vec::new(),
+            Proof::Names { words, .. } => words.clone(),
+            Proof::Dane(finding) => finding.names.clone(),
+            Proof::Fingerprint(values) => {
+                let text = |value: &Vec<u8>| {
+                    let pairs: Vec<String> = value.iter().map(|b| format!("{b:02X}")).collect();
+                    pairs.join(":")
+                };
+                values.iter().map(text).collect()
+            }
+        }
+    }
+
     /// The same without TLS.
     pub(crate) fn without_tls(self) -> Self {
         Self {

@@ -322,6 +322,7 @@ impl TlsEngine for RustlsEngine {
             }),
             trust: proof.map_or(Trust::Anonymous, |proof| proof.trust(self.level)),
             matched: proof.is_some_and(|proof| proof.matched),
+            matched_by: proof.and_then(|proof| proof.by.clone()),
             problem: proof.and_then(|proof| proof.problem.clone()),
             chain: seen.map(|seen| seen.chain).unwrap_or_default(),
             showed_certificate: self.wardrobe.shown.load(Ordering::Relaxed),

@@ -24,6 +24,7 @@ use crate::{
         FetchError, Fetched, PolicyFetch,
         search::{StsSearch, StsStep},
     },
+    survey::{LevelSource, Story},
     tables::{MapsSearch, MapsStep, TableFailure, Tables},
 };
 
@@ -90,6 +91,8 @@ pub(crate) struct PolicySearch {
     pub(crate) warnings: Vec<String>,
     /// What goes into reports on TLS.
     pub(crate) results: Vec<TlsResult>,
+    /// How it came about.
+    pub(crate) story: Story,
 }
 
 /// How far a search has come.
@@ -165,6 +168,7 @@ impl PolicySearch {
             sts: None,
             warnings: Vec::new(),
             results: Vec::new(),
+            story: Story::default(),
         }
     }
 
@@ -282,7 +286,12 @@ impl PolicySearch {
                 };
                 return;
             }
-            Ok(Some(entry)) => attributes::parse(&entry, &mut notes),
+            Ok(Some(entry)) => {
+                let parsed = attributes::parse(&entry, &mut notes);
+                let key = key.clone();
+                self.story.source = LevelSource::PolicyMap { key, entry };
+                parsed
+            }
             Err(_) => Err("policy table lookup error".into()),
         };
         let notes = notes.into_iter().chain(parsed.as_ref().err().cloned());
@@ -314,7 +323,12 @@ impl PolicySearch {
         let title = format!("{}_tls_per_site", self.rules.prefix);
         let word = match result {
             Ok(None) => None,
-            Ok(Some(word)) => Some(word.to_ascii_uppercase()),
+            Ok(Some(entry)) => {
+                let word = entry.to_ascii_uppercase();
+                let key = key.clone();
+                self.story.source = LevelSource::PerSite { key, entry };
+                Some(word)
+            }
             Err(_) => {
                 self.warnings.push(format!(
                     "{title}: {class} \"{key}\": per-site table lookup error"
@@ -359,6 +373,7 @@ impl PolicySearch {
     }
 
     fn level_is_known(&mut self) {
+        self.story.configured = self.level;
         if self.subject.waived && self.level == TlsLevel::Dane {
             self.level = TlsLevel::May;
         }

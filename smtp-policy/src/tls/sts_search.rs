@@ -11,10 +11,13 @@ use super::{
     policy::{StsRule, sts_attributes},
     search::{PolicySearch, Stage},
 };
-use crate::report::{PolicyType, ResultType};
-use crate::sts::{
-    FetchError, Mode, StsError,
-    search::{Found, StsSearch},
+use crate::{
+    report::{PolicyType, ResultType},
+    sts::{
+        FetchError, Mode, StsError,
+        search::{Found, StsSearch},
+    },
+    survey::StsStory,
 };
 
 impl PolicySearch {
@@ -69,6 +72,11 @@ impl PolicySearch {
         let host = &self.subject.host;
         let allowed = policy.allows(host);
         let unnamed = format!("MTA-STS policy of {domain} does not name mail exchanger {host}");
+        self.story.sts = Some(StsStory {
+            domain: domain.clone(),
+            mode: policy.mode,
+            names_host: allowed,
+        });
         match policy.mode {
             // RFC 8461 section 5: no mail there, but perhaps later, or elsewhere.
             Mode::Enforce if !allowed => {

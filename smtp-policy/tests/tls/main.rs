@@ -22,5 +22,6 @@ mod results;
 mod reuse;
 mod server;
 mod sts;
+mod survey;
 mod tables;
 mod world;

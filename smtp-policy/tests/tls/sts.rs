@@ -5,7 +5,9 @@ use std::{fs, sync::Arc, time::Duration};
 use smtp_policy::{
     dns::{QueryKind, RecordData},
     policy::Policy,
-    sts::{FetchError, Fetched, MtaSts},
+    sts::{FetchError, Fetched, Mode, MtaSts},
+    survey::{Finding, Survey},
+    tls::{MatchedBy, TlsLevel},
 };
 use tempfile::TempDir;
 
@@ -406,4 +408,29 @@ fn nothing_of_it_happens_unless_it_is_turned_on() {
     let mut world = setting.world(Offer::Nothing, "enforce", "x.example");
     assert_eq!(deliver(&mut world, &policy), SENT);
     assert!(!world.asked.iter().any(|asked| asked.contains("mta-sts")));
+}
+
+#[test]
+fn a_survey_tells_of_the_policy() {
+    let setting = Setting::new();
+    for (mode, level) in [
+        (Mode::Enforce, TlsLevel::Secure),
+        (Mode::Testing, TlsLevel::May),
+    ] {
+        let mut world = setting.world(Offer::StartTls(setting.good.server()), mode.as_str(), MX);
+        let policy = setting.policy("smtp_tls_security_level = may");
+        let mut found = world.survey_by(policy, Survey::default());
+        let Some(Finding::Host(host)) = found.pop() else {
+            panic!()
+        };
+        let policy = host.policy.unwrap();
+        assert_eq!((policy.configured, policy.level), (TlsLevel::May, level));
+        let sts = policy.sts.unwrap();
+        assert_eq!((sts.domain.as_str(), sts.mode), ("example.com", mode));
+        assert!(sts.names_host && host.result.unwrap().encrypted);
+        let Some(smtp_policy::survey::HandshakeFinding::Done(facts)) = host.handshake else {
+            panic!()
+        };
+        assert_eq!(facts.matched_by, Some(MatchedBy::Name(MX.into())));
+    }
 }

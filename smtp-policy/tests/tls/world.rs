@@ -12,6 +12,7 @@ use smtp_policy::{
     request::{Recipient, Request, TlsWish},
     reuse::ConnectionCache,
     sts::{FetchError, Fetched, PolicyFetch},
+    survey::{Finding, Survey},
 };
 use smtp_proto::{Address, ReversePath, Time};
 
@@ -45,6 +46,7 @@ pub struct World {
     /// Connections that are over, in order.
     pub past: Vec<Server>,
     pub notes: Vec<String>,
+    pub findings: Vec<Finding>,
     /// How much of what servers say arrives, over all connections.
     pub budget: usize,
     /// In pieces of so many bytes.
@@ -86,6 +88,7 @@ impl World {
             cache: ConnectionCache::new(),
             past: Vec::new(),
             notes: Vec::new(),
+            findings: Vec::new(),
             budget: usize::MAX,
             piece: usize::MAX,
             age: Duration::ZERO,
@@ -121,10 +124,22 @@ impl World {
         if let Some(epoch) = self.epoch {
             job = job.with_epoch(epoch);
         }
-        self.drive(job)
+        self.drive(job).expect("a verdict")
     }
 
-    fn drive(&mut self, mut job: Delivery) -> Outcome {
+    /// Looks at the servers, and returns what was found.
+    pub fn survey(&mut self, main_cf: &str, survey: Survey) -> Vec<Finding> {
+        self.survey_by(policy("/nowhere".as_ref(), main_cf), survey)
+    }
+
+    pub fn survey_by(&mut self, policy: Arc<Policy>, survey: Survey) -> Vec<Finding> {
+        let request = Request::survey(Protocol::Smtp, self.nexthop, survey);
+        let job = Delivery::new(request, policy, 7).with_epoch(EPOCH);
+        assert!(self.drive(job).is_none());
+        std::mem::take(&mut self.findings)
+    }
+
+    fn drive(&mut self, mut job: Delivery) -> Option<Outcome> {
         let (mut server, mut verdict): (Option<Server>, Option<Outcome>) = (None, None);
         let text = Bytes::from_static(b"Subject: hi\n\nsecret\n");
         for _ in 0..100_000 {
@@ -165,6 +180,7 @@ impl World {
                 Ask::Report(_, outcome) => assert!(verdict.replace(*outcome).is_none()),
                 Ask::Note(note) => {
                     self.results.extend(note.tls.map(|result| *result));
+                    self.findings.extend(note.finding.map(|finding| *finding));
                     self.notes.push(note.text);
                 }
                 Ask::Keep(keys, channel, expires) => {
@@ -172,7 +188,7 @@ impl World {
                         .put(keys, server.take().unwrap(), channel, expires);
                 }
                 Ask::Close => self.past.extend(server.take()),
-                Ask::Done => return verdict.expect("a verdict"),
+                Ask::Done => return verdict,
             }
         }
         panic!("the delivery never ends");
