@@ -89,6 +89,8 @@ fn read_one(value: &Value, protocol: Protocol, name: &str, number: u32) -> Resul
     let pause = Duration::from_millis(fields.number("pause_ms")?.unwrap_or(0));
     fields.finish()?;
     Ok(Job {
+        // The requests of a file are what a queue manager would hand over.
+        whole: true,
         pause,
         ..Job::new(request, message)
     })

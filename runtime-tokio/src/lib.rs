@@ -19,6 +19,7 @@ mod dns;
 #[cfg(feature = "dnssec")]
 mod dnssec;
 mod drive;
+mod https;
 mod net;
 mod pool;
 

@@ -102,6 +102,22 @@ impl Request {
         }
     }
 
+    /// The request in parts of at most `limit` recipients
+    /// (`transport_destination_recipient_limit`), in their order; zero is no limit.
+    /// All else is the same in each part.
+    pub fn split(mut self, limit: u32) -> Vec<Self> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if limit == 0 || self.recipients.len() <= limit {
+            return vec![self];
+        }
+        let recipients = core::mem::take(&mut self.recipients);
+        let part = |recipients: &[Recipient]| Self {
+            recipients: recipients.to_vec(),
+            ..self.clone()
+        };
+        recipients.chunks(limit).map(part).collect()
+    }
+
     /// Whether the message cannot do without a server that offers SMTPUTF8:
     /// the sender asked for it, and a header or an address is not ASCII.
     pub fn needs_smtputf8(&self) -> bool {
@@ -195,4 +211,30 @@ pub struct CacheHints {
     pub load: bool,
     /// The connection may be kept afterwards.
     pub store: bool,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_split_in_the_order_of_its_recipients() {
+        let to = |n: u32| Recipient::new(Address::parse(&format!("u{n}@x")).unwrap());
+        let parts = |count: u32, limit| -> Vec<String> {
+            let sender = ReversePath::parse("from@x").unwrap();
+            let recipients = (0..count).map(to).collect();
+            let request = Request::new(Protocol::Smtp, "hop", sender, recipients);
+            let names = |part: Request| {
+                assert_eq!(part.nexthop, "hop");
+                part.recipients.iter().map(|r| r.address.as_str()).collect()
+            };
+            request.split(limit).into_iter().map(names).collect()
+        };
+        assert_eq!(parts(5, 2), ["u0@xu1@x", "u2@xu3@x", "u4@x"]);
+        assert_eq!(parts(4, 2), ["u0@xu1@x", "u2@xu3@x"]);
+        assert_eq!(parts(2, 2), ["u0@xu1@x"]);
+        assert_eq!(parts(3, 0), ["u0@xu1@xu2@x"]);
+        assert_eq!(parts(0, 2), [""]);
+    }
 }

@@ -20,7 +20,7 @@ pub use outcome::{Action, Outcome, Scope, Status};
 
 /// The verdicts of one [`Request`](crate::request::Request), one for each
 /// recipient, in the order of the request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
     /// Each recipient with what became of it.
@@ -31,6 +31,11 @@ impl Report {
     /// Joins recipients and verdicts.
     pub fn new(recipients: Vec<(Recipient, Outcome)>) -> Self {
         Self { recipients }
+    }
+
+    /// Adds the report on the recipients that follow.
+    pub fn append(&mut self, next: Self) {
+        self.recipients.extend(next.recipients);
     }
 
     /// Whether every recipient has the given status. True when there is none.
