@@ -160,8 +160,23 @@ def arrived(options, senders):
             yield f"{name}: arrived {'by' if encrypted else 'without'} TLS"
 
 
+def has_dnssec(options, validating):
+    """Whether the program was built with the feature."""
+    command = [options.outpost, "deliver", "--from", "", "--to", "a@b", "--nexthop", "[127.0.0.1]:9", *validating]
+    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=LIMIT_S)
+    if "feature dnssec" in done.stderr:
+        print("interop: dane: the program was built without the feature dnssec, which is not tried")
+        return False
+    return True
+
+
 def deliver(options):
     runs = [(runtime, runtime, [], "127.0.0.1:12521") for runtime in options.runtimes]
+    # The same where nobody but the program itself validates.
+    anchor = options.root / "etc/dane/anchor"
+    validating = ["--dnssec-validate", "--trust-anchor", str(anchor)]
+    if "tokio" in options.runtimes and has_dnssec(options, validating):
+        runs.append(("itself", "tokio", validating, "127.0.0.1:12522"))
     postfix = through_postfix(options)
     troubles, senders = list(troubles_of("postfix", postfix)), ["postfix"]
     for sender, runtime, extra, servers in runs:
