@@ -174,6 +174,16 @@ pub(crate) struct DeliverArgs {
     #[command(flatten)]
     pub(crate) sts: StsArgs,
 
+    /// Validate DNS answers here instead of taking the word of the DNS servers, which
+    /// have to pass DNSSEC signatures on. Only with --runtime tokio, in a program that
+    /// was built with the feature dnssec.
+    #[arg(long)]
+    pub(crate) dnssec_validate: bool,
+
+    /// Trust the DNSKEY records in this file instead of the keys of the root zone.
+    #[arg(long, value_name = "FILE", requires = "dnssec_validate")]
+    pub(crate) trust_anchor: Option<PathBuf>,
+
     /// How to report: text for people, json for programs, log as Postfix logs.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) report: ReportFormat,

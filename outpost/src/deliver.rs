@@ -9,7 +9,7 @@ use smtp_policy::{config::Protocol, policy::Policy, report::Report};
 
 use crate::{
     cli::{DeliverArgs, ReportFormat},
-    envelope,
+    dnssec, envelope,
     exit::{Exit, Failure, OrExit},
     fields::Fault,
     interrupt::Interrupt,
@@ -31,6 +31,9 @@ pub(crate) fn run(args: &DeliverArgs) -> Result<Exit, Failure> {
         None => envelope::jobs(args, &policy)?.into_iter().map(Ok).collect(),
     };
     let worker = Worker::start(args.runtime, Arc::clone(&policy)).or_exit(Exit::System)?;
+    if args.dnssec_validate {
+        dnssec::validate(&worker, args.trust_anchor.as_deref())?;
+    }
     let interrupt = Interrupt::install().or_exit(Exit::System)?;
     interrupt.on_first(worker.canceller());
 

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod deliver;
 mod demo;
+mod dnssec;
 mod envelope;
 mod exit;
 mod fields;

@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     seeds: Mutex<Seeds>,
     turns: Mutex<Turns<oneshot::Sender<()>>>,
     tables: Mutex<BTreeMap<String, Arc<dyn Table>>>,
+    #[cfg(feature = "dnssec")]
+    pub(crate) validator: std::sync::OnceLock<crate::Validator>,
     /// Closed, and so open to all who wait, once the client is cancelled.
     stop: Semaphore,
 }
@@ -71,6 +73,8 @@ impl Client {
                 seeds: Mutex::new(Seeds::new(seed)),
                 turns: Mutex::default(),
                 tables: Mutex::default(),
+                #[cfg(feature = "dnssec")]
+                validator: std::sync::OnceLock::new(),
                 stop: Semaphore::new(0),
             }),
         }
@@ -81,6 +85,14 @@ impl Client {
     /// the mail.
     pub fn add_table(&self, name: impl Into<String>, table: Arc<dyn Table>) {
         lock(&self.inner.tables).insert(name.into(), table);
+    }
+
+    /// Validates DNS answers here from now on, instead of taking the word of the
+    /// DNS servers. To be called before the first delivery; a second call has no
+    /// effect.
+    #[cfg(feature = "dnssec")]
+    pub fn validate_dns(&self, validator: crate::Validator) {
+        let _ = self.inner.validator.set(validator);
     }
 
     /// Delivers one message to one next hop. Returns when every recipient is

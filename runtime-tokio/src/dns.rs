@@ -28,6 +28,10 @@ pub(crate) async fn resolve(client: &Inner, query: Query) -> Result<Answer, Fail
     }
     let config = Arc::clone(client.policy.resolver());
     let mut lookup = Lookup::new(query, config, client.seed(), client.now());
+    #[cfg(feature = "dnssec")]
+    if let Some(validator) = client.validator.get() {
+        return validate(client, lookup, validator).await;
+    }
     // The port is new for each server that is asked, and of the system's choice.
     let mut line: Option<(SocketAddr, UdpSocket)> = None;
     loop {
@@ -68,9 +72,40 @@ pub(crate) async fn resolve(client: &Inner, query: Query) -> Result<Answer, Fail
     }
 }
 
+/// Answers one question with what a validator on this machine makes of the servers'
+/// answers. Each question that the lookup would send goes to it instead.
+#[cfg(feature = "dnssec")]
+async fn validate(
+    client: &Inner,
+    mut lookup: Lookup,
+    validator: &crate::Validator,
+) -> Result<Answer, Failure> {
+    let mut asked: Option<(SocketAddr, Vec<u8>)> = None;
+    loop {
+        match lookup.poll(client.now()) {
+            DnsStep::Datagram { to, bytes } => asked = Some((to, bytes.to_vec())),
+            // What the validator says is never too long.
+            DnsStep::Stream { .. } => lookup.stream(Err(())),
+            DnsStep::Wait { until } => {
+                let Some((server, question)) = asked.take() else {
+                    within(until.since(client.now()), future::pending::<()>()).await;
+                    continue;
+                };
+                let limit = until.since(client.now());
+                match within(limit, validator.answer(server, &question)).await {
+                    Some(Ok(message)) => lookup.datagram(server, &message),
+                    Some(Err(_)) => lookup.datagram_failed(),
+                    None => {}
+                }
+            }
+            DnsStep::Done(result) => return result,
+        }
+    }
+}
+
 /// A socket for questions to one server. It is connected, so that the system
 /// keeps other senders out and reports a port where nobody listens.
-async fn open(server: SocketAddr) -> io::Result<UdpSocket> {
+pub(crate) async fn open(server: SocketAddr) -> io::Result<UdpSocket> {
     let any: SocketAddr = match server {
         SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -81,7 +116,9 @@ async fn open(server: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// The next datagram. None comes where no question went.
-async fn hear(line: Option<&(SocketAddr, UdpSocket)>) -> io::Result<(SocketAddr, Vec<u8>)> {
+pub(crate) async fn hear(
+    line: Option<&(SocketAddr, UdpSocket)>,
+) -> io::Result<(SocketAddr, Vec<u8>)> {
     let Some((server, socket)) = line else {
         return future::pending().await;
     };
@@ -93,7 +130,7 @@ async fn hear(line: Option<&(SocketAddr, UdpSocket)>) -> io::Result<(SocketAddr,
 
 /// One question and its answer over TCP, each with its length before it
 /// (RFC 1035 section 4.2.2).
-async fn ask_stream(server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
+pub(crate) async fn ask_stream(server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
     let length = u16::try_from(question.len()).map_err(io::Error::other)?;
     let mut stream = TcpStream::connect(server).await?;
     stream

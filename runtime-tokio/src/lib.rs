@@ -10,15 +10,22 @@
 //! It runs where sockets are file descriptors (Unix), inside a tokio runtime
 //! with time and I/O enabled. Time is tokio's, so that tests can pause it.
 //! `examples/deliver.rs` is a whole program.
+//!
+//! With the feature `dnssec`, which the other runtimes do not have, a client can
+//! validate the answers of its DNS servers itself.
 
 mod client;
 mod dns;
+#[cfg(feature = "dnssec")]
+mod dnssec;
 mod drive;
 mod https;
 mod net;
 mod pool;
 
 pub use client::Client;
+#[cfg(feature = "dnssec")]
+pub use dnssec::{TrustAnchorError, Validator};
 
 /// The example in README.md compiles.
 #[cfg(doctest)]

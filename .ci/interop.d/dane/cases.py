@@ -47,6 +47,10 @@ class Case:
         return f"mx-{self.name}.{self.zone}"
 
     @property
+    def nexthop(self):
+        return f"{self.domain}:12525"
+
+    @property
     def address(self):
         return f"127.0.52.{SERVERS[self.server]}"
 

@@ -21,12 +21,13 @@ import subprocess
 import sys
 import time
 
+import sts
 from cases import CASES, CLEAR
 from world import World
 
 HERE = pathlib.Path(__file__).parent
 LIMIT_S = 60
-SUMMARY = re.compile(r": (\w+) TLS connection established to (\S+?)\[[0-9.]+\]:12525: ")
+SUMMARY = re.compile(r": (\w+) TLS connection established to (\S+?)\[[0-9.]+\]:\d+: ")
 STATUS = re.compile(r": to=<(\S+)@(\S+)>,.* dsn=([0-9.]+), status=(\w+) \((.*)\)$")
 MESSAGE = "From: <sender@client.interop.test>\nMessage-ID: <{key}@client.interop.test>\nSubject: {key}\n\nText.\n"
 
@@ -65,32 +66,54 @@ def through_outpost(options, sender, runtime, extra, servers):
     lines = []
     for level in ("dane", "dane-only"):
         cases = [case for case in CASES if case.level == level]
-        requests = [
-            {
-                "nexthop": f"{case.domain}:12525",
-                "sender": "sender@client.interop.test",
-                "recipients": [{"address": f"inbox@{case.domain}"}],
-                "encoding": "7bit",
-                "message_base64": base64.b64encode(message(sender, case)).decode(),
-            }
-            for case in cases
-        ]
-        file = options.scratch / f"dane.{sender}.{level}.json"
-        file.write_text(json.dumps({"protocol": "smtp", "requests": requests}))
-        command = [options.outpost, "deliver", "--config", str(HERE / "client.cf"), "--runtime", runtime]
-        command += ["--report", "log", "--dns", servers, "-o", f"smtp_tls_security_level={level}", *extra]
-        with open(file.with_suffix(".log"), "w+") as log:
-            try:
-                command += ["--request", str(file)]
-                status = subprocess.run(command, stdout=log, stderr=log, timeout=LIMIT_S).returncode
-            except subprocess.TimeoutExpired:
-                status = f"nothing after {LIMIT_S} s"
-            log.seek(0)
-            output = log.read()
-        lines += output.splitlines()
-        if status not in (0, 75):
-            print(f"interop: dane through {sender}: exit status {status}: {output[-500:]}")
+        lines += log_of_run(options, sender, runtime, level, cases, ["--dns", servers, *extra])
     return read_log(lines, None)
+
+
+def log_of_run(options, sender, runtime, level, cases, extra):
+    """One run of the program; what it logs."""
+    requests = [
+        {
+            "nexthop": case.nexthop,
+            "sender": "sender@client.interop.test",
+            "recipients": [{"address": f"inbox@{case.domain}"}],
+            "encoding": "7bit",
+            "message_base64": base64.b64encode(message(sender, case)).decode(),
+        }
+        for case in cases
+    ]
+    file = options.scratch / f"dane.{sender}.{level}.json"
+    file.write_text(json.dumps({"protocol": "smtp", "requests": requests}))
+    command = [options.outpost, "deliver", "--config", str(HERE / "client.cf"), "--runtime", runtime, "--report", "log"]
+    command += ["-o", f"smtp_tls_security_level={level}", *extra, "--request", str(file)]
+    with open(file.with_suffix(".log"), "w+") as log:
+        try:
+            status = subprocess.run(command, stdout=log, stderr=log, timeout=LIMIT_S).returncode
+        except subprocess.TimeoutExpired:
+            status = f"nothing after {LIMIT_S} s"
+        log.seek(0)
+        output = log.read()
+    if status not in (0, 75):
+        print(f"interop: dane through {sender}: exit status {status}: {output[-500:]}")
+    return output.splitlines()
+
+
+def sts_troubles(options):
+    """MTA-STS through every runtime: verdicts, and what has arrived."""
+    certificates = options.root / "etc/postfix/certificates"
+    sts.serve(certificates)
+    turned_on = ["--dns", "127.0.0.1:12521", "--mta-sts", "--mta-sts-ca", str(certificates / "ca.pem")]
+    turned_on += ["-o", f"smtp_tls_CAfile={certificates / 'ca.pem'}"]
+    expected = {}
+    for runtime in options.runtimes:
+        sender = f"sts-{runtime}"
+        seen = read_log(log_of_run(options, sender, runtime, "may", sts.POLICIES, turned_on), None)
+        for policy in sts.POLICIES:
+            expected[key(sender, policy)] = (policy.status == "sent", policy.tls)
+            found = seen.get(policy.domain)
+            if found is None or found.status != policy.status:
+                yield f"{sender} {policy.name}: {found}; expected {policy.status}"
+    yield from arrived(options, expected)
 
 
 def message(sender, case):
@@ -137,11 +160,10 @@ def unlike(sender, seen, postfix):
             yield f"{sender} {case.name}: {ours}; Postfix: {theirs}"
 
 
-def arrived(options, senders):
-    """Where something arrived that must not, or not what must, or without TLS."""
+def arrived(options, expected):
+    """Where something arrived that must not, or not what must, or without TLS; `expected` has both for each message."""
     folder = options.root / "var/mail/inbox/new"
-    expected = {key(sender, case): case for sender in senders for case in CASES}
-    must = {name for name, case in expected.items() if case.status == "sent"}
+    must = {name for name, (wanted, _) in expected.items() if wanted}
     deadline = time.monotonic() + LIMIT_S
     while True:
         texts = [path.read_text() for path in folder.iterdir()] if folder.is_dir() else []
@@ -152,16 +174,32 @@ def arrived(options, senders):
     for name in sorted(must - set(found)):
         yield f"{name}: did not arrive"
     for name, text in found.items():
-        case = expected[name]
+        if name not in expected:
+            continue
         encrypted = re.search(r"\(using TLSv1\.[23] with cipher ", text) is not None
         if name not in must:
             yield f"{name}: arrived"
-        elif encrypted != (case.trust is not CLEAR):
+        elif encrypted != expected[name][1]:
             yield f"{name}: arrived {'by' if encrypted else 'without'} TLS"
+
+
+def has_dnssec(options, validating):
+    """Whether the program was built with the feature."""
+    command = [options.outpost, "deliver", "--from", "", "--to", "a@b", "--nexthop", "[127.0.0.1]:9", *validating]
+    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=LIMIT_S)
+    if "feature dnssec" in done.stderr:
+        print("interop: dane: the program was built without the feature dnssec, which is not tried")
+        return False
+    return True
 
 
 def deliver(options):
     runs = [(runtime, runtime, [], "127.0.0.1:12521") for runtime in options.runtimes]
+    # The same where nobody but the program itself validates.
+    anchor = options.root / "etc/dane/anchor"
+    validating = ["--dnssec-validate", "--trust-anchor", str(anchor)]
+    if "tokio" in options.runtimes and has_dnssec(options, validating):
+        runs.append(("itself", "tokio", validating, "127.0.0.1:12522"))
     postfix = through_postfix(options)
     troubles, senders = list(troubles_of("postfix", postfix)), ["postfix"]
     for sender, runtime, extra, servers in runs:
@@ -170,10 +208,11 @@ def deliver(options):
         print(f"interop: dane through {sender}: {time.monotonic() - begun:.1f} s", flush=True)
         troubles += [*troubles_of(sender, seen), *unlike(sender, seen, postfix)]
         senders.append(sender)
-    troubles += arrived(options, senders)
+    expected = {key(sender, case): (case.status == "sent", case.trust is not CLEAR) for sender in senders for case in CASES}
+    troubles += [*arrived(options, expected), *sts_troubles(options)]
     for line in troubles:
         print(line)
-    print(f"interop: dane: {len(CASES)} destinations, {len(troubles)} differences")
+    print(f"interop: dane: {len(CASES)} destinations, {len(sts.POLICIES)} with MTA-STS, {len(troubles)} differences")
     return 1 if troubles else 0
 
 

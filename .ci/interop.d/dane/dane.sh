@@ -1,6 +1,6 @@
 # The part of .ci/interop about DANE: zones that are really signed, a resolver that validates, mail servers with
 # all kinds of certificates, and Postfix's own client to compare with. Read by .ci/interop. Takes the ports 12520 to
-# 12559 of 127.0.0.1, 12525 of 127.0.52.0/24, and 53 of 127.0.52.53.
+# 12559 of 127.0.0.1, 25 and 12525 of 127.0.52.0/24, 53 of 127.0.52.53, and 443 of 127.0.52.60.
 
 start_dane() {
     local root=$scratch/dane unneeded=${unneeded/|openssl/}

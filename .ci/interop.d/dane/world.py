@@ -5,6 +5,7 @@ import hashlib
 import re
 import subprocess
 
+import sts
 from cases import CASES, SERVERS, ZONES
 
 CERTIFICATES = "/etc/postfix/certificates"
@@ -38,7 +39,7 @@ class World:
         return self.run(CERTIFICATES, "openssl", *words)
 
     def certificates(self):
-        hosts = ",".join(f"DNS:{case.host}" for case in CASES)
+        hosts = ",".join(f"DNS:{host}" for host in [case.host for case in CASES] + sts.hosts())
         self.request("ca", "Test Authority")
         self.extensions("ca", "basicConstraints=critical,CA:true", "keyUsage=keyCertSign")
         self.openssl("x509", "-req", "-in", "ca.csr", "-key", "ca.key", "-days", "2", "-extfile", "ca.ext", "-out", "ca.pem")
@@ -66,7 +67,7 @@ class World:
         """A mail server for each certificate."""
         lines = []
         for name, number in SERVERS.items():
-            line = f"127.0.52.{number}:12525 inet n - n - - smtpd -o cleanup_service_name=arrived"
+            line = f"127.0.52.{number}:12525 inet n - n - - smtpd -o cleanup_service_name=arrived -o myhostname=mail.interop.test"
             if name == "none":
                 line += " -o smtpd_tls_security_level=none"
             else:
@@ -75,7 +76,7 @@ class World:
                 folder = self.path(CERTIFICATES)
                 (folder / f"{name}.chain").write_text("".join((folder / file).read_text() for file in files))
                 line += f" -o smtpd_tls_chain_files={CERTIFICATES}/{name}.chain"
-            lines.append(line)
+            lines += [line, line.replace(":12525 ", ":25 ")]
         with open(self.path("/etc/postfix/master.cf"), "a") as file:
             file.write("\n".join(lines) + "\n")
         # Each destination at our port, by the service with its level.
@@ -109,7 +110,7 @@ class World:
         delegations = []
         for zone in ZONES:
             lines = [line for case in CASES if case.zone == zone for line in self.lines(case)]
-            self.write_zone(zone, lines)
+            self.write_zone(zone, lines + (list(sts.lines()) if zone == sts.ZONE else []))
             delegations.append(f"{zone}. NS ns.")
             if zone == "plain.test":
                 continue
