@@ -31,7 +31,7 @@ pub struct Trial {
 pub fn run(seed: u64, knobs: Knobs, policies: &mut Policies) -> Trial {
     let mut trial = Trial::default();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        attempt(seed, knobs, policies, &mut trial)
+        attempt(seed, knobs, policies, &mut trial);
     }));
     if let Err(panic) = outcome {
         let text = panic.downcast_ref::<String>().cloned();
