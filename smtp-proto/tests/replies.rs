@@ -172,6 +172,24 @@ fn lines_are_left_out_once_the_text_is_full_but_the_last_still_counts() {
 }
 
 #[test]
+fn how_much_is_told_of_a_reply_does_not_depend_on_the_cuts() {
+    let flood = "\n".repeat(1500) + "220 mx\r\n";
+    let told = |pieces: &[&[u8]]| {
+        let mut reader = ReplyReader::new(ReplyLimits::default(), None);
+        let mut notes = 0;
+        for piece in pieces {
+            reader.push(piece);
+            while reader.next().is_some() {}
+            notes += reader.take_notes().len();
+        }
+        notes
+    };
+    let (head, tail) = flood.as_bytes().split_at(700);
+    assert_eq!(told(&[flood.as_bytes()]), 1000);
+    assert_eq!(told(&[head, tail]), 1000);
+}
+
+#[test]
 fn garbage_is_told_but_not_at_length() {
     let (_, notes) = read(format!("{}\r\n250 Ok\r\n", "g".repeat(300)).as_bytes());
     assert_eq!(notes, [ReplyNote::Garbage("g".repeat(100))]);

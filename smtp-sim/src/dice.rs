@@ -5,24 +5,44 @@ use std::time::Duration;
 
 use smtp_policy::driver::Seeds;
 
-/// A row of throws that all follow from one seed.
+/// A row of throws that all follow from one seed, or from bytes.
 ///
 /// ```
 /// use smtp_sim::dice::Dice;
 /// assert_eq!(Dice::new(7).below(100), Dice::new(7).below(100));
 /// ```
 #[derive(Debug)]
-pub struct Dice(Seeds);
+pub struct Dice {
+    /// The next throws, two bytes each, the first at the end.
+    bytes: Vec<u8>,
+    seeds: Seeds,
+}
 
 impl Dice {
     /// The row that follows from `seed`.
     pub const fn new(seed: u64) -> Self {
-        Self(Seeds::new(seed))
+        Self {
+            bytes: Vec::new(),
+            seeds: Seeds::new(seed),
+        }
+    }
+
+    /// The row that bytes spell, for a fuzzer: two bytes a throw, of which all that
+    /// depends on the throw is the larger the larger they are. Behind them the row
+    /// goes on as that of zero.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.iter().rev().copied().collect(),
+            seeds: Seeds::new(0),
+        }
     }
 
     /// Any number.
     pub fn draw(&mut self) -> u64 {
-        self.0.draw()
+        match (self.bytes.pop(), self.bytes.pop()) {
+            (Some(high), Some(low)) => u64::from(u16::from_be_bytes([high, low])) << 48,
+            _ => self.seeds.draw(),
+        }
     }
 
     /// A number below `bound`; zero if `bound` is zero.
@@ -67,6 +87,14 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         seen.extend((0..100).map(|_| dice.one_of(1, &[2, 3])));
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn bytes_spell_throws() {
+        let mut dice = Dice::of_bytes(&[0, 0, 0x80, 0, 0xff, 0xff]);
+        let throws: Vec<u64> = (0..3).map(|_| dice.below(10)).collect();
+        assert_eq!(throws, [0, 5, 9]);
+        assert_eq!(dice.draw(), Dice::new(0).draw());
     }
 
     #[test]

@@ -31,13 +31,21 @@ pub struct Trial {
 pub fn run(seed: u64, knobs: Knobs, policies: &mut Policies) -> Trial {
     let mut trial = Trial::default();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        attempt(seed, knobs, policies, &mut trial);
+        let population = Population::generate(seed, knobs);
+        attempt(&population, policies, &mut trial);
     }));
     if let Err(panic) = outcome {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         trial.find(Check::Ends, format!("panic: {}", text.unwrap_or_default()));
     }
+    trial
+}
+
+/// Runs a population and judges it. A panic is not caught.
+pub fn examine(population: &Population, policies: &mut Policies) -> Trial {
+    let mut trial = Trial::default();
+    attempt(population, policies, &mut trial);
     trial
 }
 
@@ -96,20 +104,20 @@ pub fn shrink(seed: u64, knobs: Knobs, check: Check, policies: &mut Policies) ->
     best
 }
 
-fn attempt(seed: u64, knobs: Knobs, policies: &mut Policies, trial: &mut Trial) {
-    let population = Population::generate(seed, knobs);
-    let Some(first) = trial.live(&population, policies, None) else {
+fn attempt(population: &Population, policies: &mut Policies, trial: &mut Trial) {
+    let seed = population.seed;
+    let Some(first) = trial.live(population, policies, None) else {
         return;
     };
-    trial.findings.extend(judge(&population, &first));
+    trial.findings.extend(judge(population, &first));
     if seed.is_multiple_of(4)
-        && let Some(second) = trial.live(&population, policies, None)
+        && let Some(second) = trial.live(population, policies, None)
         && second.trace().digest() != first.trace().digest()
     {
         trial.find(Check::SameTrace, "two runs are different".to_owned());
     }
     if population.is_timeless()
-        && let Some(other) = trial.live(&population, policies, Some(!seed))
+        && let Some(other) = trial.live(population, policies, Some(!seed))
     {
         trial.compare(&first, &other);
     }

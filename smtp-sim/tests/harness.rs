@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 
 use proptest::prelude::*;
 use smtp_sim::harness::{TARGETS, Target};
+use smtp_sim::scenario::{Dialect, folder, load_all};
 
 fn corpus(target: &Target) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -66,5 +67,44 @@ proptest! {
     #[test]
     fn no_target_fails_on_something_like_a_dialogue(input in dialogue()) {
         TARGETS.iter().for_each(|target| (target.run)(&input));
+    }
+}
+
+/// What each server said in the recordings, as an input: behind a byte for the
+/// dialect, in pieces of some lengths.
+fn recorded() -> Vec<(String, Vec<u8>)> {
+    let scenarios = load_all(&folder()).unwrap();
+    let sessions = scenarios.iter().flat_map(|scenario| {
+        let dialect = u8::from(scenario.protocol == Dialect::Lmtp);
+        scenario
+            .expect
+            .sessions
+            .iter()
+            .map(move |session| (scenario, dialect, session))
+    });
+    let input = sessions.map(|(scenario, dialect, session)| {
+        let mut input = vec![dialect, 1, 7, 64];
+        for entry in &session.transcript {
+            if entry.0 == "S" {
+                input.extend_from_slice(entry.1.as_bytes());
+                input.extend_from_slice(b"\r\n");
+            }
+        }
+        (scenario.name.clone(), input)
+    });
+    input.collect()
+}
+
+#[test]
+fn every_recorded_dialogue_is_a_seed() {
+    let recorded = recorded();
+    assert!(recorded.len() > 400, "{} dialogues", recorded.len());
+    for target in TARGETS {
+        if matches!(target.name, "differential" | "reply" | "session") {
+            for (name, input) in &recorded {
+                println!("{} {name}", target.name);
+                (target.run)(input);
+            }
+        }
     }
 }

@@ -236,6 +236,7 @@ impl Delivery {
         KeyOwner {
             service: self.request.protocol.as_str(),
             sender: self.login_sender(),
+            tls: self.request.tls,
         }
     }
 

@@ -16,7 +16,8 @@ pub trait Observer: Send {
     }
 
     /// The message text was handed to the connection up to this offset. The
-    /// offset goes back to zero when the next host is tried.
+    /// offset goes back to zero when the next host is tried, and for the next part of
+    /// the recipients.
     fn progress(&mut self, text_bytes: u64) {
         let _ = text_bytes;
     }

@@ -19,7 +19,9 @@ use super::{
 use crate::{
     channel::{Ending, Handshake, Peer, is_handshake_failure},
     dns::{Answer, Failure},
-    report::{Scope, trouble::Reason},
+    report::{ResultType, Scope, TlsResult, trouble::Reason},
+    request::TlsWish,
+    sts::{FetchError, Fetched},
     tables::TableFailure,
     tls::{
         TlsFacts, TlsLevel, TlsTrouble,
@@ -72,6 +74,14 @@ impl Securing {
             self.search.resolved(answer);
         }
     }
+
+    /// The answer to a question for a file on the web.
+    pub(super) fn fetched(&mut self, serial: u32, result: Result<Fetched, FetchError>) {
+        if self.serial == Some(serial) {
+            self.serial = None;
+            self.search.fetched(result);
+        }
+    }
 }
 
 impl Delivery {
@@ -105,6 +115,8 @@ impl Delivery {
     fn subject(&self, place: &Place) -> Option<Subject> {
         let site = self.hosts.site.as_ref()?;
         let host = self.config.general.myhostname.clone();
+        let unix_time = self.epoch.unwrap_or_default() + self.now.as_duration();
+        let waived = self.request.tls == TlsWish::Waived;
         Some(match place {
             Place::Inet(candidate) => Subject {
                 destination: self.hosts.label.clone(),
@@ -114,6 +126,9 @@ impl Delivery {
                 canonical: candidate.canonical.clone(),
                 validated: candidate.host_validated,
                 exchange: site.exchange.clone(),
+                sts_domain: site.sts_domain.clone().filter(|_| !waived),
+                waived,
+                unix_time,
             },
             Place::Unix(path) => Subject {
                 destination: path.display().to_string(),
@@ -123,6 +138,9 @@ impl Delivery {
                 port: None,
                 validated: false,
                 exchange: None,
+                sts_domain: None,
+                waived,
+                unix_time,
             },
         })
     }
@@ -152,10 +170,18 @@ impl Delivery {
                 let ticket = self.ticket();
                 (ticket.serial(), Ask::Resolve(ticket, query))
             }
+            SearchStep::Fetch(fetch) => {
+                let ticket = self.ticket();
+                (ticket.serial(), Ask::Fetch(ticket, fetch))
+            }
             SearchStep::Done(policy) => {
                 if self.hosts.policies.len() >= POLICY_LIMIT {
                     self.hosts.policies.clear();
                 }
+                let results = self.search_results();
+                results
+                    .into_iter()
+                    .for_each(|result| self.note_tls_result(result));
                 self.hosts.policies.insert(key, policy);
                 self.phase = Phase::Next;
                 return None;
@@ -165,6 +191,14 @@ impl Delivery {
             securing.serial = Some(serial);
         }
         Some(ask)
+    }
+
+    /// What the search that is over has found wrong, in the terms of reports.
+    fn search_results(&mut self) -> Vec<TlsResult> {
+        match &mut self.phase {
+            Phase::Securing(securing) => core::mem::take(&mut securing.search.results),
+            _ => Vec::new(),
+        }
     }
 
     /// A server is passed over because of its TLS policy.
@@ -186,17 +220,20 @@ impl Delivery {
         };
         let level = talk.security.policy.level;
         if talk.channel.is_secure() {
-            return self.log_in(peer, offered);
+            return self.go_on_to_login(peer, offered);
         }
         if talk.security.refused && level.is_mandatory() {
             return talk.give_up();
         }
         if talk.security.refused {
-            return self.log_in(peer, offered);
+            return self.go_on_to_login(peer, offered);
         }
         if offered.starttls && level == TlsLevel::None && self.config.tls.tls_note_starttls_offer {
             let host = &peer.host;
             self.note(Note::info(format!("Host offered STARTTLS: [{host}]")));
+        }
+        if !offered.starttls {
+            self.note_session(Some(ResultType::StartTlsNotSupported));
         }
         let available = self.tls_rules().connector.is_some();
         if offered.starttls && available && level >= TlsLevel::May {
@@ -208,8 +245,41 @@ impl Delivery {
         } else if level.is_mandatory() {
             self.object(unavailable(peer, offered));
         } else {
-            self.log_in(peer, offered);
+            self.go_on_to_login(peer, offered);
         }
+    }
+
+    /// TLS has been decided about. Mail that requires it goes no further where nobody
+    /// has proved who the server is, or that it will require it in turn (RFC 8689
+    /// section 4.2.1): another server may be better, and in the end the mail bounces.
+    fn go_on_to_login(&mut self, peer: &Peer, offered: &Capabilities) {
+        if self.request.tls != TlsWish::Required {
+            return self.log_in(peer, offered);
+        }
+        let name = peer.name();
+        let text = if !self.is_verified() {
+            format!("REQUIRETLS is wanted, but host {name} is not verified by TLS")
+        } else if !offered.require_tls {
+            format!("REQUIRETLS is wanted, but was not offered by host {name}")
+        } else {
+            return self.log_in(peer, offered);
+        };
+        let class = if self.is_final_server() { 5 } else { 4 };
+        let status = EnhancedStatus::new(class, 7, 30);
+        self.object(Reason::local(status, Scope::Site, text));
+    }
+
+    /// Whether the server has proved in TLS that it is the right one, and nobody could
+    /// have sent the mail to another.
+    fn is_verified(&self) -> bool {
+        let Phase::Talking(talk) = &self.phase else {
+            return false;
+        };
+        let level = talk.security.policy.level;
+        let facts = talk.channel.tls_facts();
+        level.must_match()
+            && level != TlsLevel::HalfDane
+            && facts.is_some_and(|facts| facts.matched)
     }
 
     /// After a refused STARTTLS the rest of the hello counts as part of it, as in
@@ -236,7 +306,9 @@ impl Delivery {
             return;
         };
         talk.security.refused = true;
-        if talk.security.policy.level.is_mandatory() {
+        let mandatory = talk.security.policy.level.is_mandatory();
+        self.note_session(Some(ResultType::StartTlsNotSupported));
+        if mandatory {
             self.fail_site(Reason::tls_refused(peer, reply));
         }
     }
@@ -268,6 +340,7 @@ impl Delivery {
     }
 
     fn shut_gate(&mut self) {
+        self.note_session(Some(ResultType::ValidationFailure));
         if let Phase::Talking(talk) = &mut self.phase
             && let Some(gate) = talk.channel.session.tls_gate()
         {
@@ -312,6 +385,9 @@ impl Delivery {
             return;
         };
         let (level, relay) = (talk.security.policy.level, talk.channel.peer.relay());
+        let rule = talk.security.policy.sts.as_ref();
+        let tested = rule.filter(|rule| !rule.is_enforced());
+        let tested = tested.map(|rule| rule.domain.clone());
         if level.must_match()
             && let Some(problem) = &facts.problem
         {
@@ -319,6 +395,15 @@ impl Delivery {
         }
         if self.logs_tls() {
             self.note(Note::info(facts.summary("established", &relay)));
+        }
+        self.note_handshake(facts);
+        if let Some(domain) = tested
+            && !facts.matched
+        {
+            self.note(Note::warning(format!(
+                "MTA-STS policy of {domain} is in testing mode: the certificate of {relay} does \
+                 not fulfil it"
+            )));
         }
         if level.must_match() && !facts.matched {
             let status = EnhancedStatus::new(4, 7, 5);

@@ -6,12 +6,15 @@
 use smtp_proto::status::EnhancedStatus;
 
 use super::{
-    dane,
+    Tlsa, dane,
     level::TlsLevel,
     policy::DaneFinding,
     search::{PolicySearch, Stage, Subject},
 };
-use crate::dns::{Answer, Failure, QueryKind};
+use crate::{
+    dns::{Answer, Failure, QueryKind},
+    report::{PolicyType, ResultType},
+};
 
 impl PolicySearch {
     /// Looks whether DANE can be had here at all.
@@ -67,12 +70,13 @@ impl PolicySearch {
     fn settle_for(&mut self, level: TlsLevel) {
         self.level = level;
         self.finding = DaneFinding::default();
-        self.finish();
+        self.conclude();
     }
 
     /// The destination has no DANE: less for `dane`, nothing for `dane-only`.
     fn without_dane(&mut self, why: &str, instead: TlsLevel) {
         if self.level == TlsLevel::DaneOnly {
+            self.failed(PolicyType::Tlsa, ResultType::DaneRequired);
             self.fail(EnhancedStatus::new(4, 7, 5), why);
         } else {
             self.settle_for(instead);
@@ -127,6 +131,7 @@ impl PolicySearch {
     }
 
     fn records_failed(&mut self) {
+        self.failed(PolicyType::Tlsa, ResultType::DnssecInvalid);
         let Subject { host, port, .. } = &self.subject;
         let text = format!("TLSA lookup error for {host}:{}", port.unwrap_or_default());
         self.fail(EnhancedStatus::new(4, 7, 5), text);
@@ -163,6 +168,11 @@ impl PolicySearch {
         }
         let records = dane::for_mail(&answer.records, &mut self.warnings);
         if records.is_empty() {
+            self.failed(PolicyType::Tlsa, ResultType::TlsaInvalid);
+            return self.without_dane("TLSA records unusable", TlsLevel::Encrypt);
+        }
+        if self.sts_search().is_some() && self.has_no_usable(&records) {
+            self.failed(PolicyType::Tlsa, ResultType::TlsaInvalid);
             return self.without_dane("TLSA records unusable", TlsLevel::Encrypt);
         }
         if self.exchange_is_insecure() {
@@ -176,6 +186,13 @@ impl PolicySearch {
             names: self.reference_names(base),
         };
         self.finish();
+    }
+
+    /// Whether the records turn out to be unusable in the handshake. MTA-STS, where
+    /// there is a policy, takes their place.
+    fn has_no_usable(&self, records: &[Tlsa]) -> bool {
+        let digests = &self.rules.dane.digests;
+        dane::usable(records, digests, &self.subject.host, &mut Vec::new()).is_empty()
     }
 
     /// The names that a certificate may have whose issuer a record vouches for.

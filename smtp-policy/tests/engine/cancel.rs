@@ -41,3 +41,14 @@ fn a_delivery_that_is_cancelled_before_it_begins_connects_nowhere() {
     assert_eq!(brief(&outcomes), ["deferred 4.3.2"]);
     assert_eq!(world.connects, 0);
 }
+
+#[test]
+fn a_text_that_cannot_be_read_to_its_end_is_not_ended_with_a_dot() {
+    for at in [0, 5] {
+        let mut world = World::new().with_server("192.0.2.1", &[]);
+        world.unreadable_from = Some(at);
+        let outcomes = world.deliver("", &["a@example.com", "b@example.com"]);
+        assert_eq!(brief(&outcomes), ["deferred 4.3.0"; 2]);
+        assert!(!world.heard.iter().any(|line| line == "."), "{at}");
+    }
+}

@@ -29,6 +29,7 @@ use smtp_policy::{
     report::{Notice, Outcome},
     request::{Recipient, Request},
     reuse::ConnectionCache,
+    sts::FetchError,
 };
 use smtp_proto::{Address, ReversePath, Time};
 
@@ -63,6 +64,8 @@ pub struct World {
     pub budget: usize,
     /// What happens when the budget is spent.
     pub then: Then,
+    /// From where on the text cannot be read.
+    pub unreadable_from: Option<u64>,
     /// What `Debug` shows of deliveries and their questions, if anybody looks.
     pub shown: Option<String>,
 }
@@ -107,6 +110,7 @@ impl Default for World {
             cut_after: None,
             budget: usize::MAX,
             then: Then::Close,
+            unreadable_from: None,
             shown: None,
         }
     }
@@ -157,6 +161,7 @@ impl World {
             }
             match ask {
                 Ask::Resolve(ticket, query) => job.resolved(ticket, self.answer(&query)),
+                Ask::Fetch(ticket, _) => job.fetched(ticket, Err(FetchError::Unsupported)),
                 Ask::LookUp(ticket, query) => {
                     let value = match self.tables.get(query.table.as_str()) {
                         Some(Ok(value)) => Ok(Some((*value).to_owned())),
@@ -194,6 +199,9 @@ impl World {
                     self.hear(server.as_mut().unwrap(), &bytes);
                 }
                 Ask::Wait { until } => self.wait(&mut job, server.as_mut(), until),
+                Ask::Text { offset, .. } if self.unreadable_from.is_some_and(|at| offset >= at) => {
+                    job.text_failed("no such file".into());
+                }
                 Ask::Text { offset, room } => {
                     let start = (offset as usize).min(self.text.len());
                     job.text(self.text.slice(start..self.text.len().min(start + room)));

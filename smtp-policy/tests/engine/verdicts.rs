@@ -6,7 +6,7 @@ use smtp_policy::{
 };
 use smtp_proto::{Address, ReversePath, session::Stage};
 
-use crate::{Then, World, brief};
+use crate::{Rules, Then, World, brief};
 
 #[test]
 fn each_recipient_has_a_verdict_of_its_own() {
@@ -171,9 +171,11 @@ fn a_message_over_the_announced_size_is_not_even_tried() {
     let to = Recipient::new(Address::parse("a@example.com").unwrap());
     let mut request = Request::new(Protocol::Smtp, "example.com", ReversePath::Null, vec![to]);
     request.size = Some(101);
-    let outcomes = world.run("", request);
+    let outcomes = world.run("", request.clone());
     assert_eq!(brief(&outcomes), ["bounced 5.3.4"]);
     assert_eq!(world.heard, ["EHLO client.example"]);
+    request.size = Some(100);
+    assert_eq!(brief(&world.run("", request)), ["sent 2.0.0"]);
 }
 
 #[test]
@@ -245,5 +247,20 @@ fn any_address_beyond_ascii_makes_original_recipients_utf8() {
         );
         let rcpt = format!("RCPT TO:<a@example.com> {orcpt}");
         assert!(world.heard.contains(&rcpt), "{:?}", world.heard);
+    }
+}
+
+#[test]
+fn only_2xx_behind_the_text_is_acceptance() {
+    let rows: [(Rules, &str); 4] = [
+        (&[(".", "250 ok")], "sent 2.0.0"),
+        (&[(".", "354 more")], "bounced 5.5.0"),
+        (&[(".", "199 what")], "bounced 5.5.0"),
+        (&[("DATA", "250 ok")], "bounced 5.5.0"),
+    ];
+    for (rules, expected) in rows {
+        let mut world = World::new().with_server("192.0.2.1", rules);
+        let outcomes = world.deliver("", &["a@example.com"]);
+        assert_eq!(brief(&outcomes), [expected], "{rules:?}");
     }
 }

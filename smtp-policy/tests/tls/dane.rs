@@ -1,5 +1,7 @@
 //! DANE: when TLSA records are looked up, which of them count, and what follows.
 
+use std::time::Duration;
+
 use smtp_policy::dns::{QueryKind, RecordData};
 
 use crate::{
@@ -97,6 +99,22 @@ fn each_usage_selector_and_digest_is_compared_as_it_says() {
                 world.notes
             );
             assert_eq!(world.past[0].sni.as_deref(), Some("mx1.example.net"));
+        }
+    }
+}
+
+#[test]
+fn plaintext_is_not_tried_after_a_failed_handshake_where_there_are_records() {
+    let records = vec![tlsa(3, 1, 1, &[7; 32])];
+    for level in ["dane", "dane-only"] {
+        for offer in [Offer::Garbage, Offer::Stall, Offer::Close] {
+            let entry = Entry::Signed(records.clone());
+            let mut world = World::new(offer).with(QueryKind::Tlsa, TLSA_NAME, entry);
+            world.age = Duration::from_secs(10_000);
+            let outcome = world.deliver(&format!("smtp_tls_security_level = {level}\n"));
+            assert_eq!(brief(&outcome), "deferred 4.7.5", "{level}");
+            assert!(!world.mail().0, "{level}");
+            assert_eq!(world.past.len(), 1, "{level}");
         }
     }
 }

@@ -160,6 +160,12 @@ fn a_certificate_needs_a_trusted_issuer_the_right_name_and_a_valid_date() {
             world.notes
         );
         assert!(world.noted(note), "{what}: {:?}", world.notes);
+        let word = if good { "Verified" } else { "Untrusted" };
+        assert!(
+            world.noted(&format!("{word} TLS connection established")),
+            "{what}: {:?}",
+            world.notes
+        );
     }
 }
 
@@ -306,6 +312,13 @@ fn fingerprints_are_of_the_certificate_or_of_the_key() {
         ("sha256", key.clone(), true),
         ("sha256", format!("{wrong}, {key}"), true),
         ("sha256", format!("nonsense {key}"), true),
+        // One that begins alike is another one.
+        ("sha256", certificate[..47].to_owned(), false),
+        (
+            "sha256",
+            format!("{}{}", &certificate[..47], &wrong[47..]),
+            false,
+        ),
         ("sha256", wrong, false),
         ("sha256", md5.clone(), false),
         ("md5", md5, true),

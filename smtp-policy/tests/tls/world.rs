@@ -8,9 +8,10 @@ use smtp_policy::{
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,
-    report::Outcome,
-    request::{Recipient, Request},
+    report::{Outcome, TlsResult},
+    request::{Recipient, Request, TlsWish},
     reuse::ConnectionCache,
+    sts::{FetchError, Fetched, PolicyFetch},
 };
 use smtp_proto::{Address, ReversePath, Time};
 
@@ -32,6 +33,13 @@ pub struct World {
     pub servers: BTreeMap<&'static str, Offer>,
     pub zone: BTreeMap<(QueryKind, String), Entry>,
     pub asked: Vec<String>,
+    pub wish: TlsWish,
+    pub results: Vec<TlsResult>,
+    /// How many connections were asked for.
+    pub connects: usize,
+    /// What web servers answer, and what they were asked for.
+    pub web: Result<Fetched, FetchError>,
+    pub fetched: Vec<PolicyFetch>,
     pub aliases: BTreeMap<&'static str, &'static str>,
     pub cache: ConnectionCache<Server>,
     /// Connections that are over, in order.
@@ -69,6 +77,11 @@ impl World {
                 ),
             ]),
             asked: Vec::new(),
+            wish: TlsWish::Unsaid,
+            results: Vec::new(),
+            connects: 0,
+            web: Err(FetchError::Unsupported),
+            fetched: Vec::new(),
             aliases: BTreeMap::new(),
             cache: ConnectionCache::new(),
             past: Vec::new(),
@@ -103,6 +116,7 @@ impl World {
         let mut request = Request::new(Protocol::Smtp, self.nexthop, sender, vec![to]);
         request.age = self.age;
         request.probe = self.probe;
+        request.tls = self.wish;
         let mut job = Delivery::new(request, policy, 7);
         if let Some(epoch) = self.epoch {
             job = job.with_epoch(epoch);
@@ -116,6 +130,10 @@ impl World {
         for _ in 0..100_000 {
             match job.poll(self.now) {
                 Ask::Resolve(ticket, query) => job.resolved(ticket, self.answer(&query)),
+                Ask::Fetch(ticket, request) => {
+                    self.fetched.push(request);
+                    job.fetched(ticket, self.web.clone());
+                }
                 Ask::LookUp(ticket, _) => job.looked_up(ticket, Ok(None)),
                 Ask::Reuse(ticket, key) => {
                     let hit = self.cache.take(&key, self.now);
@@ -132,6 +150,7 @@ impl World {
                         panic!()
                     };
                     let offer = self.servers.get(address.ip().to_string().as_str());
+                    self.connects += 1;
                     server = offer.map(Server::new);
                     let made = server.as_ref().map(|_| ()).ok_or(ConnectError::Refused);
                     job.connected(ticket, made);
@@ -144,7 +163,10 @@ impl World {
                 Ask::Wait { until } => self.wait(&mut job, server.as_mut().unwrap(), until),
                 Ask::Text { offset, .. } => job.text(text.slice(offset as usize..)),
                 Ask::Report(_, outcome) => assert!(verdict.replace(*outcome).is_none()),
-                Ask::Note(note) => self.notes.push(note.text),
+                Ask::Note(note) => {
+                    self.results.extend(note.tls.map(|result| *result));
+                    self.notes.push(note.text);
+                }
                 Ask::Keep(keys, channel, expires) => {
                     self.cache
                         .put(keys, server.take().unwrap(), channel, expires);
@@ -213,12 +235,16 @@ impl World {
 }
 
 pub fn policy(dir: &Path, main_cf: &str) -> Arc<Policy> {
+    Arc::new(bare_policy(dir, main_cf))
+}
+
+pub fn bare_policy(dir: &Path, main_cf: &str) -> Policy {
     let text = format!(
         "myhostname = client.example\nsmtp_randomize_addresses = no\n\
          smtp_dns_support_level = dnssec\n{main_cf}"
     );
     let main_cf = MainCf::parse(&text, "main.cf", dir).unwrap();
-    Arc::new(Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap())
+    Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap()
 }
 
 /// `word code`.

@@ -104,7 +104,9 @@ pub enum ReplyNote {
     Garbage(String),
 }
 
-/// Notes kept until somebody takes them; a flood beyond that is not told.
+/// Notes kept of a reply, and until somebody takes them; a flood beyond that is not
+/// told. It counts for the reply too, so that a reader who takes notes after each
+/// piece of it learns no more than one who gets it whole.
 const MAX_NOTES: usize = 1000;
 
 /// What a waiting line costs besides its bytes, so that empty lines count too.
@@ -161,6 +163,7 @@ struct Draft {
     bytes: usize,
     irregular: bool,
     cut: bool,
+    notes: usize,
 }
 
 impl ReplyReader {
@@ -239,7 +242,8 @@ impl ReplyReader {
         self.dead = false;
     }
 
-    /// Takes the notes that have gathered. Beyond a thousand no more are kept.
+    /// Takes the notes that have gathered. Beyond a thousand, or a thousand of one
+    /// reply, no more are kept.
     pub fn take_notes(&mut self) -> Vec<ReplyNote> {
         take(&mut self.notes)
     }
@@ -342,7 +346,8 @@ impl ReplyReader {
     }
 
     fn note(&mut self, note: ReplyNote) {
-        if self.notes.len() < MAX_NOTES {
+        if self.notes.len() < MAX_NOTES && self.draft.notes < MAX_NOTES {
+            self.draft.notes += 1;
             self.notes.push(note);
         }
     }

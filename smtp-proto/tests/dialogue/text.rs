@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 
+use smtp_proto::Time;
 use smtp_proto::session::{Closed, Dialect, PixWorkarounds, Stage};
 
 use crate::{Play, profile, transaction};
@@ -34,6 +35,18 @@ fn text_is_asked_for_only_while_there_is_room() {
     assert!(play.session().body().is_none());
     let queued = play.session().output().len();
     assert!((64 * 1024..=72 * 1024).contains(&queued), "{queued}");
+}
+
+#[test]
+fn a_server_that_takes_no_text_is_given_up_in_the_time_for_text() {
+    let mut play = Play::smtp(&["a@b.example"])
+        .with_text(long_text())
+        .run(BEGIN);
+    play.session().receive(b"354 go\r\n");
+    play.fill();
+    // smtp_data_xfer_timeout, not smtp_data_init_timeout.
+    let limit = Time::at(Duration::from_secs(180));
+    assert_eq!(play.session().deadline(), (limit, Stage::Text));
 }
 
 #[test]

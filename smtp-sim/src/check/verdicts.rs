@@ -1,6 +1,6 @@
 //! Verdicts against what the servers accepted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smtp_policy::report::{Outcome, Status};
 
@@ -64,6 +64,11 @@ impl Bench<'_> {
             self.connection(&connection);
         }
         let fates = fates(world);
+        // A reply too many, and each that follows is taken for another recipient's.
+        let askew = world.connections().filter(|c| c.ledger.out_of_step);
+        let askew = askew.flat_map(|connection| connection.deliveries);
+        let letters = askew.filter_map(|at| population.letters.get(*at));
+        let muddled: BTreeSet<usize> = letters.map(|letter| letter.number).collect();
         for (letter, delivery) in population.letters.iter().zip(world.deliveries()) {
             let Some(report) = &delivery.report else {
                 continue;
@@ -71,6 +76,10 @@ impl Bench<'_> {
             for (recipient, outcome) in &report.recipients {
                 let address = recipient.address.as_str();
                 let fate = fates.get(address).copied().unwrap_or_default();
+                let fate = Fate {
+                    muddled: fate.muddled + u32::from(muddled.contains(&letter.number)),
+                    ..fate
+                };
                 self.compare(letter, address, fate, outcome);
             }
         }

@@ -9,7 +9,13 @@
 //! smtp_sim::harness::reply(b"250-mx.example\r\n250 SIZE 1000\r\n");
 //! ```
 
+#[cfg(feature = "differential")]
+mod differential;
+mod mime;
 mod session;
+mod tls;
+mod toy;
+mod world;
 
 use bytes::{Buf, Bytes};
 use smtp_policy::{
@@ -19,7 +25,12 @@ use smtp_policy::{
 };
 use smtp_proto::{BodyEncoder, Capabilities, KeywordSet, ReplyLimits, ReplyReader, SendQueue};
 
+#[cfg(feature = "differential")]
+pub use differential::{Difference, differential};
+pub use mime::mime;
 pub use session::session;
+pub use tls::tls;
+pub use world::world;
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +51,18 @@ pub const TARGETS: &[Target] = &[
         name: "config",
         run: config,
     },
+    #[cfg(feature = "differential")]
+    Target {
+        name: "differential",
+        run: differential,
+    },
     Target {
         name: "dns",
         run: dns,
+    },
+    Target {
+        name: "mime",
+        run: mime,
     },
     Target {
         name: "reply",
@@ -55,6 +75,14 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "table",
         run: table,
+    },
+    Target {
+        name: "tls",
+        run: tls,
+    },
+    Target {
+        name: "world",
+        run: world,
     },
 ];
 
@@ -174,13 +202,14 @@ pub fn table(input: &[u8]) {
 /// The answer of a name server.
 pub fn dns(input: &[u8]) {
     let (steering, packet) = split(input, 1);
-    let kind = match steering.first().map_or(0, |byte| byte % 6) {
+    let kind = match steering.first().map_or(0, |byte| byte % 7) {
         0 => QueryKind::Mx,
         1 => QueryKind::A,
         2 => QueryKind::Aaaa,
         3 => QueryKind::Cname,
         4 => QueryKind::Tlsa,
-        _ => QueryKind::Srv,
+        5 => QueryKind::Srv,
+        _ => QueryKind::Txt,
     };
     if let Ok(answer) = answer_dns_stub(packet, &Query::new("example.com", kind)) {
         assert!(answer.records.len() <= 100 && !answer.records.is_empty());

@@ -298,6 +298,8 @@ impl Peer {
     fn interrupt(&mut self) {
         match self.fault(Moment::Text) {
             Some(Act::Code(code)) => {
+                // Whoever accepts what has not come yet cannot be taken at their word.
+                self.ledger.out_of_step |= code / 100 == 2;
                 let _ = self.say(&format!("{code} 4.3.0 enough\r\n"), Duration::ZERO);
                 if let Some(mail) = &mut self.mail {
                     mail.refused = true;
@@ -454,7 +456,10 @@ impl Peer {
                 self.end(Deed::Close);
                 Told { code: 0, at: None }
             }
-            Act::Early => unsaid,
+            Act::Early => Told {
+                code: if moment == Moment::Data { 354 } else { 250 },
+                at: None,
+            },
             Act::Inject => self.inject(moment, proper, text),
             Act::Flood(count) => {
                 let told = self.reply(proper, text, now);

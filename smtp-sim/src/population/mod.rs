@@ -111,7 +111,12 @@ pub struct Population {
 impl Population {
     /// The population of a seed.
     pub fn generate(seed: u64, knobs: Knobs) -> Self {
-        let mut dice = Dice::new(seed);
+        Self::throw(seed, Dice::new(seed), knobs)
+    }
+
+    /// The population of a row of throws. What is left to chance in its world follows
+    /// from `seed`.
+    pub fn throw(seed: u64, mut dice: Dice, knobs: Knobs) -> Self {
         let profile = Profile::throw(&mut dice);
         let count = 1 + dice.count(3);
         let destinations: Vec<Destination> = (0..count)
