@@ -1,6 +1,6 @@
 //! Verdicts against what the servers accepted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smtp_policy::report::{Outcome, Status};
 
@@ -64,6 +64,11 @@ impl Bench<'_> {
             self.connection(&connection);
         }
         let fates = fates(world);
+        // A reply too many, and each that follows is taken for another recipient's.
+        let askew = world.connections().filter(|c| c.ledger.out_of_step);
+        let askew = askew.flat_map(|connection| connection.deliveries);
+        let letters = askew.filter_map(|at| population.letters.get(*at));
+        let muddled: BTreeSet<usize> = letters.map(|letter| letter.number).collect();
         for (letter, delivery) in population.letters.iter().zip(world.deliveries()) {
             let Some(report) = &delivery.report else {
                 continue;
@@ -71,6 +76,10 @@ impl Bench<'_> {
             for (recipient, outcome) in &report.recipients {
                 let address = recipient.address.as_str();
                 let fate = fates.get(address).copied().unwrap_or_default();
+                let fate = Fate {
+                    muddled: fate.muddled + u32::from(muddled.contains(&letter.number)),
+                    ..fate
+                };
                 self.compare(letter, address, fate, outcome);
             }
         }
@@ -146,11 +155,11 @@ impl Bench<'_> {
             let what = format!("a message from <{}>", taken.sender);
             return self.find(Check::RightEnvelope, what);
         };
-        let strangers = taken.recipients.iter().filter(|recipient| {
-            let owner_of = self.place(letter_of(&recipient.address));
-            owner_of != owner
+        let mut strangers = taken.recipients.iter().filter(|recipient| {
+            let named = self.place(letter_of(&recipient.address));
+            named != owner
         });
-        if let Some(stranger) = strangers.last() {
+        if let Some(stranger) = strangers.next() {
             let what = format!("from <{}> to <{}>", taken.sender, stranger.address);
             self.find(Check::RightEnvelope, what);
         }

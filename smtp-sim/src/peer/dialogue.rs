@@ -30,7 +30,7 @@ impl Peer {
 
     pub(super) fn read_lines(&mut self) {
         let mut input = std::mem::take(&mut self.input);
-        let mut at = 0;
+        let (mut at, mut known) = (0, std::mem::take(&mut self.scanned));
         while let Some(rest) = input.get(at..).filter(|rest| !rest.is_empty()) {
             if matches!(self.mode, Mode::Parted) {
                 self.breach(Breach::AfterQuit);
@@ -41,9 +41,12 @@ impl Peer {
                 at = input.len();
                 break;
             }
-            let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+            let fresh = rest.get(known..).unwrap_or_default();
+            let Some(end) = fresh.iter().position(|byte| *byte == b'\n') else {
+                self.scanned = rest.len();
                 break;
             };
+            let end = std::mem::take(&mut known) + end;
             let line = rest.get(..=end).unwrap_or_default();
             let more = rest.len() > line.len();
             at += line.len();
@@ -295,6 +298,8 @@ impl Peer {
     fn interrupt(&mut self) {
         match self.fault(Moment::Text) {
             Some(Act::Code(code)) => {
+                // Whoever accepts what has not come yet cannot be taken at their word.
+                self.ledger.out_of_step |= code / 100 == 2;
                 let _ = self.say(&format!("{code} 4.3.0 enough\r\n"), Duration::ZERO);
                 if let Some(mail) = &mut self.mail {
                     mail.refused = true;
@@ -451,7 +456,10 @@ impl Peer {
                 self.end(Deed::Close);
                 Told { code: 0, at: None }
             }
-            Act::Early => unsaid,
+            Act::Early => Told {
+                code: if moment == Moment::Data { 354 } else { 250 },
+                at: None,
+            },
             Act::Inject => self.inject(moment, proper, text),
             Act::Flood(count) => {
                 let told = self.reply(proper, text, now);
