@@ -116,6 +116,16 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) dns: Vec<SocketAddr>,
 
+    /// Hold servers to the MTA-STS policy of their domain (RFC 8461), where
+    /// neither smtp_tls_policy_maps nor DANE says more.
+    #[arg(long)]
+    pub(crate) mta_sts: bool,
+
+    /// Trust the authorities in this PEM file, besides those of the system, when
+    /// an MTA-STS policy is fetched.
+    #[arg(long, value_name = "FILE", requires = "mta_sts")]
+    pub(crate) mta_sts_ca: Option<PathBuf>,
+
     /// How to report: text for people, json for programs, log as Postfix logs.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) report: ReportFormat,

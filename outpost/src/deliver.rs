@@ -25,7 +25,7 @@ use crate::{
 
 /// Delivers what the command line asks for.
 pub(crate) fn run(args: &DeliverArgs) -> Result<Exit, Failure> {
-    let policy = settings::policy(&args.parameters, &args.dns)?;
+    let policy = settings::policy(&args.parameters, &args.dns, settings::mta_sts(args)?)?;
     let jobs = match &args.request {
         Some(path) => from_file(path)?,
         None => envelope::jobs(args, &policy)?.into_iter().map(Ok).collect(),

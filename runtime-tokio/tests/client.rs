@@ -27,6 +27,8 @@ use smtp_policy::{
     report::{Outcome, Report, Status},
     request::{Encoding, RcptIndex, Request},
 };
+#[cfg(feature = "mta-sts")]
+use toy::web;
 use toy::{Peer, Toy, policy, request};
 
 const TEXT: &[u8] = b"Subject: hello\n\n.world\n";
@@ -357,6 +359,26 @@ impl Observer for Order {
     fn settled(&mut self, index: RcptIndex, _: &Outcome) {
         self.0.lock().unwrap().push(index);
     }
+}
+
+#[cfg(feature = "mta-sts")]
+#[tokio::test]
+async fn a_policy_of_mta_sts_is_fetched_over_https() {
+    let report = deliver(
+        &Client::new(web::policy(true)),
+        request(Smtp, "example.com", 1),
+    )
+    .await;
+    let text = &report.recipients[0].1.text;
+    assert_eq!(text, web::UNNAMED);
+    let report = deliver(
+        &Client::new(web::policy(false)),
+        request(Smtp, "example.com", 1),
+    )
+    .await;
+    let text = &report.recipients[0].1.text;
+    assert!(!text.contains("MTA-STS"), "{text}");
+    assert!(report.all(Status::Deferred), "{report:?}");
 }
 
 struct Watcher(Arc<AtomicUsize>);

@@ -18,6 +18,7 @@
 //! | verdicts | [`report`] |
 //! | kept connections | [`reuse`], [`channel`] |
 //! | TLS: levels, certificates, DANE | [`tls`] |
+//! | MTA-STS | [`sts`] |
 //!
 //! [`policy::Policy`] holds what all deliveries share.
 
@@ -35,6 +36,7 @@ pub mod reuse;
 pub mod route;
 mod sasl;
 mod seed;
+pub mod sts;
 pub mod tables;
 pub mod text;
 pub mod tls;

@@ -29,6 +29,7 @@ use crate::{
         OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
     },
     sasl::{Sasl, SetupError},
+    sts::MtaSts,
     tables::{Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
     tls::{TlsConnector, TlsLevel, policy::TlsRules},
 };
@@ -42,6 +43,7 @@ pub struct Policy {
     smtp: Client,
     lmtp: Client,
     resolver: Arc<ResolverConfig>,
+    sts: Option<Arc<MtaSts>>,
     warnings: Vec<String>,
 }
 
@@ -163,6 +165,7 @@ impl Policy {
             smtp,
             lmtp,
             resolver: Arc::new(resolver),
+            sts: None,
             warnings,
         }
     }
@@ -192,6 +195,21 @@ impl Policy {
             client.tls = Arc::new(client.tls.with_connector(Arc::clone(&connector)));
         }
         self
+    }
+
+    /// Turns on MTA-STS for mail over SMTP; see [`sts`](crate::sts).
+    #[must_use]
+    pub fn with_mta_sts(mut self, sts: MtaSts) -> Self {
+        let sts = Arc::new(sts);
+        let rules = crate::tls::load::rules_with_sts(&self.smtp.tls, &sts, &mut self.warnings);
+        self.smtp.tls = Arc::new(rules);
+        self.sts = Some(sts);
+        self
+    }
+
+    /// MTA-STS as it was turned on, with what is known by now.
+    pub fn mta_sts(&self) -> Option<&Arc<MtaSts>> {
+        self.sts.as_ref()
     }
 
     pub(crate) fn client(&self, protocol: Protocol) -> &Client {

@@ -5,13 +5,14 @@ use std::{net::IpAddr, net::SocketAddr, path::PathBuf};
 
 use smtp_proto::time::Time;
 
-use super::ticket::{Cached, Dns, External, Socket, Ticket};
+use super::ticket::{Cached, Dns, External, Https, Socket, Ticket};
 use crate::{
     channel::Channel,
     dns::Query,
     report::{Notice, Outcome},
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
+    sts::PolicyFetch,
 };
 
 /// The next thing to do for a delivery. Exhaustive on purpose: it is the
@@ -24,6 +25,8 @@ pub enum Ask {
     Resolve(Ticket<Dns>, Query),
     /// Ask a table that is not held in memory.
     LookUp(Ticket<External>, TableQuery),
+    /// Fetch a file over HTTPS. Comes only where MTA-STS was turned on.
+    Fetch(Ticket<Https>, PolicyFetch),
     /// Look in the connection cache. On a hit the driver makes that socket the
     /// open one of this delivery.
     Reuse(Ticket<Cached>, CacheKey),

@@ -20,11 +20,12 @@ use super::{
 use crate::{
     channel::{Channel, Peer},
     config::Protocol,
+    dns::names::is_valid_address,
     report::{Scope, trouble::Reason},
     request::CacheHints,
     route::{
-        Candidate, InetDestination, MailExchange, QuestionId, Resolution, Resolved, RouteNote,
-        split_nexthop,
+        Candidate, DnsSupport, InetDestination, MailExchange, QuestionId, Resolution, Resolved,
+        RouteNote, split_nexthop,
     },
 };
 
@@ -105,6 +106,8 @@ pub(super) struct Site {
     pub(super) domain: String,
     /// The MX records that led to the addresses.
     pub(super) exchange: Option<MailExchange>,
+    /// The domain whose MTA-STS policy may hold.
+    pub(super) sts_domain: Option<String>,
     /// The next address was tried with TLS, and is to be tried without.
     pub(super) retry_plain: bool,
     pub(super) places: VecDeque<Place>,
@@ -342,11 +345,22 @@ impl Delivery {
                 let site = Site {
                     domain: inet.domain.clone(),
                     exchange: resolved.exchange,
+                    sts_domain: loops.then(|| self.sts_domain(inet)).flatten(),
                     ..Site::new(places, best, loops)
                 };
                 self.open_site(site, &inet.domain, &inet.text);
             }
         }
+    }
+
+    /// The domain of a destination whose mail exchangers are looked up, in A-labels.
+    fn sts_domain(&self, inet: &InetDestination) -> Option<String> {
+        let client = self.policy.client(self.request.protocol);
+        let looked_up = !inet.bracketed
+            && client.route.dns != DnsSupport::Disabled
+            && !is_valid_address(&inet.domain);
+        let domain = looked_up.then(|| client.route.idna.to_ascii(&inet.domain))??;
+        Some(domain.strip_suffix('.').unwrap_or(&domain).to_owned())
     }
 
     /// The addresses of a destination are known. The first one decides whether
@@ -452,6 +466,7 @@ impl Site {
         Self {
             domain: String::new(),
             exchange: None,
+            sts_domain: None,
             retry_plain: false,
             places,
             best,

@@ -64,7 +64,7 @@ use smtp_proto::{queue::SendQueue, time::Time};
 pub use self::{
     ask::{Ask, Bind, ConnectError, Endpoint, Level, Note, TableQuery, Target},
     observer::Observer,
-    ticket::{Cached, Dns, External, Socket, Ticket},
+    ticket::{Cached, Dns, External, Https, Socket, Ticket},
 };
 use self::{
     hosts::{Hosts, Phase},
@@ -79,6 +79,7 @@ use crate::{
     policy::Policy,
     report::trouble::{Judge, Reason},
     request::Request,
+    sts::{FetchError, Fetched},
     tables::{TableFailure, Tables},
 };
 
@@ -212,6 +213,13 @@ impl Delivery {
             Phase::Preparing(preparation) => preparation.answer(ticket.serial(), value),
             Phase::Talking(talk) => talk.answer(ticket.serial(), value),
             _ => {}
+        }
+    }
+
+    /// The answer to [`Ask::Fetch`].
+    pub fn fetched(&mut self, ticket: Ticket<Https>, result: Result<Fetched, FetchError>) {
+        if let Phase::Securing(securing) = &mut self.phase {
+            securing.fetched(ticket.serial(), result);
         }
     }
 

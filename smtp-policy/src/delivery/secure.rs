@@ -20,6 +20,7 @@ use crate::{
     channel::{Ending, Handshake, Peer, is_handshake_failure},
     dns::{Answer, Failure},
     report::{Scope, trouble::Reason},
+    sts::{FetchError, Fetched},
     tables::TableFailure,
     tls::{
         TlsFacts, TlsLevel, TlsTrouble,
@@ -72,6 +73,14 @@ impl Securing {
             self.search.resolved(answer);
         }
     }
+
+    /// The answer to a question for a file on the web.
+    pub(super) fn fetched(&mut self, serial: u32, result: Result<Fetched, FetchError>) {
+        if self.serial == Some(serial) {
+            self.serial = None;
+            self.search.fetched(result);
+        }
+    }
 }
 
 impl Delivery {
@@ -105,6 +114,7 @@ impl Delivery {
     fn subject(&self, place: &Place) -> Option<Subject> {
         let site = self.hosts.site.as_ref()?;
         let host = self.config.general.myhostname.clone();
+        let unix_time = self.epoch.unwrap_or_default() + self.now.as_duration();
         Some(match place {
             Place::Inet(candidate) => Subject {
                 destination: self.hosts.label.clone(),
@@ -114,6 +124,8 @@ impl Delivery {
                 canonical: candidate.canonical.clone(),
                 validated: candidate.host_validated,
                 exchange: site.exchange.clone(),
+                sts_domain: site.sts_domain.clone(),
+                unix_time,
             },
             Place::Unix(path) => Subject {
                 destination: path.display().to_string(),
@@ -123,6 +135,8 @@ impl Delivery {
                 port: None,
                 validated: false,
                 exchange: None,
+                sts_domain: None,
+                unix_time,
             },
         })
     }
@@ -151,6 +165,10 @@ impl Delivery {
             SearchStep::Resolve(query) => {
                 let ticket = self.ticket();
                 (ticket.serial(), Ask::Resolve(ticket, query))
+            }
+            SearchStep::Fetch(fetch) => {
+                let ticket = self.ticket();
+                (ticket.serial(), Ask::Fetch(ticket, fetch))
             }
             SearchStep::Done(policy) => {
                 if self.hosts.policies.len() >= POLICY_LIMIT {
@@ -312,6 +330,9 @@ impl Delivery {
             return;
         };
         let (level, relay) = (talk.security.policy.level, talk.channel.peer.relay());
+        let rule = talk.security.policy.sts.as_ref();
+        let tested = rule.filter(|rule| !rule.is_enforced());
+        let tested = tested.map(|rule| rule.domain.clone());
         if level.must_match()
             && let Some(problem) = &facts.problem
         {
@@ -319,6 +340,14 @@ impl Delivery {
         }
         if self.logs_tls() {
             self.note(Note::info(facts.summary("established", &relay)));
+        }
+        if let Some(domain) = tested
+            && !facts.matched
+        {
+            self.note(Note::warning(format!(
+                "MTA-STS policy of {domain} is in testing mode: the certificate of {relay} does \
+                 not fulfil it"
+            )));
         }
         if level.must_match() && !facts.matched {
             let status = EnhancedStatus::new(4, 7, 5);

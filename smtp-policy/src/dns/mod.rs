@@ -70,6 +70,8 @@ pub enum QueryKind {
     Tlsa,
     /// Service locations, RFC 2782.
     Srv,
+    /// Text.
+    Txt,
     /// The operating system's host lookup (`getaddrinfo`, which also reads
     /// `/etc/hosts`). The driver answers it itself, with `A` and `Aaaa`
     /// records in the order of the system; it never reaches [`Lookup`].
@@ -87,6 +89,7 @@ impl QueryKind {
             Self::Cname => "CNAME",
             Self::Tlsa => "TLSA",
             Self::Srv => "SRV",
+            Self::Txt => "TXT",
             Self::Native(_) => "native",
         }
     }
@@ -172,6 +175,8 @@ pub enum RecordData {
         /// The host, without a final dot. Empty is the root: no such service.
         target: String,
     },
+    /// The character strings of a text record, joined without anything between.
+    Txt(Vec<u8>),
 }
 
 impl RecordData {
@@ -193,6 +198,7 @@ impl RecordData {
             Self::Cname(_) => QueryKind::Cname,
             Self::Tlsa { .. } => QueryKind::Tlsa,
             Self::Srv { .. } => QueryKind::Srv,
+            Self::Txt(_) => QueryKind::Txt,
         }
     }
 }

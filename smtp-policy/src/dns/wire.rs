@@ -21,6 +21,7 @@ pub(super) const fn record_type(kind: QueryKind) -> Option<RecordType> {
         QueryKind::Cname => Some(RecordType::CNAME),
         QueryKind::Tlsa => Some(RecordType::TLSA),
         QueryKind::Srv => Some(RecordType::SRV),
+        QueryKind::Txt => Some(RecordType::TXT),
         QueryKind::Native(_) => None,
     }
 }

@@ -98,6 +98,7 @@ fn record_text(record: &Record) -> String {
             let hex: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("{head} {usage} {selector} {matching} {hex}")
         }
+        RecordData::Txt(text) => format!("{head} {}", String::from_utf8_lossy(text)),
     }
 }
 

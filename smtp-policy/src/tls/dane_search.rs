@@ -6,7 +6,7 @@
 use smtp_proto::status::EnhancedStatus;
 
 use super::{
-    dane,
+    Tlsa, dane,
     level::TlsLevel,
     policy::DaneFinding,
     search::{PolicySearch, Stage, Subject},
@@ -67,7 +67,7 @@ impl PolicySearch {
     fn settle_for(&mut self, level: TlsLevel) {
         self.level = level;
         self.finding = DaneFinding::default();
-        self.finish();
+        self.conclude();
     }
 
     /// The destination has no DANE: less for `dane`, nothing for `dane-only`.
@@ -165,6 +165,9 @@ impl PolicySearch {
         if records.is_empty() {
             return self.without_dane("TLSA records unusable", TlsLevel::Encrypt);
         }
+        if self.sts_search().is_some() && self.has_no_usable(&records) {
+            return self.without_dane("TLSA records unusable", TlsLevel::Encrypt);
+        }
         if self.exchange_is_insecure() {
             if self.rules.dane.insecure_mx == TlsLevel::Encrypt {
                 return self.settle_for(TlsLevel::Encrypt);
@@ -176,6 +179,13 @@ impl PolicySearch {
             names: self.reference_names(base),
         };
         self.finish();
+    }
+
+    /// Whether the records turn out to be unusable in the handshake. MTA-STS, where
+    /// there is a policy, takes their place.
+    fn has_no_usable(&self, records: &[Tlsa]) -> bool {
+        let digests = &self.rules.dane.digests;
+        dane::usable(records, digests, &self.subject.host, &mut Vec::new()).is_empty()
     }
 
     /// The names that a certificate may have whose issuer a record vouches for.

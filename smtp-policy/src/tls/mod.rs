@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the levels | `level.rs` |
 //! | what holds for one server: policy table, per-site table, parameters | `policy.rs`, `attributes.rs` |
-//! | the questions that this takes, without I/O | `search.rs`, `dane_search.rs` |
+//! | the questions that this takes, without I/O | `search.rs`, `dane_search.rs`, `sts_search.rs` |
 //! | what a handshake is made with | `setup.rs` |
 //! | TLSA records | `dane.rs` |
 //! | names in certificates, fingerprints | `names.rs`, `fingerprint.rs` |
@@ -39,6 +39,7 @@ mod protocols;
 mod rustls;
 pub(crate) mod search;
 mod setup;
+mod sts_search;
 #[cfg(feature = "tls")]
 mod verify;
 

@@ -3,6 +3,7 @@
 //! dane_init; `src/tls/tls_dane.c`, tls_dane_resolve). No I/O: the questions go to
 //! the driver.
 
+use core::time::Duration;
 use std::{collections::VecDeque, sync::Arc};
 
 use smtp_proto::status::EnhancedStatus;
@@ -10,7 +11,7 @@ use smtp_proto::status::EnhancedStatus;
 use super::{
     attributes::{self, Attributes},
     level::TlsLevel,
-    policy::{DaneFinding, TlsPolicy, TlsRules},
+    policy::{DaneFinding, StsRule, TlsPolicy, TlsRules},
 };
 use crate::{
     dns::{
@@ -18,6 +19,10 @@ use crate::{
         names::{Wildcard, is_valid_hostname},
     },
     route::{MailExchange, idna::Idna},
+    sts::{
+        FetchError, Fetched, PolicyFetch,
+        search::{StsSearch, StsStep},
+    },
     tables::{MapsSearch, MapsStep, TableFailure, Tables},
 };
 
@@ -38,6 +43,11 @@ pub(crate) struct Subject {
     pub(crate) validated: bool,
     /// The mail exchanger records that led here, if some did.
     pub(crate) exchange: Option<MailExchange>,
+    /// The domain whose MTA-STS policy can hold here, in A-labels: that of the
+    /// destination, if its mail exchangers were looked up.
+    pub(crate) sts_domain: Option<String>,
+    /// The time of day, in Unix time, as far as it is known.
+    pub(crate) unix_time: Duration,
 }
 
 /// Why a server is passed over.
@@ -54,6 +64,8 @@ pub(crate) enum SearchStep {
     Ask { table: String, key: String },
     /// Find DNS records.
     Resolve(Query),
+    /// Fetch a file over HTTPS.
+    Fetch(PolicyFetch),
     /// The search is over.
     Done(Result<TlsPolicy, Refusal>),
 }
@@ -65,8 +77,12 @@ pub(crate) struct PolicySearch {
     pub(super) subject: Subject,
     pub(super) stage: Stage,
     pub(super) level: TlsLevel,
-    attributes: Attributes,
+    pub(super) attributes: Attributes,
     pub(super) finding: DaneFinding,
+    /// A table says what holds.
+    pub(super) explicit: bool,
+    /// The MTA-STS policy that was found.
+    pub(super) sts: Option<StsRule>,
     /// What goes into the log.
     pub(crate) warnings: Vec<String>,
 }
@@ -92,6 +108,7 @@ pub(super) enum Stage {
         base: String,
         fallback: Option<String>,
     },
+    Sts(Box<StsSearch>),
     Done(Result<TlsPolicy, Refusal>),
 }
 
@@ -139,6 +156,8 @@ impl PolicySearch {
             stage,
             attributes: Attributes::default(),
             finding: DaneFinding::default(),
+            explicit: false,
+            sts: None,
             warnings: Vec::new(),
         }
     }
@@ -165,6 +184,14 @@ impl PolicySearch {
                     let name = format!("_{port}._tcp.{base}");
                     return SearchStep::Resolve(signed(name, QueryKind::Tlsa));
                 }
+                Stage::Sts(search) => match search.step() {
+                    StsStep::Resolve(query) => return SearchStep::Resolve(query),
+                    StsStep::Fetch(fetch) => return SearchStep::Fetch(fetch),
+                    StsStep::Done(found) => {
+                        let domain = search.domain().to_owned();
+                        self.on_sts(domain, found);
+                    }
+                },
                 Stage::Done(result) => return SearchStep::Done(result.clone()),
             }
         }
@@ -179,10 +206,20 @@ impl PolicySearch {
 
     /// The answer to [`SearchStep::Resolve`].
     pub(crate) fn resolved(&mut self, answer: Result<Answer, Failure>) {
+        if let Stage::Sts(search) = &mut self.stage {
+            return search.resolved(answer);
+        }
         match core::mem::replace(&mut self.stage, Stage::Level) {
             Stage::Alias => self.on_alias(answer),
             Stage::Records { base, fallback } => self.on_records(base, fallback, answer),
             other => self.stage = other,
+        }
+    }
+
+    /// The answer to [`SearchStep::Fetch`].
+    pub(crate) fn fetched(&mut self, result: Result<Fetched, FetchError>) {
+        if let Stage::Sts(search) = &mut self.stage {
+            search.fetched(result);
         }
     }
 
@@ -233,6 +270,7 @@ impl PolicySearch {
         match parsed {
             Ok((level, attributes)) => {
                 (self.level, self.attributes) = (level, attributes);
+                self.explicit = true;
                 self.stage = Stage::Level;
             }
             Err(_) => self.misconfigured(),
@@ -289,6 +327,7 @@ impl PolicySearch {
             };
             return;
         }
+        self.explicit = found.is_some();
         self.level = match *found {
             None => self.level,
             // A wildcard does not lower what holds for everybody.
@@ -302,7 +341,7 @@ impl PolicySearch {
         if self.level.is_dane() && self.finding == DaneFinding::default() {
             self.begin_dane();
         } else {
-            self.finish();
+            self.conclude();
         }
     }
 
@@ -310,13 +349,17 @@ impl PolicySearch {
         let attributes = core::mem::take(&mut self.attributes);
         let finding = core::mem::take(&mut self.finding);
         let destination = &self.subject.destination;
-        let policy = self.rules.policy(
+        let sts = self.sts.take();
+        let mut policy = self.rules.policy(
             destination,
             self.level,
             attributes,
             finding,
             &mut self.warnings,
         );
+        if let (Ok(found), Some(rule)) = (&policy, sts) {
+            policy = self.rules.with_sts(found.clone(), rule, &mut self.warnings);
+        }
         match policy {
             Ok(policy) => self.stage = Stage::Done(Ok(policy)),
             Err(_) => self.misconfigured(),

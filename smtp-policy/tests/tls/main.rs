@@ -19,5 +19,6 @@ mod names;
 mod plaintext;
 mod reuse;
 mod server;
+mod sts;
 mod tables;
 mod world;

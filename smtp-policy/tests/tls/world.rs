@@ -11,6 +11,7 @@ use smtp_policy::{
     report::Outcome,
     request::{Recipient, Request},
     reuse::ConnectionCache,
+    sts::{FetchError, Fetched, PolicyFetch},
 };
 use smtp_proto::{Address, ReversePath, Time};
 
@@ -32,6 +33,9 @@ pub struct World {
     pub servers: BTreeMap<&'static str, Offer>,
     pub zone: BTreeMap<(QueryKind, String), Entry>,
     pub asked: Vec<String>,
+    /// What web servers answer, and what they were asked for.
+    pub web: Result<Fetched, FetchError>,
+    pub fetched: Vec<PolicyFetch>,
     pub aliases: BTreeMap<&'static str, &'static str>,
     pub cache: ConnectionCache<Server>,
     /// Connections that are over, in order.
@@ -69,6 +73,8 @@ impl World {
                 ),
             ]),
             asked: Vec::new(),
+            web: Err(FetchError::Unsupported),
+            fetched: Vec::new(),
             aliases: BTreeMap::new(),
             cache: ConnectionCache::new(),
             past: Vec::new(),
@@ -116,6 +122,10 @@ impl World {
         for _ in 0..100_000 {
             match job.poll(self.now) {
                 Ask::Resolve(ticket, query) => job.resolved(ticket, self.answer(&query)),
+                Ask::Fetch(ticket, request) => {
+                    self.fetched.push(request);
+                    job.fetched(ticket, self.web.clone());
+                }
                 Ask::LookUp(ticket, _) => job.looked_up(ticket, Ok(None)),
                 Ask::Reuse(ticket, key) => {
                     let hit = self.cache.take(&key, self.now);
@@ -213,12 +223,16 @@ impl World {
 }
 
 pub fn policy(dir: &Path, main_cf: &str) -> Arc<Policy> {
+    Arc::new(bare_policy(dir, main_cf))
+}
+
+pub fn bare_policy(dir: &Path, main_cf: &str) -> Policy {
     let text = format!(
         "myhostname = client.example\nsmtp_randomize_addresses = no\n\
          smtp_dns_support_level = dnssec\n{main_cf}"
     );
     let main_cf = MainCf::parse(&text, "main.cf", dir).unwrap();
-    Arc::new(Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap())
+    Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap()
 }
 
 /// `word code`.
