@@ -304,15 +304,6 @@ fn a_bind_address_that_is_not_ours_is_left_out_or_enforced() {
     assert!(report.all(Status::Deferred), "{report:?}");
 }
 
-/// Takes down who was settled.
-struct Order(Arc<Mutex<Vec<RcptIndex>>>);
-
-impl Observer for Order {
-    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
-        self.0.lock().unwrap().push(index);
-    }
-}
-
 #[cfg(feature = "mta-sts")]
 #[test]
 fn a_policy_of_mta_sts_is_fetched_over_https() {
@@ -329,6 +320,15 @@ fn a_policy_of_mta_sts_is_fetched_over_https() {
     let text = &report.recipients[0].1.text;
     assert!(!text.contains("MTA-STS"), "{text}");
     assert!(report.all(Status::Deferred), "{report:?}");
+}
+
+/// Takes down who was settled.
+struct Order(Arc<Mutex<Vec<RcptIndex>>>);
+
+impl Observer for Order {
+    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
+        self.0.lock().unwrap().push(index);
+    }
 }
 
 struct Watcher(Arc<AtomicUsize>);

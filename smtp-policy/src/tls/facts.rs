@@ -92,6 +92,32 @@ impl Trust {
 }
 
 impl TlsFacts {
+    /// The facts of a handshake without certificates, for engines of a consumer's
+    /// own. `version` and `cipher` are what the log calls them, `bits` the length of
+    /// the key, `matched` whether the server has proved what was demanded. The other
+    /// facts can be set afterwards.
+    pub const fn new(
+        version: &'static str,
+        cipher: String,
+        bits: u16,
+        trust: Trust,
+        matched: bool,
+    ) -> Self {
+        Self {
+            version,
+            cipher,
+            bits,
+            key_exchange: None,
+            signature: None,
+            chain: Vec::new(),
+            trust,
+            matched,
+            problem: None,
+            showed_certificate: false,
+            binding: None,
+        }
+    }
+
     /// The summary line of `smtp_tls_loglevel = 1`: `Untrusted TLS connection
     /// established to …`. `usage` is `established` or `reused`.
     pub(crate) fn summary(&self, usage: &str, peer: &str) -> String {

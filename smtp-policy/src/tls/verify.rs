@@ -416,14 +416,12 @@ impl Examiner {
     }
 }
 
+/// OpenSSL looks at names as a part of the chain: with a wrong one nothing is
+/// trusted.
 fn named(certificate: &Certificate, names: &[NamePattern]) -> Proof {
     match certificate.names().fit(names) {
         true => Proof::GOOD,
-        false => Proof {
-            matched: false,
-            problem: Some(Problem::WrongName),
-            ..Proof::GOOD
-        },
+        false => Proof::failed(Problem::WrongName),
     }
 }
 

@@ -1,271 +1,439 @@
-//! The simulator: the delivery engine, scripted servers and scripted DNS in one
-//! process under a virtual clock. There is no socket, thread or real time in it;
-//! the same seed gives the same run.
+//! The simulator: delivery engines, servers, names and a network in one process under
+//! a virtual clock. There is no socket, thread or real time in it; the same seed
+//! gives the same run, byte for byte.
 //!
-//! Time stands still while anybody has something to do, and then jumps to the
-//! next thing that is due: a server's reply, a time-out, the end of a pause.
+//! Time stands still while anybody has something to do, and then jumps to the next
+//! thing that is due. Many deliveries run at once: they share the connection cache and
+//! take turns at destinations as in the runtimes.
+//!
+//! ```
+//! use smtp_sim::{peer::Temper, world::{Host, World}};
+//! use smtp_policy::{config::Protocol, policy::Policy, request::{Recipient, Request}};
+//! use smtp_proto::{Address, ReversePath};
+//! use std::{sync::Arc, time::Duration};
+//!
+//! let mut world = World::new(Arc::new(Policy::default()), 1);
+//! world.host("192.0.2.1:25".parse()?, Host::new(Temper::default()));
+//! let to = Recipient::new(Address::parse("user@example.com")?);
+//! let request = Request::new(Protocol::Smtp, "[192.0.2.1]", ReversePath::Null, vec![to]);
+//! let id = world.submit(Duration::ZERO, request, "Subject: hi\n\nhello\n".into());
+//! assert_eq!(world.next_finished(), Some(id));
+//! let mail = world.delivery(id).and_then(|d| d.report.as_ref()).map(|r| r.recipients.clone());
+//! assert_eq!(mail.unwrap_or_default()[0].1.word, "sent");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-mod names;
-mod net;
+mod job;
+mod link;
+mod scenario;
+mod trace;
+mod zone;
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
-use smtp_policy::delivery::{Ask, Delivery, Socket, Ticket};
-use smtp_policy::driver::{Clerk, Seeds};
-use smtp_policy::policy::Policy;
-use smtp_policy::report::Report;
-use smtp_policy::request::Request;
-use smtp_policy::reuse::ConnectionCache;
-use smtp_policy::sts::FetchError;
-use smtp_policy::tables::TableFailure;
+use smtp_policy::{
+    delivery::{ConnectError, Target},
+    driver::Turns,
+    policy::Policy,
+    report::Report,
+    request::Request,
+    reuse::ConnectionCache,
+};
 use smtp_proto::Time;
 
-use crate::compare::normalise;
-use crate::dns_server::Zone;
-use crate::request::{policy, results, to_request};
-use crate::scenario::{CONFIG_DIRECTORY, Picture, RequestSpec, Scenario, write_inputs};
-use names::Questions;
-use net::{Arrival, LinkId, Net};
+use self::{job::Job, link::Link};
+pub use self::{
+    link::{Cut, Shape},
+    scenario::Observation,
+    trace::Trace,
+    zone::Names,
+};
+use crate::{
+    dice::Dice,
+    peer::{Ledger, Peer, Temper},
+};
 
-/// The address of the scripted name server inside a world.
-const NAME_SERVER: SocketAddr = SocketAddr::new(
-    std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 153)),
-    53,
-);
 /// The time of day when a world begins, in Unix time: the first second of 2027. It
 /// decides which certificates are valid.
 const EPOCH: Duration = Duration::from_secs(1_798_761_600);
-/// How long the servers wait for more commands before they answer.
-const HOLD: Duration = Duration::from_millis(120);
-/// How long the servers may go on after the last delivery.
-const AFTERMATH: Duration = Duration::from_secs(120);
-/// How many steps may be taken without time passing; more mean that the engine
-/// turns in a circle.
-const MAX_STEPS: u32 = 1_000_000;
+/// How long the system tries to connect when the client sets no limit.
+const SYSTEM_CONNECT_LIMIT: Duration = Duration::from_secs(127);
+/// How many things may happen for one delivery, on the average, before it counts as
+/// turning in a circle.
+const PATIENCE: u64 = 1_000_000;
 
-/// What was seen in one run.
-#[derive(Clone, Debug, Default)]
-pub struct Observation {
-    /// What is compared with the expectation.
-    pub picture: Picture,
-    /// Why the run did not come to its end.
-    pub error: Option<String>,
-    /// The log lines of the engine.
-    pub notes: Vec<String>,
+/// What becomes of attempts to connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Door {
+    /// They succeed.
+    #[default]
+    Open,
+    /// They are refused.
+    Closed,
+    /// Nothing answers.
+    Hole,
+}
+
+/// A machine on which a server listens.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The server.
+    pub temper: Arc<Temper>,
+    /// The way there. Its faults hold for the first connections only.
+    pub shape: Shape,
+    /// How many connections have the faults of `shape`; the others have none.
+    pub faulty: u32,
+    /// Whether it lets anybody in.
+    pub door: Door,
+}
+
+impl Host {
+    /// A host with a quick and reliable connection.
+    pub fn new(temper: Temper) -> Self {
+        Self {
+            temper: Arc::new(temper),
+            shape: Shape::default(),
+            faulty: 0,
+            door: Door::Open,
+        }
+    }
+}
+
+/// A delivery of a world, while it runs and afterwards.
+#[derive(Debug)]
+pub struct Delivered {
+    /// What was asked for.
+    pub request: Request,
+    /// The text.
+    pub text: Bytes,
+    /// When its turn came.
+    pub begun: Option<Time>,
+    /// When it was over.
+    pub ended: Option<Time>,
+    /// The verdicts, once it is over.
+    pub report: Option<Report>,
+    /// How often each recipient was reported.
+    pub reported: Vec<u32>,
+    /// The most output in bytes that ever waited to be written.
+    pub most_queued: usize,
+}
+
+/// A connection of a world, as a checker sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection<'a> {
+    /// Where it leads.
+    pub host: SocketAddr,
+    /// What the server saw.
+    pub ledger: &'a Ledger,
+    /// How many bytes the client has read.
+    pub read: u64,
+    /// The longest time without a byte in either direction.
+    pub quiet: Duration,
+    /// Whether the client has closed it.
+    pub is_closed: bool,
+    /// The deliveries that used it, in turn.
+    pub deliveries: &'a [usize],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Start(usize),
+    Job(usize),
+    Link(usize),
 }
 
 /// A small universe with one client.
 #[derive(Debug)]
 pub struct World {
     now: Time,
-    net: Net,
-    zone: Zone,
     policy: Arc<Policy>,
-    seeds: Seeds,
-    cache: ConnectionCache<LinkId>,
-    notes: Vec<String>,
-    steps: u32,
-}
-
-/// What one delivery holds while it runs.
-#[derive(Default)]
-struct Job {
-    link: Option<LinkId>,
-    questions: Questions,
-    connecting: Option<(Ticket<Socket>, Arrival)>,
+    dice: Dice,
+    names: Names,
+    hosts: Vec<(SocketAddr, Host, u32)>,
+    by_address: BTreeMap<SocketAddr, usize>,
+    links: Vec<Link>,
+    jobs: Vec<Option<Box<Job>>>,
+    deliveries: Vec<Delivered>,
+    finished: VecDeque<usize>,
+    events: BinaryHeap<Reverse<(Time, u64, Event)>>,
+    serial: u64,
+    turns: Turns<usize>,
+    cache: ConnectionCache<usize>,
+    name_delay: Duration,
+    chunk_seed: u64,
+    trace: Trace,
+    happened: u64,
+    stuck: bool,
 }
 
 impl World {
-    /// Runs a scenario. With seed zero bytes arrive in the pieces in which they
-    /// were sent; any other seed cuts them up in its own way.
-    pub fn run(scenario: &Scenario, seed: u64) -> Observation {
-        let mut observation = Observation::default();
-        if let Err(error) = Self::play(scenario, seed, &mut observation) {
-            observation.error = Some(error.to_string());
-        }
-        observation
-    }
-
-    fn play(
-        scenario: &Scenario,
-        seed: u64,
-        observation: &mut Observation,
-    ) -> Result<(), Box<dyn std::error::Error>> {
-        let folder = tempfile::tempdir()?;
-        let dir = folder.path();
-        write_inputs(scenario, dir)?;
-        let mut world = World {
+    /// A world without hosts and names. `seed` decides what the engine leaves to
+    /// chance, and how bytes are cut up.
+    pub fn new(policy: Arc<Policy>, seed: u64) -> Self {
+        Self {
             now: Time::ZERO,
-            net: Net::new(scenario, dir, HOLD, seed),
-            zone: Zone::new(&scenario.dns),
-            policy: policy(scenario, dir, NAME_SERVER)?,
-            seeds: Seeds::new(seed),
+            policy,
+            dice: Dice::new(seed),
+            names: Names::default(),
+            hosts: Vec::new(),
+            by_address: BTreeMap::new(),
+            links: Vec::new(),
+            jobs: Vec::new(),
+            deliveries: Vec::new(),
+            finished: VecDeque::new(),
+            events: BinaryHeap::new(),
+            serial: 0,
+            turns: Turns::default(),
             cache: ConnectionCache::new(),
-            notes: Vec::new(),
-            steps: 0,
-        };
-        let outcome = scenario.requests.iter().try_for_each(|spec| {
-            let report = world.request(spec, scenario, dir)?;
-            observation.picture.recipients.push(results(&report));
-            Ok(())
+            name_delay: Duration::from_millis(3),
+            chunk_seed: seed,
+            trace: Trace::default(),
+            happened: 0,
+            stuck: false,
+        }
+    }
+
+    /// Cuts bytes up as another seed has it, and leaves everything else alone.
+    #[must_use]
+    pub fn with_chunks(mut self, seed: u64) -> Self {
+        self.chunk_seed = seed;
+        self
+    }
+
+    /// Keeps a conversation that a person can read.
+    #[must_use]
+    pub fn traced(mut self) -> Self {
+        self.trace = Trace::new(true);
+        self
+    }
+
+    /// The time in this world.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The names of this world, to add to.
+    pub fn names(&mut self) -> &mut Names {
+        &mut self.names
+    }
+
+    /// Lets a server listen at an address. One that listens there already goes away,
+    /// and its connections stay.
+    pub fn host(&mut self, address: SocketAddr, host: Host) {
+        self.by_address.insert(address, self.hosts.len());
+        self.hosts.push((address, host, 0));
+    }
+
+    /// Hands a message in, to be delivered in `after` from now. Returns its number.
+    pub fn submit(&mut self, after: Duration, request: Request, text: Bytes) -> usize {
+        let id = self.deliveries.len();
+        self.deliveries.push(Delivered {
+            reported: vec![0; request.recipients.len()],
+            request,
+            text,
+            begun: None,
+            ended: None,
+            report: None,
+            most_queued: 0,
         });
-        world.part();
-        observation.picture.sessions = world.net.records();
-        let name = dir.to_string_lossy();
-        normalise(&mut observation.picture, &name);
-        let notes = world.notes.iter();
-        observation.notes = notes
-            .map(|note| note.replace(&*name, CONFIG_DIRECTORY))
-            .collect();
-        outcome
+        self.jobs.push(None);
+        self.at(self.now + after, Event::Start(id));
+        id
     }
 
-    fn request(
-        &mut self,
-        spec: &RequestSpec,
-        scenario: &Scenario,
-        dir: &Path,
-    ) -> Result<Report, Box<dyn std::error::Error>> {
-        self.pass(Duration::from_millis(spec.pause_ms));
-        let request = to_request(spec, scenario.protocol, dir)?;
-        let report = self.deliver(request, Bytes::from(spec.message()))?;
-        Ok(report)
-    }
-
-    /// Does what a delivery asks, until it is done.
-    fn deliver(&mut self, request: Request, text: Bytes) -> Result<Report, String> {
-        let mut clerk = Clerk::new(request.recipients.len(), text, ());
-        let mut delivery =
-            Delivery::new(request, Arc::clone(&self.policy), self.seeds.draw()).with_epoch(EPOCH);
-        let mut job = Job::default();
-        self.steps = 0;
+    /// Lets time pass until a delivery is over, and says which. `None`: none is left,
+    /// or the world is [stuck](Self::is_stuck).
+    pub fn next_finished(&mut self) -> Option<usize> {
         loop {
-            match delivery.poll(self.now) {
-                Ask::Resolve(ticket, query) => {
-                    let config = Arc::clone(self.policy.resolver());
-                    job.questions
-                        .ask(ticket, query, config, self.seeds.draw(), self.now);
-                }
-                Ask::Fetch(ticket, _) => delivery.fetched(ticket, Err(FetchError::Unsupported)),
-                Ask::LookUp(ticket, query) => {
-                    let reason = "no such table in this world".to_owned();
-                    delivery.looked_up(
-                        ticket,
-                        Err(TableFailure {
-                            table: query.table,
-                            reason,
-                        }),
-                    );
-                }
-                Ask::Reuse(ticket, key) => {
-                    let hit = self.cache.take(&key, self.now).map(|(link, channel)| {
-                        job.link = Some(link);
-                        channel
-                    });
-                    delivery.reused(ticket, hit);
-                }
-                Ask::Connect(ticket, target) => {
-                    job.connecting = Some((ticket, self.net.connect(&target, self.now)));
-                }
-                Ask::Send { until } => self.wait(&mut delivery, &mut job, until, true)?,
-                Ask::Wait { until } => self.wait(&mut delivery, &mut job, until, false)?,
-                Ask::Text { offset, room } => clerk.read(&mut delivery, offset, room),
-                Ask::Report(index, outcome) => clerk.settle(index, *outcome),
-                Ask::Note(note) => self.notes.push(note.text),
-                Ask::Keep(keys, channel, expires) => {
-                    if let Some(link) = job.link.take() {
-                        self.cache.put(keys, link, channel, expires);
-                    }
-                }
-                Ask::Close => {
-                    if let Some(link) = job.link.take() {
-                        self.net.close(link, self.now);
-                    }
-                }
-                Ask::Done => return Ok(clerk.report(&delivery.request().recipients)),
+            if let Some(id) = self.finished.pop_front() {
+                return Some(id);
+            }
+            if !self.step() {
+                return None;
             }
         }
     }
 
-    /// Moves bytes and answers; if there is nothing to move, lets time pass until
-    /// something is due.
-    fn wait(
-        &mut self,
-        delivery: &mut Delivery,
-        job: &mut Job,
-        until: Time,
-        sending: bool,
-    ) -> Result<(), String> {
-        self.steps += 1;
-        if self.steps > MAX_STEPS {
-            return Err(format!("the delivery comes to no end at {:?}", self.now));
-        }
-        let moved = job
-            .link
-            .is_some_and(|link| self.net.exchange(link, delivery, sending, self.now));
-        if moved || job.questions.answer(delivery, &self.zone, self.now) {
-            return Ok(());
-        }
-        if let Some((ticket, arrival)) = job.connecting.take() {
-            if arrival.at <= self.now {
-                let result = arrival.result.map(|link| job.link = Some(link));
-                delivery.connected(ticket, result);
-                return Ok(());
-            }
-            job.connecting = Some((ticket, arrival));
-        }
-        let due = [
-            Some(until),
-            job.questions.due(),
-            job.connecting.as_ref().map(|(_, arrival)| arrival.at),
-        ];
-        let due = due.into_iter().flatten().min().unwrap_or(until);
-        if self.tick(due) || due > self.now {
-            return Ok(());
-        }
-        self.now = self.now.max(due);
-        Ok(())
-    }
-
-    /// Jumps to the next thing that is due in the surroundings, at most to
-    /// `limit`, and does it. False: time did not move, and nothing was done.
-    fn tick(&mut self, limit: Time) -> bool {
-        let due = [self.net.due(), self.cache.deadline()]
-            .into_iter()
-            .flatten()
-            .min();
-        let next = due.map_or(limit, |due| due.min(limit)).max(self.now);
-        let advanced = next > self.now;
-        self.now = next;
-        let mut moved = false;
-        for (link, _) in self.cache.expire(self.now) {
-            self.net.close(link, self.now);
-            moved = true;
-        }
-        self.net.run(self.now) || moved || advanced
-    }
-
-    /// Lets time pass.
-    fn pass(&mut self, time: Duration) {
-        let end = self.now + time;
-        while self.now < end {
-            let _ = self.tick(end);
-        }
-    }
-
-    /// Ends the kept connections, without a farewell as in the recordings, and lets
-    /// the servers come to their end.
-    fn part(&mut self) {
+    /// Lets all deliveries come to their end, closes the kept connections, and lets
+    /// everything that is on its way arrive.
+    pub fn run_out(&mut self) {
+        while self.next_finished().is_some() {}
         for (link, _) in self.cache.drain() {
-            self.net.close(link, self.now);
+            self.close(link);
         }
-        let end = self.now + AFTERMATH;
-        while self.now < end && !self.net.is_at_rest() {
-            let _ = self.tick(end);
+        while self.step() {}
+    }
+
+    /// Whether the world was stopped because its deliveries came to no end.
+    pub const fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// A delivery by its number.
+    pub fn delivery(&self, id: usize) -> Option<&Delivered> {
+        self.deliveries.get(id)
+    }
+
+    /// All deliveries, by number.
+    pub fn deliveries(&self) -> &[Delivered] {
+        &self.deliveries
+    }
+
+    /// All connections, in the order in which they were made.
+    pub fn connections(&self) -> impl Iterator<Item = Connection<'_>> {
+        self.links.iter().filter_map(|link| {
+            let (host, ..) = self.hosts.get(link.host)?;
+            Some(Connection {
+                host: *host,
+                ledger: link.peer.ledger(),
+                read: link.read,
+                quiet: link.quiet,
+                is_closed: link.closed.is_some(),
+                deliveries: &link.jobs,
+            })
+        })
+    }
+
+    /// The record of this run.
+    pub const fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    fn at(&mut self, time: Time, event: Event) {
+        self.serial += 1;
+        self.events.push(Reverse((time, self.serial, event)));
+    }
+
+    /// Does the next thing that is due. False: nothing will ever happen again.
+    fn step(&mut self) -> bool {
+        let next = self.events.peek().map(|Reverse((at, ..))| *at);
+        let expiry = self.cache.deadline();
+        if let Some(expiry) = expiry
+            && next.is_none_or(|next| expiry < next)
+        {
+            self.now = self.now.max(expiry);
+            for (link, _) in self.cache.expire(self.now) {
+                self.close(link);
+            }
+            return true;
         }
+        let Some(Reverse((at, _, event))) = self.events.pop() else {
+            return false;
+        };
+        self.happened += 1;
+        if self.stuck || self.happened > PATIENCE * (1 + self.deliveries.len() as u64) {
+            self.stuck = true;
+            return false;
+        }
+        self.now = self.now.max(at);
+        match event {
+            Event::Start(id) => self.enter(id),
+            Event::Job(id) => {
+                if let Some(job) = self.jobs.get_mut(id).and_then(Option::as_mut) {
+                    job.armed = job.armed.filter(|armed| *armed > at);
+                }
+                self.run_job(id);
+            }
+            Event::Link(id) => {
+                if let Some(link) = self.links.get_mut(id) {
+                    link.armed = link.armed.filter(|armed| *armed > at);
+                }
+                self.run_link(id);
+            }
+        }
+        true
+    }
+
+    /// Lets the far end of a connection go on, and then whoever has the near end.
+    fn run_link(&mut self, id: usize) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        let news = link.run(now);
+        for line in link.peer.take_lines() {
+            let side = if line.from_server { "<" } else { ">" };
+            let lock = if line.secure { "*" } else { " " };
+            let words = || format!("connection {id}{lock}{side} {}", line.text);
+            self.trace.note(now, 0, words);
+        }
+        let owner = link.jobs.last().copied().filter(|_| !link.kept);
+        self.arm_link(id);
+        if news && let Some(job) = owner {
+            self.run_job(job);
+        }
+    }
+
+    /// Sees to it that a connection is looked after when something is due there.
+    fn arm_link(&mut self, id: usize) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        let Some(due) = link.due() else { return };
+        if link.armed.is_none_or(|armed| due < armed) {
+            link.armed = Some(due);
+            self.at(due, Event::Link(id));
+        }
+    }
+
+    fn close(&mut self, id: usize) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        link.kept = false;
+        link.close(now);
+        self.trace.note(now, id as u64, || {
+            format!("connection {id}  closed by the client")
+        });
+        self.run_link(id);
+    }
+
+    /// Begins a connection. Returns when the outcome is known, and what it is.
+    fn connect(&mut self, job: usize, target: &Target) -> (Time, Result<usize, ConnectError>) {
+        let limit = target.limit.unwrap_or(SYSTEM_CONNECT_LIMIT);
+        let smtp_policy::delivery::Endpoint::Inet(address) = target.endpoint else {
+            let missing = "No such file or directory".to_owned();
+            return (self.now, Err(ConnectError::Other(missing)));
+        };
+        let host = self.by_address.get(&address).copied();
+        let Some((number, (_, host, accepted))) =
+            host.and_then(|number| Some((number, self.hosts.get_mut(number)?)))
+        else {
+            return (self.now, Err(ConnectError::Refused));
+        };
+        let id = self.links.len();
+        let door = host.door;
+        let mut shape = host.shape;
+        if *accepted >= host.faulty {
+            (shape.cut, shape.slow) = (None, None);
+        }
+        let arrival = self.now + shape.latency * 2;
+        let result = match door {
+            Door::Open => {
+                let traced = self.trace.is_readable();
+                let peer = Peer::new(Arc::clone(&host.temper), *accepted, arrival, traced);
+                *accepted += 1;
+                // Each connection is cut up in its own way, whatever else happens.
+                let seed = Dice::new(self.chunk_seed ^ (id as u64) << 32).draw();
+                let mut link = Link::new(number, peer, shape, arrival, seed);
+                link.jobs.push(job);
+                self.links.push(link);
+                (arrival, Ok(id))
+            }
+            Door::Closed => (arrival, Err(ConnectError::Refused)),
+            Door::Hole => (self.now + limit, Err(ConnectError::TimedOut)),
+        };
+        self.trace.note(self.now, id as u64, || {
+            format!("delivery {job} connects to {address} as connection {id}: {door:?}")
+        });
+        result
     }
 }

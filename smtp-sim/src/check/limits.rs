@@ -1,0 +1,148 @@
+//! Time, memory, limits, and the text itself.
+
+use std::time::Duration;
+
+use smtp_proto::Time;
+
+use super::{Bench, Check};
+
+/// The longest time limit of any stage in the configurations of populations.
+const LONGEST_STAGE: Duration = Duration::from_secs(32);
+/// `daemon_timeout` of the configurations, and what may come after it: a verdict that
+/// is on its way, and a farewell.
+const LONGEST_DELIVERY: Duration = Duration::from_secs(1_000 + 120);
+/// The most output that may wait, in bytes.
+const MOST_QUEUED: usize = 192 * 1024;
+/// The most that a client reads from one connection: the longest reply, and what may
+/// be in its buffers.
+const MOST_READ: u64 = 5 * 1024 * 1024;
+
+impl Bench<'_> {
+    pub(super) fn limits(&mut self) {
+        let world = self.world;
+        for connection in world.connections() {
+            let host = connection.host;
+            if !connection.is_closed {
+                self.find(Check::Closed, format!("the one to {host}"));
+            }
+            if connection.quiet > LONGEST_STAGE {
+                let what = format!("nothing moved for {:?} at {host}", connection.quiet);
+                self.find(Check::Deadlines, what);
+            }
+            if connection.read > MOST_READ {
+                let what = format!("{} bytes were read from {host}", connection.read);
+                self.find(Check::Memory, what);
+            }
+        }
+        for (number, delivery) in world.deliveries().iter().enumerate() {
+            if delivery.most_queued > MOST_QUEUED {
+                let what = format!("delivery {number} held {} bytes", delivery.most_queued);
+                self.find(Check::Memory, what);
+            }
+            if let (Some(begun), Some(ended)) = (delivery.begun, delivery.ended)
+                && ended.since(begun) > LONGEST_DELIVERY
+            {
+                let what = format!("delivery {number} took {:?}", ended.since(begun));
+                self.find(Check::GivesUp, what);
+            }
+        }
+        self.concurrency();
+    }
+
+    fn concurrency(&mut self) {
+        let limit = self.population.profile.concurrency as usize;
+        for (at, _) in self.population.destinations.iter().enumerate() {
+            let mut changes: Vec<(Time, bool)> = Vec::new();
+            for (letter, delivery) in self.population.letters.iter().zip(self.world.deliveries()) {
+                if letter.destination == at
+                    && let (Some(begun), Some(ended)) = (delivery.begun, delivery.ended)
+                {
+                    // At the same time, ends come before beginnings.
+                    changes.extend([(begun, true), (ended, false)]);
+                }
+            }
+            changes.sort_unstable();
+            let mut running = 0_usize;
+            for (_, begins) in changes {
+                running = if begins {
+                    running + 1
+                } else {
+                    running.saturating_sub(1)
+                };
+                if limit > 0 && running > limit {
+                    let what = format!("{running} to destination {at} instead of {limit}");
+                    self.find(Check::Concurrency, what);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Whether `received` is `sent` after all that a client may do to it: an unended
+/// last line is ended, and a line longer than `limit` (if not zero) is folded by
+/// CRLF and a blank.
+pub(super) fn same_text(sent: &[u8], received: &[u8], limit: usize) -> Result<(), String> {
+    let mut lines = received.split_inclusive(|byte| *byte == b'\n');
+    let sent = sent.strip_suffix(b"\n").unwrap_or(sent);
+    for (number, line) in sent.split(|byte| *byte == b'\n').enumerate() {
+        let mut rest = line;
+        let mut first = true;
+        loop {
+            let got = lines.next().ok_or("the end is missing")?;
+            let got = got.strip_suffix(b"\n").unwrap_or(got);
+            if limit > 0 && got.len() > limit + 1 {
+                return Err(format!("line {number} is too long: {}", got.len()));
+            }
+            let part = match first {
+                true => Some(got),
+                false => got.strip_prefix(b" "),
+            };
+            let left = part.and_then(|part| rest.strip_prefix(part));
+            let Some(left) = left else {
+                return Err(format!("line {number} is different: {}", shown(got)));
+            };
+            first = false;
+            rest = left;
+            if rest.is_empty() {
+                break;
+            }
+            if limit == 0 || got.len() < limit {
+                return Err(format!("line {number} is cut short: {}", shown(got)));
+            }
+        }
+    }
+    match lines.next() {
+        None | Some(b" \n") => Ok(()),
+        Some(more) => Err(format!("there is more: {}", shown(more))),
+    }
+}
+
+fn shown(line: &[u8]) -> String {
+    String::from_utf8_lossy(line.get(..line.len().min(60)).unwrap_or_default())
+        .escape_debug()
+        .to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::same_text;
+
+    #[test]
+    fn only_what_a_client_may_do_leaves_a_text_the_same() {
+        same_text(b"a\n.\nb", b"a\n.\nb\n", 998).unwrap();
+        same_text(b"12345678\n", b"1234\n 5678\n", 4).unwrap();
+        same_text(b"", b"\n", 0).unwrap();
+        for wrong in [
+            &b"a\n.\n"[..],
+            b"a\n\nb\n",
+            b"a\n.\nb\nc\n",
+            b"a\n..\nb\n",
+            b"a\n .\nb\n",
+        ] {
+            assert!(same_text(b"a\n.\nb\n", wrong, 998).is_err());
+        }
+        assert!(same_text(b"12345678\n", b"123\n 45678\n", 4).is_err());
+    }
+}

@@ -1,0 +1,171 @@
+//! Verdicts against what the servers accepted.
+
+use std::collections::BTreeMap;
+
+use smtp_policy::report::{Outcome, Status};
+
+use super::{Bench, Check};
+use crate::{
+    check::limits::same_text,
+    peer::{Breach, Taken},
+    population::{Letter, letter_of},
+    world::{Connection, Delivered, World},
+};
+
+/// What the servers know about one recipient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// How often a server accepted it and the client has read so.
+    pub known: u32,
+    /// How often a server accepted it and the client cannot know it.
+    pub unknown: u32,
+    /// How often a server received the whole message that sends replies nobody asked
+    /// for, so that nobody can say what the client had to make of them.
+    pub muddled: u32,
+}
+
+/// What the servers of a world know about every recipient, by address.
+pub fn fates(world: &World) -> BTreeMap<String, Fate> {
+    let mut fates: BTreeMap<String, Fate> = BTreeMap::new();
+    for connection in world.connections() {
+        for recipient in connection.ledger.taken.iter().flat_map(|t| &t.recipients) {
+            let fate = fates.entry(recipient.address.clone()).or_default();
+            if connection.ledger.out_of_step {
+                fate.muddled += 1;
+            } else if recipient.accepted {
+                match recipient.told {
+                    Some(end) if end <= connection.read => fate.known += 1,
+                    _ => fate.unknown += 1,
+                }
+            }
+        }
+    }
+    fates
+}
+
+impl Bench<'_> {
+    pub(super) fn settled(&mut self) {
+        for (number, delivery) in self.world.deliveries().iter().enumerate() {
+            if delivery.ended.is_none() || delivery.report.is_none() {
+                self.find(Check::Ends, format!("delivery {number} never ended"));
+            }
+            for (index, count) in delivery.reported.iter().enumerate() {
+                if *count != 1 {
+                    let what = format!("delivery {number} recipient {index}: {count} verdicts");
+                    self.find(Check::SettledOnce, what);
+                }
+            }
+        }
+    }
+
+    pub(super) fn truth(&mut self) {
+        let (population, world) = (self.population, self.world);
+        for connection in world.connections() {
+            self.connection(&connection);
+        }
+        let fates = fates(world);
+        for (letter, delivery) in population.letters.iter().zip(world.deliveries()) {
+            let Some(report) = &delivery.report else {
+                continue;
+            };
+            for (recipient, outcome) in &report.recipients {
+                let address = recipient.address.as_str();
+                let fate = fates.get(address).copied().unwrap_or_default();
+                self.compare(letter, address, fate, outcome);
+            }
+        }
+    }
+
+    fn compare(&mut self, letter: &Letter, address: &str, fate: Fate, outcome: &Outcome) {
+        let number = letter.number;
+        let verdict = format!(
+            "message {number}, <{address}>: {}{} {} ({})",
+            outcome.word,
+            if outcome.uncertain { " uncertain" } else { "" },
+            outcome.code,
+            outcome.text
+        );
+        let sent = outcome.status == Status::Sent;
+        if sent && fate.known + fate.muddled == 0 {
+            let what = format!("{verdict}, but {} accepted it", fate.unknown);
+            self.find(Check::SentIsAccepted, what);
+        }
+        if fate.known > 0 && !sent {
+            let what = format!("{verdict}, but a server accepted it and said so");
+            self.find(Check::AcceptedIsSent, what);
+        }
+        if fate.unknown > 0 && !sent && !outcome.uncertain {
+            let what = format!("{verdict}, but a server accepted it without saying so");
+            self.find(Check::AcceptedIsSent, what);
+        }
+        if fate.known > 1 {
+            self.find(
+                Check::NoDuplicates,
+                format!("{verdict}: {} times", fate.known),
+            );
+        }
+    }
+
+    fn connection(&mut self, connection: &Connection<'_>) {
+        let ledger = connection.ledger;
+        for breach in &ledger.breaches {
+            let what = match breach {
+                Breach::AfterQuit => "bytes after QUIT".to_owned(),
+                other => format!("{other:?}"),
+            };
+            self.find(Check::Protocol, format!("at {}: {what}", connection.host));
+        }
+        for address in &ledger.named {
+            let owner = self.place(letter_of(address));
+            if owner.is_none_or(|owner| !connection.deliveries.contains(&owner)) {
+                let what = format!("<{address}> was named at {}", connection.host);
+                self.find(Check::RightEnvelope, what);
+            }
+        }
+        for taken in &ledger.taken {
+            self.taken(taken, connection);
+        }
+    }
+
+    /// The place of a message in this population.
+    fn place(&self, number: Option<usize>) -> Option<usize> {
+        let mut letters = self.population.letters.iter();
+        letters.position(|letter| Some(letter.number) == number)
+    }
+
+    fn taken(&mut self, taken: &Taken, connection: &Connection<'_>) {
+        if taken.recipients.is_empty() {
+            if !taken.text.is_empty() {
+                let what = "text for nobody".to_owned();
+                self.find(Check::SameText, what);
+            }
+            return;
+        }
+        let owner = self.place(letter_of(&taken.sender));
+        let Some(delivery) = owner.and_then(|owner| self.world.delivery(owner)) else {
+            let what = format!("a message from <{}>", taken.sender);
+            return self.find(Check::RightEnvelope, what);
+        };
+        let strangers = taken.recipients.iter().filter(|recipient| {
+            let owner_of = self.place(letter_of(&recipient.address));
+            owner_of != owner
+        });
+        if let Some(stranger) = strangers.last() {
+            let what = format!("from <{}> to <{}>", taken.sender, stranger.address);
+            self.find(Check::RightEnvelope, what);
+        }
+        self.text(taken, delivery, connection);
+    }
+
+    fn text(&mut self, taken: &Taken, delivery: &Delivered, connection: &Connection<'_>) {
+        let accepted = taken.recipients.iter().any(|recipient| recipient.accepted);
+        let limit = self.population.profile.line_length;
+        // A server that refuses the text while it comes does not get all of it.
+        if (accepted || connection.ledger.out_of_step)
+            && let Err(what) = same_text(&delivery.text, &taken.text, limit)
+        {
+            let sender = &taken.sender;
+            self.find(Check::SameText, format!("from <{sender}>: {what}"));
+        }
+    }
+}

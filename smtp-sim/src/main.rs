@@ -1,0 +1,244 @@
+//! Runs many seeds and tells of the first that fails: the seed, the check, the
+//! shortest conversation, and how to run it again.
+
+use std::{
+    process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use smtp_sim::{
+    population::{Knobs, Policies},
+    trial::{self, Trial},
+};
+
+/// Simulates mail deliveries and checks what comes of them.
+#[derive(Debug, Parser)]
+#[command(name = "smtp-sim", version)]
+struct Arguments {
+    /// How many seeds to run
+    #[arg(long, default_value_t = 20_000)]
+    seeds: u64,
+    /// The first seed; without it, one that depends on the time
+    #[arg(long)]
+    first: Option<u64>,
+    /// Runs only this seed
+    #[arg(long, conflicts_with_all = ["seeds", "first"])]
+    seed: Option<u64>,
+    /// How many threads run seeds at the same time
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
+    /// How many failures to tell of before giving up
+    #[arg(long, default_value_t = 1)]
+    failures: usize,
+    /// Shows the conversation of the seed
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Does not look for a smaller population that fails
+    #[arg(long)]
+    no_shrink: bool,
+    /// At most so many messages
+    #[arg(long)]
+    deliveries: Option<usize>,
+    /// Only the message with this number
+    #[arg(long)]
+    only: Option<usize>,
+    /// At most so many recipients of a message
+    #[arg(long)]
+    recipients: Option<usize>,
+    /// At most so many faults of a server
+    #[arg(long)]
+    faults: Option<usize>,
+    /// At most so many bytes of text
+    #[arg(long)]
+    text: Option<usize>,
+    /// Connections are reliable, and bytes are not cut up
+    #[arg(long)]
+    smooth: bool,
+}
+
+impl Arguments {
+    fn knobs(&self) -> Knobs {
+        let all = Knobs::default();
+        Knobs {
+            deliveries: self.deliveries.unwrap_or(all.deliveries),
+            only: self.only,
+            recipients: self.recipients.unwrap_or(all.recipients),
+            faults: self.faults.unwrap_or(all.faults),
+            text: self.text.unwrap_or(all.text),
+            rough: !self.smooth,
+        }
+    }
+}
+
+/// The arguments that bring knobs about.
+fn spelled(knobs: Knobs) -> String {
+    let all = Knobs::default();
+    let rows = [
+        ("deliveries", knobs.deliveries, all.deliveries),
+        ("recipients", knobs.recipients, all.recipients),
+        ("faults", knobs.faults, all.faults),
+        ("text", knobs.text, all.text),
+    ];
+    let mut words = String::new();
+    for (name, value, all) in rows {
+        if value != all {
+            words.push_str(&format!(" --{name} {value}"));
+        }
+    }
+    if let Some(only) = knobs.only {
+        words.push_str(&format!(" --only {only}"));
+    }
+    if !knobs.rough {
+        words.push_str(" --smooth");
+    }
+    words
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(seed) = arguments.seed {
+        return replay(seed, &arguments);
+    }
+    // A fresh start is what the system's clock is good for here; it is printed.
+    let first = arguments.first.unwrap_or_else(|| {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO);
+        now.as_micros() as u64 % 1_000_000_000_000
+    });
+    println!("{} seeds from --first {first}", arguments.seeds);
+    // A panic is a finding, and told as one.
+    std::panic::set_hook(Box::new(|_| {}));
+    let campaign = Campaign::new(first, &arguments);
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs.max(1) {
+            scope.spawn(|| campaign.work());
+        }
+    });
+    campaign.conclude(begun.elapsed())
+}
+
+fn replay(seed: u64, arguments: &Arguments) -> ExitCode {
+    let knobs = arguments.knobs();
+    let mut policies = Policies::default();
+    if arguments.trace {
+        println!("{}", trial::trace(seed, knobs, &mut policies));
+    }
+    let trial = trial::run(seed, knobs, &mut policies);
+    for finding in &trial.findings {
+        println!("seed {seed}: {finding}");
+    }
+    match trial.findings.is_empty() {
+        true => {
+            println!("seed {seed}: all is well");
+            ExitCode::SUCCESS
+        }
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Many seeds on some threads.
+struct Campaign<'a> {
+    arguments: &'a Arguments,
+    first: u64,
+    next: AtomicU64,
+    deliveries: AtomicUsize,
+    failed: Mutex<Vec<(u64, Trial)>>,
+    bar: ProgressBar,
+}
+
+/// How many seeds a thread takes at a time.
+const BATCH: u64 = 64;
+
+impl<'a> Campaign<'a> {
+    fn new(first: u64, arguments: &'a Arguments) -> Self {
+        // It draws nothing where there is no terminal.
+        let bar = ProgressBar::new(arguments.seeds);
+        if let Ok(style) = ProgressStyle::with_template(
+            "{wide_bar} {pos}/{len} seeds, {per_sec}, {eta} left {msg}",
+        ) {
+            bar.set_style(style);
+        }
+        Self {
+            arguments,
+            first,
+            next: AtomicU64::new(0),
+            deliveries: AtomicUsize::new(0),
+            failed: Mutex::default(),
+            bar,
+        }
+    }
+
+    fn work(&self) {
+        let mut policies = Policies::default();
+        loop {
+            let from = self.next.fetch_add(BATCH, Ordering::Relaxed);
+            let to = self.arguments.seeds.min(from.saturating_add(BATCH));
+            if from >= to || self.failures() >= self.arguments.failures {
+                return;
+            }
+            let mut deliveries = 0;
+            for number in from..to {
+                let seed = self.first.wrapping_add(number);
+                let trial = trial::run(seed, self.arguments.knobs(), &mut policies);
+                deliveries += trial.deliveries;
+                if !trial.findings.is_empty() {
+                    self.failed().push((seed, trial));
+                }
+            }
+            self.deliveries.fetch_add(deliveries, Ordering::Relaxed);
+            self.bar.inc(to - from);
+        }
+    }
+
+    fn failed(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Trial)>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failures(&self) -> usize {
+        self.failed().len()
+    }
+
+    fn conclude(&self, took: Duration) -> ExitCode {
+        self.bar.finish_and_clear();
+        let deliveries = self.deliveries.load(Ordering::Relaxed);
+        let rate = deliveries as f64 / took.as_secs_f64().max(f64::MIN_POSITIVE);
+        println!("{deliveries} deliveries in {took:.1?}: {rate:.0} a second");
+        let mut failed = std::mem::take(&mut *self.failed());
+        failed.sort_by_key(|(seed, _)| *seed);
+        if failed.is_empty() {
+            println!("all is well");
+            return ExitCode::SUCCESS;
+        }
+        println!("{} seeds fail", failed.len());
+        for (seed, trial) in failed.iter().take(self.arguments.failures) {
+            self.tell(*seed, trial);
+        }
+        ExitCode::FAILURE
+    }
+
+    fn tell(&self, seed: u64, trial: &Trial) {
+        let mut policies = Policies::default();
+        let mut knobs = self.arguments.knobs();
+        println!();
+        for finding in &trial.findings {
+            println!("seed {seed}: {finding}");
+        }
+        if let Some(finding) = trial.findings.first()
+            && !self.arguments.no_shrink
+        {
+            knobs = trial::shrink(seed, knobs, finding.check, &mut policies);
+            println!("{}", trial::trace(seed, knobs, &mut policies));
+            for finding in trial::run(seed, knobs, &mut policies).findings {
+                println!("seed {seed}, made smaller: {finding}");
+            }
+        }
+        let spelled = spelled(knobs);
+        println!("again: cargo run -p smtp-sim --release -- --seed {seed}{spelled} --trace");
+    }
+}

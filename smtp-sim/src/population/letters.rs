@@ -1,0 +1,51 @@
+//! Message texts that are hard on whoever sends them.
+
+use bytes::Bytes;
+
+use crate::dice::Dice;
+
+/// A text with LF line ends, of at most `most` bytes, sometimes without a final LF.
+/// Its first line names the message.
+pub(super) fn text(number: usize, dice: &mut Dice, most: usize) -> Bytes {
+    let mut text = format!("Subject: message {number}\nX-Letter: {number}\n\n").into_bytes();
+    let lines = match dice.below(40) {
+        0 => 2_000 + dice.count(3_000),
+        1..=4 => 0,
+        5..=10 => 1 + dice.count(100),
+        _ => 1 + dice.count(10),
+    };
+    for _ in 0..lines {
+        line(&mut text, dice);
+    }
+    if dice.once_in(4) {
+        text.pop();
+    }
+    text.truncate(most.max(1));
+    Bytes::from(text)
+}
+
+fn line(text: &mut Vec<u8>, dice: &mut Dice) {
+    const LINES: [&[u8]; 8] = [
+        b"..\n",
+        b".\n",
+        b"\n",
+        b".leading\n",
+        b"trailing.\n",
+        b"...\n",
+        b"QUIT\n",
+        b"x\r.\ry\n",
+    ];
+    const WORDS: &[u8; 64] = b"The quick brown fox jumps over the lazy dog. 0123456789.abcdefgh";
+    let length = match dice.below(16) {
+        at @ 0..=7 => {
+            let line = usize::try_from(at).ok().and_then(|at| LINES.get(at));
+            return text.extend_from_slice(line.copied().unwrap_or_default());
+        }
+        8 => 900 + dice.count(2_200),
+        9 => dice.one_of(40, &[39, 41, 80, 998, 999, 997, 1996]),
+        _ => dice.count(80),
+    };
+    let from = dice.count(WORDS.len());
+    text.extend(WORDS.iter().cycle().skip(from).take(length));
+    text.push(b'\n');
+}

@@ -1,0 +1,251 @@
+//! Whole populations from a seed: destinations with their servers, names and
+//! connections, from well-behaved to hostile, and messages for them. It runs nothing;
+//! [`Population::world`] makes the world in which it lives.
+//!
+//! Dice are thrown for everything first and [`Knobs`] are applied afterwards, so that
+//! a smaller population is part of the larger one of the same seed.
+
+mod letters;
+mod profile;
+mod servers;
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use smtp_policy::{
+    config::Protocol,
+    dns::RecordData,
+    policy::PolicyError,
+    request::{CacheHints, Encoding, Recipient, Request},
+};
+use smtp_proto::{Address, ReversePath};
+
+pub use self::profile::{Logins, Policies, Profile, Security};
+use crate::{
+    dice::Dice,
+    world::{Host, World},
+};
+
+/// What makes a population smaller than its seed has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knobs {
+    /// The most messages.
+    pub deliveries: usize,
+    /// Only the message with this number.
+    pub only: Option<usize>,
+    /// The most recipients of a message, at least one.
+    pub recipients: usize,
+    /// The most faults of a server.
+    pub faults: usize,
+    /// The most bytes of a text.
+    pub text: usize,
+    /// Connections break, are slow and cut up bytes.
+    pub rough: bool,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            deliveries: usize::MAX,
+            only: None,
+            recipients: usize::MAX,
+            faults: usize::MAX,
+            text: usize::MAX,
+            rough: true,
+        }
+    }
+}
+
+/// A server of a population.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it is and how it is reached.
+    pub host: Host,
+}
+
+/// Where messages go.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The domain.
+    pub domain: String,
+    /// SMTP or LMTP.
+    pub protocol: Protocol,
+    /// The next hop, as it is written.
+    pub nexthop: String,
+    /// Its servers, the most preferred first.
+    pub servers: Vec<Server>,
+    /// Whether its names are signed, and there are TLSA records.
+    pub signed: bool,
+}
+
+/// A message of a population.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// The number, which its addresses have in them.
+    pub number: usize,
+    /// Where it goes, by its place in [`Population::destinations`].
+    pub destination: usize,
+    /// When it is handed in, from the beginning of the world on.
+    pub after: Duration,
+    /// The request.
+    pub request: Request,
+    /// The text.
+    pub text: Bytes,
+}
+
+/// Destinations and messages.
+#[derive(Clone, Debug)]
+pub struct Population {
+    /// The seed that all follows from.
+    pub seed: u64,
+    /// The configuration.
+    pub profile: Profile,
+    /// Where messages go.
+    pub destinations: Vec<Destination>,
+    /// The messages.
+    pub letters: Vec<Letter>,
+}
+
+impl Population {
+    /// The population of a seed.
+    pub fn generate(seed: u64, knobs: Knobs) -> Self {
+        let mut dice = Dice::new(seed);
+        let profile = Profile::throw(&mut dice);
+        let count = 1 + dice.count(3);
+        let destinations: Vec<Destination> = (0..count)
+            .map(|number| servers::destination(number, knobs, &mut dice))
+            .collect();
+        let count = 1 + dice.count(8);
+        let letters = (0..count).map(|number| letter(number, &destinations, knobs, &mut dice));
+        let wanted = |letter: &Letter| knobs.only.is_none_or(|only| letter.number == only);
+        let letters: Vec<Letter> = letters.collect();
+        let letters = letters.into_iter().filter(wanted).take(knobs.deliveries);
+        Self {
+            seed,
+            profile,
+            letters: letters.collect(),
+            destinations,
+        }
+    }
+
+    /// A world with this population in it, its messages handed in. Its deliveries
+    /// have the same places as [`letters`](Self::letters).
+    ///
+    /// # Errors
+    /// The configuration cannot be read.
+    pub fn world(&self, policies: &mut Policies, traced: bool) -> Result<World, PolicyError> {
+        let mut world = World::new(policies.get(self.profile)?, self.seed);
+        if traced {
+            world = world.traced();
+        }
+        for destination in &self.destinations {
+            destination.settle(&mut world);
+        }
+        for letter in &self.letters {
+            world.submit(letter.after, letter.request.clone(), letter.text.clone());
+        }
+        Ok(world)
+    }
+
+    /// Whether what becomes of the messages depends on what is said only, and not on
+    /// when: then it may not depend on how bytes are cut up either.
+    pub fn is_timeless(&self) -> bool {
+        self.destinations.iter().all(|destination| {
+            let mut servers = destination.servers.iter();
+            servers.all(servers::is_timeless)
+        })
+    }
+}
+
+impl Destination {
+    fn settle(&self, world: &mut World) {
+        let names = world.names();
+        for (rank, server) in self.servers.iter().enumerate() {
+            let host = format!("mx{rank}.{}", self.domain);
+            let preference = u16::try_from(rank * 10).unwrap_or(u16::MAX);
+            let mx = RecordData::Mx {
+                preference,
+                host: host.clone(),
+            };
+            names.add(&self.domain, mx);
+            let data = match server.address {
+                SocketAddr::V4(address) => RecordData::A(*address.ip()),
+                SocketAddr::V6(address) => RecordData::Aaaa(*address.ip()),
+            };
+            names.add(&host, data);
+            if self.signed {
+                let tlsa = format!("_{}._tcp.{host}", server.address.port());
+                let data = RecordData::Tlsa {
+                    usage: 3,
+                    selector: 1,
+                    matching: 1,
+                    data: vec![7; 32],
+                };
+                names.add(&tlsa, data);
+                for name in [&self.domain, &host, &tlsa] {
+                    names.sign(name);
+                }
+            }
+        }
+        for server in &self.servers {
+            world.host(server.address, server.host.clone());
+        }
+    }
+}
+
+/// The address of a recipient or, without one, of the sender of a message.
+fn mailbox(letter: usize, recipient: Option<usize>, domain: &str) -> Option<Address> {
+    let text = match recipient {
+        Some(recipient) => format!("r{recipient}.m{letter}@{domain}"),
+        None => format!("s.m{letter}@{domain}"),
+    };
+    Address::parse(&text).ok()
+}
+
+/// The number of the message that an address of a population belongs to.
+pub fn letter_of(address: &str) -> Option<usize> {
+    let (local, _) = address.split_once('@')?;
+    let (_, number) = local.split_once(".m")?;
+    number.parse().ok()
+}
+
+fn letter(number: usize, destinations: &[Destination], knobs: Knobs, dice: &mut Dice) -> Letter {
+    let at = dice.count(destinations.len());
+    let recipients = match dice.below(20) {
+        0 => 20 + dice.count(130),
+        1..=9 => 1,
+        _ => 1 + dice.count(6),
+    };
+    // At once, in a row, or with long pauses.
+    let window = dice.one_of(0, &[10, 1_000, 60_000]);
+    let after = dice.time(Duration::from_millis(window));
+    let text = letters::text(number, dice, knobs.text);
+    let cache = CacheHints {
+        load: !dice.once_in(4),
+        store: !dice.once_in(3),
+    };
+    let recipients = recipients.min(knobs.recipients.max(1));
+    let destination = destinations.get(at);
+    let domain = destination.map_or("", |destination| &destination.domain);
+    let to = (0..recipients).filter_map(|each| mailbox(number, Some(each), domain));
+    let sender = mailbox(number, None, "client.example");
+    let mut request = Request::new(
+        destination.map_or(Protocol::Smtp, |destination| destination.protocol),
+        destination.map_or("", |destination| &destination.nexthop),
+        sender.map_or(ReversePath::Null, ReversePath::Mailbox),
+        to.map(Recipient::new).collect(),
+    );
+    request.id = format!("M{number}");
+    request.encoding = Encoding::SevenBit;
+    request.size = Some(text.len() as u64);
+    request.cache = cache;
+    Letter {
+        number,
+        destination: at,
+        after,
+        request,
+        text,
+    }
+}

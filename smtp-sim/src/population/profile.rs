@@ -1,0 +1,183 @@
+//! The configurations that populations are run under: each is a row of choices.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use smtp_policy::{
+    config::MainCf,
+    dns::ResolverConfig,
+    policy::{Policy, PolicyError},
+};
+
+use crate::{dice::Dice, peer::NullTls};
+
+/// The user name and password that is used everywhere.
+const LOGIN: &str = "static:sim-user:sim-password";
+/// What all configurations have in common. Each stage has a limit of its own.
+const COMMON: &str = "\
+myhostname = client.example
+inet_interfaces = 192.0.2.250
+daemon_timeout = 1000s
+smtp_connect_timeout = 30s
+smtp_helo_timeout = 20s
+smtp_starttls_timeout = 25s
+smtp_mail_timeout = 22s
+smtp_rcpt_timeout = 24s
+smtp_data_init_timeout = 26s
+smtp_data_xfer_timeout = 28s
+smtp_data_done_timeout = 32s
+smtp_rset_timeout = 5s
+smtp_quit_timeout = 6s
+lmtp_connect_timeout = 30s
+lmtp_lhlo_timeout = 20s
+lmtp_starttls_timeout = 25s
+lmtp_mail_timeout = 22s
+lmtp_rcpt_timeout = 24s
+lmtp_data_init_timeout = 26s
+lmtp_data_xfer_timeout = 28s
+lmtp_data_done_timeout = 32s
+lmtp_rset_timeout = 5s
+lmtp_quit_timeout = 6s
+";
+
+/// What TLS is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Security {
+    /// Nothing.
+    None,
+    /// Used where it is offered.
+    May,
+    /// Demanded.
+    Encrypt,
+    /// Demanded, and the server has to prove who it is.
+    Secure,
+    /// Demanded and to be proved where there are signed TLSA records, otherwise used
+    /// where it is offered.
+    Dane,
+}
+
+/// When the client may log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Logins {
+    /// Never.
+    Off,
+    /// In the clear only with mechanisms that do not show the password.
+    Careful,
+    /// With any mechanism.
+    Any,
+}
+
+/// One row of choices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Profile {
+    /// What TLS is for.
+    pub security: Security,
+    /// When the client may log in.
+    pub logins: Logins,
+    /// How many deliveries to one destination may run at once; zero: any number.
+    pub concurrency: u32,
+    /// The longest line of text; zero: any length.
+    pub line_length: usize,
+    /// Time limits are for whole requests.
+    pub per_request: bool,
+    /// QUIT is not waited for.
+    pub skip_quit: bool,
+}
+
+impl Profile {
+    /// Throws dice for each choice.
+    pub fn throw(dice: &mut Dice) -> Self {
+        use Security::{Dane, Encrypt, May, None, Secure};
+        Self {
+            security: dice.one_of(None, &[None, May, May, Encrypt, Secure, Dane]),
+            logins: dice.one_of(Logins::Off, &[Logins::Off, Logins::Careful, Logins::Any]),
+            concurrency: dice.one_of(1, &[2, 20]),
+            line_length: dice.one_of(998, &[998, 40, 0]),
+            per_request: dice.once_in(2),
+            skip_quit: dice.once_in(3),
+        }
+    }
+
+    /// The main.cf of these choices.
+    pub fn main_cf(&self) -> String {
+        let mut text = COMMON.to_owned();
+        let yes = |yes: bool| if yes { "yes" } else { "no" };
+        let level = match self.security {
+            Security::None => "none",
+            Security::May => "may",
+            Security::Encrypt => "encrypt",
+            Security::Secure => "secure",
+            Security::Dane => "dane",
+        };
+        let careful = match self.logins {
+            Logins::Careful => "noplaintext, noanonymous",
+            _ => "noanonymous",
+        };
+        for client in ["smtp", "lmtp"] {
+            let rows = [
+                ("tls_security_level", level.to_owned()),
+                ("tls_secure_cert_match", "nexthop, dot-nexthop".to_owned()),
+                ("dns_support_level", "dnssec".to_owned()),
+                (
+                    "destination_concurrency_limit",
+                    self.concurrency.to_string(),
+                ),
+                ("line_length_limit", self.line_length.to_string()),
+                ("per_request_deadline", yes(self.per_request).to_owned()),
+                ("skip_quit_response", yes(self.skip_quit).to_owned()),
+                (
+                    "sasl_auth_enable",
+                    yes(self.logins != Logins::Off).to_owned(),
+                ),
+                ("sasl_password_maps", LOGIN.to_owned()),
+                ("sasl_security_options", careful.to_owned()),
+                ("sasl_tls_security_options", "noanonymous".to_owned()),
+            ];
+            for (name, value) in rows {
+                text.push_str(&format!("{client}_{name} = {value}\n"));
+            }
+        }
+        text
+    }
+
+    fn policy(&self) -> Result<Policy, PolicyError> {
+        let main_cf = MainCf::parse(&self.main_cf(), "main.cf", "/nowhere".as_ref())?;
+        let policy = Policy::new(&main_cf, ResolverConfig::default(), &[])?;
+        Ok(policy.with_tls(NullTls::connector()))
+    }
+}
+
+/// The policies that were made so far. Making one takes longer than a delivery.
+#[derive(Debug, Default)]
+pub struct Policies {
+    made: BTreeMap<Profile, Arc<Policy>>,
+}
+
+impl Policies {
+    /// The policy of a profile.
+    ///
+    /// # Errors
+    /// The configuration cannot be read, which no profile should bring about.
+    pub fn get(&mut self, profile: Profile) -> Result<Arc<Policy>, PolicyError> {
+        if let Some(policy) = self.made.get(&profile) {
+            return Ok(Arc::clone(policy));
+        }
+        let policy = Arc::new(profile.policy()?);
+        self.made.insert(profile, Arc::clone(&policy));
+        Ok(policy)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_profile_is_a_configuration_without_questions() {
+        let mut dice = Dice::new(1);
+        for _ in 0..50 {
+            let policy = Profile::throw(&mut dice).policy().unwrap();
+            assert_eq!(policy.warnings(), [] as [&str; 0]);
+        }
+    }
+}

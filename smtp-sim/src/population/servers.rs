@@ -1,0 +1,185 @@
+//! Destinations and their servers, from well-behaved to hostile.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use smtp_policy::config::Protocol;
+
+use super::{Destination, Knobs, Server};
+use crate::{
+    dice::Dice,
+    peer::{Act, Fault, Identity, MOMENTS, Moment, Temper},
+    world::{Cut, Door, Host, Shape},
+};
+
+/// A destination with one to three servers.
+pub(super) fn destination(number: usize, knobs: Knobs, dice: &mut Dice) -> Destination {
+    let lmtp = dice.once_in(4);
+    let domain = format!("d{number}.example");
+    let count = 1 + dice.count(3);
+    let signed = dice.once_in(2);
+    let servers: Vec<Server> = (0..count)
+        .map(|rank| server([number, rank], lmtp, knobs, dice))
+        .collect();
+    let direct = dice.once_in(3);
+    let first = servers.first().map(|server| server.address.ip());
+    let host = match first {
+        Some(address) if direct => format!("[{address}]"),
+        _ if lmtp => format!("[mx0.{domain}]"),
+        _ => domain.clone(),
+    };
+    Destination {
+        nexthop: if lmtp { format!("inet:{host}") } else { host },
+        protocol: if lmtp { Protocol::Lmtp } else { Protocol::Smtp },
+        domain,
+        servers,
+        signed,
+    }
+}
+
+fn server(place: [usize; 2], lmtp: bool, knobs: Knobs, dice: &mut Dice) -> Server {
+    let [number, rank] = place.map(|number| u8::try_from(number).unwrap_or(u8::MAX));
+    let address = Ipv4Addr::new(192, 0, number, rank + 1);
+    let port = if lmtp { 24 } else { 25 };
+    let temper = temper(lmtp, knobs, dice);
+    let (shape, faulty) = shape(dice);
+    let mut host = Host {
+        shape,
+        faulty,
+        door: match dice.below(24) {
+            0 => Door::Closed,
+            1 => Door::Hole,
+            _ => Door::Open,
+        },
+        ..Host::new(temper)
+    };
+    if !knobs.rough {
+        host.shape = Shape {
+            latency: shape.latency,
+            ..Shape::default()
+        };
+        host.door = Door::Open;
+    }
+    Server {
+        address: (address, port).into(),
+        host,
+    }
+}
+
+fn temper(lmtp: bool, knobs: Knobs, dice: &mut Dice) -> Temper {
+    let recipients = match dice.below(4) {
+        0 => vec![250, 550],
+        1 => vec![250, 250, 450, 550, 452],
+        _ => vec![250],
+    };
+    let verdicts = match dice.below(6) {
+        0 => vec![250, 451, 554],
+        _ => vec![250],
+    };
+    let hostile = dice.one_of(0, &[0, 1, 1, 2]);
+    let mut faults: Vec<Fault> = (0..hostile).map(|_| fault(lmtp, dice)).collect();
+    let temper = Temper {
+        lmtp,
+        esmtp: lmtp || !dice.once_in(10),
+        pipelining: !dice.once_in(3),
+        eight_bit: !dice.once_in(3),
+        dsn: !dice.once_in(2),
+        size: dice.one_of(None, &[Some(0), Some(1_000_000), Some(500)]),
+        tls: dice.one_of(
+            None,
+            &[
+                Some(Identity::Unknown),
+                Some(Identity::WrongName),
+                Some(Identity::Proven),
+                Some(Identity::Proven),
+            ],
+        ),
+        auth: dice.one_of("", &["", "PLAIN LOGIN", "CRAM-MD5 PLAIN", "LOGIN"]),
+        auth_tls: dice.one_of("", &["PLAIN", "LOGIN PLAIN"]),
+        wants_login: dice.once_in(12),
+        recipients,
+        verdicts,
+        thinks: dice.one_of(Duration::ZERO, &[Duration::from_millis(200)]),
+        faults: Vec::new(),
+    };
+    faults.truncate(knobs.faults);
+    Temper { faults, ..temper }
+}
+
+fn fault(lmtp: bool, dice: &mut Dice) -> Fault {
+    let [first, others @ ..] = MOMENTS;
+    let moment = dice.one_of(first, &others);
+    let nth = match moment {
+        Moment::Rcpt => dice.below(3),
+        _ => dice.below(5) / 3,
+    };
+    let late = Duration::from_secs(dice.one_of(1, &[10, 21, 35]));
+    let code = dice.one_of(
+        421,
+        &[450, 451, 452, 500, 502, 503, 535, 550, 552, 554, 250],
+    );
+    let flood = dice.one_of(3, &[101, 150, 4_000]);
+    let acts = [
+        Act::Code(code),
+        Act::Code(code),
+        Act::Leave,
+        Act::Crash,
+        Act::Crash,
+        Act::Reset,
+        Act::HalfClose,
+        Act::Mute,
+        Act::Late(late),
+        Act::Lines(3),
+        Act::Rubbish,
+        Act::TwoCodes,
+        Act::Long(3_000),
+        Act::Inject,
+        Act::Early,
+        Act::Flood(flood),
+        Act::Alert,
+        if lmtp { Act::Fewer } else { Act::Crash },
+    ];
+    Fault {
+        moment,
+        nth: u32::try_from(nth).unwrap_or(0),
+        connections: dice.one_of(u32::MAX, &[1, 1, 2]),
+        act: dice.one_of(Act::Drop, &acts),
+    }
+}
+
+fn shape(dice: &mut Dice) -> (Shape, u32) {
+    let jitter = dice.one_of(0, &[0, 30]);
+    let within = dice.one_of(400, &[4_000]);
+    let cut = Cut {
+        up: dice.once_in(2),
+        after: dice.below(within),
+        reset: dice.once_in(2),
+    };
+    let slow = (
+        dice.one_of(1, &[100, 1_000, 20_000]),
+        Duration::from_millis(dice.one_of(1, &[100, 29_000])),
+    );
+    let shape = Shape {
+        latency: Duration::from_micros(dice.one_of(100, &[1_000, 20_000, 300_000])),
+        jitter: Duration::from_millis(jitter),
+        piece: dice.one_of(0, &[usize::MAX, usize::MAX, 1, 7]),
+        window: dice.one_of(64 * 1024, &[64 * 1024, 2_000]),
+        slow: dice.once_in(12).then_some(slow),
+        cut: dice.once_in(10).then_some(cut),
+    };
+    (shape, dice.one_of(1, &[2, u32::MAX]))
+}
+
+/// Whether a server and the way to it act upon what is said only.
+pub(super) fn is_timeless(server: &Server) -> bool {
+    let shape = server.host.shape;
+    let steady = |fault: &Fault| {
+        matches!(
+            fault.act,
+            Act::Code(_) | Act::Leave | Act::Crash | Act::Drop | Act::Lines(_) | Act::TwoCodes
+        ) && fault.moment != Moment::Text
+    };
+    shape.cut.is_none()
+        && shape.slow.is_none()
+        && shape.jitter.is_zero()
+        && server.host.temper.faults.iter().all(steady)
+}

@@ -1,0 +1,251 @@
+//! The deliveries of a world: does what each of them asks.
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use smtp_policy::{
+    delivery::{Ask, ConnectError, Delivery, Dns, Socket, Ticket},
+    dns::{Answer, Failure},
+    driver::{Clerk, Place},
+    sts::FetchError,
+    tables::TableFailure,
+};
+use smtp_proto::Time;
+
+use super::{EPOCH, Event, World};
+
+/// How often a delivery may be polled without time passing.
+const MAX_POLLS: u32 = 2_000_000;
+
+/// A delivery under way.
+#[derive(Debug)]
+pub(super) struct Job {
+    delivery: Delivery,
+    clerk: Clerk<Bytes, ()>,
+    link: Option<usize>,
+    pending: Vec<(Time, Pending)>,
+    pub(super) armed: Option<Time>,
+    place: Place,
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+enum Pending {
+    Names(Ticket<Dns>, Result<Answer, Failure>),
+    Connected(Ticket<Socket>, Result<usize, ConnectError>),
+}
+
+impl World {
+    /// Lets a delivery begin, or wait for its turn.
+    pub(super) fn enter(&mut self, id: usize) {
+        let Some(delivered) = self.deliveries.get(id) else {
+            return;
+        };
+        let request = delivered.request.clone();
+        let text = delivered.text.clone();
+        let limit = self.policy.config(request.protocol);
+        let limit = limit.cache.destination_concurrency_limit;
+        let (place, come) = self.turns.enter(&request.nexthop, limit, id);
+        let clerk = Clerk::new(request.recipients.len(), text, ());
+        let policy = Arc::clone(&self.policy);
+        let delivery = Delivery::new(request, policy, self.dice.draw()).with_epoch(EPOCH);
+        if let Some(slot) = self.jobs.get_mut(id) {
+            *slot = Some(Box::new(Job {
+                delivery,
+                clerk,
+                link: None,
+                pending: Vec::new(),
+                armed: None,
+                place,
+            }));
+        }
+        if come.is_some() {
+            self.begin(id);
+        }
+    }
+
+    fn begin(&mut self, id: usize) {
+        if let Some(delivered) = self.deliveries.get_mut(id) {
+            delivered.begun = Some(self.now);
+        }
+        self.trace
+            .note(self.now, id as u64, || format!("delivery {id} begins"));
+        self.run_job(id);
+    }
+
+    /// Does what a delivery asks until it waits.
+    pub(super) fn run_job(&mut self, id: usize) {
+        let begun = self.deliveries.get(id).and_then(|d| d.begun);
+        let Some(mut job) = self.jobs.get_mut(id).and_then(Option::take) else {
+            return;
+        };
+        if begun.is_none() {
+            // It waits for its turn.
+            if let Some(slot) = self.jobs.get_mut(id) {
+                *slot = Some(job);
+            }
+            return;
+        }
+        for _ in 0..MAX_POLLS {
+            self.answer(&mut job);
+            let ask = job.delivery.poll(self.now);
+            let (until, sending) = match ask {
+                Ask::Send { until } => (until, true),
+                Ask::Wait { until } => (until, false),
+                Ask::Done => return self.done(id, *job),
+                ask => {
+                    self.oblige(id, &mut job, ask);
+                    continue;
+                }
+            };
+            if self.exchange(id, &mut job, sending) {
+                continue;
+            }
+            let pending = job.pending.iter().map(|(at, _)| *at).min();
+            let due = pending.map_or(until, |at| at.min(until)).max(self.now);
+            if job.armed.is_none_or(|armed| due < armed) {
+                job.armed = Some(due);
+                self.at(due, Event::Job(id));
+            }
+            if let Some(slot) = self.jobs.get_mut(id) {
+                *slot = Some(job);
+            }
+            return;
+        }
+        self.stuck = true;
+    }
+
+    /// Gives the answers that have come.
+    fn answer(&mut self, job: &mut Job) {
+        while let Some(at) = job.pending.iter().position(|(at, _)| *at <= self.now) {
+            match job.pending.swap_remove(at).1 {
+                Pending::Names(ticket, answer) => job.delivery.resolved(ticket, answer),
+                Pending::Connected(ticket, result) => {
+                    let result = result.map(|link| {
+                        job.link = Some(link);
+                        self.arm_link(link);
+                    });
+                    job.delivery.connected(ticket, result);
+                }
+            }
+        }
+    }
+
+    /// Moves bytes of the open connection.
+    fn exchange(&mut self, id: usize, job: &mut Job, sending: bool) -> bool {
+        let queued = job.delivery.output().map_or(0, |output| output.remaining());
+        if let Some(delivered) = self.deliveries.get_mut(id) {
+            delivered.most_queued = delivered.most_queued.max(queued);
+        }
+        let Some(number) = job.link else { return false };
+        let Some(link) = self.links.get_mut(number) else {
+            return false;
+        };
+        let moved = link.exchange(&mut job.delivery, sending, self.now, &mut self.trace);
+        if moved {
+            self.arm_link(number);
+        }
+        moved
+    }
+
+    /// Does one thing that a delivery asks.
+    fn oblige(&mut self, id: usize, job: &mut Job, ask: Ask) {
+        match ask {
+            Ask::Resolve(ticket, query) => {
+                let answer = self.names.answer(&query);
+                self.trace.note(self.now, id as u64, || {
+                    format!("delivery {id} asks for {} {}", query.kind, query.name)
+                });
+                let at = self.now + self.name_delay;
+                job.pending.push((at, Pending::Names(ticket, answer)));
+            }
+            Ask::Fetch(ticket, _) => job.delivery.fetched(ticket, Err(FetchError::Unsupported)),
+            Ask::LookUp(ticket, query) => {
+                let reason = "no such table in this world".to_owned();
+                let table = query.table;
+                job.delivery
+                    .looked_up(ticket, Err(TableFailure { table, reason }));
+            }
+            Ask::Reuse(ticket, key) => {
+                let hit = self.cache.take(&key, self.now).map(|(link, channel)| {
+                    job.link = Some(link);
+                    self.hand_over(link, id);
+                    channel
+                });
+                job.delivery.reused(ticket, hit);
+            }
+            Ask::Connect(ticket, target) => {
+                let (at, result) = self.connect(id, &target);
+                job.pending.push((at, Pending::Connected(ticket, result)));
+            }
+            Ask::Text { offset, room } => job.clerk.read(&mut job.delivery, offset, room),
+            Ask::Report(index, outcome) => {
+                let delivered = self.deliveries.get_mut(id);
+                if let Some(count) = delivered.and_then(|d| d.reported.get_mut(index)) {
+                    *count += 1;
+                }
+                self.trace.note(self.now, index as u64, || {
+                    let doubt = if outcome.uncertain { " uncertain" } else { "" };
+                    format!(
+                        "delivery {id} recipient {index}: {}{doubt} {} ({})",
+                        outcome.word, outcome.code, outcome.text
+                    )
+                });
+                job.clerk.settle(index, *outcome);
+            }
+            Ask::Note(note) => {
+                self.trace.note(self.now, id as u64, || {
+                    format!("delivery {id} notes: {}", note.text)
+                });
+            }
+            Ask::Keep(keys, channel, expires) => {
+                if let Some(number) = job.link.take() {
+                    if let Some(link) = self.links.get_mut(number) {
+                        link.stir(self.now);
+                        link.kept = true;
+                    }
+                    self.cache.put(keys, number, channel, expires);
+                }
+            }
+            Ask::Close => {
+                if let Some(link) = job.link.take() {
+                    self.close(link);
+                }
+            }
+            Ask::Send { .. } | Ask::Wait { .. } | Ask::Done => {}
+        }
+    }
+
+    fn hand_over(&mut self, link: usize, id: usize) {
+        let now = self.now;
+        if let Some(link) = self.links.get_mut(link) {
+            link.stir(now);
+            link.kept = false;
+            link.jobs.push(id);
+        }
+        self.trace.note(now, id as u64, || {
+            format!("delivery {id} takes kept connection {link}")
+        });
+    }
+
+    fn done(&mut self, id: usize, job: Job) {
+        let next = self.turns.leave(&job.place);
+        let report = job.clerk.report(&job.delivery.request().recipients);
+        if let Some(delivered) = self.deliveries.get_mut(id) {
+            delivered.ended = Some(self.now);
+            delivered.report = Some(report);
+        }
+        if let Some(link) = job.link {
+            // A delivery that ends with an open connection has forgotten it.
+            self.trace.note(self.now, id as u64, || {
+                format!("delivery {id} leaves {link} open")
+            });
+        }
+        self.trace
+            .note(self.now, id as u64, || format!("delivery {id} is over"));
+        self.finished.push_back(id);
+        if let Some(next) = next {
+            self.begin(next);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Populations in simulated worlds: that they pass, that they repeat, and that the
+//! checks see what they are for.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use smtp_policy::{
+    config::{MainCf, Protocol},
+    dns::ResolverConfig,
+    policy::Policy,
+    report::{Outcome, Status},
+    request::{CacheHints, Recipient, Request},
+};
+use smtp_proto::{Address, ReversePath, Time};
+use smtp_sim::{
+    check::fates,
+    peer::{Act, Fault, Moment, Temper},
+    population::{Knobs, Policies, Population},
+    trial,
+    world::{Cut, Host, Shape, World},
+};
+
+const SERVER: &str = "192.0.2.1:25";
+
+#[test]
+fn a_hundred_populations_pass_all_checks() {
+    let mut policies = Policies::default();
+    for seed in 200..300 {
+        let trial = trial::run(seed, Knobs::default(), &mut policies);
+        assert_eq!(trial.findings, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_seed_repeats_itself_and_another_seed_does_not() {
+    let mut policies = Policies::default();
+    let mut digest = |seed| {
+        let population = Population::generate(seed, Knobs::default());
+        let mut world = population.world(&mut policies, false).unwrap();
+        world.run_out();
+        world.trace().digest()
+    };
+    assert_eq!(digest(5), digest(5));
+    let different: BTreeSet<u64> = (0..20).map(digest).collect();
+    assert_eq!(different.len(), 20);
+}
+
+/// A world with one server, whose deliveries have at most `main_cf` in common.
+fn world(main_cf: &str, host: Host) -> World {
+    let main_cf = MainCf::parse(main_cf, "main.cf", "/nowhere".as_ref()).unwrap();
+    let policy = Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap();
+    let mut world = World::new(Arc::new(policy), 3);
+    world.host(SERVER.parse().unwrap(), host);
+    world
+}
+
+fn request(number: usize, recipients: usize) -> Request {
+    let to = (0..recipients)
+        .map(|each| Address::parse(&format!("r{each}.m{number}@example.com")).unwrap())
+        .map(Recipient::new)
+        .collect();
+    let sender = ReversePath::parse(&format!("s.m{number}@example.org")).unwrap();
+    let mut request = Request::new(Protocol::Smtp, "[192.0.2.1]", sender, to);
+    request.cache = CacheHints {
+        load: true,
+        store: true,
+    };
+    request
+}
+
+fn outcomes(world: &World, id: usize) -> Vec<Outcome> {
+    let report = world.delivery(id).unwrap().report.clone().unwrap();
+    report.recipients.into_iter().map(|(_, o)| o).collect()
+}
+
+fn with_fault(moment: Moment, act: Act) -> Host {
+    Host::new(Temper {
+        faults: vec![Fault {
+            moment,
+            nth: 0,
+            connections: 1,
+            act,
+        }],
+        ..Temper::default()
+    })
+}
+
+#[test]
+fn a_crash_between_the_end_of_data_and_its_reply_leaves_a_doubt() {
+    let mut world = world("", with_fault(Moment::End, Act::Crash));
+    let id = world.submit(Duration::ZERO, request(0, 2), "Subject: x\n\ny\n".into());
+    world.run_out();
+    for outcome in outcomes(&world, id) {
+        assert!(outcome.uncertain && outcome.status == Status::Deferred);
+    }
+    let fate = fates(&world)["r0.m0@example.com"];
+    assert_eq!((fate.known, fate.unknown), (0, 1));
+}
+
+#[test]
+fn deliveries_share_kept_connections_and_wait_for_their_turn() {
+    let host = Host::new(Temper::default());
+    let mut world = world("smtp_destination_concurrency_limit = 2\n", host);
+    for number in 0..6 {
+        world.submit(
+            Duration::ZERO,
+            request(number, 1),
+            "Subject: x\n\ny\n".into(),
+        );
+    }
+    world.run_out();
+    let connections: Vec<usize> = world.connections().map(|c| c.deliveries.len()).collect();
+    assert_eq!(connections, [3, 3]);
+    assert!((0..6).all(|id| outcomes(&world, id)[0].status == Status::Sent));
+}
+
+#[test]
+fn a_black_hole_ends_with_the_time_limit_of_its_stage() {
+    let cut = Cut {
+        up: false,
+        after: 0,
+        reset: false,
+    };
+    let mut host = Host::new(Temper::default());
+    host.shape.cut = Some(cut);
+    host.faulty = 1;
+    let mut world = world("smtp_helo_timeout = 7s\n", host);
+    let id = world.submit(Duration::ZERO, request(0, 1), "x\n".into());
+    world.run_out();
+    let ended = world.delivery(id).unwrap().ended.unwrap();
+    assert_eq!(ended.since(Time::ZERO).as_secs(), 7);
+    assert!(outcomes(&world, id)[0].text.contains("timed out"));
+}
+
+#[test]
+fn the_verdict_on_a_message_is_the_same_in_single_bytes_and_through_a_slow_reader() {
+    let shapes = [
+        Shape::default(),
+        Shape {
+            piece: 1,
+            ..Shape::default()
+        },
+        Shape {
+            slow: Some((7, Duration::from_millis(3))),
+            window: 50,
+            ..Shape::default()
+        },
+    ];
+    for shape in shapes {
+        let mut host = Host::new(Temper {
+            recipients: vec![250, 550],
+            ..Temper::default()
+        });
+        (host.shape, host.faulty) = (shape, 1);
+        let mut world = world("", host);
+        let id = world.submit(Duration::ZERO, request(0, 4), "a\n.\n..\nb".into());
+        world.run_out();
+        let words: Vec<&str> = outcomes(&world, id).iter().map(|o| o.word).collect();
+        assert_eq!(words, ["sent", "bounced", "sent", "bounced"], "{shape:?}");
+        let taken = world.connections().next().unwrap().ledger.taken.clone();
+        assert_eq!(taken[0].text, b"a\n.\n..\nb\n");
+    }
+}
