@@ -56,8 +56,10 @@ impl Bench<'_> {
             for (letter, delivery) in self.population.letters.iter().zip(self.world.deliveries()) {
                 if letter.destination == at
                     && let (Some(begun), Some(ended)) = (delivery.begun, delivery.ended)
+                    && begun < ended
                 {
-                    // At the same time, ends come before beginnings.
+                    // At the same time, ends come before beginnings; what took no time
+                    // was nobody's neighbour.
                     changes.extend([(begun, true), (ended, false)]);
                 }
             }

@@ -146,11 +146,11 @@ impl Bench<'_> {
             let what = format!("a message from <{}>", taken.sender);
             return self.find(Check::RightEnvelope, what);
         };
-        let strangers = taken.recipients.iter().filter(|recipient| {
-            let owner_of = self.place(letter_of(&recipient.address));
-            owner_of != owner
+        let mut strangers = taken.recipients.iter().filter(|recipient| {
+            let named = self.place(letter_of(&recipient.address));
+            named != owner
         });
-        if let Some(stranger) = strangers.last() {
+        if let Some(stranger) = strangers.next() {
             let what = format!("from <{}> to <{}>", taken.sender, stranger.address);
             self.find(Check::RightEnvelope, what);
         }

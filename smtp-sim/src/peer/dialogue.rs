@@ -30,7 +30,7 @@ impl Peer {
 
     pub(super) fn read_lines(&mut self) {
         let mut input = std::mem::take(&mut self.input);
-        let mut at = 0;
+        let (mut at, mut known) = (0, std::mem::take(&mut self.scanned));
         while let Some(rest) = input.get(at..).filter(|rest| !rest.is_empty()) {
             if matches!(self.mode, Mode::Parted) {
                 self.breach(Breach::AfterQuit);
@@ -41,9 +41,12 @@ impl Peer {
                 at = input.len();
                 break;
             }
-            let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+            let fresh = rest.get(known..).unwrap_or_default();
+            let Some(end) = fresh.iter().position(|byte| *byte == b'\n') else {
+                self.scanned = rest.len();
                 break;
             };
+            let end = std::mem::take(&mut known) + end;
             let line = rest.get(..=end).unwrap_or_default();
             let more = rest.len() > line.len();
             at += line.len();

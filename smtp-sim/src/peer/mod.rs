@@ -87,6 +87,8 @@ pub struct Peer {
     secure: bool,
     mode: Mode,
     input: Vec<u8>,
+    /// How much of `input` is known to hold no line end.
+    scanned: usize,
     outbox: VecDeque<(Time, Deed)>,
     /// When the last thing in the outbox is due.
     last: Time,
@@ -115,6 +117,7 @@ impl Peer {
             secure: false,
             mode: Mode::Command,
             input: Vec::new(),
+            scanned: 0,
             outbox: VecDeque::new(),
             last: now,
             said: 0,
@@ -201,7 +204,7 @@ impl Peer {
                 (Some(Ok((kind::DATA, payload))), true) => self.input.extend_from_slice(&payload),
                 (Some(Ok((kind::ALERT, _))), _) => self.layer = Layer::Over,
                 (Some(_), _) => {
-                    self.ledger.breaches.push(Breach::NoHandshake);
+                    self.breach(Breach::NoHandshake);
                     self.end(Deed::Close);
                     return;
                 }

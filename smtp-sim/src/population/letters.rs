@@ -8,10 +8,10 @@ use crate::dice::Dice;
 /// Its first line names the message.
 pub(super) fn text(number: usize, dice: &mut Dice, most: usize) -> Bytes {
     let mut text = format!("Subject: message {number}\nX-Letter: {number}\n\n").into_bytes();
-    let lines = match dice.below(40) {
-        0 => 2_000 + dice.count(3_000),
-        1..=4 => 0,
-        5..=10 => 1 + dice.count(100),
+    let lines = match dice.below(200) {
+        0 => 300 + dice.count(1_200),
+        1..=30 => 0,
+        31..=40 => 1 + dice.count(100),
         _ => 1 + dice.count(10),
     };
     for _ in 0..lines {

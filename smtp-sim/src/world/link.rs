@@ -63,6 +63,11 @@ pub struct Cut {
 /// The sizes of pieces where dice are thrown.
 const PIECES: [usize; 7] = [2, 3, 17, 100, 1460, 8192, 65_536];
 
+/// After how many bytes a connection is no longer cut into the smallest pieces.
+const FINE: u64 = 4 * 1024;
+/// The smallest size of pieces after that.
+const COARSE: usize = 500;
+
 /// One direction.
 #[derive(Debug, Default)]
 pub(super) struct Pipe {
@@ -132,7 +137,7 @@ pub(super) struct Link {
     ended: bool,
     told: bool,
     /// Arrived at the server, and not read yet.
-    unread: VecDeque<u8>,
+    unread: BytesMut,
     next_read: Time,
     /// Nothing gets through any more.
     hole: bool,
@@ -164,7 +169,7 @@ impl Link {
             ending: None,
             ended: false,
             told: false,
-            unread: VecDeque::new(),
+            unread: BytesMut::new(),
             next_read: now,
             hole: false,
             closed: None,
@@ -178,9 +183,14 @@ impl Link {
     }
 
     fn piece(&mut self) -> usize {
-        match self.shape.piece {
+        let piece = match self.shape.piece {
             0 => self.chance.one_of(1, &PIECES),
             piece => piece,
+        };
+        // Where cuts matter, enough have been made by then; the rest is for speed.
+        match self.up.carried.max(self.read) > FINE {
+            true => piece.max(COARSE),
+            false => piece,
         }
     }
 
@@ -272,7 +282,8 @@ impl Link {
         let mut news = false;
         while let Some(bytes) = self.up.take(now) {
             let through = self.let_through(&bytes, true, self.up.carried - self.up.flying as u64);
-            self.unread.extend(bytes.get(..through).unwrap_or_default());
+            self.unread
+                .extend_from_slice(bytes.get(..through).unwrap_or_default());
             if self.hole {
                 self.unread.clear();
             }
@@ -334,7 +345,7 @@ impl Link {
                 None => piece,
             };
             let count = most.min(self.unread.len());
-            let bytes: Vec<u8> = self.unread.drain(..count).collect();
+            let bytes = self.unread.split_to(count);
             self.peer.receive(&bytes, now);
             moved = true;
         }
