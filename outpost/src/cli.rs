@@ -4,7 +4,10 @@
     reason = "doc comments here are help texts, where brackets are brackets"
 )]
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
@@ -40,6 +43,43 @@ Examples:
   outpost config -d smtp_helo_timeout       the default of one parameter
   outpost config --config main.cf -n        what main.cf sets
   outpost config --config main.cf relayhost smtp_tls_security_level";
+
+const PROBE_NOTES: &str = "\
+Exit status:
+   0  all servers can be used
+  64  the command line is wrong
+  69  there is no server, or none can be used, and mail would be returned
+  75  only some servers can be used, or mail would be deferred
+  78  the configuration is wrong
+
+Examples:
+  outpost probe example.com
+  outpost probe -o smtp_tls_security_level=dane -o smtp_dns_support_level=dnssec example.com
+  outpost probe --config main.cf '[mail.example.com]:587'
+  outpost probe --protocol lmtp unix:/run/dovecot/lmtp
+  outpost probe --address 192.0.2.1 --json example.com";
+
+const PROBE_JSON: &str = "\
+With --json: one object with destination, protocol, verdict (usable, partly usable, unusable for
+now, unusable), servers, usable (both counts), destinations, hosts.
+  destinations[]  destination, fallback, mx {name, owner, dnssec} or null, addresses [{host,
+                  address, port, preference, dnssec, canonical}], failure, log
+  hosts[]         destination, host, address, port, preference, dnssec, beyond_limit,
+                  plaintext_retry, usable, encrypted, verified, logs_in, failure, banner, hello,
+                  policy, starttls, tls, tls_hello, log
+  failure         null or action (deferred, bounced), dsn, text, ends_delivery
+  banner, starttls  null or code, lines
+  hello, tls_hello  null or command, name, lines, auth (mechanisms, a text for each line), size
+  policy          null or level, configured, source (parameter, tls_policy_maps, tls_per_site),
+                  key, entry, wanted, dane {applies, why_not, lookups [{name, result (signed,
+                  unsigned, absent, failed), records, error}]} or null, mta_sts {domain,
+                  mode, names_host} or null
+  tls             null or established, error, version, cipher, bits, key_exchange, signature,
+                  trust (Verified, Trusted, Untrusted, Anonymous), matched, matched_by {by
+                  (name, tlsa, certificate-fingerprint, key-fingerprint), name, tlsa} or null,
+                  problem, showed_certificate, chain [{subject, issuer, names, not_before,
+                  not_after, key, sha256, key_sha256}]
+New fields may come; these stay.";
 
 const SINK_EXAMPLES: &str = "\
 A fault is EVENT[#N][ TEXT]=ANSWER:
@@ -79,6 +119,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Deliver(DeliverArgs),
     Config(ConfigArgs),
+    Probe(ProbeArgs),
     Sink(SinkArgs),
     Demo(DemoArgs),
 }
@@ -95,6 +136,20 @@ pub(crate) struct ParameterArgs {
     /// Set a parameter, over what main.cf says. May be given several times.
     #[arg(short = 'o', value_name = "NAME=VALUE", value_parser = parameter_setting)]
     pub(crate) set: Vec<String>,
+}
+
+/// Whether MTA-STS policies count.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StsArgs {
+    /// Hold servers to the MTA-STS policy of their domain (RFC 8461), where
+    /// neither smtp_tls_policy_maps nor DANE says more.
+    #[arg(long)]
+    pub(crate) mta_sts: bool,
+
+    /// Trust the authorities in this PEM file, besides those of the system, when
+    /// an MTA-STS policy is fetched.
+    #[arg(long, value_name = "FILE", requires = "mta_sts")]
+    pub(crate) mta_sts_ca: Option<PathBuf>,
 }
 
 /// Deliver a message, or the requests of a file, and report on each recipient.
@@ -116,6 +171,9 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) dns: Vec<SocketAddr>,
 
+    #[command(flatten)]
+    pub(crate) sts: StsArgs,
+
     /// How to report: text for people, json for programs, log as Postfix logs.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) report: ReportFormat,
@@ -124,7 +182,7 @@ pub(crate) struct DeliverArgs {
     ///
     /// The file is {"protocol": "smtp" or "lmtp", "requests": [...]}. A request has nexthop,
     /// sender, recipients (a list of address, original, orcpt, notify), message_base64, and if
-    /// need be id, envid, ret, smtputf8, encoding, size, client, flags, probe,
+    /// need be id, envid, ret, smtputf8, require_tls, encoding, size, client, flags, probe,
     /// connection_cache, age, pause_ms.
     #[arg(long, value_name = "FILE")]
     #[arg(conflicts_with_all = ["protocol", "nexthop", "from", "to", "message"])]
@@ -171,6 +229,48 @@ pub(crate) struct ConfigArgs {
     /// The parameters to show; all of them when none is named.
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
+}
+
+/// Show what a delivery would meet: servers, TLS, certificates, and what becomes of
+/// mail.
+///
+/// Makes the decisions that a delivery makes, with the same parameters, but visits every
+/// server and sends no mail: it says EHLO, STARTTLS if a delivery would, EHLO again, and
+/// QUIT. It does not log in. Each server is shown as soon as it has been visited.
+#[derive(Debug, Args)]
+#[command(after_help = PROBE_NOTES, after_long_help = format!("{PROBE_JSON}\n\n{PROBE_NOTES}"))]
+pub(crate) struct ProbeArgs {
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
+
+    /// The runtime that does the work. All give the same result.
+    #[arg(long, value_enum, default_value_t = Runtime::Tokio)]
+    pub(crate) runtime: Runtime,
+
+    /// Ask this DNS server instead of those in /etc/resolv.conf. May be given
+    /// several times.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) dns: Vec<SocketAddr>,
+
+    #[command(flatten)]
+    pub(crate) sts: StsArgs,
+
+    /// The protocol to speak.
+    #[arg(long, value_enum, default_value_t = ProtocolName::Smtp)]
+    pub(crate) protocol: ProtocolName,
+
+    /// Visit only servers with this address.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) address: Option<IpAddr>,
+
+    /// Print one JSON object at the end; --help names its fields.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Where mail would go: a domain, [host]:port, a list of them; for LMTP also
+    /// unix:/path and inet:host:port.
+    #[arg(value_name = "DESTINATION", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) destination: String,
 }
 
 /// Run a small SMTP or LMTP server that takes every message, for trying things

@@ -25,7 +25,7 @@ use crate::{
 
 /// Delivers what the command line asks for.
 pub(crate) fn run(args: &DeliverArgs) -> Result<Exit, Failure> {
-    let policy = settings::policy(&args.parameters, &args.dns)?;
+    let policy = settings::policy(&args.parameters, &args.dns, settings::mta_sts(&args.sts)?)?;
     let jobs = match &args.request {
         Some(path) => from_file(path)?,
         None => envelope::jobs(args, &policy)?.into_iter().map(Ok).collect(),
@@ -75,11 +75,16 @@ fn deliver(worker: &Worker, job: Job, voice: &dyn Fn(Protocol) -> Voice, what: &
         request,
         text,
         length,
+        whole,
         pause: _,
     } = job;
     let progress = Progress::start(what, length, request.recipients.len());
     let watch = Watch::new(&request, voice(request.protocol), progress.clone());
-    let report = worker.deliver(request, text, watch);
+    let report = if whole {
+        worker.deliver_whole(request, text, watch)
+    } else {
+        worker.deliver(request, text, watch)
+    };
     progress.end();
     report
 }

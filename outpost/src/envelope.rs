@@ -17,8 +17,7 @@ use crate::{
     output::complain,
 };
 
-/// The requests that the command line asks for: one for each next hop, and more
-/// when it has more recipients than `transport_destination_recipient_limit`.
+/// The requests that the command line asks for: one for each next hop.
 pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Failure> {
     let protocol = match args.protocol {
         None | Some(ProtocolName::Smtp) => Protocol::Smtp,
@@ -33,16 +32,14 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
 
     let mut jobs = Vec::new();
     for (nexthop, recipients) in groups {
-        for part in parts(recipients, config.cache.destination_recipient_limit) {
-            let mut request = Request::new(protocol, nexthop.clone(), sender.clone(), part);
-            request.id = format!("M{}", jobs.len() + 1);
-            request.encoding = encoding_of(message.facts);
-            // As for mail from sendmail(1): smtputf8_autodetect_classes.
-            request.smtputf8 = config.general.smtputf8_enable;
-            request.header_utf8 = message.facts.header_utf8;
-            request.smtputf8 = request.needs_smtputf8();
-            jobs.push(Job::new(request, message.clone()));
-        }
+        let mut request = Request::new(protocol, nexthop, sender.clone(), recipients);
+        request.id = format!("M{}", jobs.len() + 1);
+        request.encoding = encoding_of(message.facts);
+        // As for mail from sendmail(1): smtputf8_autodetect_classes.
+        request.smtputf8 = config.general.smtputf8_enable;
+        request.header_utf8 = message.facts.header_utf8;
+        request.smtputf8 = request.needs_smtputf8();
+        jobs.push(Job::new(request, message.clone()));
     }
     Ok(jobs)
 }
@@ -93,17 +90,6 @@ fn group(to: &[String], nexthop: Option<&str>) -> Result<Vec<(String, Vec<Recipi
         }
     }
     Ok(groups)
-}
-
-/// Cuts a list into parts of at most `limit`; zero is no limit.
-fn parts(recipients: Vec<Recipient>, limit: u32) -> Vec<Vec<Recipient>> {
-    match usize::try_from(limit) {
-        Ok(limit) if limit > 0 => recipients
-            .chunks(limit)
-            .map(<[Recipient]>::to_vec)
-            .collect(),
-        _ => vec![recipients],
-    }
 }
 
 #[cfg(test)]
@@ -158,19 +144,5 @@ mod tests {
         let failure = group(&["joe".to_owned()], None).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert!(failure.to_string().contains("--to 'joe': no domain"));
-    }
-
-    #[test]
-    fn many_recipients_make_several_requests() {
-        let address = |n: u32| Recipient::new(Address::parse(&format!("u{n}@x")).unwrap());
-        let sizes = |limit| -> Vec<usize> {
-            parts((0..5).map(address).collect(), limit)
-                .iter()
-                .map(Vec::len)
-                .collect()
-        };
-        assert_eq!(sizes(2), [2, 2, 1]);
-        assert_eq!(sizes(5), [5]);
-        assert_eq!(sizes(0), [5]);
     }
 }

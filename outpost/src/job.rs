@@ -15,6 +15,9 @@ pub(crate) struct Job {
     pub(crate) text: Text,
     /// The length of the text in bytes.
     pub(crate) length: u64,
+    /// Whether it goes out in one delivery, whatever
+    /// `transport_destination_recipient_limit` is.
+    pub(crate) whole: bool,
     /// How long to wait before the request.
     pub(crate) pause: Duration,
 }
@@ -30,6 +33,7 @@ impl Job {
             request,
             text,
             length: facts.length,
+            whole: false,
             pause: Duration::ZERO,
         }
     }

@@ -15,6 +15,7 @@ mod job;
 mod log_line;
 mod message;
 mod output;
+mod probe;
 mod progress;
 mod report;
 mod request;
@@ -50,6 +51,7 @@ fn run(command: &Command) -> Result<Exit, Failure> {
     match command {
         Command::Deliver(args) => deliver::run(args),
         Command::Config(args) => config::run(args),
+        Command::Probe(args) => probe::run(args),
         Command::Sink(args) => sink::run(args),
         Command::Demo(args) => demo::run(args),
     }

@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use smtp_policy::{
     config::Protocol,
-    request::{CacheHints, ClientInfo, DeliveryFlags, Encoding, Recipient, Request},
+    request::{CacheHints, ClientInfo, DeliveryFlags, Encoding, Recipient, Request, TlsWish},
 };
 use smtp_proto::{
     address::{Address, ReversePath},
@@ -74,6 +74,9 @@ fn read_one(value: &Value, protocol: Protocol, name: &str, number: u32) -> Resul
         }
     };
     request.smtputf8 = fields.flag("smtputf8")?;
+    if fields.flag("require_tls")? {
+        request.tls = TlsWish::Required;
+    }
     request.encoding = match fields.text("encoding")? {
         None => encoding_of(message.facts),
         Some("7bit") => Encoding::SevenBit,
@@ -89,6 +92,8 @@ fn read_one(value: &Value, protocol: Protocol, name: &str, number: u32) -> Resul
     let pause = Duration::from_millis(fields.number("pause_ms")?.unwrap_or(0));
     fields.finish()?;
     Ok(Job {
+        // The requests of a file are what a queue manager would hand over.
+        whole: true,
         pause,
         ..Job::new(request, message)
     })

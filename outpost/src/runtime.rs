@@ -36,7 +36,8 @@ impl Worker {
         })
     }
 
-    /// Delivers one request; returns when every recipient is settled.
+    /// Delivers one request, in as many deliveries as the recipient limit demands;
+    /// returns when every recipient is settled.
     pub(crate) fn deliver(
         &self,
         request: Request,
@@ -49,6 +50,22 @@ impl Worker {
             }
             Self::Smol(client) => smol::block_on(client.deliver(request, text, observer)),
             Self::Blocking(client) => client.deliver(request, text, observer),
+        }
+    }
+
+    /// Delivers one request in a single delivery.
+    pub(crate) fn deliver_whole(
+        &self,
+        request: Request,
+        text: impl TextSource + 'static,
+        observer: impl Observer + 'static,
+    ) -> Report {
+        match self {
+            Self::Tokio(runtime, client) => {
+                runtime.block_on(client.deliver_whole(request, text, observer))
+            }
+            Self::Smol(client) => smol::block_on(client.deliver_whole(request, text, observer)),
+            Self::Blocking(client) => client.deliver_whole(request, text, observer),
         }
     }
 

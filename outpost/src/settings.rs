@@ -6,10 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use smtp_policy::{config::MainCf, dns::ResolverConfig, policy::Policy};
+use smtp_policy::{config::MainCf, dns::ResolverConfig, policy::Policy, sts::MtaSts};
 
 use crate::{
-    cli::ParameterArgs,
+    cli::{ParameterArgs, StsArgs},
     exit::{Exit, Failure, OrExit},
     output::complain,
 };
@@ -33,7 +33,11 @@ pub(crate) fn main_cf(args: &ParameterArgs) -> Result<MainCf, Failure> {
 }
 
 /// Everything that decides on deliveries. Warnings go to standard error.
-pub(crate) fn policy(args: &ParameterArgs, dns: &[SocketAddr]) -> Result<Arc<Policy>, Failure> {
+pub(crate) fn policy(
+    args: &ParameterArgs,
+    dns: &[SocketAddr],
+    sts: Option<MtaSts>,
+) -> Result<Arc<Policy>, Failure> {
     let main_cf = main_cf(args)?;
     let mut errors = main_cf.errors();
     if let Some(last) = errors.pop() {
@@ -41,13 +45,32 @@ pub(crate) fn policy(args: &ParameterArgs, dns: &[SocketAddr]) -> Result<Arc<Pol
         return Err(last).or_exit(Exit::Config);
     }
     let services = std::fs::read(SERVICES).unwrap_or_default();
-    let policy = Policy::new(&main_cf, resolver(dns), &own_addresses())
+    let mut policy = Policy::new(&main_cf, resolver(dns), &own_addresses())
         .or_exit(Exit::Config)?
         .with_services(&String::from_utf8_lossy(&services));
+    if let Some(sts) = sts {
+        policy = policy.with_mta_sts(sts);
+    }
     for warning in policy.warnings() {
         complain(format_args!("warning: {warning}"));
     }
     Ok(Arc::new(policy))
+}
+
+/// MTA-STS, if the command line turns it on.
+pub(crate) fn mta_sts(args: &StsArgs) -> Result<Option<MtaSts>, Failure> {
+    if !args.mta_sts {
+        return Ok(None);
+    }
+    let sts = MtaSts::default();
+    let sts = match &args.mta_sts_ca {
+        Some(file) => sts
+            .with_authority_file(file)
+            .map_err(anyhow::Error::msg)
+            .or_exit(Exit::Config)?,
+        None => sts,
+    };
+    Ok(Some(sts))
 }
 
 /// The name of this machine, for the default of `myhostname`.

@@ -115,6 +115,43 @@ fn recipients_of_several_domains_become_several_requests() {
 }
 
 #[test]
+fn the_recipient_limit_splits_what_comes_from_the_command_line_and_not_from_a_queue() {
+    let sink = Sink::start(&[]);
+    let folder = folder();
+    let nexthop = sink.nexthop();
+    let limit = "smtp_destination_recipient_limit=2";
+    let start = ["deliver", "-o", limit, "--report", "json"];
+    let mut all = request(&nexthop, "a@x");
+    all["recipients"] = json!([{"address": "a@x"}, {"address": "b@x"}, {"address": "c@x"}]);
+    let file = request_file(&folder, json!([all]));
+    let envelope = [
+        "--nexthop",
+        &nexthop,
+        "--from",
+        "",
+        "--to",
+        "a@x",
+        "--to",
+        "b@x",
+        "--to",
+        "c@x",
+    ];
+    for runtime in RUNTIMES {
+        let start = [&start[..], &["--runtime", runtime]].concat();
+        let before = sink.messages().len();
+        let split = run_with_input(&[&start[..], &envelope].concat(), MESSAGE.as_bytes());
+        assert_eq!(sink.messages().len(), before + 2, "{runtime}");
+        let whole = run(&[&start[..], &["--request", &file]].concat());
+        assert_eq!(sink.messages().len(), before + 3, "{runtime}");
+        for report in [split.exits(0).report(), whole.exits(0).report()] {
+            let recipients = report["requests"][0]["recipients"].as_array().unwrap();
+            let names: Vec<_> = recipients.iter().map(|r| r["address"].as_str()).collect();
+            assert_eq!(names, [Some("a@x"), Some("b@x"), Some("c@x")], "{runtime}");
+        }
+    }
+}
+
+#[test]
 fn relayhost_takes_what_has_no_next_hop() {
     let sink = Sink::start(&[]);
     let folder = folder();

@@ -268,3 +268,13 @@ fn a_port_that_is_taken_is_71() {
         .exits(71)
         .complains("cannot listen on 127.0.0.1:");
 }
+
+#[test]
+fn authorities_for_mta_sts_must_be_there_and_need_mta_sts() {
+    let envelope = ["--from", "a@b.example", "--to", "c@d.example"];
+    let missing = ["deliver", "--mta-sts", "--mta-sts-ca", "/no/such/file"];
+    let run_with = |args: &[&str]| run(&[args, &envelope].concat());
+    let failed = run_with(&missing).exits(78);
+    assert!(failed.stderr.contains("/no/such/file"), "{failed:?}");
+    run_with(&["deliver", "--mta-sts-ca", "/no/such/file"]).exits(64);
+}

@@ -5,6 +5,7 @@ use smtp_policy::{
     dns::{Answer, Failure},
     driver::{self, Clerk, Line},
     report::Report,
+    sts::{FetchError, Fetched},
     tables::TableFailure,
     text::TextSource,
 };
@@ -18,6 +19,7 @@ pub(crate) enum Answered {
         Ticket<delivery::External>,
         Result<Option<String>, TableFailure>,
     ),
+    Policy(Ticket<delivery::Https>, Result<Fetched, FetchError>),
     Socket(Ticket<delivery::Socket>, Result<Socket, ConnectError>),
 }
 
@@ -46,6 +48,7 @@ pub(crate) fn run(
         match job.poll(client.now()) {
             Ask::Resolve(ticket, query) => pending.resolve(ticket, query),
             Ask::LookUp(ticket, query) => pending.look_up(ticket, query),
+            Ask::Fetch(ticket, request) => pending.fetch(ticket, request),
             Ask::Connect(ticket, target) => pending.connect(ticket, &target),
             Ask::Reuse(ticket, key) => {
                 let hit = client.pool.take(&key, client.now());
@@ -112,6 +115,7 @@ fn give(job: &mut Delivery, answer: Answered, line: &mut Option<Line<Socket>>) {
     match answer {
         Answered::Dns(ticket, answer) => job.resolved(ticket, answer),
         Answered::Table(ticket, value) => job.looked_up(ticket, value),
+        Answered::Policy(ticket, result) => job.fetched(ticket, result),
         Answered::Socket(ticket, made) => {
             job.connected(ticket, made.map(|open| *line = Some(Line::new(open))));
         }

@@ -16,6 +16,7 @@
 mod client;
 mod dns;
 mod drive;
+mod https;
 mod net;
 mod pool;
 mod wait;

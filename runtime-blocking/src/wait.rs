@@ -14,6 +14,7 @@ use mio::{Events, Poll, Registry, Token, Waker};
 use smtp_policy::{
     delivery::{self, TableQuery, Target, Ticket},
     dns::{Answer, Failure, Query, QueryKind},
+    sts::{FetchError, Fetched, PolicyFetch},
     tables::TableFailure,
 };
 use smtp_proto::time::Time;
@@ -22,6 +23,7 @@ use crate::{
     client::{Inner, Watch},
     dns::{self, Question},
     drive::Answered,
+    https,
     net::{self, Connecting, Socket},
 };
 
@@ -106,6 +108,7 @@ pub(crate) struct Pending<'a> {
     questions: Steps<delivery::Dns, Question>,
     native: Steps<delivery::Dns, Asked<Result<Answer, Failure>>>,
     tables: Steps<delivery::External, Asked<Result<Option<String>, TableFailure>>>,
+    policies: Steps<delivery::Https, Asked<Result<Fetched, FetchError>>>,
     connections: Steps<delivery::Socket, Connecting>,
     /// When one of them has to go on.
     deadline: Time,
@@ -126,6 +129,7 @@ impl<'a> Pending<'a> {
             questions: Vec::new(),
             native: Vec::new(),
             tables: Vec::new(),
+            policies: Vec::new(),
             connections: Vec::new(),
             deadline: Time::FAR,
             _watch: client.watch(Arc::clone(&waker)),
@@ -148,6 +152,12 @@ impl<'a> Pending<'a> {
     pub(crate) fn look_up(&mut self, ticket: Ticket<delivery::External>, query: TableQuery) {
         let asked = self.client.look_up(query, Arc::clone(&self.waker));
         self.tables.push((ticket, asked));
+    }
+
+    /// Fetches an MTA-STS policy.
+    pub(crate) fn fetch(&mut self, ticket: Ticket<delivery::Https>, request: PolicyFetch) {
+        let asked = https::fetch(request, Arc::clone(&self.waker));
+        self.policies.push((ticket, asked));
     }
 
     /// Opens a connection, which is then registered.
@@ -189,6 +199,9 @@ impl<'a> Pending<'a> {
         }
         if let Some((ticket, value)) = advance(&mut self.tables, deadline, client, registry) {
             return Some(Answered::Table(ticket, value));
+        }
+        if let Some((ticket, result)) = advance(&mut self.policies, deadline, client, registry) {
+            return Some(Answered::Policy(ticket, result));
         }
         advance(&mut self.connections, deadline, client, registry)
             .map(|(ticket, made)| Answered::Socket(ticket, made))

@@ -31,7 +31,7 @@ fn deliver(scenario: &Scenario, folder: &Path, dns: SocketAddr) -> Vec<Vec<Recip
         std::thread::sleep(Duration::from_millis(spec.pause_ms));
         let request = to_request(spec, scenario.protocol, folder).unwrap();
         let text = Bytes::from(spec.message());
-        reports.push(results(&client.deliver(request, text, ())));
+        reports.push(results(&client.deliver_whole(request, text, ())));
     }
     client.close();
     reports

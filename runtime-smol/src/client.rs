@@ -11,7 +11,7 @@ use std::{
 use smol::channel::{Receiver, Sender};
 use smtp_policy::{
     delivery::{Delivery, Observer, TableQuery},
-    driver::{Place, Seeds, Turns},
+    driver::{PartObserver, Place, Seeds, Turns},
     policy::Policy,
     report::Report,
     request::Request,
@@ -83,15 +83,43 @@ impl Client {
     /// settled; nothing but that ends it, so that there is no error besides the
     /// verdicts.
     ///
-    /// It waits for its turn where `transport_destination_concurrency_limit`
-    /// deliveries to the same next hop are running. All recipients of the request go into
-    /// one delivery, however many there are: `transport_destination_recipient_limit` is
-    /// for whoever makes the requests.
+    /// More recipients than `transport_destination_recipient_limit` get the message
+    /// in several deliveries, one after the other; the report is one, in the order
+    /// of the request. Each delivery waits for its turn where
+    /// `transport_destination_concurrency_limit` deliveries to the same next hop are
+    /// running.
     pub async fn deliver(
+        &self,
+        request: Request,
+        mut text: impl TextSource + 'static,
+        mut observer: impl Observer + 'static,
+    ) -> Report {
+        let cache = &self.inner.policy.config(request.protocol).cache;
+        let mut report = Report::default();
+        for part in request.split(cache.destination_recipient_limit) {
+            let observer = PartObserver::new(&mut observer, report.recipients.len());
+            report.append(self.deliver_part(part, &mut text, observer).await);
+        }
+        report
+    }
+
+    /// The same in a single delivery, however many recipients there are: for requests
+    /// that come from a queue, whose manager has looked at
+    /// `transport_destination_recipient_limit` already, as it is in Postfix.
+    pub async fn deliver_whole(
         &self,
         request: Request,
         text: impl TextSource + 'static,
         observer: impl Observer + 'static,
+    ) -> Report {
+        self.deliver_part(request, text, observer).await
+    }
+
+    async fn deliver_part(
+        &self,
+        request: Request,
+        text: impl TextSource,
+        observer: impl Observer,
     ) -> Report {
         let (turn, come) = Turn::enter(&self.inner, &request);
         // An error would mean that the turns are gone, and with them the limit.

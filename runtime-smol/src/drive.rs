@@ -12,12 +12,13 @@ use smtp_policy::{
     dns::{Answer, Failure},
     driver::{Clerk, Line},
     report::Report,
+    sts::{FetchError, Fetched},
     tables::TableFailure,
     text::TextSource,
 };
 use smtp_proto::time::Time;
 
-use crate::{client::Inner, dns, net, net::Socket};
+use crate::{client::Inner, dns, https, net, net::Socket};
 
 /// An answer to a ticket, when it has come.
 enum Answered {
@@ -26,6 +27,7 @@ enum Answered {
         Ticket<delivery::External>,
         Result<Option<String>, TableFailure>,
     ),
+    Policy(Ticket<delivery::Https>, Result<Fetched, FetchError>),
     Socket(Ticket<delivery::Socket>, Result<Socket, ConnectError>),
 }
 
@@ -53,6 +55,9 @@ pub(crate) async fn run(
             })),
             Ask::LookUp(ticket, query) => answers.push(Box::pin(async move {
                 Answered::Table(ticket, client.look_up(query).await)
+            })),
+            Ask::Fetch(ticket, request) => answers.push(Box::pin(async move {
+                Answered::Policy(ticket, https::fetch(request).await)
             })),
             Ask::Connect(ticket, target) => answers.push(Box::pin(async move {
                 Answered::Socket(ticket, net::connect(target).await)
@@ -145,6 +150,7 @@ fn give(job: &mut Delivery, answer: Answered, line: &mut Option<Line<Socket>>) {
     match answer {
         Answered::Dns(ticket, answer) => job.resolved(ticket, answer),
         Answered::Table(ticket, value) => job.looked_up(ticket, value),
+        Answered::Policy(ticket, result) => job.fetched(ticket, result),
         Answered::Socket(ticket, made) => {
             job.connected(ticket, made.map(|open| *line = Some(Line::new(open))));
         }

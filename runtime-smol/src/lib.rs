@@ -15,6 +15,7 @@
 mod client;
 mod dns;
 mod drive;
+mod https;
 mod net;
 mod pool;
 

@@ -31,7 +31,7 @@ async fn deliver(scenario: &Scenario, folder: &Path, dns: SocketAddr) -> Vec<Vec
         smol::Timer::after(Duration::from_millis(spec.pause_ms)).await;
         let request = to_request(spec, scenario.protocol, folder).unwrap();
         let text = Bytes::from(spec.message());
-        reports.push(results(&client.deliver(request, text, ()).await));
+        reports.push(results(&client.deliver_whole(request, text, ()).await));
     }
     client.close().await;
     reports

@@ -14,6 +14,7 @@
 mod client;
 mod dns;
 mod drive;
+mod https;
 mod net;
 mod pool;
 

@@ -12,7 +12,7 @@ mod toy;
 
 use std::{
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -27,6 +27,8 @@ use smtp_policy::{
     report::{Outcome, Report, Status},
     request::{Encoding, RcptIndex, Request},
 };
+#[cfg(feature = "mta-sts")]
+use toy::web;
 use toy::{Peer, Toy, policy, request};
 
 const TEXT: &[u8] = b"Subject: hello\n\n.world\n";
@@ -132,6 +134,53 @@ async fn a_destination_has_no_more_deliveries_at_a_time_than_its_limit() {
         .filter(|told| told.parse::<u32>().is_ok())
         .collect();
     assert_eq!(counts, ["0"; 5], "{told:?}");
+}
+
+#[tokio::test]
+async fn more_recipients_than_the_limit_get_the_message_in_several_deliveries() {
+    let toy = Toy::tcp("127.0.0.1", |mut peer| {
+        assert!(peer.serve_until("MAIL"));
+        peer.say("250 fine");
+        let mut recipients = 0;
+        while let line = peer.line()
+            && line.starts_with("RCPT")
+        {
+            recipients += 1;
+            peer.say(if line.contains("user3") {
+                "550 5.1.1 nobody"
+            } else {
+                "250 fine"
+            });
+        }
+        peer.tell(recipients.to_string());
+        peer.say("354 go on");
+        assert_eq!(peer.text(), WIRE);
+        peer.say("250 taken");
+        peer.answer_until("nothing");
+    });
+    let limits = "smtp_destination_recipient_limit = 2\nsmtp_destination_concurrency_limit = 1";
+    let client = client(limits);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mail = request(Smtp, &toy.nexthop, 5);
+    let text = Bytes::from_static(TEXT);
+    let report = client
+        .deliver(mail, text.clone(), Order(Arc::clone(&order)))
+        .await;
+    let (words, names): (Vec<_>, Vec<_>) = report
+        .recipients
+        .iter()
+        .map(|(recipient, outcome)| (outcome.word, recipient.address.local_part()))
+        .unzip();
+    assert_eq!(words, ["sent", "sent", "sent", "bounced", "sent"]);
+    assert_eq!(names, ["user0", "user1", "user2", "user3", "user4"]);
+    let mut settled = order.lock().unwrap().clone();
+    settled.sort_unstable();
+    assert_eq!(settled, [0, 1, 2, 3, 4]);
+    assert_eq!([(); 3].map(|()| toy.told()), ["2", "2", "1"]);
+
+    let whole = request(Smtp, &toy.nexthop, 5);
+    let report = client.deliver_whole(whole, text, ()).await;
+    assert_eq!((report.recipients.len(), toy.told().as_str()), (5, "5"));
 }
 
 #[tokio::test]
@@ -301,6 +350,35 @@ async fn a_bind_address_that_is_not_ours_is_left_out_or_enforced() {
     let strict = format!("{lax}\nsmtp_bind_address_enforce = yes");
     let report = deliver(&client(&strict), request(Smtp, &toy.nexthop, 1)).await;
     assert!(report.all(Status::Deferred), "{report:?}");
+}
+
+#[cfg(feature = "mta-sts")]
+#[tokio::test]
+async fn a_policy_of_mta_sts_is_fetched_over_https() {
+    let report = deliver(
+        &Client::new(web::policy(true)),
+        request(Smtp, "example.com", 1),
+    )
+    .await;
+    let text = &report.recipients[0].1.text;
+    assert_eq!(text, web::UNNAMED);
+    let report = deliver(
+        &Client::new(web::policy(false)),
+        request(Smtp, "example.com", 1),
+    )
+    .await;
+    let text = &report.recipients[0].1.text;
+    assert!(!text.contains("MTA-STS"), "{text}");
+    assert!(report.all(Status::Deferred), "{report:?}");
+}
+
+/// Takes down who was settled.
+struct Order(Arc<Mutex<Vec<RcptIndex>>>);
+
+impl Observer for Order {
+    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
+        self.0.lock().unwrap().push(index);
+    }
 }
 
 struct Watcher(Arc<AtomicUsize>);

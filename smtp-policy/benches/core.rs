@@ -21,6 +21,7 @@ use smtp_policy::{
     policy::Policy,
     request::{Encoding, Recipient, Request},
     reuse::ConnectionCache,
+    sts::FetchError,
 };
 use smtp_proto::{Address, ReversePath, Time};
 
@@ -78,6 +79,7 @@ impl Bench {
                     let hit = self.cache.take(&key, Time::ZERO);
                     job.reused(ticket, hit.map(|((), channel)| channel));
                 }
+                Ask::Fetch(ticket, _) => job.fetched(ticket, Err(FetchError::Unsupported)),
                 Ask::Connect(ticket, _) => {
                     job.connected(ticket, Ok(()));
                     job.receive(GREETING);

@@ -234,6 +234,9 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
     /// Passes on a line for the log.
     pub fn note(&mut self, note: &Note) {
         self.observer.note(note);
+        if let Some(finding) = &note.finding {
+            self.observer.found(finding);
+        }
     }
 
     /// The report on these recipients. One without a verdict, which a correct
@@ -258,6 +261,35 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
             .into_iter()
             .map(|outcome| outcome.unwrap_or_else(missing));
         Report::new(recipients.iter().cloned().zip(outcomes).collect())
+    }
+}
+
+/// Watches the delivery to a part of a request's recipients for whoever observes
+/// the whole ([`Request::split`](crate::request::Request::split)).
+#[derive(Debug)]
+pub struct PartObserver<'a, O> {
+    observer: &'a mut O,
+    first: RcptIndex,
+}
+
+impl<'a, O> PartObserver<'a, O> {
+    /// For a part that begins with the recipient `first` of the request.
+    pub fn new(observer: &'a mut O, first: RcptIndex) -> Self {
+        Self { observer, first }
+    }
+}
+
+impl<O: Observer> Observer for PartObserver<'_, O> {
+    fn settled(&mut self, index: RcptIndex, outcome: &Outcome) {
+        self.observer.settled(self.first + index, outcome);
+    }
+
+    fn note(&mut self, note: &Note) {
+        self.observer.note(note);
+    }
+
+    fn progress(&mut self, text_bytes: u64) {
+        self.observer.progress(text_bytes);
     }
 }
 

@@ -18,6 +18,8 @@
 //! | verdicts | [`report`] |
 //! | kept connections | [`reuse`], [`channel`] |
 //! | TLS: levels, certificates, DANE | [`tls`] |
+//! | MTA-STS | [`sts`] |
+//! | what a delivery would meet | [`survey`] |
 //!
 //! [`policy::Policy`] holds what all deliveries share.
 
@@ -35,6 +37,8 @@ pub mod reuse;
 pub mod route;
 mod sasl;
 mod seed;
+pub mod sts;
+pub mod survey;
 pub mod tables;
 pub mod text;
 pub mod tls;

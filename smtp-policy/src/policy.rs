@@ -1,6 +1,7 @@
 //! What all deliveries share: the configuration of both clients, their tables,
 //! the name servers, the addresses of this machine. A value that is made once and
-//! handed around behind an `Arc`; nothing in it changes.
+//! handed around behind an `Arc`; nothing in it changes but what is remembered of
+//! failed logins, and of whether the name servers validate.
 //!
 //! ```
 //! use smtp_policy::{config::{MainCf, Protocol}, dns::ResolverConfig, policy::Policy};
@@ -22,13 +23,14 @@ use crate::{
     config::{Config, ConfigError, MainCf, Protocol},
     content::ContentRules,
     delivery::Bind,
-    dns::{ResolverConfig, SearchMode},
+    dns::{ResolverConfig, SearchMode, probe::DnssecProbe},
     request::{CacheHints, Request},
     route::{
         DnsSupport, Families, FamilyPreference, FilterFailure, HostLookup, NexthopRules,
         OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
     },
     sasl::{Sasl, SetupError},
+    sts::MtaSts,
     tables::{Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
     tls::{TlsConnector, TlsLevel, policy::TlsRules},
 };
@@ -42,6 +44,9 @@ pub struct Policy {
     smtp: Client,
     lmtp: Client,
     resolver: Arc<ResolverConfig>,
+    sts: Option<Arc<MtaSts>>,
+    tls_results: bool,
+    dnssec_probe: DnssecProbe,
     warnings: Vec<String>,
 }
 
@@ -123,7 +128,7 @@ impl Policy {
             Client::new(config, main_cf.directory(), system, &mut warnings)
         };
         let (smtp, lmtp) = (client(Protocol::Smtp)?, client(Protocol::Lmtp)?);
-        Ok(Self::of(smtp, lmtp, resolver, warnings))
+        Self::of(smtp, lmtp, resolver, warnings)
     }
 
     /// Adds the TCP services of this machine, from the text of `/etc/services`, to
@@ -152,19 +157,32 @@ impl Policy {
         let mut warnings = Vec::new();
         let smtp = Client::new(smtp, directory, system, &mut warnings)?;
         let lmtp = Client::new(lmtp, directory, system, &mut warnings)?;
-        Ok(Self::of(smtp, lmtp, resolver, warnings))
+        Self::of(smtp, lmtp, resolver, warnings)
     }
 
-    fn of(smtp: Client, lmtp: Client, resolver: ResolverConfig, mut warnings: Vec<String>) -> Self {
+    fn of(
+        smtp: Client,
+        lmtp: Client,
+        resolver: ResolverConfig,
+        mut warnings: Vec<String>,
+    ) -> Result<Self, PolicyError> {
         // Both clients open the tables that they share, and say the same of them.
         let mut seen = std::collections::BTreeSet::new();
         warnings.retain(|warning| seen.insert(warning.clone()));
-        Self {
+        let probe = &smtp.config.lookup.dnssec_probe;
+        let dnssec_probe = DnssecProbe::parse(probe).map_err(|reason| PolicyError::Value {
+            parameter: "dnssec_probe".into(),
+            reason: format!("{probe}: {reason}"),
+        })?;
+        Ok(Self {
             smtp,
             lmtp,
             resolver: Arc::new(resolver),
+            sts: None,
+            tls_results: false,
+            dnssec_probe,
             warnings,
-        }
+        })
     }
 
     /// The configuration of a client.
@@ -194,6 +212,38 @@ impl Policy {
         self
     }
 
+    /// Turns on MTA-STS for mail over SMTP; see [`sts`](crate::sts).
+    #[must_use]
+    pub fn with_mta_sts(mut self, sts: MtaSts) -> Self {
+        let sts = Arc::new(sts);
+        let rules = crate::tls::load::rules_with_sts(&self.smtp.tls, &sts, &mut self.warnings);
+        self.smtp.tls = Arc::new(rules);
+        self.sts = Some(sts);
+        self
+    }
+
+    /// Has each delivery note what becomes of TLS in the terms of RFC 8460:
+    /// [`Note::tls`](crate::delivery::Note::tls).
+    #[must_use]
+    pub fn with_tls_results(mut self) -> Self {
+        self.tls_results = true;
+        self
+    }
+
+    pub(crate) fn reports_tls(&self) -> bool {
+        self.tls_results
+    }
+
+    /// MTA-STS as it was turned on, with what is known by now.
+    pub fn mta_sts(&self) -> Option<&Arc<MtaSts>> {
+        self.sts.as_ref()
+    }
+
+    /// Whether the name servers validate, as far as anybody knows.
+    pub(crate) const fn dnssec_probe(&self) -> &DnssecProbe {
+        &self.dnssec_probe
+    }
+
     pub(crate) fn client(&self, protocol: Protocol) -> &Client {
         match protocol {
             Protocol::Smtp => &self.smtp,
@@ -205,12 +255,15 @@ impl Policy {
 impl Default for Policy {
     fn default() -> Self {
         let client = |protocol| Client::plain(Config::default_for(protocol));
-        Self::of(
-            client(Protocol::Smtp),
-            client(Protocol::Lmtp),
-            ResolverConfig::default(),
-            Vec::new(),
-        )
+        Self {
+            smtp: client(Protocol::Smtp),
+            lmtp: client(Protocol::Lmtp),
+            resolver: Arc::default(),
+            sts: None,
+            tls_results: false,
+            dnssec_probe: DnssecProbe::default(),
+            warnings: Vec::new(),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use smtp_proto::{
     dsn::{Notify, Ret},
 };
 
-use crate::config::Protocol;
+use crate::{config::Protocol, survey::Survey};
 
 /// The position of a recipient in [`Request::recipients`], counted from zero.
 pub type RcptIndex = usize;
@@ -67,8 +67,12 @@ pub struct Request {
     /// An address verification probe instead of a delivery: the dialogue stops
     /// at `smtp_address_verify_target`.
     pub probe: bool,
+    /// No delivery but a look at the servers. There are no recipients then.
+    pub survey: Option<Survey>,
     /// The queue manager's hints for on-demand connection caching.
     pub cache: CacheHints,
+    /// What the sender says about TLS on the way.
+    pub tls: TlsWish,
     /// How long the message had been queued before this attempt; zero for
     /// fresh mail.
     pub age: Duration,
@@ -97,9 +101,36 @@ impl Request {
             client: None,
             flags: DeliveryFlags::default(),
             probe: false,
+            survey: None,
             cache: CacheHints::default(),
+            tls: TlsWish::default(),
             age: Duration::ZERO,
         }
+    }
+
+    /// A look at the servers that a message for this next hop would meet, as the null
+    /// sender. See [`survey`](crate::survey).
+    pub fn survey(protocol: Protocol, nexthop: impl Into<String>, survey: Survey) -> Self {
+        Self {
+            survey: Some(survey),
+            ..Self::new(protocol, nexthop, ReversePath::Null, Vec::new())
+        }
+    }
+
+    /// The request in parts of at most `limit` recipients
+    /// (`transport_destination_recipient_limit`), in their order; zero is no limit.
+    /// All else is the same in each part.
+    pub fn split(mut self, limit: u32) -> Vec<Self> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if limit == 0 || self.recipients.len() <= limit {
+            return vec![self];
+        }
+        let recipients = core::mem::take(&mut self.recipients);
+        let part = |recipients: &[Recipient]| Self {
+            recipients: recipients.to_vec(),
+            ..self.clone()
+        };
+        recipients.chunks(limit).map(part).collect()
     }
 
     /// Whether the message cannot do without a server that offers SMTPUTF8:
@@ -140,6 +171,21 @@ impl Recipient {
             notify: Notify::default(),
         }
     }
+}
+
+/// What the sender of a message says about TLS (RFC 8689).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsWish {
+    /// Nothing: what is configured decides.
+    #[default]
+    Unsaid,
+    /// `REQUIRETLS` in MAIL FROM: only a server that is verified and offers REQUIRETLS
+    /// itself may have the message. If there is none, it bounces.
+    Required,
+    /// `TLS-Required: No` in the header, for which whoever makes the request looks: what the domain of the recipient publishes,
+    /// TLSA records and MTA-STS, does not keep the message back. What is configured
+    /// here does.
+    Waived,
 }
 
 /// What the queue says about the message text.
@@ -195,4 +241,30 @@ pub struct CacheHints {
     pub load: bool,
     /// The connection may be kept afterwards.
     pub store: bool,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_split_in_the_order_of_its_recipients() {
+        let to = |n: u32| Recipient::new(Address::parse(&format!("u{n}@x")).unwrap());
+        let parts = |count: u32, limit| -> Vec<String> {
+            let sender = ReversePath::parse("from@x").unwrap();
+            let recipients = (0..count).map(to).collect();
+            let request = Request::new(Protocol::Smtp, "hop", sender, recipients);
+            let names = |part: Request| {
+                assert_eq!(part.nexthop, "hop");
+                part.recipients.iter().map(|r| r.address.as_str()).collect()
+            };
+            request.split(limit).into_iter().map(names).collect()
+        };
+        assert_eq!(parts(5, 2), ["u0@xu1@x", "u2@xu3@x", "u4@x"]);
+        assert_eq!(parts(4, 2), ["u0@xu1@x", "u2@xu3@x"]);
+        assert_eq!(parts(2, 2), ["u0@xu1@x"]);
+        assert_eq!(parts(3, 0), ["u0@xu1@xu2@x"]);
+        assert_eq!(parts(0, 2), [""]);
+    }
 }

@@ -29,6 +29,13 @@ pub trait TextSource: Send {
     fn read(&mut self, offset: u64, room: usize) -> io::Result<Bytes>;
 }
 
+/// A source that is lent to one delivery after another.
+impl<T: TextSource + ?Sized> TextSource for &mut T {
+    fn read(&mut self, offset: u64, room: usize) -> io::Result<Bytes> {
+        (**self).read(offset, room)
+    }
+}
+
 impl TextSource for Bytes {
     fn read(&mut self, offset: u64, room: usize) -> io::Result<Bytes> {
         let start = usize::try_from(offset).map_or(self.len(), |at| at.min(self.len()));

@@ -120,6 +120,8 @@ pub struct MailFrom {
     pub ret: Option<Ret>,
     /// `SMTPUTF8` (RFC 6531).
     pub smtputf8: bool,
+    /// `REQUIRETLS` (RFC 8689).
+    pub require_tls: bool,
     /// `AUTH=<>`: the sender is not vouched for (RFC 4954).
     pub auth_null: bool,
 }
@@ -135,6 +137,7 @@ impl MailFrom {
             envid: None,
             ret: None,
             smtputf8: false,
+            require_tls: false,
             auth_null: false,
         }
     }
@@ -162,6 +165,9 @@ impl MailFrom {
         }
         if self.smtputf8 {
             out.extend_from_slice(b" SMTPUTF8");
+        }
+        if self.require_tls {
+            out.extend_from_slice(b" REQUIRETLS");
         }
         if self.auth_null {
             out.extend_from_slice(b" AUTH=<>");

@@ -221,3 +221,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn requiretls_is_heard_and_said() {
+    let reply = Reply::new(250, "n\nRequireTLS\nREQUIRETLSX");
+    assert!(Capabilities::parse(&reply, KeywordSet::EMPTY).require_tls);
+    let reply = Reply::new(250, "REQUIRETLS\nREQUIRETLSX");
+    assert!(!Capabilities::parse(&reply, KeywordSet::EMPTY).require_tls);
+    let mut mail = MailFrom::new(ReversePath::Null);
+    (mail.smtputf8, mail.require_tls) = (true, true);
+    let mut out = Vec::new();
+    mail.encode(&mut out);
+    assert_eq!(out, b"MAIL FROM:<> SMTPUTF8 REQUIRETLS\r\n");
+}

@@ -9,6 +9,9 @@
     clippy::indexing_slicing
 )]
 
+#[cfg(feature = "mta-sts")]
+pub(crate) mod web;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},

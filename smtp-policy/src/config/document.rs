@@ -14,9 +14,9 @@ smtp-policy --test config`.
 Names of other Postfix daemons (`smtpd_banner`, `alias_maps`, …) are accepted and not used. An unknown
 name gives a warning, and a hint if it looks like a slip.
 
-*Supported*: as in Postfix. *Mapped*: accepted, with the effect named here. *Not yet*: no effect so
-far; setting it gives a warning. *Refused*: will have no effect; setting it gives a warning.
-*Removed*: no parameter of Postfix any more; setting it gives a warning.
+*Supported*: as in Postfix. *Mapped*: accepted, with the effect named here. *Refused*: has no effect,
+for the reason named here; setting it gives a warning. *Removed*: no parameter of Postfix any more;
+setting it gives a warning.
 ";
 
 /// The text of PARAMETERS.md.
@@ -103,7 +103,6 @@ fn status(status: Status) -> String {
     match status {
         Status::Supported => "Supported".to_owned(),
         Status::Mapped(how) => format!("Mapped: {how}"),
-        Status::NotYet(area) => format!("Not yet: {area}"),
         Status::Refused(why) => format!("Refused: {why}"),
         Status::Removed(since) => format!("Removed: {since}"),
     }

@@ -124,15 +124,6 @@ pub enum Oddity {
         /// Since when it is gone.
         since: &'static str,
     },
-    /// A parameter whose area is not implemented, set to something else than its default.
-    NotYet {
-        /// The name.
-        name: String,
-        /// The value it is set to.
-        value: String,
-        /// The missing area.
-        area: &'static str,
-    },
     /// A parameter that has no effect here, set to something else than its default.
     Refused {
         /// The name.
@@ -167,9 +158,6 @@ impl fmt::Display for ConfigWarning {
             }
             Oddity::Removed { name, value, since } => {
                 write!(f, "unused parameter: {name}={value} ({since})")
-            }
-            Oddity::NotYet { name, value, area } => {
-                write!(f, "no effect yet: {name}={value} ({area})")
             }
             Oddity::Refused { name, value, why } => {
                 write!(f, "no effect: {name}={value} ({why})")

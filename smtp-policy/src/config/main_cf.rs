@@ -245,8 +245,7 @@ impl MainCf {
         match parameter.status {
             Status::Supported | Status::Mapped(_) => None,
             Status::Removed(since) => Some(Oddity::Removed { name, value, since }),
-            Status::NotYet(_) | Status::Refused(_) if self.is_default(&name) => None,
-            Status::NotYet(area) => Some(Oddity::NotYet { name, value, area }),
+            Status::Refused(_) if self.is_default(&name) => None,
             Status::Refused(why) => Some(Oddity::Refused { name, value, why }),
         }
     }

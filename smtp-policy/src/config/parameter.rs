@@ -38,9 +38,7 @@ pub enum Status {
     Supported,
     /// The setting is accepted and has another effect, or needs none; the text says which.
     Mapped(&'static str),
-    /// The setting has no effect yet; the text names the area. Setting it gives a warning.
-    NotYet(&'static str),
-    /// The setting will have no effect; the text says why. Setting it gives a warning.
+    /// The setting has no effect; the text says why. Setting it gives a warning.
     Refused(&'static str),
     /// Postfix itself dropped the parameter; the text says since when. Setting it gives a warning.
     Removed(&'static str),
@@ -188,13 +186,6 @@ impl Parameter {
     pub(crate) const fn mapped(self, how: &'static str) -> Self {
         Self {
             status: Status::Mapped(how),
-            ..self
-        }
-    }
-
-    pub(crate) const fn not_yet(self, area: &'static str) -> Self {
-        Self {
-            status: Status::NotYet(area),
             ..self
         }
     }

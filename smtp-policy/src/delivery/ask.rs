@@ -5,13 +5,15 @@ use std::{net::IpAddr, net::SocketAddr, path::PathBuf};
 
 use smtp_proto::time::Time;
 
-use super::ticket::{Cached, Dns, External, Socket, Ticket};
+use super::ticket::{Cached, Dns, External, Https, Socket, Ticket};
 use crate::{
     channel::Channel,
     dns::Query,
-    report::{Notice, Outcome},
+    report::{Notice, Outcome, TlsResult},
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
+    sts::PolicyFetch,
+    survey::Finding,
 };
 
 /// The next thing to do for a delivery. Exhaustive on purpose: it is the
@@ -24,6 +26,8 @@ pub enum Ask {
     Resolve(Ticket<Dns>, Query),
     /// Ask a table that is not held in memory.
     LookUp(Ticket<External>, TableQuery),
+    /// Fetch a file over HTTPS. Comes only where MTA-STS was turned on.
+    Fetch(Ticket<Https>, PolicyFetch),
     /// Look in the connection cache. On a hit the driver makes that socket the
     /// open one of this delivery.
     Reuse(Ticket<Cached>, CacheKey),
@@ -130,6 +134,11 @@ pub struct Note {
     /// A notice for the postmaster that may be made mail of, if that is what the
     /// note is about.
     pub notice: Option<Box<Notice>>,
+    /// What a report on TLS wants to know (RFC 8460), if that is turned on and what the
+    /// note is about.
+    pub tls: Option<Box<TlsResult>>,
+    /// What a survey has found, if that is what the note is about.
+    pub finding: Option<Box<Finding>>,
 }
 
 /// How grave a [`Note`] is.
@@ -163,11 +172,27 @@ impl Note {
         }
     }
 
+    pub(crate) fn tls(text: impl Into<String>, result: TlsResult) -> Self {
+        Self {
+            tls: Some(Box::new(result)),
+            ..Self::debug(text)
+        }
+    }
+
+    pub(crate) fn finding(text: impl Into<String>, finding: Finding) -> Self {
+        Self {
+            finding: Some(Box::new(finding)),
+            ..Self::debug(text)
+        }
+    }
+
     const fn new(level: Level, text: String) -> Self {
         Self {
             level,
             text,
             notice: None,
+            tls: None,
+            finding: None,
         }
     }
 }

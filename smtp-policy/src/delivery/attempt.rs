@@ -72,16 +72,20 @@ impl Delivery {
         let Some(policy) = self.tls_policy(&place) else {
             return Tried::Begun;
         };
-        let limit = self.config.connect.mx_address_limit;
+        let (limit, survey) = (self.config.connect.mx_address_limit, self.is_survey());
         let Some(site) = &mut self.hosts.site else {
             return Tried::Nothing;
         };
         site.places.pop_front();
         site.addresses += 1;
-        if site.addresses == limit {
+        let beyond_limit = limit > 0 && site.addresses > limit;
+        if site.addresses == limit && !survey {
             site.places.clear();
         }
         let (best, plain) = (site.best, core::mem::take(&mut site.retry_plain));
+        if survey {
+            self.begin_visit(&place, policy.as_ref().ok(), plain, beyond_limit);
+        }
         let policy = match policy {
             Ok(policy) => policy,
             Err(refusal) => {
@@ -236,6 +240,7 @@ impl Delivery {
         KeyOwner {
             service: self.request.protocol.as_str(),
             sender: self.login_sender(),
+            tls: self.request.tls,
         }
     }
 
@@ -317,12 +322,16 @@ impl Delivery {
         let ticket = self.ticket();
         let attempt = Box::new(lookups.attempt);
         let target = attempt.target.clone();
+        // The empty path is the empty name among Linux's abstract sockets: nobody
+        // listens there.
+        let nowhere =
+            matches!(&target.endpoint, Endpoint::Unix(path) if path.as_os_str().is_empty());
         self.phase = Phase::Connecting {
             serial: ticket.serial(),
             attempt,
-            answer: None,
+            answer: nowhere.then_some(Err(ConnectError::Refused)),
         };
-        Some(Ask::Connect(ticket, target))
+        (!nowhere).then_some(Ask::Connect(ticket, target))
     }
 
     pub(super) fn after_connect(&mut self, result: Result<(), ConnectError>) {
@@ -340,6 +349,7 @@ impl Delivery {
         if let Err(error) = result {
             let reason = connect_failure(&peer, &error);
             self.note(Note::info(reason.text.clone()));
+            self.judge_visit(&reason);
             self.why = Some(reason);
             return;
         }

@@ -10,7 +10,7 @@ use smtp_proto::{
 
 use crate::{
     config::{Config, ProbeTarget},
-    request::{ClientInfo, Encoding, RcptIndex, Recipient, Request},
+    request::{ClientInfo, Encoding, RcptIndex, Recipient, Request, TlsWish},
 };
 
 /// Whether the text has to be converted to 7bit: the server does not take 8-bit
@@ -75,6 +75,7 @@ fn mail_from(request: &Request, config: &Config, quote: bool, offered: &Capabili
         mail.envid = request.envid.clone().filter(|envid| !envid.is_empty());
         mail.ret = request.ret;
     }
+    mail.require_tls = offered.require_tls && request.tls == TlsWish::Required;
     mail.smtputf8 = offered.smtputf8 && request.smtputf8;
     mail
 }

@@ -28,6 +28,10 @@ impl Delivery {
             talk.channel.peer.clone(),
             talk.channel.session.capabilities().clone(),
         );
+        self.visit_hello(&offered);
+        let Phase::Talking(talk) = &mut self.phase else {
+            return;
+        };
         // After a refused STARTTLS everything else was looked at before.
         if !talk.security.refused || talk.channel.is_secure() {
             if let Some(failure) = talk.keywords_failed.take().filter(|_| talk.announced) {

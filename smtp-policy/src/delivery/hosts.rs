@@ -20,11 +20,12 @@ use super::{
 use crate::{
     channel::{Channel, Peer},
     config::Protocol,
+    dns::names::is_valid_address,
     report::{Scope, trouble::Reason},
     request::CacheHints,
     route::{
-        Candidate, InetDestination, MailExchange, QuestionId, Resolution, Resolved, RouteNote,
-        split_nexthop,
+        Candidate, DnsSupport, InetDestination, MailExchange, QuestionId, Resolution, Resolved,
+        RouteNote, split_nexthop,
     },
 };
 
@@ -105,6 +106,8 @@ pub(super) struct Site {
     pub(super) domain: String,
     /// The MX records that led to the addresses.
     pub(super) exchange: Option<MailExchange>,
+    /// The domain whose MTA-STS policy may hold.
+    pub(super) sts_domain: Option<String>,
     /// The next address was tried with TLS, and is to be tried without.
     pub(super) retry_plain: bool,
     pub(super) places: VecDeque<Place>,
@@ -239,8 +242,9 @@ impl Delivery {
     /// Between two attempts: goes on with the present destination, or the next
     /// one, or gives whoever is left the last reason.
     fn next_attempt(&mut self) {
+        self.end_visit();
         self.roll.reopen();
-        if self.roll.all_settled() {
+        if self.is_over() {
             self.phase = Phase::Done;
         } else if self.hosts.site.is_some() && self.try_site() {
         } else if self.hosts.final_nexthop || self.hosts.begun >= self.hosts.destinations.len() {
@@ -263,7 +267,8 @@ impl Delivery {
             && let Some(path) = text.strip_prefix("unix:")
         {
             self.hosts.final_server = true;
-            let places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
+            let mut places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
+            self.found_destination(&text, None, &mut places, None);
             let site = Site {
                 domain: self.config.general.myhostname.clone(),
                 ..Site::new(places, 0, false)
@@ -285,7 +290,9 @@ impl Delivery {
                 // Postfix ends the process here, and the queue manager tries again
                 // later with the whole message.
                 let status = EnhancedStatus::new(4, 3, 5);
-                self.why = Some(Reason::local(status, Scope::Site, error.text));
+                let reason = Reason::local(status, Scope::Site, error.text);
+                self.found_destination(&text, None, &mut VecDeque::new(), Some(&reason));
+                self.why = Some(reason);
                 self.hosts.final_nexthop = true;
             }
         }
@@ -331,17 +338,23 @@ impl Delivery {
             Err(failure) => {
                 // Another relay would only make a loop longer.
                 self.hosts.final_nexthop |= failure.is_loop();
-                self.why = Some(Reason::local(failure.status, Scope::Site, failure.text));
+                let reason = Reason::local(failure.status, Scope::Site, failure.text);
+                let exchange = resolved.exchange;
+                self.found_destination(&inet.text, exchange, &mut VecDeque::new(), Some(&reason));
+                self.why = Some(reason);
             }
             Ok(candidates) => {
                 // What went wrong at an earlier destination is no excuse for this one.
                 self.why = None;
                 let best = candidates.first().map_or(0, |first| first.preference);
                 let loops = self.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
-                let places = candidates.into_iter().map(Place::Inet).collect();
+                let mut places = candidates.into_iter().map(Place::Inet).collect();
+                let exchange = resolved.exchange.clone();
+                self.found_destination(&inet.text, exchange, &mut places, None);
                 let site = Site {
                     domain: inet.domain.clone(),
                     exchange: resolved.exchange,
+                    sts_domain: loops.then(|| self.sts_domain(inet)).flatten(),
                     ..Site::new(places, best, loops)
                 };
                 self.open_site(site, &inet.domain, &inet.text);
@@ -349,11 +362,21 @@ impl Delivery {
         }
     }
 
+    /// The domain of a destination whose mail exchangers are looked up, in A-labels.
+    fn sts_domain(&self, inet: &InetDestination) -> Option<String> {
+        let client = self.policy.client(self.request.protocol);
+        let looked_up = !inet.bracketed
+            && client.route.dns != DnsSupport::Disabled
+            && !is_valid_address(&inet.domain);
+        let domain = looked_up.then(|| client.route.idna.to_ascii(&inet.domain))??;
+        Some(domain.strip_suffix('.').unwrap_or(&domain).to_owned())
+    }
+
     /// The addresses of a destination are known. The first one decides whether
     /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
     fn open_site(&mut self, mut site: Site, domain: &str, label: &str) {
         label.clone_into(&mut self.hosts.label);
-        if self.hosts.begun == 1 && !site.places.is_empty() {
+        if self.hosts.begun == 1 && !site.places.is_empty() && !self.is_survey() {
             self.hosts.cache = {
                 let client = self.policy.client(self.request.protocol);
                 client.cache_hints(&self.request, domain)
@@ -452,6 +475,7 @@ impl Site {
         Self {
             domain: String::new(),
             exchange: None,
+            sts_domain: None,
             retry_plain: false,
             places,
             best,
@@ -489,8 +513,16 @@ impl Site {
 }
 
 impl Place {
+    /// The address with all that is known about it; `None` for a socket.
+    pub(super) fn candidate(&self) -> Option<&Candidate> {
+        match self {
+            Self::Inet(candidate) => Some(candidate),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// The printable address, or the path of the socket.
-    fn address(&self) -> String {
+    pub(super) fn address(&self) -> String {
         match self {
             Self::Inet(candidate) => candidate.address.to_string(),
             Self::Unix(path) => path.display().to_string(),

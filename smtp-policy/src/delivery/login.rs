@@ -100,6 +100,9 @@ impl Delivery {
     /// Logs in if the server offers it and there are credentials for it; otherwise
     /// goes on as a stranger.
     pub(super) fn log_in(&mut self, peer: &Peer, offered: &Capabilities) {
+        if self.is_survey() {
+            return self.pass_visit(offered);
+        }
         match self.begin_login(peer, offered) {
             Ok(()) => {}
             Err(reason) => self.fail_login(reason),
@@ -160,18 +163,17 @@ impl Delivery {
             return Ok(());
         };
         let required = required(&self.config, talk.protection());
-        let has_certificate = talk
-            .channel
-            .tls_facts()
-            .is_some_and(|facts| facts.showed_certificate);
-        let mechanism = offer.choose(required).ok_or(Refusal::NoMechanism)?;
+        let facts = talk.channel.tls_facts();
+        let known = facts.as_ref().and_then(|facts| facts.binding.as_ref());
+        let (mechanism, binding) = offer.choose(required, known).ok_or(Refusal::NoMechanism)?;
         let party = Party {
             credentials,
             authzid: self.config.sasl.send_cyrus_sasl_authzid,
-            has_certificate,
+            has_certificate: facts.is_some_and(|facts| facts.showed_certificate),
             host: &peer.host,
             port: peer.port,
             own_name: &self.config.general.myhostname,
+            binding,
             seed: self.seed.wrapping_add(u64::from(self.serial) << 32),
         };
         let name = mechanism.name()?;

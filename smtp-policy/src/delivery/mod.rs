@@ -37,6 +37,7 @@
 
 mod ask;
 mod attempt;
+mod dnssec;
 mod envelope;
 mod feed;
 mod greet;
@@ -51,8 +52,10 @@ mod rest;
 mod roll;
 mod secure;
 mod settle;
+mod survey;
 mod talk;
 mod ticket;
+mod tlsrpt;
 mod verdict;
 
 use core::time::Duration;
@@ -64,12 +67,14 @@ use smtp_proto::{queue::SendQueue, time::Time};
 pub use self::{
     ask::{Ask, Bind, ConnectError, Endpoint, Level, Note, TableQuery, Target},
     observer::Observer,
-    ticket::{Cached, Dns, External, Socket, Ticket},
+    ticket::{Cached, Dns, External, Https, Socket, Ticket},
 };
 use self::{
+    dnssec::LookOut,
     hosts::{Hosts, Phase},
     prepare::Envelope,
     roll::Roll,
+    survey::Surveying,
     verdict::Verdicts,
 };
 use crate::{
@@ -79,6 +84,7 @@ use crate::{
     policy::Policy,
     report::trouble::{Judge, Reason},
     request::Request,
+    sts::{FetchError, Fetched},
     tables::{TableFailure, Tables},
 };
 
@@ -95,6 +101,9 @@ pub struct Delivery {
     asks: VecDeque<Ask>,
     roll: Roll,
     verdicts: Verdicts,
+    /// For a survey, what it has seen so far.
+    survey: Option<Box<Surveying>>,
+    look_out: LookOut,
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
@@ -127,10 +136,12 @@ impl Delivery {
         Self {
             roll: Roll::new(request.recipients.len()),
             verdicts: Verdicts::default(),
+            survey: request.survey.clone().map(Surveying::new).map(Box::new),
             hosts: Hosts::default(),
             phase: Phase::Start,
             envelope: None,
             asks: VecDeque::new(),
+            look_out: LookOut::default(),
             why: None,
             give_up: None,
             now: Time::ZERO,
@@ -164,6 +175,9 @@ impl Delivery {
             .get_or_insert(now + self.config.general.daemon_timeout);
         loop {
             if let Some(ask) = self.asks.pop_front() {
+                return self.watch_ask(ask);
+            }
+            if let Some(ask) = self.await_probe(give_up) {
                 return ask;
             }
             if let Some(ask) = self.await_verdicts(give_up) {
@@ -173,7 +187,7 @@ impl Delivery {
                 self.settle_cancelled();
             }
             if let Some(ask) = self.advance(give_up) {
-                return ask;
+                return self.watch_ask(ask);
             }
         }
     }
@@ -185,6 +199,9 @@ impl Delivery {
 
     /// The answer to [`Ask::Resolve`].
     pub fn resolved(&mut self, ticket: Ticket<Dns>, answer: Result<Answer, Failure>) {
+        if self.watch_answer(&ticket, &answer) {
+            return;
+        }
         if let Phase::Resolving {
             resolution, open, ..
         } = &mut self.phase
@@ -212,6 +229,13 @@ impl Delivery {
             Phase::Preparing(preparation) => preparation.answer(ticket.serial(), value),
             Phase::Talking(talk) => talk.answer(ticket.serial(), value),
             _ => {}
+        }
+    }
+
+    /// The answer to [`Ask::Fetch`].
+    pub fn fetched(&mut self, ticket: Ticket<Https>, result: Result<Fetched, FetchError>) {
+        if let Phase::Securing(securing) = &mut self.phase {
+            securing.fetched(ticket.serial(), result);
         }
     }
 

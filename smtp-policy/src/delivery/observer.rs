@@ -1,6 +1,6 @@
 //! What a caller can watch while a delivery runs.
 
-use crate::{delivery::Note, report::Outcome, request::RcptIndex};
+use crate::{delivery::Note, report::Outcome, request::RcptIndex, survey::Finding};
 
 /// Receives events of a running delivery from a driver. Every method does
 /// nothing unless it is written; `()` watches nothing.
@@ -15,8 +15,15 @@ pub trait Observer: Send {
         let _ = note;
     }
 
+    /// A [survey](crate::survey) has found something. Called after
+    /// [`note`](Self::note) with the note that brought it.
+    fn found(&mut self, finding: &Finding) {
+        let _ = finding;
+    }
+
     /// The message text was handed to the connection up to this offset. The
-    /// offset goes back to zero when the next host is tried.
+    /// offset goes back to zero when the next host is tried, and for the next part of
+    /// the recipients.
     fn progress(&mut self, text_bytes: u64) {
         let _ = text_bytes;
     }

@@ -68,6 +68,9 @@ impl Preparation {
 impl Delivery {
     /// Begins to prepare, if there is anything to prepare.
     pub(super) fn begin(&mut self) {
+        if self.is_survey() {
+            return self.start();
+        }
         let flags = self.request.flags;
         let several = self.request.recipients.len() > 1;
         let service = self.request.protocol.as_str();

@@ -20,6 +20,9 @@ impl Delivery {
     /// smtp_connect_inet). What may be a mistake in the configuration does not
     /// bounce mail.
     pub(super) fn settle_rest(&mut self) {
+        if self.ends_well() {
+            return;
+        }
         let mut reason = self.why.take().unwrap_or_else(|| {
             let text = "server unavailable or unable to receive mail";
             Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Site, text)

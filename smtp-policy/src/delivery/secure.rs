@@ -19,7 +19,10 @@ use super::{
 use crate::{
     channel::{Ending, Handshake, Peer, is_handshake_failure},
     dns::{Answer, Failure},
-    report::{Scope, trouble::Reason},
+    report::{ResultType, Scope, TlsResult, trouble::Reason},
+    request::TlsWish,
+    sts::{FetchError, Fetched},
+    survey::Story,
     tables::TableFailure,
     tls::{
         TlsFacts, TlsLevel, TlsTrouble,
@@ -44,7 +47,8 @@ pub(super) struct Securing {
 pub(super) type PolicyKey = (String, String, Option<u16>);
 
 /// The policies that were worked out, errors included.
-pub(super) type Policies = BTreeMap<PolicyKey, Result<TlsPolicy, Refusal>>;
+/// Each with how it came about.
+pub(super) type Policies = BTreeMap<PolicyKey, (Result<TlsPolicy, Refusal>, Story)>;
 
 /// The encryption of one session, as the delivery wants it.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +76,14 @@ impl Securing {
             self.search.resolved(answer);
         }
     }
+
+    /// The answer to a question for a file on the web.
+    pub(super) fn fetched(&mut self, serial: u32, result: Result<Fetched, FetchError>) {
+        if self.serial == Some(serial) {
+            self.serial = None;
+            self.search.fetched(result);
+        }
+    }
 }
 
 impl Delivery {
@@ -88,8 +100,9 @@ impl Delivery {
             subject.host.clone(),
             subject.port,
         );
-        if let Some(known) = self.hosts.policies.get(&key) {
-            return Some(known.clone());
+        if let Some((known, story)) = self.hosts.policies.get(&key).cloned() {
+            self.heard_story(&story);
+            return Some(known);
         }
         let client = self.policy.client(self.request.protocol);
         let utf8 = client.nexthop.idna;
@@ -105,6 +118,8 @@ impl Delivery {
     fn subject(&self, place: &Place) -> Option<Subject> {
         let site = self.hosts.site.as_ref()?;
         let host = self.config.general.myhostname.clone();
+        let unix_time = self.epoch.unwrap_or_default() + self.now.as_duration();
+        let waived = self.request.tls == TlsWish::Waived;
         Some(match place {
             Place::Inet(candidate) => Subject {
                 destination: self.hosts.label.clone(),
@@ -114,6 +129,9 @@ impl Delivery {
                 canonical: candidate.canonical.clone(),
                 validated: candidate.host_validated,
                 exchange: site.exchange.clone(),
+                sts_domain: site.sts_domain.clone().filter(|_| !waived),
+                waived,
+                unix_time,
             },
             Place::Unix(path) => Subject {
                 destination: path.display().to_string(),
@@ -123,6 +141,9 @@ impl Delivery {
                 port: None,
                 validated: false,
                 exchange: None,
+                sts_domain: None,
+                waived,
+                unix_time,
             },
         })
     }
@@ -136,7 +157,7 @@ impl Delivery {
         }
         let step = securing.search.step();
         let warnings = core::mem::take(&mut securing.search.warnings);
-        let key = securing.key.clone();
+        let (key, story) = (securing.key.clone(), securing.search.story.clone());
         warnings
             .into_iter()
             .for_each(|warning| self.note(Note::warning(warning)));
@@ -152,11 +173,19 @@ impl Delivery {
                 let ticket = self.ticket();
                 (ticket.serial(), Ask::Resolve(ticket, query))
             }
+            SearchStep::Fetch(fetch) => {
+                let ticket = self.ticket();
+                (ticket.serial(), Ask::Fetch(ticket, fetch))
+            }
             SearchStep::Done(policy) => {
                 if self.hosts.policies.len() >= POLICY_LIMIT {
                     self.hosts.policies.clear();
                 }
-                self.hosts.policies.insert(key, policy);
+                let results = self.search_results();
+                results
+                    .into_iter()
+                    .for_each(|result| self.note_tls_result(result));
+                self.hosts.policies.insert(key, (policy, story));
                 self.phase = Phase::Next;
                 return None;
             }
@@ -167,6 +196,14 @@ impl Delivery {
         Some(ask)
     }
 
+    /// What the search that is over has found wrong, in the terms of reports.
+    fn search_results(&mut self) -> Vec<TlsResult> {
+        match &mut self.phase {
+            Phase::Securing(securing) => core::mem::take(&mut securing.search.results),
+            _ => Vec::new(),
+        }
+    }
+
     /// A server is passed over because of its TLS policy.
     pub(super) fn pass_over(&mut self, what: &str, host: &str, refusal: Refusal) {
         let destination = &self.hosts.label;
@@ -174,7 +211,9 @@ impl Delivery {
         self.note(Note::warning(format!(
             "TLS policy {what} for {destination}/{host}: {text}"
         )));
-        self.why = Some(Reason::local(refusal.status, Scope::Site, refusal.text));
+        let reason = Reason::local(refusal.status, Scope::Site, refusal.text);
+        self.judge_visit(&reason);
+        self.why = Some(reason);
     }
 
     /// The server has introduced itself, and the message could go there: starts TLS
@@ -186,17 +225,20 @@ impl Delivery {
         };
         let level = talk.security.policy.level;
         if talk.channel.is_secure() {
-            return self.log_in(peer, offered);
+            return self.go_on_to_login(peer, offered);
         }
         if talk.security.refused && level.is_mandatory() {
             return talk.give_up();
         }
         if talk.security.refused {
-            return self.log_in(peer, offered);
+            return self.go_on_to_login(peer, offered);
         }
         if offered.starttls && level == TlsLevel::None && self.config.tls.tls_note_starttls_offer {
             let host = &peer.host;
             self.note(Note::info(format!("Host offered STARTTLS: [{host}]")));
+        }
+        if !offered.starttls {
+            self.note_session(Some(ResultType::StartTlsNotSupported));
         }
         let available = self.tls_rules().connector.is_some();
         if offered.starttls && available && level >= TlsLevel::May {
@@ -208,8 +250,41 @@ impl Delivery {
         } else if level.is_mandatory() {
             self.object(unavailable(peer, offered));
         } else {
-            self.log_in(peer, offered);
+            self.go_on_to_login(peer, offered);
         }
+    }
+
+    /// TLS has been decided about. Mail that requires it goes no further where nobody
+    /// has proved who the server is, or that it will require it in turn (RFC 8689
+    /// section 4.2.1): another server may be better, and in the end the mail bounces.
+    fn go_on_to_login(&mut self, peer: &Peer, offered: &Capabilities) {
+        if self.request.tls != TlsWish::Required {
+            return self.log_in(peer, offered);
+        }
+        let name = peer.name();
+        let text = if !self.is_verified() {
+            format!("REQUIRETLS is wanted, but host {name} is not verified by TLS")
+        } else if !offered.require_tls {
+            format!("REQUIRETLS is wanted, but was not offered by host {name}")
+        } else {
+            return self.log_in(peer, offered);
+        };
+        let class = if self.is_final_server() { 5 } else { 4 };
+        let status = EnhancedStatus::new(class, 7, 30);
+        self.object(Reason::local(status, Scope::Site, text));
+    }
+
+    /// Whether the server has proved in TLS that it is the right one, and nobody could
+    /// have sent the mail to another.
+    fn is_verified(&self) -> bool {
+        let Phase::Talking(talk) = &self.phase else {
+            return false;
+        };
+        let level = talk.security.policy.level;
+        let facts = talk.channel.tls_facts();
+        level.must_match()
+            && level != TlsLevel::HalfDane
+            && facts.is_some_and(|facts| facts.matched)
     }
 
     /// After a refused STARTTLS the rest of the hello counts as part of it, as in
@@ -236,7 +311,9 @@ impl Delivery {
             return;
         };
         talk.security.refused = true;
-        if talk.security.policy.level.is_mandatory() {
+        let mandatory = talk.security.policy.level.is_mandatory();
+        self.note_session(Some(ResultType::StartTlsNotSupported));
+        if mandatory {
             self.fail_site(Reason::tls_refused(peer, reply));
         }
     }
@@ -252,6 +329,7 @@ impl Delivery {
             Handshake::UnderWay => {}
             Handshake::NotBegun => {
                 if let Err(trouble) = self.begin_handshake() {
+                    self.visit_handshake_failed(trouble.0.clone());
                     self.note(Note::warning(trouble.0));
                     self.shut_gate();
                 }
@@ -259,6 +337,7 @@ impl Delivery {
             Handshake::Done(facts) => self.after_handshake(&facts),
             Handshake::Failed(trouble) => {
                 let relay = talk.channel.peer.relay();
+                self.visit_handshake_failed(trouble.to_string());
                 self.note(Note::info(format!(
                     "SSL_connect error to {relay}: {trouble}"
                 )));
@@ -268,6 +347,7 @@ impl Delivery {
     }
 
     fn shut_gate(&mut self) {
+        self.note_session(Some(ResultType::ValidationFailure));
         if let Phase::Talking(talk) = &mut self.phase
             && let Some(gate) = talk.channel.session.tls_gate()
         {
@@ -312,6 +392,10 @@ impl Delivery {
             return;
         };
         let (level, relay) = (talk.security.policy.level, talk.channel.peer.relay());
+        let rule = talk.security.policy.sts.as_ref();
+        let tested = rule.filter(|rule| !rule.is_enforced());
+        let tested = tested.map(|rule| rule.domain.clone());
+        self.visit_handshake(facts, level);
         if level.must_match()
             && let Some(problem) = &facts.problem
         {
@@ -319,6 +403,15 @@ impl Delivery {
         }
         if self.logs_tls() {
             self.note(Note::info(facts.summary("established", &relay)));
+        }
+        self.note_handshake(facts);
+        if let Some(domain) = tested
+            && !facts.matched
+        {
+            self.note(Note::warning(format!(
+                "MTA-STS policy of {domain} is in testing mode: the certificate of {relay} does \
+                 not fulfil it"
+            )));
         }
         if level.must_match() && !facts.matched {
             let status = EnhancedStatus::new(4, 7, 5);
@@ -370,7 +463,7 @@ impl Delivery {
 
     /// The session has ended because of TLS, or inside it. Whether the same server
     /// is to be tried again in plaintext: only where TLS is a mere offer, and only
-    /// for mail that has waited before, or for a probe.
+    /// for mail that has waited before, for a probe, or for a survey.
     pub(super) fn retries_in_plaintext(&self, why: Closed) -> bool {
         let Phase::Talking(talk) = &self.phase else {
             return false;
@@ -383,7 +476,7 @@ impl Delivery {
         occasion
             && talk.place.is_some()
             && talk.security.policy.level == TlsLevel::May
-            && (self.request.probe || waited)
+            && (self.request.probe || waited || self.is_survey())
             && !talk.login.has_credentials()
     }
 

@@ -13,6 +13,11 @@ use crate::{
 impl Delivery {
     /// A failure of everybody who is open in this session.
     pub(super) fn fail_open(&mut self, reason: Reason) {
+        if self.is_survey() {
+            self.judge_visit(&reason);
+            self.why = Some(reason);
+            return;
+        }
         let open = self.roll.open();
         self.fail(&open, reason);
     }
@@ -102,6 +107,7 @@ impl Delivery {
     /// All destinations were tried, or none made sense: whoever is left gets the
     /// last reason.
     pub(super) fn settle_left(&mut self, reason: &Reason) {
+        self.end_survey(reason);
         let left = self.roll.left();
         let relay = self.relay();
         self.give_verdict(&left, reason, relay);

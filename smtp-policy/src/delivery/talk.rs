@@ -268,6 +268,7 @@ impl Delivery {
             return;
         };
         let peer = talk.channel.peer.name();
+        self.visit_reply(stage, reply);
         if reply.is_irregular() {
             self.record_protocol_error();
         }
@@ -476,6 +477,7 @@ impl Delivery {
             self.retry_in_plaintext();
         }
         if is_handshake_failure(why) {
+            self.visit_ended_in_handshake(why);
             self.fail_handshake();
         } else if let Some(reason) = Reason::ended(&peer, why) {
             self.fail_open(reason);

@@ -36,6 +36,9 @@ pub enum Dns {}
 /// The kind of ticket that asks a table outside the engine.
 #[derive(Debug)]
 pub enum External {}
+/// The kind of ticket that asks for a file on the web.
+#[derive(Debug)]
+pub enum Https {}
 /// The kind of ticket that asks for a kept connection.
 #[derive(Debug)]
 pub enum Cached {}

@@ -199,6 +199,7 @@ impl Reader<'_> {
             RecordType::A => Ok(RecordData::A(Ipv4Addr::from(self.octets::<4>(fixed)?))),
             RecordType::AAAA => Ok(RecordData::Aaaa(Ipv6Addr::from(self.octets::<16>(fixed)?))),
             RecordType::CNAME => self.host(fixed, 0).map(RecordData::Cname),
+            RecordType::NS => self.host(fixed, 0).map(RecordData::Ns),
             RecordType::MX => Ok(RecordData::Mx {
                 preference: self.number(fixed, 0)?,
                 host: self.host_or_root(fixed, 2)?,
@@ -218,6 +219,7 @@ impl Reader<'_> {
                 }),
                 _ => Err(Rejected::Garbled),
             },
+            RecordType::TXT => joined(self.bytes(fixed)).map(RecordData::Txt),
             _ => Err(Rejected::Garbled),
         }
     }
@@ -302,4 +304,17 @@ impl Reader<'_> {
     fn warn(&mut self, warning: String) {
         self.warnings.push(warning);
     }
+}
+
+/// The character strings of a text record in one piece (RFC 1035 section 3.3.14).
+fn joined(mut data: &[u8]) -> Result<Vec<u8>, Rejected> {
+    let mut text = Vec::with_capacity(data.len());
+    while let Some((length, rest)) = data.split_first() {
+        let (string, rest) = rest
+            .split_at_checked(usize::from(*length))
+            .ok_or(Rejected::Garbled)?;
+        text.extend_from_slice(string);
+        data = rest;
+    }
+    Ok(text)
 }

@@ -14,6 +14,7 @@ mod answer;
 mod exchange;
 mod lookup;
 pub mod names;
+pub(crate) mod probe;
 mod resolv_conf;
 mod search;
 mod wire;
@@ -60,6 +61,8 @@ impl Query {
 pub enum QueryKind {
     /// Mail exchangers.
     Mx,
+    /// The name servers of a zone.
+    Ns,
     /// IPv4 addresses.
     A,
     /// IPv6 addresses.
@@ -70,6 +73,8 @@ pub enum QueryKind {
     Tlsa,
     /// Service locations, RFC 2782.
     Srv,
+    /// Text.
+    Txt,
     /// The operating system's host lookup (`getaddrinfo`, which also reads
     /// `/etc/hosts`). The driver answers it itself, with `A` and `Aaaa`
     /// records in the order of the system; it never reaches [`Lookup`].
@@ -77,16 +82,29 @@ pub enum QueryKind {
 }
 
 impl QueryKind {
+    /// All that name servers are asked for.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Mx,
+        Self::Ns,
+        Self::A,
+        Self::Aaaa,
+        Self::Cname,
+        Self::Tlsa,
+        Self::Srv,
+    ];
+
     /// The name of the type as it stands in log lines: `MX`, `AAAA`. A native
     /// lookup is `native`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Mx => "MX",
+            Self::Ns => "NS",
             Self::A => "A",
             Self::Aaaa => "AAAA",
             Self::Cname => "CNAME",
             Self::Tlsa => "TLSA",
             Self::Srv => "SRV",
+            Self::Txt => "TXT",
             Self::Native(_) => "native",
         }
     }
@@ -161,6 +179,8 @@ pub enum RecordData {
         /// The data to match.
         data: Vec<u8>,
     },
+    /// A name server of a zone, without a final dot.
+    Ns(String),
     /// A service location, RFC 2782.
     Srv {
         /// The priority: lower is tried first.
@@ -172,6 +192,8 @@ pub enum RecordData {
         /// The host, without a final dot. Empty is the root: no such service.
         target: String,
     },
+    /// The character strings of a text record, joined without anything between.
+    Txt(Vec<u8>),
 }
 
 impl RecordData {
@@ -191,8 +213,10 @@ impl RecordData {
             Self::Aaaa(_) => QueryKind::Aaaa,
             Self::Mx { .. } => QueryKind::Mx,
             Self::Cname(_) => QueryKind::Cname,
+            Self::Ns(_) => QueryKind::Ns,
             Self::Tlsa { .. } => QueryKind::Tlsa,
             Self::Srv { .. } => QueryKind::Srv,
+            Self::Txt(_) => QueryKind::Txt,
         }
     }
 }

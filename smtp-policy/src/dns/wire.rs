@@ -16,11 +16,13 @@ const EDNS_PAYLOAD: u16 = 1232;
 pub(super) const fn record_type(kind: QueryKind) -> Option<RecordType> {
     match kind {
         QueryKind::Mx => Some(RecordType::MX),
+        QueryKind::Ns => Some(RecordType::NS),
         QueryKind::A => Some(RecordType::A),
         QueryKind::Aaaa => Some(RecordType::AAAA),
         QueryKind::Cname => Some(RecordType::CNAME),
         QueryKind::Tlsa => Some(RecordType::TLSA),
         QueryKind::Srv => Some(RecordType::SRV),
+        QueryKind::Txt => Some(RecordType::TXT),
         QueryKind::Native(_) => None,
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod filter;
 pub mod notice;
 pub mod outcome;
 mod text;
+mod tls_result;
 pub(crate) mod transcript;
 pub(crate) mod trouble;
 
@@ -17,10 +18,11 @@ use crate::request::Recipient;
 pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
 pub use notice::Notice;
 pub use outcome::{Action, Outcome, Scope, Status};
+pub use tls_result::{PolicyType, ResultType, TlsResult};
 
 /// The verdicts of one [`Request`](crate::request::Request), one for each
 /// recipient, in the order of the request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
     /// Each recipient with what became of it.
@@ -31,6 +33,11 @@ impl Report {
     /// Joins recipients and verdicts.
     pub fn new(recipients: Vec<(Recipient, Outcome)>) -> Self {
         Self { recipients }
+    }
+
+    /// Adds the report on the recipients that follow.
+    pub fn append(&mut self, next: Self) {
+        self.recipients.extend(next.recipients);
     }
 
     /// Whether every recipient has the given status. True when there is none.

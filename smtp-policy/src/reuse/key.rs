@@ -1,6 +1,6 @@
 //! Under which name a connection is kept.
 
-use crate::tls::TlsLevel;
+use crate::{request::TlsWish, tls::TlsLevel};
 
 /// The key of a kept connection. It holds everything that must be equal for a
 /// connection to serve another message: the client, and the next hop or the
@@ -35,6 +35,8 @@ pub(crate) struct KeyOwner<'a> {
     pub(crate) service: &'a str,
     /// The sender, where it decides who logs in.
     pub(crate) sender: Option<&'a str>,
+    /// What the sender says about TLS, which decides which servers will do.
+    pub(crate) tls: TlsWish,
 }
 
 /// Where a connection leads, as far as it matters.
@@ -75,6 +77,11 @@ impl CacheKey {
         self.fields.push(owner.service.into());
         // No sender at all is not the null sender.
         self.fields.extend(owner.sender.map(str::to_owned));
+        match owner.tls {
+            TlsWish::Unsaid => {}
+            TlsWish::Required => self.fields.insert(0, "tls required".into()),
+            TlsWish::Waived => self.fields.insert(0, "tls waived".into()),
+        }
         self
     }
 }
@@ -86,6 +93,7 @@ mod tests {
     const ANYBODY: KeyOwner<'_> = KeyOwner {
         service: "smtp",
         sender: None,
+        tls: TlsWish::Unsaid,
     };
 
     #[test]
@@ -106,7 +114,12 @@ mod tests {
             service: "lmtp",
             ..ANYBODY
         };
+        let wish = |tls| KeyOwner { tls, ..ANYBODY };
         let keys = [
+            CacheKey::destination(wish(TlsWish::Required), "example.com"),
+            CacheKey::destination(wish(TlsWish::Waived), "example.com"),
+            CacheKey::endpoint(wish(TlsWish::Required), place),
+            CacheKey::endpoint(wish(TlsWish::Waived), place),
             CacheKey::destination(ANYBODY, "example.com"),
             CacheKey::destination(ANYBODY, "[example.com]"),
             CacheKey::destination(lmtp, "example.com"),

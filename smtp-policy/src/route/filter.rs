@@ -82,7 +82,7 @@ fn record_text(record: &Record) -> String {
         RecordData::A(address) => format!("{head} {address}"),
         RecordData::Aaaa(address) => format!("{head} {address}"),
         RecordData::Mx { preference, host } => format!("{head} {preference} {host}."),
-        RecordData::Cname(target) => format!("{head} {target}."),
+        RecordData::Cname(target) | RecordData::Ns(target) => format!("{head} {target}."),
         RecordData::Srv {
             priority,
             weight,
@@ -98,6 +98,7 @@ fn record_text(record: &Record) -> String {
             let hex: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
             format!("{head} {usage} {selector} {matching} {hex}")
         }
+        RecordData::Txt(text) => format!("{head} {}", String::from_utf8_lossy(text)),
     }
 }
 

@@ -57,9 +57,9 @@ impl Exchange {
             Mechanism::Plain => (Next::Nothing, Some(plain(party)?)),
             Mechanism::Login => (Next::User(credentials.clone()), None),
             Mechanism::CramMd5 => (Next::Digest(credentials.clone()), None),
-            Mechanism::ScramSha1 => begin_scram(Hash::Sha1, party),
-            Mechanism::ScramSha256 => begin_scram(Hash::Sha256, party),
-            Mechanism::ScramSha512 => begin_scram(Hash::Sha512, party),
+            Mechanism::ScramSha1 | Mechanism::ScramSha1Plus => begin_scram(Hash::Sha1, party),
+            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => begin_scram(Hash::Sha256, party),
+            Mechanism::ScramSha512 | Mechanism::ScramSha512Plus => begin_scram(Hash::Sha512, party),
             // Without an identity that the server can know from elsewhere there is
             // nothing to refer to.
             Mechanism::External if !party.has_certificate => return Err(Refusal::Protocol),
@@ -164,7 +164,13 @@ fn cram_md5(credentials: &Credentials, challenge: &[u8]) -> Result<Secret, Refus
 }
 
 fn begin_scram(hash: Hash, party: &Party<'_>) -> (Next, Option<Secret>) {
-    let (scram, first) = Scram::begin(hash, party.credentials, party.authzid, nonce(party));
+    let (scram, first) = Scram::begin(
+        hash,
+        party.credentials,
+        party.authzid,
+        &party.binding,
+        nonce(party),
+    );
     (Next::Proof(Box::new(scram)), Some(first))
 }
 

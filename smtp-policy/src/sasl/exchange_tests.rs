@@ -7,6 +7,7 @@
 )]
 
 use super::*;
+use crate::sasl::Binding;
 
 fn credentials(user: &str, password: &str) -> Credentials {
     Credentials {
@@ -23,6 +24,7 @@ fn party(credentials: &Credentials) -> Party<'_> {
         host: "mx.example",
         port: Some(587),
         own_name: "client.example",
+        binding: Binding::Unknown,
         seed: 7,
     }
 }

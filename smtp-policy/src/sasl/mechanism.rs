@@ -4,12 +4,19 @@
 
 use smtp_proto::session::MechanismName;
 
-use super::Refusal;
-use crate::tables::{MatchList, TableFailure};
+use super::{Binding, Refusal};
+use crate::{
+    tables::{MatchList, TableFailure},
+    tls::ChannelBinding,
+};
 
 /// A mechanism of this client, the best one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mechanism {
+    /// The three that are bound to the TLS connection.
+    ScramSha512Plus,
+    ScramSha256Plus,
+    ScramSha1Plus,
     ScramSha512,
     ScramSha256,
     ScramSha1,
@@ -73,13 +80,20 @@ const SCRAM: Properties = Properties::NOPLAINTEXT
 const EXTERNAL: Properties = Properties::NOPLAINTEXT
     .and(Properties::NOANONYMOUS)
     .and(Properties::NODICTIONARY);
+/// What a name ends with whose exchange is bound to the connection (RFC 5802
+/// section 4).
+const PLUS: &str = "-PLUS";
 const CRAM: Properties = Properties::NOPLAINTEXT.and(Properties::NOANONYMOUS);
 
-/// Names and properties, the best mechanism first. Between PLAIN and LOGIN Cyrus
+/// Names and properties, the best mechanism first. One that is bound to the
+/// connection goes before all others: it finds out who sits in between. Between PLAIN and LOGIN Cyrus
 /// has no preference. Cyrus knows the two for OAuth only as plug-ins, which put
 /// them before PLAIN; here a password is first taken for a password, and
 /// `smtp_sasl_mechanism_filter` says if it is a token.
-const TABLE: [(&str, Mechanism, Properties); 10] = [
+const TABLE: [(&str, Mechanism, Properties); 13] = [
+    ("SCRAM-SHA-512-PLUS", Mechanism::ScramSha512Plus, SCRAM),
+    ("SCRAM-SHA-256-PLUS", Mechanism::ScramSha256Plus, SCRAM),
+    ("SCRAM-SHA-1-PLUS", Mechanism::ScramSha1Plus, SCRAM),
     ("SCRAM-SHA-512", Mechanism::ScramSha512, SCRAM),
     ("SCRAM-SHA-256", Mechanism::ScramSha256, SCRAM),
     ("SCRAM-SHA-1", Mechanism::ScramSha1, SCRAM),
@@ -104,6 +118,11 @@ impl Mechanism {
             .map_or("", |(name, _, _)| name)
     }
 
+    /// Whether the exchange is bound to the TLS connection.
+    fn is_bound(self) -> bool {
+        self.as_str().ends_with(PLUS)
+    }
+
     /// The name as AUTH takes it.
     pub(crate) fn name(self) -> Result<MechanismName, Refusal> {
         MechanismName::parse(self.as_str()).map_err(|_| Refusal::Failure)
@@ -126,6 +145,8 @@ pub(crate) enum Protection {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offer {
     words: Vec<String>,
+    /// Whether the server binds exchanges to the connection, let it pass or not.
+    binds: bool,
     /// Warnings about lines without any mechanism, in Postfix's words without the
     /// server's name in front.
     pub(crate) remarks: Vec<String>,
@@ -138,6 +159,7 @@ impl Offer {
         for line in lines {
             let mut words = Vec::new();
             for word in line.split([' ', '\t']).filter(|word| !word.is_empty()) {
+                offer.binds |= ends_with_plus(word);
                 if filter.map_or(Ok(true), |filter| filter.contains(word))? {
                     words.push(word.to_owned());
                 }
@@ -159,18 +181,36 @@ impl Offer {
         self.words.is_empty()
     }
 
-    /// The best mechanism with all the properties that are asked for.
-    pub(crate) fn choose(&self, required: Properties) -> Option<Mechanism> {
+    /// The best mechanism with all the properties that are asked for, and how its
+    /// exchange is bound to the connection, which is known by `binding`.
+    pub(crate) fn choose(
+        &self,
+        required: Properties,
+        binding: Option<&ChannelBinding>,
+    ) -> Option<(Mechanism, Binding)> {
         let offered = |name: &str| {
             self.words
                 .iter()
                 .any(|word| word.eq_ignore_ascii_case(name))
         };
-        TABLE
+        let (_, mechanism, _) = TABLE
             .iter()
-            .find(|(name, _, properties)| properties.include(required) && offered(name))
-            .map(|(_, mechanism, _)| *mechanism)
+            .filter(|(_, mechanism, _)| binding.is_some() || !mechanism.is_bound())
+            .find(|(name, _, properties)| properties.include(required) && offered(name))?;
+        let bound = match binding {
+            Some(binding) if mechanism.is_bound() => Binding::Wanted(binding.clone()),
+            Some(_) if !self.binds => Binding::Unwanted,
+            // A server that binds others must not be told that it does not.
+            Some(_) | None => Binding::Unknown,
+        };
+        Some((*mechanism, bound))
     }
+}
+
+fn ends_with_plus(word: &str) -> bool {
+    let start = word.len().saturating_sub(PLUS.len());
+    word.get(start..)
+        .is_some_and(|end| end.eq_ignore_ascii_case(PLUS))
 }
 
 #[cfg(test)]
@@ -182,7 +222,11 @@ impl Offer {
 )]
 mod tests {
     use super::*;
-    use crate::tables::{MatchKind, TableContext};
+    use crate::{
+        tables::{MatchKind, TableContext},
+        tls::BindingKind,
+    };
+    use smtp_proto::secret::Secret;
 
     fn filter(text: &str) -> MatchList {
         let mut context = TableContext::new("/nowhere".as_ref());
@@ -195,8 +239,8 @@ mod tests {
         let options: Vec<String> = options.split_whitespace().map(str::to_owned).collect();
         let offer = Offer::read(&lines, filter.as_ref()).unwrap();
         offer
-            .choose(Properties::parse(&options))
-            .map(Mechanism::as_str)
+            .choose(Properties::parse(&options), None)
+            .map(|(mechanism, _)| mechanism.as_str())
     }
 
     #[test]
@@ -252,6 +296,55 @@ mod tests {
                 expected,
                 "{lines} / {filtered} / {options}"
             );
+        }
+    }
+
+    #[test]
+    fn a_mechanism_that_is_bound_to_the_connection_comes_first_where_there_is_one() {
+        let binding = ChannelBinding {
+            kind: BindingKind::TlsExporter,
+            data: Secret::new("keys"),
+        };
+        let known = Some(&binding);
+        let wanted = || Binding::Wanted(binding.clone());
+        let both = "SCRAM-SHA-512 scram-sha-1-plus PLAIN";
+        let without = "!scram-sha-1-plus static:all";
+        let rows = [
+            (both, "", known, Some(("SCRAM-SHA-1-PLUS", wanted()))),
+            (both, "", None, Some(("SCRAM-SHA-512", Binding::Unknown))),
+            // It is not somebody in between who has hidden it, but the filter.
+            (
+                both,
+                without,
+                known,
+                Some(("SCRAM-SHA-512", Binding::Unknown)),
+            ),
+            (
+                "SCRAM-SHA-512",
+                "",
+                known,
+                Some(("SCRAM-SHA-512", Binding::Unwanted)),
+            ),
+            (
+                "SCRAM-SHA-1 é-PLUS",
+                "",
+                known,
+                Some(("SCRAM-SHA-1", Binding::Unknown)),
+            ),
+            (
+                "SCRAM-SHA-1 PLUS",
+                "",
+                known,
+                Some(("SCRAM-SHA-1", Binding::Unwanted)),
+            ),
+            ("SCRAM-SHA-1-PLUS", "", None, None),
+        ];
+        for (line, filtered, binding, expected) in rows {
+            let filter = (!filtered.is_empty()).then(|| filter(filtered));
+            let offer = Offer::read(&[line.to_owned()], filter.as_ref()).unwrap();
+            let chosen = offer.choose(Properties::NONE, binding);
+            let chosen = chosen.map(|(mechanism, bound)| (mechanism.as_str(), bound));
+            assert_eq!(chosen, expected, "{line} / {filtered}");
         }
     }
 

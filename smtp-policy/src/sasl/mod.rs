@@ -40,6 +40,7 @@ use crate::{
     local::LocalDomains,
     route::OwnAddresses,
     tables::{MatchKind, MatchList, TableContext, TableError},
+    tls::ChannelBinding,
 };
 
 /// What all sessions of a client share about login, if it is turned on.
@@ -139,8 +140,21 @@ pub(crate) struct Party<'a> {
     pub(crate) port: Option<u16>,
     /// The name of this machine.
     pub(crate) own_name: &'a str,
+    /// How the exchange is bound to the connection.
+    pub(crate) binding: Binding,
     /// What nonces are made from; another one for each session.
     pub(crate) seed: u64,
+}
+
+/// How an exchange is bound to the TLS connection (RFC 5802 section 6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// Not at all: there is nothing to be bound to, or it was not chosen.
+    Unknown,
+    /// Not at all, since the server seems unable to.
+    Unwanted,
+    /// By this.
+    Wanted(ChannelBinding),
 }
 
 /// Why this side cannot go on with an exchange.

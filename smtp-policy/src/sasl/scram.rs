@@ -1,5 +1,6 @@
-//! SCRAM without channel binding (RFC 5802, RFC 7677): a proof of the password
-//! that neither shows it nor can be replayed, and a proof that the server knows it.
+//! SCRAM (RFC 5802, RFC 7677): a proof of the password that neither shows it nor can
+//! be replayed, and a proof that the server knows it; with channel binding, both are
+//! worth nothing on another connection.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -8,7 +9,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use smtp_proto::secret::Secret;
 
-use super::{Credentials, Refusal};
+use super::{Binding, Credentials, Refusal};
 
 /// How many rounds of hashing a server may ask for. Fewer are no protection
 /// (RFC 7677 section 4), more would stop this client for a while. The limits are
@@ -72,8 +73,9 @@ fn tag<M: Mac + KeyInit>(key: &[u8], text: &[u8]) -> Result<Vec<u8>, Refusal> {
 pub(super) struct Scram {
     hash: Hash,
     password: Secret,
-    /// Says that there is no channel binding, and who to act as.
-    header: String,
+    /// Says how the exchange is bound to the connection, and who to act as; behind
+    /// it stands the binding itself.
+    bound: Vec<u8>,
     /// The first message without the header.
     first: String,
     nonce: String,
@@ -91,22 +93,29 @@ impl Scram {
         hash: Hash,
         credentials: &Credentials,
         authzid: bool,
+        binding: &Binding,
         nonce: String,
     ) -> (Self, Secret) {
         let user = escape(&credentials.user);
+        let flag = flag(binding);
         let header = if authzid {
-            format!("n,a={user},")
+            format!("{flag},a={user},")
         } else {
-            "n,,".to_owned()
+            format!("{flag},,")
         };
+        let first = format!("n={user},r={nonce}");
+        let message = Secret::new(format!("{header}{first}"));
+        let mut bound = header.into_bytes();
+        if let Binding::Wanted(binding) = binding {
+            bound.extend_from_slice(binding.data.expose());
+        }
         let scram = Self {
             hash,
             password: credentials.password.clone(),
-            first: format!("n={user},r={nonce}"),
-            header,
+            first,
+            bound,
             nonce,
         };
-        let message = Secret::new(format!("{}{}", scram.header, scram.first));
         (scram, message)
     }
 
@@ -126,8 +135,8 @@ impl Scram {
             return Err(Refusal::Protocol);
         }
 
-        let header = BASE64_STANDARD.encode(&self.header);
-        let unproven = format!("c={header},r={nonce}");
+        let bound = BASE64_STANDARD.encode(&self.bound);
+        let unproven = format!("c={bound},r={nonce}");
         let messages = format!("{},{server_first},{unproven}", self.first);
         let hash = self.hash;
         let salted = hash.stretch(self.password.expose(), &salt, iterations);
@@ -164,6 +173,16 @@ impl ServerProof {
         } else {
             Err(Refusal::Server)
         }
+    }
+}
+
+/// The first word of the first message (RFC 5802 section 7, gs2-cbind-flag). `y` lets
+/// a server that can be bound find out that somebody has hidden it.
+fn flag(binding: &Binding) -> String {
+    match binding {
+        Binding::Unknown => "n".to_owned(),
+        Binding::Unwanted => "y".to_owned(),
+        Binding::Wanted(binding) => format!("p={}", binding.kind.as_str()),
     }
 }
 
@@ -222,7 +241,8 @@ mod tests {
             user: user.into(),
             password: Secret::new("pencil"),
         };
-        let (scram, first) = Scram::begin(hash, &credentials, false, nonce.into());
+        let (scram, first) =
+            Scram::begin(hash, &credentials, false, &Binding::Unknown, nonce.into());
         (scram, shown(&first))
     }
 

@@ -27,6 +27,26 @@ pub struct Tlsa {
     pub data: Vec<u8>,
 }
 
+impl Tlsa {
+    fn read(record: &Record) -> Option<Self> {
+        let RecordData::Tlsa {
+            usage,
+            selector,
+            matching,
+            data,
+        } = &record.data
+        else {
+            return None;
+        };
+        Some(Self {
+            usage: *usage,
+            selector: *selector,
+            matching: *matching,
+            data: data.clone(),
+        })
+    }
+}
+
 impl core::fmt::Display for Tlsa {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} {} {} ", self.usage, self.selector, self.matching)?;
@@ -142,33 +162,26 @@ impl DaneDigests {
     }
 }
 
+/// The records of an answer, whatever they are worth.
+pub(crate) fn all(records: &[Record]) -> Vec<Tlsa> {
+    records.iter().filter_map(Tlsa::read).collect()
+}
+
 /// The records of an answer that are for mail, and warnings about the others.
 pub(crate) fn for_mail(records: &[Record], warnings: &mut Vec<String>) -> Vec<Tlsa> {
     let mut kept = Vec::new();
     for record in records {
-        let RecordData::Tlsa {
-            usage,
-            selector,
-            matching,
-            data,
-        } = &record.data
-        else {
+        let Some(tlsa) = Tlsa::read(record) else {
             continue;
         };
-        let tlsa = Tlsa {
-            usage: *usage,
-            selector: *selector,
-            matching: *matching,
-            data: data.clone(),
-        };
         let owner = &record.owner;
-        if data.is_empty() {
+        if tlsa.data.is_empty() {
             warnings.push(format!("{owner}: truncated TLSA RR length == 3"));
-        } else if !matches!(*usage, TRUST_ANCHOR | END_ENTITY) {
+        } else if !matches!(tlsa.usage, TRUST_ANCHOR | END_ENTITY) {
             warnings.push(format!(
                 "{owner} unsupported TLSA certificate usage: {tlsa}"
             ));
-        } else if *matching == RESERVED {
+        } else if tlsa.matching == RESERVED {
             warnings.push(format!(
                 "{owner} reserved private-use matching type: {tlsa}"
             ));

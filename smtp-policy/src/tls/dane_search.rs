@@ -6,12 +6,16 @@
 use smtp_proto::status::EnhancedStatus;
 
 use super::{
-    dane,
+    Tlsa, dane,
     level::TlsLevel,
     policy::DaneFinding,
     search::{PolicySearch, Stage, Subject},
 };
-use crate::dns::{Answer, Failure, QueryKind};
+use crate::{
+    dns::{Answer, Failure, QueryKind},
+    report::{PolicyType, ResultType},
+    survey::TlsaAnswer,
+};
 
 impl PolicySearch {
     /// Looks whether DANE can be had here at all.
@@ -44,6 +48,7 @@ impl PolicySearch {
             None
         };
         if let Some(mistake) = mistake {
+            self.story.obstacle(&mistake);
             self.warnings.push(mistake);
             return match level {
                 TlsLevel::DaneOnly => self.misconfigured(),
@@ -67,12 +72,14 @@ impl PolicySearch {
     fn settle_for(&mut self, level: TlsLevel) {
         self.level = level;
         self.finding = DaneFinding::default();
-        self.finish();
+        self.conclude();
     }
 
     /// The destination has no DANE: less for `dane`, nothing for `dane-only`.
     fn without_dane(&mut self, why: &str, instead: TlsLevel) {
+        self.story.obstacle(why);
         if self.level == TlsLevel::DaneOnly {
+            self.failed(PolicyType::Tlsa, ResultType::DaneRequired);
             self.fail(EnhancedStatus::new(4, 7, 5), why);
         } else {
             self.settle_for(instead);
@@ -127,6 +134,7 @@ impl PolicySearch {
     }
 
     fn records_failed(&mut self) {
+        self.failed(PolicyType::Tlsa, ResultType::DnssecInvalid);
         let Subject { host, port, .. } = &self.subject;
         let text = format!("TLSA lookup error for {host}:{}", port.unwrap_or_default());
         self.fail(EnhancedStatus::new(4, 7, 5), text);
@@ -138,17 +146,19 @@ impl PolicySearch {
         fallback: Option<String>,
         answer: Result<Answer, Failure>,
     ) {
+        let name = format!("_{}._tcp.{base}", self.subject.port.unwrap_or_default());
         let answer = match answer {
             Ok(answer) => answer,
             Err(failure) if is_absent(&failure) => Answer::default(),
             Err(failure) => {
-                let name = format!("_{}._tcp.{base}", self.subject.port.unwrap_or_default());
                 let why = failure.reason(&name, QueryKind::Tlsa);
+                self.story.looked_up(name, TlsaAnswer::Failed(why.clone()));
                 self.warnings
                     .push(format!("DANE TLSA lookup problem: {why}"));
                 return self.records_failed();
             }
         };
+        self.story.looked_up(name, found(&answer));
         // Records that nobody signed are as good as none.
         if answer.records.is_empty() || !is_signed(&answer) {
             return match fallback {
@@ -163,10 +173,16 @@ impl PolicySearch {
         }
         let records = dane::for_mail(&answer.records, &mut self.warnings);
         if records.is_empty() {
+            self.failed(PolicyType::Tlsa, ResultType::TlsaInvalid);
+            return self.without_dane("TLSA records unusable", TlsLevel::Encrypt);
+        }
+        if self.sts_search().is_some() && self.has_no_usable(&records) {
+            self.failed(PolicyType::Tlsa, ResultType::TlsaInvalid);
             return self.without_dane("TLSA records unusable", TlsLevel::Encrypt);
         }
         if self.exchange_is_insecure() {
             if self.rules.dane.insecure_mx == TlsLevel::Encrypt {
+                self.story.obstacle("non DNSSEC destination");
                 return self.settle_for(TlsLevel::Encrypt);
             }
             self.level = TlsLevel::HalfDane;
@@ -176,6 +192,13 @@ impl PolicySearch {
             names: self.reference_names(base),
         };
         self.finish();
+    }
+
+    /// Whether the records turn out to be unusable in the handshake. MTA-STS, where
+    /// there is a policy, takes their place.
+    fn has_no_usable(&self, records: &[Tlsa]) -> bool {
+        let digests = &self.rules.dane.digests;
+        dane::usable(records, digests, &self.subject.host, &mut Vec::new()).is_empty()
     }
 
     /// The names that a certificate may have whose issuer a record vouches for.
@@ -188,6 +211,15 @@ impl PolicySearch {
             }
         }
         names
+    }
+}
+
+fn found(answer: &Answer) -> TlsaAnswer {
+    let records = dane::all(&answer.records);
+    match (records.is_empty(), is_signed(answer)) {
+        (true, _) => TlsaAnswer::Absent,
+        (false, true) => TlsaAnswer::Signed(records),
+        (false, false) => TlsaAnswer::Unsigned(records),
     }
 }
 

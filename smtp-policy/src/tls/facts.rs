@@ -4,6 +4,10 @@
 
 use core::fmt::Write;
 
+use smtp_proto::secret::Secret;
+
+use super::dane::Tlsa;
+
 /// What a handshake has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,10 +28,66 @@ pub struct TlsFacts {
     pub trust: Trust,
     /// Whether the server has proved what was demanded.
     pub matched: bool,
+    /// By what the server was recognised; `None` if nothing was demanded, or it was
+    /// not.
+    pub matched_by: Option<MatchedBy>,
     /// What is wrong with the certificates.
     pub problem: Option<Problem>,
     /// Whether the server asked for a certificate of the client and got one.
     pub showed_certificate: bool,
+    /// What tells this connection from all others, for a login that is bound to it;
+    /// `None` if there is nothing of a kind that fits the version.
+    pub binding: Option<ChannelBinding>,
+}
+
+/// A channel binding (RFC 5056): both ends of a connection can compute it, and
+/// whoever sits between them sees two different ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelBinding {
+    /// What it is made of.
+    pub kind: BindingKind,
+    /// The value. It is never sent in the clear, and not shown either.
+    pub data: Secret,
+}
+
+/// What a channel binding is made of. `tls-unique` is not among them: it has been
+/// broken by the triple handshake, has no meaning in TLS 1.3, and rustls does not
+/// give it away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindingKind {
+    /// Keys of the connection (RFC 9266), in TLS 1.3.
+    TlsExporter,
+    /// A digest of the server's certificate (RFC 5929 section 4), in TLS 1.2.
+    TlsServerEndPoint,
+}
+
+impl BindingKind {
+    /// The registered name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TlsExporter => "tls-exporter",
+            Self::TlsServerEndPoint => "tls-server-end-point",
+        }
+    }
+}
+
+/// By what a server was recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MatchedBy {
+    /// Its certificate has a fingerprint that was wanted.
+    CertificateFingerprint,
+    /// Its public key has a fingerprint that was wanted.
+    KeyFingerprint,
+    /// A trusted issuer vouches for its certificate, which has this name or address
+    /// in it.
+    Name(String),
+    /// A TLSA record of usage 3 means its certificate or key. Names and dates do not
+    /// count then.
+    EndEntity(Tlsa),
+    /// A TLSA record of usage 2 means an issuer above its certificate, which has this
+    /// name or address in it.
+    TrustAnchor(Tlsa, String),
 }
 
 /// The first word of the summary.
@@ -76,8 +136,10 @@ impl TlsFacts {
             chain: Vec::new(),
             trust,
             matched,
+            matched_by: None,
             problem: None,
             showed_certificate: false,
+            binding: None,
         }
     }
 

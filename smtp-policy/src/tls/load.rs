@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc};
 #[cfg(feature = "tls")]
 use super::{TlsConnector, TrustAnchors};
 use super::{TlsLevel, policy::TlsRules};
-use crate::{config::Config, route::idna::Idna, tables::Tables};
+use crate::{config::Config, route::idna::Idna, sts::MtaSts, tables::Tables};
 
 /// The rules for TLS with the files they name. Whatever keeps the engine from being
 /// made is a warning: as in Postfix, mail that may go out in plaintext then does,
@@ -18,7 +18,10 @@ pub(crate) fn rules(
     directory: &Path,
     warnings: &mut Vec<String>,
 ) -> TlsRules {
-    let rules = TlsRules::new(config, idna, warnings);
+    let rules = TlsRules {
+        directory: directory.to_owned(),
+        ..TlsRules::new(config, idna, warnings)
+    };
     let has_tables = !tables.tls_policy.is_empty() || !tables.tls_per_site.is_empty();
     if !tables.tls_policy.is_empty() && !tables.tls_per_site.is_empty() {
         let prefix = config.protocol.as_str();
@@ -27,6 +30,45 @@ pub(crate) fn rules(
         ));
     }
     with_engine(rules, has_tables, tables, directory, warnings)
+}
+
+/// The rules with MTA-STS, which wants an engine where no level does.
+pub(crate) fn rules_with_sts(
+    rules: &TlsRules,
+    sts: &Arc<MtaSts>,
+    warnings: &mut Vec<String>,
+) -> TlsRules {
+    let mut rules = TlsRules {
+        sts: Some(Arc::clone(sts)),
+        ..rules.clone()
+    };
+    prepare_for_sts(&mut rules, warnings);
+    rules
+}
+
+#[cfg(feature = "tls")]
+fn prepare_for_sts(rules: &mut TlsRules, warnings: &mut Vec<String>) {
+    let directory = rules.directory.clone();
+    if !rules.wants_engine(false) && rules.connector.is_none() {
+        rules.load_anchors(&[], &directory, warnings);
+        match rules.load_engine(&directory) {
+            Ok(connector) => rules.connector = Some(connector),
+            Err(why) => warnings.push(format!("{why}: disabling TLS support")),
+        }
+    }
+    let tls = &rules.config.tls;
+    if tls.tls_ca_file.is_empty() && tls.tls_ca_path.is_empty() {
+        let system = super::material::system_authorities();
+        rules.sts_anchors = Some(Arc::new(TrustAnchors {
+            certificates: system,
+            keys: Vec::new(),
+        }));
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+fn prepare_for_sts(_rules: &mut TlsRules, warnings: &mut Vec<String>) {
+    warnings.push("MTA-STS has been selected, but TLS support is not compiled in".into());
 }
 
 #[cfg(feature = "tls")]

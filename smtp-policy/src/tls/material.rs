@@ -32,13 +32,19 @@ pub(crate) fn load(config: &Config, directory: &Path) -> Result<TlsMaterial, Str
     }
     // As in Postfix the system's authorities come on top of configured ones only.
     if tls.tls_append_default_ca && !material.authorities.is_empty() {
-        let system = rustls_native_certs::load_native_certs().certs;
-        material
-            .authorities
-            .extend(system.iter().map(|certificate| certificate.to_vec()));
+        material.authorities.extend(system_authorities());
     }
     material.identities = loader.identities(tls)?;
     Ok(material)
+}
+
+/// The authorities that the operating system trusts, in DER.
+pub(crate) fn system_authorities() -> Vec<Vec<u8>> {
+    let system = rustls_native_certs::load_native_certs().certs;
+    system
+        .iter()
+        .map(|certificate| certificate.to_vec())
+        .collect()
 }
 
 /// Reads the trust anchors in a file: certificates and public keys.

@@ -4,12 +4,13 @@
 //! |---|---|
 //! | the levels | `level.rs` |
 //! | what holds for one server: policy table, per-site table, parameters | `policy.rs`, `attributes.rs` |
-//! | the questions that this takes, without I/O | `search.rs`, `dane_search.rs` |
+//! | the questions that this takes, without I/O | `search.rs`, `dane_search.rs`, `sts_search.rs` |
 //! | what a handshake is made with | `setup.rs` |
 //! | TLSA records | `dane.rs` |
 //! | names in certificates, fingerprints | `names.rs`, `fingerprint.rs` |
 //! | versions and ciphers | `protocols.rs` |
 //! | PEM files | `load.rs`, `material.rs` |
+//! | what a certificate says, for people | `summary.rs` |
 //! | the handshake, the encryption, the chain of issuers | `rustls.rs`, `verify.rs` |
 //!
 //! The engine sits behind [`TlsEngine`], so that a consumer can bring another one
@@ -39,6 +40,9 @@ mod protocols;
 mod rustls;
 pub(crate) mod search;
 mod setup;
+mod sts_search;
+#[cfg(feature = "tls")]
+mod summary;
 #[cfg(feature = "tls")]
 mod verify;
 
@@ -48,16 +52,16 @@ use std::sync::Arc;
 use bytes::Buf;
 use smtp_proto::queue::SendQueue;
 
-#[cfg(feature = "tls")]
-pub use self::rustls::RustlsConnector;
 pub use self::{
     dane::{DaneDigests, Tlsa},
-    facts::{Problem, TlsFacts, Trust},
+    facts::{BindingKind, ChannelBinding, MatchedBy, Problem, TlsFacts, Trust},
     fingerprint::Digest,
     level::TlsLevel,
     names::{CertificateNames, MatchContext, NamePattern},
     protocols::{Versions, excludes},
 };
+#[cfg(feature = "tls")]
+pub use self::{rustls::RustlsConnector, summary::CertificateSummary};
 
 /// The TLS of one connection, from the first byte of the handshake on: what came
 /// from the wire goes in, and what belongs on the wire comes out. It moves no bytes

@@ -117,6 +117,12 @@ impl CertificateNames {
     /// enough; where an address is among the patterns, it must fit too, as OpenSSL
     /// has it. Without any pattern nothing fits.
     pub fn fit(&self, patterns: &[NamePattern]) -> bool {
+        self.fitting(patterns).is_some()
+    }
+
+    /// The first of the certificate's names that is meant, if the certificate is for
+    /// what the patterns mean; an address where only addresses are meant.
+    pub fn fitting(&self, patterns: &[NamePattern]) -> Option<String> {
         let (addresses, names): (Vec<_>, Vec<_>) = patterns
             .iter()
             .partition(|pattern| pattern.address.is_some());
@@ -128,15 +134,18 @@ impl CertificateNames {
         };
         let named = own
             .iter()
-            .any(|name| names.iter().any(|pattern| pattern.matches(name)));
-        let addressed = |pattern: &&NamePattern| {
-            pattern
-                .address
-                .is_some_and(|address| self.addresses.contains(&address))
-        };
-        !patterns.is_empty()
-            && (names.is_empty() || named)
-            && (addresses.is_empty() || addresses.iter().any(addressed))
+            .find(|name| names.iter().any(|pattern| pattern.matches(name)));
+        let addressed = addresses
+            .iter()
+            .filter_map(|pattern| pattern.address)
+            .find(|address| self.addresses.contains(address));
+        if (!names.is_empty() && named.is_none()) || (!addresses.is_empty() && addressed.is_none())
+        {
+            return None;
+        }
+        named
+            .cloned()
+            .or_else(|| addressed.map(|address| address.to_string()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What holds for one server: the level and everything that belongs to it
 //! (`src/smtp/smtp_tls_policy.c`).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
     DaneDigests, Digest, TlsConnector, TlsLevel, Tlsa, TrustAnchors, attributes::Attributes,
@@ -11,6 +11,7 @@ use crate::{
     config::{Config, Protocol},
     dns::names::{Wildcard, is_valid_hostname},
     route::idna::Idna,
+    sts::{Mode, MtaSts, StsPolicy},
     tables::words::split,
 };
 
@@ -32,6 +33,17 @@ pub(crate) struct TlsRules {
     /// Where engines come from; `None` if there is no TLS at all.
     pub(crate) connector: Option<Arc<dyn TlsConnector>>,
     pub(super) config: Arc<Config>,
+    /// MTA-STS, if it is turned on.
+    pub(super) sts: Option<Arc<MtaSts>>,
+    /// Who vouches for mail exchangers of MTA-STS policies where no authorities are
+    /// configured.
+    pub(super) sts_anchors: Option<Arc<TrustAnchors>>,
+    /// What the files of the parameters are relative to.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(dead_code, reason = "only the engine reads files")
+    )]
+    pub(super) directory: PathBuf,
 }
 
 /// When DANE applies, and to what.
@@ -61,6 +73,23 @@ pub(crate) struct TlsPolicy {
     pub(super) ciphers: String,
     pub(super) exclude: Vec<String>,
     pub(super) proof: Proof,
+    /// The MTA-STS policy that holds, if one does.
+    pub(crate) sts: Option<StsRule>,
+}
+
+/// An MTA-STS policy as it holds for one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StsRule {
+    pub(crate) domain: String,
+    pub(crate) policy: Arc<StsPolicy>,
+    /// Whether the server is one of the policy's mail exchangers.
+    pub(crate) allowed: bool,
+}
+
+impl StsRule {
+    pub(crate) fn is_enforced(&self) -> bool {
+        self.policy.mode == Mode::Enforce
+    }
 }
 
 /// What the server has to prove.
@@ -77,6 +106,23 @@ pub(super) enum Proof {
 }
 
 impl TlsPolicy {
+    /// The names or fingerprints that the server's certificate may have, as they are
+    /// configured.
+    pub(crate) fn wanted(&self) -> Vec<String> {
+        match &self.proof {
+            Proof::Nothing => Vec::new(),
+            Proof::Names { words, .. } => words.clone(),
+            Proof::Dane(finding) => finding.names.clone(),
+            Proof::Fingerprint(values) => {
+                let text = |value: &Vec<u8>| {
+                    let pairs: Vec<String> = value.iter().map(|b| format!("{b:02X}")).collect();
+                    pairs.join(":")
+                };
+                values.iter().map(text).collect()
+            }
+        }
+    }
+
     /// The same without TLS.
     pub(crate) fn without_tls(self) -> Self {
         Self {
@@ -133,6 +179,9 @@ impl TlsRules {
             idna,
             connector: None,
             config: Arc::clone(config),
+            sts: None,
+            sts_anchors: None,
+            directory: PathBuf::new(),
         }
     }
 
@@ -203,7 +252,32 @@ impl TlsRules {
             exclude: self.exclusions(level, attributes.exclude.as_deref()),
             servername,
             proof,
+            sts: None,
         })
+    }
+
+    /// The policy with what MTA-STS adds to it: a certificate with the name of the
+    /// server, which is demanded at level `secure`, and otherwise looked at.
+    pub(super) fn with_sts(
+        &self,
+        mut policy: TlsPolicy,
+        rule: StsRule,
+        warnings: &mut Vec<String>,
+    ) -> Result<TlsPolicy, Misconfigured> {
+        let attributes = sts_attributes();
+        let mut proof = self.names(TlsLevel::Secure, &attributes, warnings)?;
+        if let Proof::Names { anchors, .. } = &mut proof
+            && anchors.is_none()
+        {
+            anchors.clone_from(&self.sts_anchors);
+        }
+        // What else must match by the configuration is more than a test.
+        let looked_at = policy.level > TlsLevel::None && !policy.level.must_match();
+        if rule.is_enforced() || looked_at {
+            policy.proof = proof;
+        }
+        policy.sts = Some(rule);
+        Ok(policy)
     }
 
     fn exclusions(&self, level: TlsLevel, own: Option<&str>) -> Vec<String> {
@@ -327,5 +401,15 @@ impl TrustAnchors {
         self.certificates
             .extend(others.certificates.iter().cloned());
         self.keys.extend(others.keys.iter().cloned());
+    }
+}
+
+/// What MTA-STS demands, as an entry of the policy table would: the certificate has
+/// the name of the mail exchanger, and so has the SNI (RFC 8461 section 4.1).
+pub(super) fn sts_attributes() -> Attributes {
+    Attributes {
+        matches: vec!["hostname".to_owned()],
+        servername: Some("hostname".to_owned()),
+        ..Attributes::default()
     }
 }

@@ -24,11 +24,11 @@ use rustls::{
     time_provider::TimeProvider,
     version::{TLS12, TLS13},
 };
-use smtp_proto::queue::SendQueue;
+use smtp_proto::{queue::SendQueue, secret::Secret};
 
 use super::{
-    PrivateKey, TlsConnector, TlsEngine, TlsFacts, TlsIdentity, TlsLevel, TlsMaterial, TlsSetup,
-    TlsTrouble, Trust,
+    BindingKind, ChannelBinding, PrivateKey, TlsConnector, TlsEngine, TlsFacts, TlsIdentity,
+    TlsLevel, TlsMaterial, TlsSetup, TlsTrouble, Trust,
     certificate::Certificate,
     protocols::excludes,
     verify::{Authorities, Verifier},
@@ -222,6 +222,24 @@ impl fmt::Debug for RustlsEngine {
 }
 
 impl RustlsEngine {
+    /// RFC 9266 for TLS 1.3, RFC 5929 section 4 for TLS 1.2.
+    fn binding(&self, tls13: bool, server: Option<&[u8]>) -> Option<ChannelBinding> {
+        let (kind, data) = if tls13 {
+            let keys = self.connection.export_keying_material(
+                [0; 32],
+                b"EXPORTER-Channel-Binding",
+                Some(b""),
+            );
+            (BindingKind::TlsExporter, keys.ok()?.to_vec())
+        } else {
+            let der = server?;
+            let digest = Certificate::parse(der)?.signature_digest()?;
+            (BindingKind::TlsServerEndPoint, digest.of(der))
+        };
+        let data = Secret::new(data);
+        Some(ChannelBinding { kind, data })
+    }
+
     fn flush(&mut self, wire: &mut SendQueue) -> Result<(), TlsTrouble> {
         while self.connection.wants_write() {
             self.connection
@@ -291,6 +309,8 @@ impl TlsEngine for RustlsEngine {
             .negotiated_key_exchange_group()
             .map(|group| group.name());
         let proof = seen.as_ref().map(|seen| &seen.proof);
+        let server = seen.as_ref().and_then(|seen| seen.chain.first());
+        let binding = self.binding(tls13, server.map(Vec::as_slice));
         Some(TlsFacts {
             version: if tls13 { "TLSv1.3" } else { "TLSv1.2" },
             cipher,
@@ -302,9 +322,11 @@ impl TlsEngine for RustlsEngine {
             }),
             trust: proof.map_or(Trust::Anonymous, |proof| proof.trust(self.level)),
             matched: proof.is_some_and(|proof| proof.matched),
+            matched_by: proof.and_then(|proof| proof.by.clone()),
             problem: proof.and_then(|proof| proof.problem.clone()),
             chain: seen.map(|seen| seen.chain).unwrap_or_default(),
             showed_certificate: self.wardrobe.shown.load(Ordering::Relaxed),
+            binding,
         })
     }
 }

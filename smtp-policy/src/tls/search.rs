@@ -3,6 +3,7 @@
 //! dane_init; `src/tls/tls_dane.c`, tls_dane_resolve). No I/O: the questions go to
 //! the driver.
 
+use core::time::Duration;
 use std::{collections::VecDeque, sync::Arc};
 
 use smtp_proto::status::EnhancedStatus;
@@ -10,14 +11,20 @@ use smtp_proto::status::EnhancedStatus;
 use super::{
     attributes::{self, Attributes},
     level::TlsLevel,
-    policy::{DaneFinding, TlsPolicy, TlsRules},
+    policy::{DaneFinding, StsRule, TlsPolicy, TlsRules},
 };
 use crate::{
     dns::{
         Answer, Failure, Query, QueryKind,
         names::{Wildcard, is_valid_hostname},
     },
+    report::{PolicyType, ResultType, TlsResult},
     route::{MailExchange, idna::Idna},
+    sts::{
+        FetchError, Fetched, PolicyFetch,
+        search::{StsSearch, StsStep},
+    },
+    survey::{LevelSource, Story},
     tables::{MapsSearch, MapsStep, TableFailure, Tables},
 };
 
@@ -38,6 +45,13 @@ pub(crate) struct Subject {
     pub(crate) validated: bool,
     /// The mail exchanger records that led here, if some did.
     pub(crate) exchange: Option<MailExchange>,
+    /// The domain whose MTA-STS policy can hold here, in A-labels: that of the
+    /// destination, if its mail exchangers were looked up.
+    pub(crate) sts_domain: Option<String>,
+    /// The sender waives what the domain publishes about TLS (RFC 8689 section 5).
+    pub(crate) waived: bool,
+    /// The time of day, in Unix time, as far as it is known.
+    pub(crate) unix_time: Duration,
 }
 
 /// Why a server is passed over.
@@ -54,6 +68,8 @@ pub(crate) enum SearchStep {
     Ask { table: String, key: String },
     /// Find DNS records.
     Resolve(Query),
+    /// Fetch a file over HTTPS.
+    Fetch(PolicyFetch),
     /// The search is over.
     Done(Result<TlsPolicy, Refusal>),
 }
@@ -65,10 +81,18 @@ pub(crate) struct PolicySearch {
     pub(super) subject: Subject,
     pub(super) stage: Stage,
     pub(super) level: TlsLevel,
-    attributes: Attributes,
+    pub(super) attributes: Attributes,
     pub(super) finding: DaneFinding,
+    /// A table says what holds.
+    pub(super) explicit: bool,
+    /// The MTA-STS policy that was found.
+    pub(super) sts: Option<StsRule>,
     /// What goes into the log.
     pub(crate) warnings: Vec<String>,
+    /// What goes into reports on TLS.
+    pub(crate) results: Vec<TlsResult>,
+    /// How it came about.
+    pub(crate) story: Story,
 }
 
 /// How far a search has come.
@@ -92,6 +116,7 @@ pub(super) enum Stage {
         base: String,
         fallback: Option<String>,
     },
+    Sts(Box<StsSearch>),
     Done(Result<TlsPolicy, Refusal>),
 }
 
@@ -139,7 +164,11 @@ impl PolicySearch {
             stage,
             attributes: Attributes::default(),
             finding: DaneFinding::default(),
+            explicit: false,
+            sts: None,
             warnings: Vec::new(),
+            results: Vec::new(),
+            story: Story::default(),
         }
     }
 
@@ -165,6 +194,14 @@ impl PolicySearch {
                     let name = format!("_{port}._tcp.{base}");
                     return SearchStep::Resolve(signed(name, QueryKind::Tlsa));
                 }
+                Stage::Sts(search) => match search.step() {
+                    StsStep::Resolve(query) => return SearchStep::Resolve(query),
+                    StsStep::Fetch(fetch) => return SearchStep::Fetch(fetch),
+                    StsStep::Done(found) => {
+                        let domain = search.domain().to_owned();
+                        self.on_sts(domain, found);
+                    }
+                },
                 Stage::Done(result) => return SearchStep::Done(result.clone()),
             }
         }
@@ -179,10 +216,20 @@ impl PolicySearch {
 
     /// The answer to [`SearchStep::Resolve`].
     pub(crate) fn resolved(&mut self, answer: Result<Answer, Failure>) {
+        if let Stage::Sts(search) = &mut self.stage {
+            return search.resolved(answer);
+        }
         match core::mem::replace(&mut self.stage, Stage::Level) {
             Stage::Alias => self.on_alias(answer),
             Stage::Records { base, fallback } => self.on_records(base, fallback, answer),
             other => self.stage = other,
+        }
+    }
+
+    /// The answer to [`SearchStep::Fetch`].
+    pub(crate) fn fetched(&mut self, result: Result<Fetched, FetchError>) {
+        if let Stage::Sts(search) = &mut self.stage {
+            search.fetched(result);
         }
     }
 
@@ -191,6 +238,21 @@ impl PolicySearch {
             status,
             text: text.into(),
         }));
+    }
+
+    /// A policy of the domain cannot be applied.
+    pub(super) fn failed(&mut self, policy: PolicyType, failure: ResultType) {
+        let domain = match (policy, &self.subject.sts_domain, &self.subject.exchange) {
+            (PolicyType::Sts, Some(domain), _) => domain.to_ascii_lowercase(),
+            (_, _, Some(exchange)) => exchange.asked.clone(),
+            _ => self.subject.destination.clone(),
+        };
+        self.results.push(TlsResult {
+            policy,
+            domain,
+            mx_host: self.subject.host.clone(),
+            failure: Some(failure),
+        });
     }
 
     pub(super) fn misconfigured(&mut self) {
@@ -224,7 +286,12 @@ impl PolicySearch {
                 };
                 return;
             }
-            Ok(Some(entry)) => attributes::parse(&entry, &mut notes),
+            Ok(Some(entry)) => {
+                let parsed = attributes::parse(&entry, &mut notes);
+                let key = key.clone();
+                self.story.source = LevelSource::PolicyMap { key, entry };
+                parsed
+            }
             Err(_) => Err("policy table lookup error".into()),
         };
         let notes = notes.into_iter().chain(parsed.as_ref().err().cloned());
@@ -233,6 +300,7 @@ impl PolicySearch {
         match parsed {
             Ok((level, attributes)) => {
                 (self.level, self.attributes) = (level, attributes);
+                self.explicit = true;
                 self.stage = Stage::Level;
             }
             Err(_) => self.misconfigured(),
@@ -255,7 +323,12 @@ impl PolicySearch {
         let title = format!("{}_tls_per_site", self.rules.prefix);
         let word = match result {
             Ok(None) => None,
-            Ok(Some(word)) => Some(word.to_ascii_uppercase()),
+            Ok(Some(entry)) => {
+                let word = entry.to_ascii_uppercase();
+                let key = key.clone();
+                self.story.source = LevelSource::PerSite { key, entry };
+                Some(word)
+            }
             Err(_) => {
                 self.warnings.push(format!(
                     "{title}: {class} \"{key}\": per-site table lookup error"
@@ -289,6 +362,7 @@ impl PolicySearch {
             };
             return;
         }
+        self.explicit = found.is_some();
         self.level = match *found {
             None => self.level,
             // A wildcard does not lower what holds for everybody.
@@ -299,10 +373,14 @@ impl PolicySearch {
     }
 
     fn level_is_known(&mut self) {
+        self.story.configured = self.level;
+        if self.subject.waived && self.level == TlsLevel::Dane {
+            self.level = TlsLevel::May;
+        }
         if self.level.is_dane() && self.finding == DaneFinding::default() {
             self.begin_dane();
         } else {
-            self.finish();
+            self.conclude();
         }
     }
 
@@ -310,13 +388,17 @@ impl PolicySearch {
         let attributes = core::mem::take(&mut self.attributes);
         let finding = core::mem::take(&mut self.finding);
         let destination = &self.subject.destination;
-        let policy = self.rules.policy(
+        let sts = self.sts.take();
+        let mut policy = self.rules.policy(
             destination,
             self.level,
             attributes,
             finding,
             &mut self.warnings,
         );
+        if let (Ok(found), Some(rule)) = (&policy, sts) {
+            policy = self.rules.with_sts(found.clone(), rule, &mut self.warnings);
+        }
         match policy {
             Ok(policy) => self.stage = Stage::Done(Ok(policy)),
             Err(_) => self.misconfigured(),

@@ -20,7 +20,7 @@ use super::{
     Demand, TlsLevel, TlsSetup, TrustAnchors,
     certificate::Certificate,
     dane::{DaneDigests, END_ENTITY, TRUST_ANCHOR, Tlsa},
-    facts::{Problem, Trust},
+    facts::{MatchedBy, Problem, Trust},
     names::NamePattern,
 };
 
@@ -54,20 +54,25 @@ pub(super) struct Seen {
 pub(super) struct Proof {
     pub(super) trusted: bool,
     pub(super) matched: bool,
+    pub(super) by: Option<MatchedBy>,
     pub(super) problem: Option<Problem>,
 }
 
 impl Proof {
-    const GOOD: Self = Self {
-        trusted: true,
-        matched: true,
-        problem: None,
-    };
+    fn matched(by: MatchedBy) -> Self {
+        Self {
+            trusted: true,
+            matched: true,
+            by: Some(by),
+            problem: None,
+        }
+    }
 
     fn failed(problem: Problem) -> Self {
         Self {
             trusted: false,
             matched: false,
+            by: None,
             problem: Some(problem),
         }
     }
@@ -215,16 +220,19 @@ impl Examiner {
         match &self.demand {
             Demand::Nothing => match self.authority(&certificate, leaf, above) {
                 Ok(()) => Proof {
+                    trusted: true,
                     matched: false,
-                    ..Proof::GOOD
+                    by: None,
+                    problem: None,
                 },
                 Err(problem) => Proof::failed(problem),
             },
             Demand::Fingerprint { digest, values } => {
                 let key = certificate.public_key().unwrap_or_default();
-                let digests = [digest.of(leaf), digest.of(&key)];
-                if values.iter().any(|value| digests.contains(value)) {
-                    Proof::GOOD
+                if values.contains(&digest.of(leaf)) {
+                    Proof::matched(MatchedBy::CertificateFingerprint)
+                } else if values.contains(&digest.of(&key)) {
+                    Proof::matched(MatchedBy::KeyFingerprint)
                 } else {
                     Proof::failed(Problem::NotInPolicy)
                 }
@@ -234,7 +242,9 @@ impl Examiner {
                     Some(anchors) => self.own_anchor(anchors, &certificate, leaf, above),
                     None => self.authority(&certificate, leaf, above),
                 };
-                trusted.map_or_else(Proof::failed, |()| named(&certificate, names))
+                trusted.map_or_else(Proof::failed, |()| {
+                    named(&certificate, names, MatchedBy::Name)
+                })
             }
             Demand::Dane {
                 records,
@@ -267,6 +277,7 @@ impl Examiner {
             &self.authorities.anchors,
             &self.authorities.certificates,
         )
+        .map(drop)
     }
 
     /// Whether an anchor of a trust anchor file vouches for the certificate, or is
@@ -289,6 +300,7 @@ impl Examiner {
             found.extend(key_anchors(key, certificate, above));
         }
         self.chain(certificate, leaf, above, &found, &own.certificates)
+            .map(drop)
     }
 
     fn dane(
@@ -302,36 +314,53 @@ impl Examiner {
     ) -> Proof {
         let key = certificate.public_key().unwrap_or_default();
         // RFC 7672 section 3.1.1: the key is what counts, neither names nor dates.
-        if records
+        if let Some(record) = records
             .iter()
-            .any(|r| r.usage == END_ENTITY && r.fits(leaf, &key, digests))
+            .find(|r| r.usage == END_ENTITY && r.fits(leaf, &key, digests))
         {
-            return Proof::GOOD;
+            return Proof::matched(MatchedBy::EndEntity(record.clone()));
         }
         let (mut found, mut certificates) = (Vec::new(), Vec::new());
+        // Which record each anchor comes from.
+        let mut sources = Vec::new();
         for record in records.iter().filter(|record| record.usage == TRUST_ANCHOR) {
             let fits = |der: &&CertificateDer<'_>| {
                 let key = Certificate::parse(der).and_then(|issuer| issuer.public_key());
                 record.fits(der, &key.unwrap_or_default(), digests)
             };
-            certificates.extend(above.iter().filter(fits).map(|der| der.to_vec()));
-            certificates.extend(record.anchor_certificate().map(<[u8]>::to_vec));
+            let mut meant: Vec<Vec<u8>> =
+                above.iter().filter(fits).map(|der| der.to_vec()).collect();
+            meant.extend(record.anchor_certificate().map(<[u8]>::to_vec));
+            found.extend(anchors(&meant));
+            certificates.extend(meant);
             if let Some(key) = record.anchor_key() {
                 found.extend(key_anchors(key, certificate, above));
             }
+            sources.resize(found.len(), record);
         }
-        found.extend(anchors(&certificates));
         if found.is_empty() {
             return Proof::failed(Problem::NotInPolicy);
         }
         match self.chain(certificate, leaf, above, &found, &certificates) {
-            Ok(()) => named(certificate, names),
+            Ok(anchor) => {
+                let used = found.iter().zip(sources).find(|(known, _)| {
+                    known.subject == anchor.subject
+                        && known.subject_public_key_info == anchor.subject_public_key_info
+                });
+                let Some((_, record)) = used else {
+                    return Proof::failed(Problem::NotInPolicy);
+                };
+                named(certificate, names, |name| {
+                    MatchedBy::TrustAnchor(record.clone(), name)
+                })
+            }
             Err(problem) => Proof::failed(problem),
         }
     }
 
     /// Whether there is a chain of issuers from the certificate up to an anchor.
     /// `authorities` are the certificates of the anchors, whose dates count too.
+    /// Returns that anchor.
     fn chain(
         &self,
         certificate: &Certificate,
@@ -339,7 +368,7 @@ impl Examiner {
         above: &[CertificateDer<'_>],
         anchors: &[TrustAnchor<'_>],
         authorities: &[Vec<u8>],
-    ) -> Result<(), Problem> {
+    ) -> Result<TrustAnchor<'static>, Problem> {
         let unix_time = self
             .unix_time
             .ok_or_else(|| Problem::Other("the time is not known".into()))?;
@@ -369,10 +398,10 @@ impl Examiner {
                 });
             found == Ok((true, true))
         });
-        match anchor.and_then(|der| Certificate::parse(der)) {
-            Some(authority) => self.in_time(&authority, true),
-            None => Ok(()),
+        if let Some(authority) = anchor.and_then(|der| Certificate::parse(der)) {
+            self.in_time(&authority, true)?;
         }
+        Ok(path.anchor().to_owned())
     }
 
     fn in_time(&self, certificate: &Certificate, authority: bool) -> Result<(), Problem> {
@@ -416,14 +445,16 @@ impl Examiner {
     }
 }
 
-fn named(certificate: &Certificate, names: &[NamePattern]) -> Proof {
-    match certificate.names().fit(names) {
-        true => Proof::GOOD,
-        false => Proof {
-            matched: false,
-            problem: Some(Problem::WrongName),
-            ..Proof::GOOD
-        },
+/// OpenSSL looks at names as a part of the chain: with a wrong one nothing is
+/// trusted.
+fn named(
+    certificate: &Certificate,
+    names: &[NamePattern],
+    by: impl FnOnce(String) -> MatchedBy,
+) -> Proof {
+    match certificate.names().fitting(names) {
+        Some(name) => Proof::matched(by(name)),
+        None => Proof::failed(Problem::WrongName),
     }
 }
 

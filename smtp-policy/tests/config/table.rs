@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use smtp_policy::config::{Parameter, parameters_md};
+use smtp_policy::config::{Parameter, Status, parameters_md};
 
 use crate::data;
 
@@ -15,6 +15,19 @@ fn every_parameter_of_the_manual_has_an_entry() {
         .filter(|name| Parameter::find(name).is_none())
         .collect();
     assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
+fn every_parameter_is_supported_or_has_a_reason() {
+    for parameter in Parameter::all() {
+        let (Status::Mapped(reason) | Status::Refused(reason) | Status::Removed(reason)) =
+            parameter.status
+        else {
+            assert_eq!(parameter.status, Status::Supported);
+            continue;
+        };
+        assert!(reason.len() > 5, "{:?}: {reason}", parameter.smtp);
+    }
 }
 
 #[test]

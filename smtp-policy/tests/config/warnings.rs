@@ -66,7 +66,7 @@ fn a_setting_without_effect_warns_unless_it_is_the_default() {
                 Status::Supported | Status::Mapped(_) => {
                     assert_eq!((default.len(), other.len()), (0, 0), "{}", named.name);
                 }
-                Status::NotYet(text) | Status::Refused(text) => {
+                Status::Refused(text) => {
                     assert_eq!((default.len(), other.len()), (0, 1), "{}", named.name);
                     assert!(other[0].contains(text), "{}", other[0]);
                 }

@@ -29,6 +29,7 @@ use smtp_policy::{
     report::{Notice, Outcome},
     request::{Recipient, Request},
     reuse::ConnectionCache,
+    sts::FetchError,
 };
 use smtp_proto::{Address, ReversePath, Time};
 
@@ -160,6 +161,7 @@ impl World {
             }
             match ask {
                 Ask::Resolve(ticket, query) => job.resolved(ticket, self.answer(&query)),
+                Ask::Fetch(ticket, _) => job.fetched(ticket, Err(FetchError::Unsupported)),
                 Ask::LookUp(ticket, query) => {
                     let value = match self.tables.get(query.table.as_str()) {
                         Some(Ok(value)) => Ok(Some((*value).to_owned())),

@@ -180,6 +180,34 @@ fn a_login_that_fails_is_a_failure_of_the_session() {
 }
 
 #[test]
+fn a_challenge_of_a_megabyte_or_without_end_defers() {
+    let megabyte = format!("334 {}", "YWFh".repeat(1 << 18));
+    let endless = format!("{}334 YWFh", "334-YWFh\r\n".repeat(20_000));
+    let cannot =
+        "SASL authentication failed; cannot authenticate to server mx1.example[192.0.2.1]: ";
+    let rows = [
+        (
+            megabyte,
+            "deferred 4.7.0",
+            format!("{cannot}bad protocol / cancel"),
+        ),
+        (
+            endless,
+            "deferred 4.5.0",
+            "protocol error of mx1.example[192.0.2.1] while performing the EHLO handshake: the reply has too many lines".to_owned(),
+        ),
+    ];
+    for (challenge, verdict, text) in rows {
+        let challenge: &'static str = challenge.leak();
+        let rules = vec![("EHLO", "250-mx\r\n250 AUTH CRAM-MD5"), ("AUTH", challenge)];
+        let (world, outcome) = deliver(rules.leak(), "");
+        assert_eq!(outcome.text, text);
+        assert_eq!(brief(&[outcome]), [verdict]);
+        assert!(!heard(&world, "MAIL"), "{:?}", world.heard);
+    }
+}
+
+#[test]
 fn a_long_response_is_not_said_to_a_server_that_speaks_out_of_turn() {
     let password = "h".repeat(600);
     let main_cf =
@@ -414,7 +442,7 @@ fn no_password_is_shown_anywhere() {
         "static:bob:swordfish",
         "external:passwords",
     ];
-    let servers: [Rules; 5] = [
+    let servers: [Rules; 8] = [
         &[PLAIN, ("AUTH", "235 ok")],
         &[PLAIN, ("AUTH", "535 5.7.8 no")],
         &[PLAIN, ("AUTH", "SILENCE")],
@@ -429,6 +457,22 @@ fn no_password_is_shown_anywhere() {
             ("CONNECT", "220 mx"),
             ("AUTH", "334 PDFAbXg+"),
             ("", "334 PDFAbXg+"),
+        ],
+        &[
+            ("EHLO", "250-mx\r\n250 AUTH XOAUTH2"),
+            ("CONNECT", "220 mx"),
+            ("AUTH", "334 e30="),
+            ("", "535 5.7.8 no"),
+        ],
+        &[
+            ("EHLO", "250-mx\r\n250 AUTH OAUTHBEARER"),
+            ("CONNECT", "220 mx"),
+            ("AUTH", "334 e30="),
+            ("", "535 5.7.8 no"),
+        ],
+        &[
+            ("EHLO", "250-mx\r\n250 AUTH SCRAM-SHA-1"),
+            ("AUTH", "334 cj14LHM9eCxpPTQwOTY="),
         ],
     ];
     for passwords in tables {

@@ -7,7 +7,7 @@ use smtp_policy::dns::{QueryKind, RecordData};
 use crate::{
     certificates::{Authority, Identity, sha256},
     server::Offer,
-    world::{Entry, World, brief},
+    world::{Entry, World, brief, policy},
 };
 
 const TLSA_NAME: &str = "_25._tcp.mx1.example.net";
@@ -423,4 +423,46 @@ fn settings_that_make_nonsense_of_dane_are_told() {
         );
         assert!(world.past.is_empty());
     }
+}
+
+#[test]
+fn a_resolver_that_does_not_validate_is_noticed_once() {
+    let unvalidated = |world: World| {
+        let mx = RecordData::Mx {
+            preference: 10,
+            host: "mx1.example.net".into(),
+        };
+        world.with(QueryKind::Mx, "example.com", Entry::Plain(vec![mx]))
+    };
+    let root = |entry: fn(Vec<RecordData>) -> Entry| {
+        let server = RecordData::Ns("a.root.example".into());
+        unvalidated(World::new(Offer::Nothing)).with(QueryKind::Ns, ".", entry(vec![server]))
+    };
+    let probes = |world: &World| world.asked.iter().filter(|query| *query == "NS .").count();
+    let warned = |world: &World| world.noted("DNSSEC validation may be unavailable");
+
+    let mut world = root(Entry::Plain);
+    let shared = policy("/nowhere".as_ref(), "");
+    for _ in 0..2 {
+        assert_eq!(brief(&world.deliver_by(shared.clone())), "sent 2.0.0");
+        assert_eq!(probes(&world), 1);
+    }
+    assert!(warned(&world) && world.noted("dnssec_probe 'ns:.' received a response"));
+
+    let mut world = root(Entry::Signed);
+    world.deliver("");
+    assert_eq!((probes(&world), warned(&world)), (1, false));
+
+    let mut world =
+        unvalidated(World::new(Offer::Nothing)).with(QueryKind::Ns, ".", Entry::Servfail);
+    assert_eq!(brief(&world.deliver("")), "sent 2.0.0");
+    assert!(world.noted("dnssec_probe 'ns:.' received no response: "));
+
+    // Without doubt, or without a question, nothing is asked.
+    let mut world = World::new(Offer::Nothing);
+    world.deliver("");
+    let mut off = root(Entry::Plain);
+    off.deliver("dnssec_probe =");
+    assert_eq!((probes(&world), probes(&off)), (0, 0));
+    assert!(!warned(&world) && !warned(&off));
 }

@@ -1,6 +1,6 @@
 //! The delivery engine with TLS, against servers in memory that have real
 //! certificates. No sockets, no clock.
-#![cfg(feature = "ring")]
+#![cfg(all(feature = "ring", feature = "sasl"))]
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -14,9 +14,14 @@ mod certificates;
 mod dane;
 mod files;
 mod levels;
+mod login;
 mod names;
 mod plaintext;
+mod require_tls;
+mod results;
 mod reuse;
 mod server;
+mod sts;
+mod survey;
 mod tables;
 mod world;

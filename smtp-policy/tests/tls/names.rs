@@ -160,6 +160,12 @@ fn a_certificate_needs_a_trusted_issuer_the_right_name_and_a_valid_date() {
             world.notes
         );
         assert!(world.noted(note), "{what}: {:?}", world.notes);
+        let word = if good { "Verified" } else { "Untrusted" };
+        assert!(
+            world.noted(&format!("{word} TLS connection established")),
+            "{what}: {:?}",
+            world.notes
+        );
     }
 }
 

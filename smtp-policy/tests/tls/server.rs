@@ -14,6 +14,8 @@ pub enum Offer {
     Nothing,
     /// It starts TLS.
     StartTls(Arc<ServerConfig>),
+    /// It starts TLS, and offers REQUIRETLS inside.
+    RequireTls(Arc<ServerConfig>),
     /// It offers STARTTLS, and says this to it.
     Refuse(&'static str),
     /// It answers the handshake with a line of text.
@@ -26,6 +28,8 @@ pub enum Offer {
     Inject(Arc<ServerConfig>),
     /// TLS comes first.
     Wrapped(Arc<ServerConfig>),
+    /// It starts TLS, and offers these mechanisms inside.
+    Login(Arc<ServerConfig>, &'static str),
     /// It starts TLS, and closes when it hears MAIL inside.
     CloseAtMail(Arc<ServerConfig>),
 }
@@ -49,6 +53,8 @@ pub struct Server {
     deaf: bool,
     /// The client has ended its side of TLS.
     pub goodbye: bool,
+    /// What the client has said since AUTH.
+    exchange: Vec<String>,
 }
 
 impl Server {
@@ -66,6 +72,7 @@ impl Server {
             client: None,
             deaf: false,
             goodbye: false,
+            exchange: Vec::new(),
         };
         if let Offer::Wrapped(config) = offer {
             server.tls = Some(ServerConnection::new(Arc::clone(config)).unwrap());
@@ -126,6 +133,9 @@ impl Server {
     }
 
     fn take(&mut self, line: &str) {
+        if line.starts_with("AUTH ") || !self.exchange.is_empty() {
+            return self.log_in(line);
+        }
         if self.in_text {
             if line == "." {
                 self.in_text = false;
@@ -134,6 +144,14 @@ impl Server {
             return;
         }
         match line.split(' ').next().unwrap() {
+            "EHLO" if self.tls.is_some() && matches!(self.offer, Offer::RequireTls(_)) => {
+                self.say("250-mx\r\n250-PIPELINING\r\n250 REQUIRETLS");
+            }
+            "EHLO" if self.tls.is_some() && matches!(self.offer, Offer::Login(..)) => {
+                if let Offer::Login(_, mechanisms) = self.offer {
+                    self.say(&format!("250-mx\r\n250 AUTH {mechanisms}"));
+                }
+            }
             "EHLO" if self.tls.is_some() || matches!(self.offer, Offer::Nothing) => {
                 self.say("250-mx\r\n250 PIPELINING");
             }
@@ -154,7 +172,12 @@ impl Server {
     fn start_tls(&mut self) {
         match self.offer.clone() {
             Offer::Refuse(reply) => self.say(reply),
-            Offer::StartTls(config) | Offer::CloseAtMail(config) => self.begin("220 go", config),
+            Offer::StartTls(config)
+            | Offer::CloseAtMail(config)
+            | Offer::RequireTls(config)
+            | Offer::Login(config, _) => {
+                self.begin("220 go", config);
+            }
             Offer::Inject(config) => self.begin("220 go\r\n250-mx.evil\r\n250 AUTH PLAIN", config),
             Offer::Stall => {
                 self.say("220 go");
@@ -166,6 +189,20 @@ impl Server {
             }
             _ => self.say("220 go"),
         }
+    }
+
+    /// SCRAM, with what this end of the connection knows of it.
+    fn log_in(&mut self, line: &str) {
+        self.exchange.push(line.to_owned());
+        let keys = self.tls.as_ref().and_then(|tls| {
+            let label = b"EXPORTER-Channel-Binding";
+            tls.export_keying_material([0; 32], label, Some(b"")).ok()
+        });
+        let reply = crate::login::answer(&self.exchange, &keys.unwrap());
+        if !reply.starts_with('3') {
+            self.exchange.clear();
+        }
+        self.say(&reply);
     }
 
     fn begin(&mut self, reply: &str, config: Arc<ServerConfig>) {

@@ -8,9 +8,11 @@ use smtp_policy::{
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,
-    report::Outcome,
-    request::{Recipient, Request},
+    report::{Outcome, TlsResult},
+    request::{Recipient, Request, TlsWish},
     reuse::ConnectionCache,
+    sts::{FetchError, Fetched, PolicyFetch},
+    survey::{Finding, Survey},
 };
 use smtp_proto::{Address, ReversePath, Time};
 
@@ -32,11 +34,19 @@ pub struct World {
     pub servers: BTreeMap<&'static str, Offer>,
     pub zone: BTreeMap<(QueryKind, String), Entry>,
     pub asked: Vec<String>,
+    pub wish: TlsWish,
+    pub results: Vec<TlsResult>,
+    /// How many connections were asked for.
+    pub connects: usize,
+    /// What web servers answer, and what they were asked for.
+    pub web: Result<Fetched, FetchError>,
+    pub fetched: Vec<PolicyFetch>,
     pub aliases: BTreeMap<&'static str, &'static str>,
     pub cache: ConnectionCache<Server>,
     /// Connections that are over, in order.
     pub past: Vec<Server>,
     pub notes: Vec<String>,
+    pub findings: Vec<Finding>,
     /// How much of what servers say arrives, over all connections.
     pub budget: usize,
     /// In pieces of so many bytes.
@@ -69,10 +79,16 @@ impl World {
                 ),
             ]),
             asked: Vec::new(),
+            wish: TlsWish::Unsaid,
+            results: Vec::new(),
+            connects: 0,
+            web: Err(FetchError::Unsupported),
+            fetched: Vec::new(),
             aliases: BTreeMap::new(),
             cache: ConnectionCache::new(),
             past: Vec::new(),
             notes: Vec::new(),
+            findings: Vec::new(),
             budget: usize::MAX,
             piece: usize::MAX,
             age: Duration::ZERO,
@@ -103,19 +119,36 @@ impl World {
         let mut request = Request::new(Protocol::Smtp, self.nexthop, sender, vec![to]);
         request.age = self.age;
         request.probe = self.probe;
+        request.tls = self.wish;
         let mut job = Delivery::new(request, policy, 7);
         if let Some(epoch) = self.epoch {
             job = job.with_epoch(epoch);
         }
-        self.drive(job)
+        self.drive(job).expect("a verdict")
     }
 
-    fn drive(&mut self, mut job: Delivery) -> Outcome {
+    /// Looks at the servers, and returns what was found.
+    pub fn survey(&mut self, main_cf: &str, survey: Survey) -> Vec<Finding> {
+        self.survey_by(policy("/nowhere".as_ref(), main_cf), survey)
+    }
+
+    pub fn survey_by(&mut self, policy: Arc<Policy>, survey: Survey) -> Vec<Finding> {
+        let request = Request::survey(Protocol::Smtp, self.nexthop, survey);
+        let job = Delivery::new(request, policy, 7).with_epoch(EPOCH);
+        assert!(self.drive(job).is_none());
+        std::mem::take(&mut self.findings)
+    }
+
+    fn drive(&mut self, mut job: Delivery) -> Option<Outcome> {
         let (mut server, mut verdict): (Option<Server>, Option<Outcome>) = (None, None);
         let text = Bytes::from_static(b"Subject: hi\n\nsecret\n");
         for _ in 0..100_000 {
             match job.poll(self.now) {
                 Ask::Resolve(ticket, query) => job.resolved(ticket, self.answer(&query)),
+                Ask::Fetch(ticket, request) => {
+                    self.fetched.push(request);
+                    job.fetched(ticket, self.web.clone());
+                }
                 Ask::LookUp(ticket, _) => job.looked_up(ticket, Ok(None)),
                 Ask::Reuse(ticket, key) => {
                     let hit = self.cache.take(&key, self.now);
@@ -132,6 +165,7 @@ impl World {
                         panic!()
                     };
                     let offer = self.servers.get(address.ip().to_string().as_str());
+                    self.connects += 1;
                     server = offer.map(Server::new);
                     let made = server.as_ref().map(|_| ()).ok_or(ConnectError::Refused);
                     job.connected(ticket, made);
@@ -144,13 +178,17 @@ impl World {
                 Ask::Wait { until } => self.wait(&mut job, server.as_mut().unwrap(), until),
                 Ask::Text { offset, .. } => job.text(text.slice(offset as usize..)),
                 Ask::Report(_, outcome) => assert!(verdict.replace(*outcome).is_none()),
-                Ask::Note(note) => self.notes.push(note.text),
+                Ask::Note(note) => {
+                    self.results.extend(note.tls.map(|result| *result));
+                    self.findings.extend(note.finding.map(|finding| *finding));
+                    self.notes.push(note.text);
+                }
                 Ask::Keep(keys, channel, expires) => {
                     self.cache
                         .put(keys, server.take().unwrap(), channel, expires);
                 }
                 Ask::Close => self.past.extend(server.take()),
-                Ask::Done => return verdict.expect("a verdict"),
+                Ask::Done => return verdict,
             }
         }
         panic!("the delivery never ends");
@@ -213,12 +251,16 @@ impl World {
 }
 
 pub fn policy(dir: &Path, main_cf: &str) -> Arc<Policy> {
+    Arc::new(bare_policy(dir, main_cf))
+}
+
+pub fn bare_policy(dir: &Path, main_cf: &str) -> Policy {
     let text = format!(
         "myhostname = client.example\nsmtp_randomize_addresses = no\n\
          smtp_dns_support_level = dnssec\n{main_cf}"
     );
     let main_cf = MainCf::parse(&text, "main.cf", dir).unwrap();
-    Arc::new(Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap())
+    Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap()
 }
 
 /// `word code`.

@@ -188,6 +188,9 @@ pub struct Capabilities {
     pub bad_size: Option<String>,
     /// CHUNKING is offered. Postfix does not use it.
     pub chunking: bool,
+    /// REQUIRETLS is offered (RFC 8689). Postfix does not know it, hence it cannot be
+    /// discarded.
+    pub require_tls: bool,
     /// For each AUTH line what follows the keyword: mechanisms with blanks between.
     pub auth: Vec<String>,
     /// The attributes of XFORWARD.
@@ -195,6 +198,9 @@ pub struct Capabilities {
     /// The keywords that were not to be heard, offered or not.
     pub discarded: KeywordSet,
 }
+
+/// The keyword of RFC 8689.
+const REQUIRETLS: &str = "REQUIRETLS";
 
 impl Capabilities {
     /// Reads the reply to EHLO or LHLO. Keywords in `discard` are passed over.
@@ -210,6 +216,7 @@ impl Capabilities {
             match Keyword::parse(word) {
                 _ if number == 0 => offered.name = String::from(word),
                 Some(keyword) if !discard.contains(keyword) => offered.add(keyword, parameters),
+                None if word.eq_ignore_ascii_case(REQUIRETLS) => offered.require_tls = true,
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smtp_proto::{
     Time,
-    session::{Closed, Dialect, Event, Need, Session, Stage, Step},
+    session::{Closed, DeadlineRule, Dialect, Event, Need, Session, Stage, Step},
 };
 
 use crate::{Play, profile, transaction};
@@ -141,6 +141,38 @@ fn starttls_and_the_handshake_have_a_limit_each() {
     assert_eq!(over.closed, Some(Closed::TimedOut(Stage::StartTls)));
     let over = play("S: 220 go\n +301");
     assert_eq!(over.closed, Some(Closed::TimedOut(Stage::TlsHandshake)));
+}
+
+#[test]
+fn a_login_after_a_refusal_has_the_limit_of_starttls() {
+    let closed = |rule, wait: u32| {
+        let mut profile = profile(Dialect::Smtp);
+        profile.deadline = rule;
+        profile.timeouts.helo = Duration::from_secs(10);
+        Play::new(profile, transaction(&["a@b.example"]))
+            .with_tls()
+            .with_login(("PLAIN", Some("AGJvYgBodXNo".to_owned())), |turn| {
+                turn.quit();
+            })
+            .run(&format!(
+                "{}S: 250-AUTH PLAIN
+                 S: 250 STARTTLS
+                 C: STARTTLS
+                 +200
+                 S: 454 later
+                 C: AUTH PLAIN {}
+                 +{wait}",
+                OFFER.split_once("S: 250 STARTTLS").unwrap().0,
+                "QUdKdllnQm9kWE5v",
+            ))
+            .closed
+    };
+    let over = Some(Closed::TimedOut(Stage::Auth));
+    assert_eq!(closed(DeadlineRule::PerOperation, 299), None);
+    assert_eq!(closed(DeadlineRule::PerOperation, 301), over);
+    let whole = DeadlineRule::PerRequest { min_data_rate: 500 };
+    assert_eq!(closed(whole, 99), None);
+    assert_eq!(closed(whole, 101), over);
 }
 
 #[test]

@@ -202,13 +202,14 @@ pub fn table(input: &[u8]) {
 /// The answer of a name server.
 pub fn dns(input: &[u8]) {
     let (steering, packet) = split(input, 1);
-    let kind = match steering.first().map_or(0, |byte| byte % 6) {
+    let kind = match steering.first().map_or(0, |byte| byte % 7) {
         0 => QueryKind::Mx,
         1 => QueryKind::A,
         2 => QueryKind::Aaaa,
         3 => QueryKind::Cname,
         4 => QueryKind::Tlsa,
-        _ => QueryKind::Srv,
+        5 => QueryKind::Srv,
+        _ => QueryKind::Txt,
     };
     if let Ok(answer) = answer_dns_stub(packet, &Query::new("example.com", kind)) {
         assert!(answer.records.len() <= 100 && !answer.records.is_empty());

@@ -10,6 +10,7 @@ use smtp_policy::{
     dns::{Answer, Failure, Query},
     report::Outcome,
     reuse::ConnectionCache,
+    sts::FetchError,
 };
 use smtp_proto::Time;
 
@@ -55,6 +56,7 @@ pub(super) fn drive(job: &mut Delivery, around: &mut Surroundings<'_>) -> Seen {
     for _ in 0..ASKS {
         match job.poll(now) {
             Ask::Resolve(ticket, query) => job.resolved(ticket, (around.resolve)(&query)),
+            Ask::Fetch(ticket, _) => job.fetched(ticket, Err(FetchError::Unsupported)),
             Ask::LookUp(ticket, query) => job.looked_up(ticket, Ok((around.look_up)(&query))),
             Ask::Reuse(ticket, key) => {
                 let hit = cache.take(&key, now).map(|(kept, channel)| {

@@ -24,7 +24,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use smtp_proto::Time;
 
@@ -84,6 +84,8 @@ impl Host {
             state: Mutex::default(),
             changed: Condvar::new(),
         });
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        let epoch = epoch.map_err(io::Error::other)?;
         let mut listening = Vec::new();
         for (spec, script) in &scenario.servers {
             let endpoint = Endpoint::parse(spec, dir)
@@ -93,6 +95,7 @@ impl Host {
                 script: script.clone(),
                 dialect: scenario.protocol,
                 hold,
+                epoch,
             };
             listening.push(Listening::start(&endpoint, Arc::new(config), &shared)?);
         }

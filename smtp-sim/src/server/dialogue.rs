@@ -9,8 +9,8 @@ use crate::scenario::Rule;
 impl ServerConnection {
     /// Sends the greeting.
     pub(super) fn greet(&mut self, now: Time) -> Option<ServerStep> {
-        if self.config.script.wrapper_tls {
-            return self.handshake_failed();
+        if self.config.script.wrapper_tls && !self.in_tls() {
+            return self.begin_handshake(now, false);
         }
         let rule = self.find("CONNECT", "");
         let word = if self.is_lmtp() { "LMTP" } else { "ESMTP" };
@@ -143,7 +143,10 @@ impl ServerConnection {
             "STARTTLS" if rule.is_none() && self.config.script.tls.is_none() => {
                 ("502 5.5.1 Error: command not implemented", After::Line)
             }
-            "STARTTLS" => ("220 2.0.0 Ready to start TLS", After::StartTls),
+            "STARTTLS" => {
+                let behind = self.input.len();
+                ("220 2.0.0 Ready to start TLS", After::StartTls { behind })
+            }
             "AUTH" | "RESPONSE" => ("535 5.7.8 Error: authentication failed", After::Auth),
             "RSET" => {
                 self.accepted = 0;
@@ -159,11 +162,12 @@ impl ServerConnection {
     /// The default reply to EHLO and LHLO.
     fn hello_lines(&self) -> Vec<String> {
         let script = &self.config.script;
+        let in_tls = self.in_tls();
         let mut lines = vec![self.name().to_owned()];
         match &script.tls_extensions {
-            Some(extensions) if self.tls => lines.extend(extensions.iter().cloned()),
+            Some(extensions) if in_tls => lines.extend(extensions.iter().cloned()),
             _ => {
-                let hidden = |line: &String| self.tls && line.eq_ignore_ascii_case("STARTTLS");
+                let hidden = |line: &String| in_tls && line.eq_ignore_ascii_case("STARTTLS");
                 lines.extend(
                     script
                         .extensions
@@ -216,6 +220,6 @@ impl ServerConnection {
         if now < until {
             return self.wait(State::QuitLinger { until, mute }, until);
         }
-        self.close(now)
+        self.close()
     }
 }

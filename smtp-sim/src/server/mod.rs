@@ -14,6 +14,12 @@ mod data;
 mod dialogue;
 mod reply;
 mod rules;
+mod secure;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,10 +28,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use smtp_proto::Time;
 
-use crate::scenario::{Dialect, Rule, ServerScript, SessionRecord, Then};
+use crate::scenario::{Dialect, Rule, ServerScript, SessionRecord};
 use data::Content;
 use reply::{After, Job};
 use rules::EventCounts;
+use tls::TlsServer;
 
 /// After this time without a byte from the client the server closes.
 const IDLE: Duration = Duration::from_secs(60);
@@ -33,8 +40,6 @@ const IDLE: Duration = Duration::from_secs(60);
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long the server waits for the client to close after the reply to QUIT.
 const QUIT_LINGER: Duration = Duration::from_secs(3);
-/// How long the server waits for the first TLS bytes before it answers with text.
-const GARBAGE_WAIT: Duration = Duration::from_secs(5);
 
 /// What all connections to one endpoint have in common.
 #[derive(Clone, Debug)]
@@ -48,6 +53,9 @@ pub struct ServerConfig {
     /// How long the client must be quiet before the server answers. Zero: the
     /// server answers at once, and groups mean little.
     pub hold: Duration,
+    /// The time of day at [`Time::ZERO`], in Unix time. It decides which certificates
+    /// of clients are valid.
+    pub epoch: Duration,
 }
 
 /// What the driver of a [`ServerConnection`] has to do next.
@@ -105,8 +113,12 @@ enum State {
     Quit { until: Time, rule: Option<Rule> },
     /// The reply to QUIT is out (or left out, if `mute`); the client should close.
     QuitLinger { until: Time, mute: bool },
+    /// Taking part in a TLS handshake; if not `greeted`, the greeting follows.
+    Handshake { until: Time, greeted: bool },
     /// Waiting for TLS bytes that will be answered with text.
     Garbage { until: Time },
+    /// The server is about to close its side.
+    Farewell,
     /// The server has closed its side.
     Drain { until: Time },
     /// Reset instead of closing.
@@ -136,7 +148,8 @@ pub struct ServerConnection {
     eof: bool,
     last_input: Time,
     counts: EventCounts,
-    tls: bool,
+    /// The TLS of this connection, from the beginning of the handshake on.
+    tls: Option<Box<TlsServer>>,
     accepted: usize,
     group_left: usize,
     awaiting_response: bool,
@@ -160,7 +173,7 @@ impl ServerConnection {
             eof: false,
             last_input: now,
             counts: EventCounts::default(),
-            tls: false,
+            tls: None,
             accepted: 0,
             group_left: 0,
             awaiting_response: false,
@@ -176,6 +189,11 @@ impl ServerConnection {
     /// nothing is read any more, they are dropped.
     pub fn receive(&mut self, now: Time, bytes: &[u8]) {
         if self.eof || bytes.is_empty() {
+            return;
+        }
+        let plain = self.unseal(bytes);
+        let bytes = plain.as_deref().unwrap_or(bytes);
+        if bytes.is_empty() {
             return;
         }
         if let State::Content(content) = &mut self.state {
@@ -225,7 +243,12 @@ impl ServerConnection {
             State::Silent => self.stay_silent(now),
             State::Quit { until, rule } => self.answer_quit(now, until, rule),
             State::QuitLinger { until, mute } => self.linger(now, until, mute),
+            State::Handshake { until, greeted } => self.shake_hands(now, until, greeted),
             State::Garbage { until } => self.answer_garbage(now, until),
+            State::Farewell => {
+                self.state = State::Drain { until: now + DRAIN };
+                Some(ServerStep::Shutdown)
+            }
             State::Drain { until } => self.drain(now, until),
             State::Aborted => {
                 self.state = State::Aborted;
@@ -248,8 +271,9 @@ impl ServerConnection {
     }
 
     fn find(&mut self, event: &str, line: &str) -> Option<Rule> {
+        let in_tls = self.in_tls();
         self.counts
-            .find(&self.config.script, self.number, self.tls, event, line)
+            .find(&self.config.script, self.number, in_tls, event, line)
     }
 
     fn is_lmtp(&self) -> bool {
@@ -271,11 +295,12 @@ impl ServerConnection {
     }
 
     /// The server ends the connection and lets the client finish.
-    fn close(&mut self, now: Time) -> Option<ServerStep> {
+    fn close(&mut self) -> Option<ServerStep> {
         self.note("X", "server");
         self.input.clear();
-        self.state = State::Drain { until: now + DRAIN };
-        Some(ServerStep::Shutdown)
+        self.state = State::Farewell;
+        let farewell = self.tls.as_mut().map(|tls| tls.close())?;
+        (!farewell.is_empty()).then(|| ServerStep::Send(farewell.into()))
     }
 
     fn drain(&mut self, now: Time, until: Time) -> Option<ServerStep> {
@@ -301,45 +326,6 @@ impl ServerConnection {
         }
         self.state = State::StopReading;
         Some(ServerStep::Stall { until })
-    }
-
-    /// The client may begin a handshake. This server has no TLS engine yet: where
-    /// a script has certificates, the handshake fails. A TLS engine goes between
-    /// [`Self::receive`] and `input`, and between [`ServerStep::Send`] and the
-    /// replies; a successful handshake sets `tls`, clears `input` and
-    /// `group_left`, and notes `T`.
-    fn start_tls(&mut self, now: Time, then: Option<Then>) -> Option<ServerStep> {
-        if then == Some(Then::Garbage) {
-            self.state = State::Garbage {
-                until: now + GARBAGE_WAIT,
-            };
-            return None;
-        }
-        if self.config.script.tls.is_some() {
-            return self.handshake_failed();
-        }
-        None
-    }
-
-    fn handshake_failed(&mut self) -> Option<ServerStep> {
-        self.note("T", "handshake failed");
-        self.client_gone()
-    }
-
-    /// Waits for the first bytes of a handshake and answers them with text.
-    fn answer_garbage(&mut self, now: Time, until: Time) -> Option<ServerStep> {
-        if self.input.is_empty() && !self.eof && now < until {
-            return self.wait(State::Garbage { until }, until);
-        }
-        self.note("T", "answered without TLS");
-        let parts = VecDeque::from([Bytes::from_static(b"500 this is not a TLS record\r\n")]);
-        let job = Job::closing();
-        self.state = State::Reply {
-            at: now,
-            parts,
-            job,
-        };
-        None
     }
 }
 

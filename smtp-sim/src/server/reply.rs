@@ -34,8 +34,8 @@ pub(super) enum After {
     Rcpt,
     /// Content may follow.
     Data(Option<Box<Rule>>),
-    /// A TLS handshake may follow.
-    StartTls,
+    /// A TLS handshake may follow. So many bytes of plaintext stand behind STARTTLS.
+    StartTls { behind: usize },
     /// The next line may be a response.
     Auth,
     /// The connection ends; `mute` if the rule wants no reply to QUIT.
@@ -144,13 +144,13 @@ impl ServerConnection {
             parts,
             job,
         };
-        Some(ServerStep::Send(part))
+        Some(ServerStep::Send(self.seal(part)))
     }
 
     /// What comes after a reply.
     pub(super) fn replied(&mut self, now: Time, job: Job) -> Option<ServerStep> {
         match job.then {
-            Some(Then::Close) => return self.close(now),
+            Some(Then::Close) => return self.close(),
             Some(Then::Silent) => {
                 self.last_input = now;
                 self.state = State::Silent;
@@ -174,8 +174,10 @@ impl ServerConnection {
             }
             After::Data(rule) if begins(last, "3") => self.start_content(now, rule),
             After::Data(_) => None,
-            After::StartTls if begins(job.lines.first(), "2") => self.start_tls(now, job.then),
-            After::StartTls => None,
+            After::StartTls { behind } if begins(job.lines.first(), "2") => {
+                self.start_tls(now, job.then, behind)
+            }
+            After::StartTls { .. } => None,
             After::Auth => {
                 self.awaiting_response = begins(last, "334");
                 None

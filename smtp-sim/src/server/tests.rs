@@ -24,6 +24,7 @@ impl Bench {
             script: serde_json::from_str(script).unwrap(),
             dialect,
             hold: HOLD,
+            epoch: Duration::ZERO,
         };
         let server = ServerConnection::new(Arc::new(config), 1, "127.0.0.1", Time::ZERO);
         Bench {
@@ -314,4 +315,124 @@ fn odd_input_is_written_down_readably() {
     assert!(text.starts_with("P 127.0.0.1\n"), "{text}");
     assert!(text.contains("C NOOP \\xff<bare LF>\n"), "{text}");
     assert!(text.ends_with("C half<no newline>\nX client\n"), "{text}");
+}
+
+/// The certificate and key of a recording, in a script with these other entries.
+#[cfg(feature = "tls")]
+fn script_with_tls(recording: &str, others: serde_json::Value) -> String {
+    let path = crate::scenario::folder().join(format!("{recording}.json"));
+    let recorded: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let server = recorded["servers"].as_object().unwrap().values().next();
+    let mut script = others;
+    for name in ["certificate", "key"] {
+        script["tls"][name] = server.unwrap()["tls"][name].clone();
+    }
+    script.to_string()
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn a_server_that_knows_only_what_rustls_does_not_answers_the_first_record_with_an_alert() {
+    let table = [
+        (
+            serde_json::json!({"max_version": "TLSv1.1"}),
+            [21, 3, 1, 0, 2, 2, 70],
+        ),
+        (
+            serde_json::json!({"max_version": "TLSv1.2", "ciphers": "AES128-SHA:ADH"}),
+            [21, 3, 3, 0, 2, 2, 40],
+        ),
+    ];
+    for (tls, alert) in table {
+        let script = script_with_tls("tls-encrypt", serde_json::json!({ "tls": tls }));
+        let mut bench = Bench::new(Dialect::Smtp, &script);
+        bench.client("STARTTLS\r\n");
+        let before = bench.sent.len();
+        bench.client("\u{16}\u{3}\u{1}");
+        assert_eq!(bench.sent.len(), before);
+        bench.client("\u{1}\u{0}hello");
+        assert_eq!(bench.sent[before..], alert);
+        assert!(
+            bench
+                .transcript()
+                .ends_with("T handshake failed\nX client\n")
+        );
+    }
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn plaintext_behind_starttls_is_thrown_away_and_an_early_handshake_is_not() {
+    let others = serde_json::json!({
+        "tls": {"max_version": "TLSv1"},
+        "rules": [{"on": "STARTTLS", "reply": ["220 go", "250 more"], "chunks": [8]}],
+    });
+    let mut bench = Bench::new(Dialect::Smtp, &script_with_tls("tls-encrypt", others));
+    bench.run(Duration::ZERO);
+    bench.server.receive(bench.now, b"STARTTLS\r\nNOOP\r\n");
+    // The first part of the reply is out, the second is not.
+    bench.run(HOLD);
+    assert!(bench.sent.ends_with(b"220 go\r\n"));
+    bench.server.receive(bench.now, b"\x16\x03\x01\x01\x00");
+    bench.run(HOLD);
+    assert!(bench.sent.ends_with(&[21, 3, 1, 0, 2, 2, 70]));
+    assert!(!bench.transcript().contains("NOOP"));
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn a_handshake_has_a_time_limit_and_a_script_without_a_good_key_has_none() {
+    let mut bench = Bench::new(
+        Dialect::Smtp,
+        &script_with_tls("tls-encrypt", serde_json::json!({"wrapper_tls": true})),
+    );
+    bench.run(Duration::from_millis(9_999));
+    assert_eq!(bench.transcript(), "");
+    bench.run(Duration::from_millis(1));
+    assert_eq!(bench.transcript(), "T handshake failed\nX client\n");
+
+    let script = r#"{"wrapper_tls": true, "tls": {"certificate": "", "key": "x"}}"#;
+    let mut bench = Bench::new(Dialect::Smtp, script);
+    bench.run(Duration::ZERO);
+    assert!(bench.transcript().starts_with("T no handshake: "));
+}
+
+#[test]
+#[cfg(all(feature = "tls", feature = "sasl"))]
+fn a_client_certificate_may_be_demanded() {
+    let path = crate::scenario::folder().join("tls-client-cert.json");
+    let mut scenario = crate::scenario::load(&path).unwrap();
+    for server in scenario.servers.values_mut() {
+        server.tls.as_mut().unwrap().client_certificate = Some("require".to_owned());
+    }
+    let play = |scenario: &crate::Scenario| {
+        let seen = crate::World::run(scenario, 0);
+        let transcript = seen.picture.sessions[0].transcript.clone();
+        let handshake = transcript.into_iter().find(|(kind, _)| kind == "T");
+        let status = seen.picture.recipients[0][0].status.clone();
+        (handshake.unwrap().1, status)
+    };
+    let shown = "handshake ok sni=none client_certificate=client.example.org";
+    assert_eq!(play(&scenario), (shown.to_owned(), "sent".to_owned()));
+    scenario.params.retain(|name, _| !name.contains("_file"));
+    let failed = "handshake failed".to_owned();
+    assert_eq!(play(&scenario), (failed, "deferred".to_owned()));
+}
+
+#[test]
+#[cfg(all(feature = "tls", feature = "sasl"))]
+fn a_server_may_close_inside_tls() {
+    let path = crate::scenario::folder().join("tls-encrypt.json");
+    let mut scenario = crate::scenario::load(&path).unwrap();
+    for server in scenario.servers.values_mut() {
+        let rule = r#"{"on": "MAIL", "tls": true, "reply": ["421 4.3.2 bye"], "then": "close"}"#;
+        server.rules.push(serde_json::from_str(rule).unwrap());
+    }
+    let seen = crate::World::run(&scenario, 0);
+    let result = &seen.picture.recipients[0][0];
+    assert_eq!(result.status, "deferred");
+    assert!(result.text.contains("421 4.3.2 bye"), "{}", result.text);
+    let last = seen.picture.sessions[0].transcript.last();
+    assert_eq!(last, Some(&("X".to_owned(), "server".to_owned())));
 }

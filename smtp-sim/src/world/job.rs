@@ -7,6 +7,7 @@ use smtp_policy::{
     delivery::{Ask, ConnectError, Delivery, Dns, Socket, Ticket},
     dns::{Answer, Failure},
     driver::{Clerk, Place},
+    sts::FetchError,
     tables::TableFailure,
 };
 use smtp_proto::Time;
@@ -158,6 +159,7 @@ impl World {
                 let at = self.now + self.name_delay;
                 job.pending.push((at, Pending::Names(ticket, answer)));
             }
+            Ask::Fetch(ticket, _) => job.delivery.fetched(ticket, Err(FetchError::Unsupported)),
             Ask::LookUp(ticket, query) => {
                 let reason = "no such table in this world".to_owned();
                 let table = query.table;

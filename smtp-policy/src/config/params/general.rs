@@ -24,13 +24,11 @@ params! {
         /// The domain that is appended to addresses without one; also decides which addresses may
         /// match by their local part alone in address tables.
         myorigin: String = shared("myorigin", "$myhostname")
-            .min(1)
-            .mapped("concerns generic address rewriting only, which is not done yet");
+            .min(1);
         /// The domains for which this machine is the final destination; they may match by their
         /// local part alone in address tables.
         mydestination: String =
-            shared("mydestination", "$myhostname, localhost.$mydomain, localhost")
-                .mapped("concerns generic address rewriting only, which is not done yet");
+            shared("mydestination", "$myhostname, localhost.$mydomain, localhost");
         /// The networks that this machine trusts. The client itself does not use them.
         mynetworks: String = shared("mynetworks", "127.0.0.0/8 [::1]/128")
             .mapped("kept for references; the networks of this machine are not probed");
@@ -50,30 +48,24 @@ params! {
         );
         /// The characters that separate a user name from its extension (`user+tag`). Empty: there
         /// are no extensions.
-        recipient_delimiter: String = shared("recipient_delimiter", "")
-            .mapped("concerns generic address rewriting only, which is not done yet");
+        recipient_delimiter: String = shared("recipient_delimiter", "");
         /// The kinds of tables after which an extension that the key did not contain is added to
         /// the result. `generic` is the one that concerns this client.
         propagate_unmatched_extensions: Vec<String> =
             shared("propagate_unmatched_extensions", "canonical, virtual")
-                .words(&["canonical", "virtual", "alias", "forward", "include", "generic"])
-                .mapped("concerns generic address rewriting only, which is not done yet");
+                .words(&["canonical", "virtual", "alias", "forward", "include", "generic"]);
         /// Whether addresses without a domain get `@$myorigin` when table results are put in
         /// canonical form.
-        append_at_myorigin: bool = shared("append_at_myorigin", "yes")
-            .mapped("concerns generic address rewriting only, which is not done yet");
+        append_at_myorigin: bool = shared("append_at_myorigin", "yes");
         /// Whether domains without a dot get `.$mydomain` when table results are put in canonical
         /// form.
         append_dot_mydomain: bool =
-            shared("append_dot_mydomain", "${{$compatibility_level} <level {1} ? {yes} : {no}}")
-                .mapped("concerns generic address rewriting only, which is not done yet");
+            shared("append_dot_mydomain", "${{$compatibility_level} <level {1} ? {yes} : {no}}");
         /// Whether `host!user` becomes `user@host` when table results are put in canonical form.
-        swap_bangpath: bool = shared("swap_bangpath", "yes")
-            .mapped("concerns generic address rewriting only, which is not done yet");
+        swap_bangpath: bool = shared("swap_bangpath", "yes");
         /// Whether `user%domain` becomes `user@domain` when table results are put in canonical
         /// form.
-        allow_percent_hack: bool = shared("allow_percent_hack", "yes")
-            .mapped("concerns generic address rewriting only, which is not done yet");
+        allow_percent_hack: bool = shared("allow_percent_hack", "yes");
         /// Whether non-ASCII addresses and domain names are supported in tables and lookups.
         /// Whether MAIL FROM says SMTPUTF8 depends on the request alone.
         smtputf8_enable: bool =

@@ -53,7 +53,9 @@ params! {
             twins("smtp_cname_overrides_servername", "lmtp_cname_overrides_servername", "no");
         /// A record, `type:name`, to look up once when replies turn out not to be validated, to
         /// warn of a resolver that does not validate. Empty turns it off.
-        dnssec_probe: String = shared("dnssec_probe", "ns:.").not_yet("DNSSEC probing");
+        dnssec_probe: String = shared("dnssec_probe", "ns:.")
+            .mapped("the types are a, aaaa, cname, mx, ns, srv and tlsa; a value that is malformed is \
+                     refused when the configuration is loaded");
     }
     rows {
     }

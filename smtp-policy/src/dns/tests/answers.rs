@@ -1,6 +1,6 @@
 //! What the records of a reply come to, aliases and broken replies included.
 
-use hickory_proto::rr::rdata::{TLSA, tlsa};
+use hickory_proto::rr::rdata::{TLSA, TXT, tlsa};
 use proptest::prelude::*;
 
 use super::*;
@@ -237,10 +237,32 @@ fn broken_replies_are_told_apart() {
     }
 }
 
+#[test]
+fn the_strings_of_a_text_record_are_joined() {
+    let query = || Query::new("_mta-sts.example.com", QueryKind::Txt);
+    let strings = ["v=STSv1; ", "id=", "1;"].map(str::to_owned).to_vec();
+    let respond = |_: &str, question: &[u8]| {
+        let text = RData::TXT(TXT::new(strings.clone()));
+        let record = WireRecord::from_rdata(name("_mta-sts.example.com"), 60, text);
+        reply(question, vec![record]).to_vec().unwrap()
+    };
+    let answer = run(query(), respond).unwrap();
+    let expected = RecordData::Txt(b"v=STSv1; id=1;".to_vec());
+    assert_eq!(answer.records[0].data, expected);
+    // A string that is longer than its record.
+    let failure = run(query(), |name, question| {
+        let mut packet = respond(name, question);
+        let last_length = packet.len() - 3;
+        packet[last_length] = 3;
+        packet
+    });
+    assert_eq!(failure, Err(Failure::Garbled(String::new())));
+}
+
 proptest! {
     #[test]
     fn no_bytes_break_the_reader(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        for kind in [QueryKind::Mx, QueryKind::A, QueryKind::Srv, QueryKind::Tlsa, QueryKind::Cname] {
+        for kind in [QueryKind::Mx, QueryKind::A, QueryKind::Srv, QueryKind::Tlsa, QueryKind::Cname, QueryKind::Txt] {
             let _ = answer_dns_stub(&bytes, &Query::new("mx.example", kind));
         }
     }

@@ -20,6 +20,7 @@ use smtp_policy::policy::Policy;
 use smtp_policy::report::Report;
 use smtp_policy::request::Request;
 use smtp_policy::reuse::ConnectionCache;
+use smtp_policy::sts::FetchError;
 use smtp_policy::tables::TableFailure;
 use smtp_proto::Time;
 
@@ -151,6 +152,7 @@ impl Stage {
                     job.questions
                         .ask(ticket, query, config, self.seeds.draw(), self.now);
                 }
+                Ask::Fetch(ticket, _) => delivery.fetched(ticket, Err(FetchError::Unsupported)),
                 Ask::LookUp(ticket, query) => {
                     let reason = "no such table in this world".to_owned();
                     delivery.looked_up(

@@ -74,6 +74,7 @@ impl Net {
                 script: script.clone(),
                 dialect: scenario.protocol,
                 hold,
+                epoch: super::EPOCH,
             };
             let listener = Listener {
                 config: Arc::new(config),

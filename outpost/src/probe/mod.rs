@@ -1,0 +1,171 @@
+//! `outpost probe`: what a delivery would meet, told server by server, without
+//! sending anything.
+
+mod json;
+mod text;
+mod watch;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use smtp_policy::{
+    config::Protocol,
+    report::Status,
+    request::Request,
+    survey::{Finding, Survey},
+};
+
+use crate::{
+    cli::{ProbeArgs, ProtocolName},
+    exit::{Exit, Failure, OrExit},
+    interrupt::Interrupt,
+    output::{Output, complain},
+    runtime::Worker,
+    settings,
+};
+use watch::{Progress, Watch};
+
+/// A finding, with what the log says about it.
+#[derive(Debug)]
+struct Seen {
+    finding: Finding,
+    /// Lines of the log that came before it, and after the finding before.
+    log: Vec<String>,
+}
+
+/// Looks at a destination as the command line asks for.
+pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
+    let policy = settings::policy(&args.parameters, &args.dns, settings::mta_sts(&args.sts)?)?;
+    let worker = Worker::start(args.runtime, policy).or_exit(Exit::System)?;
+    let interrupt = Interrupt::install().or_exit(Exit::System)?;
+    interrupt.on_first(worker.canceller());
+
+    let protocol = match args.protocol {
+        ProtocolName::Smtp => Protocol::Smtp,
+        ProtocolName::Lmtp => Protocol::Lmtp,
+    };
+    let survey = args.address.map_or_else(Survey::default, Survey::only);
+    let request = Request::survey(protocol, args.destination.clone(), survey);
+    let progress = Progress::start(&args.destination);
+    let show: fn(&Seen) -> String = if args.json {
+        |_| String::new()
+    } else {
+        text::block
+    };
+    let state = Arc::new(Mutex::new(watch::State::new(show)));
+    let watch = Watch::new(Arc::clone(&state), progress.clone());
+    worker.deliver(request, Bytes::new(), watch);
+    worker.close();
+    progress.end();
+
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut output: Output = std::mem::take(&mut state.output);
+    let sum = Sum::of(&state.seen);
+    if args.json {
+        let report = json::render(&args.destination, protocol, &state.seen, sum);
+        output.text(&report.or_exit(Exit::Software)?);
+    } else {
+        output.line(sum.words());
+    }
+    if let (Some(address), 0, false) = (args.address, sum.servers, sum.has_failure) {
+        complain(format_args!("no server has the address {address}"));
+    }
+    output.finish(sum.exit())
+}
+
+/// What it all comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sum {
+    /// Visits at servers.
+    servers: usize,
+    /// Those where mail could go.
+    usable: usize,
+    /// The destination, or one of several, has no servers.
+    has_failure: bool,
+    /// Something may be better later.
+    temporary: bool,
+}
+
+impl Sum {
+    fn of(seen: &[Seen]) -> Self {
+        let mut sum = Self::default();
+        for seen in seen {
+            let failing = match &seen.finding {
+                Finding::Destination(found) => {
+                    sum.has_failure |= found.failure.is_some();
+                    found.failure.as_ref()
+                }
+                Finding::Host(found) => {
+                    sum.servers += 1;
+                    sum.usable += usize::from(found.result.is_ok());
+                    found.result.as_ref().err()
+                }
+                _ => None,
+            };
+            sum.temporary |= failing.is_some_and(|failing| failing.fate == Status::Deferred);
+        }
+        sum
+    }
+
+    fn words(self) -> String {
+        let Self {
+            servers, usable, ..
+        } = self;
+        match (servers, usable) {
+            (0, _) => "No server to deliver to.".into(),
+            (1, 1) => "The server can be used.".into(),
+            (1, 0) => "The server cannot be used.".into(),
+            (_, 0) => format!("None of {servers} servers can be used."),
+            _ if servers == usable => format!("All {servers} servers can be used."),
+            _ => format!("{usable} of {servers} servers can be used."),
+        }
+    }
+
+    /// The word for programs.
+    const fn word(self) -> &'static str {
+        match self.exit() {
+            Exit::Ok => "usable",
+            Exit::Bounced => "unusable",
+            _ if self.usable > 0 => "partly usable",
+            _ => "unusable for now",
+        }
+    }
+
+    const fn exit(self) -> Exit {
+        if self.usable == self.servers && self.servers > 0 && !self.has_failure {
+            Exit::Ok
+        } else if self.usable > 0 || self.temporary {
+            Exit::Deferred
+        } else {
+            Exit::Bounced
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_status_follows_from_the_servers() {
+        let sum = |servers, usable, has_failure, temporary| Sum {
+            servers,
+            usable,
+            has_failure,
+            temporary,
+        };
+        let table = [
+            (sum(2, 2, false, false), 0, "usable"),
+            (sum(2, 1, false, false), 75, "partly usable"),
+            (sum(2, 2, true, true), 75, "partly usable"),
+            (sum(2, 0, false, true), 75, "unusable for now"),
+            (sum(2, 0, false, false), 69, "unusable"),
+            (sum(0, 0, true, true), 75, "unusable for now"),
+            (sum(0, 0, true, false), 69, "unusable"),
+            (sum(0, 0, false, false), 69, "unusable"),
+        ];
+        for (sum, status, word) in table {
+            assert_eq!((sum.exit().status(), sum.word()), (status, word), "{sum:?}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The observer of a probe: shows each finding as soon as it is there, and where
+//! the probe is while it waits.
+
+use std::{
+    io::{self, IsTerminal},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use smtp_policy::{
+    delivery::{Level, Note, Observer},
+    survey::Finding,
+};
+
+use super::Seen;
+use crate::output::Output;
+
+/// How often the spinner moves.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What has been seen so far.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Where findings are shown.
+    pub(super) output: Output,
+    /// The findings.
+    pub(super) seen: Vec<Seen>,
+    log: Vec<String>,
+    show: fn(&Seen) -> String,
+}
+
+impl State {
+    /// `show` makes text of a finding; empty text is not shown.
+    pub(super) fn new(show: fn(&Seen) -> String) -> Self {
+        Self {
+            output: Output::default(),
+            seen: Vec::new(),
+            log: Vec::new(),
+            show,
+        }
+    }
+}
+
+/// Fills a [`State`].
+#[derive(Debug)]
+pub(super) struct Watch {
+    state: Arc<Mutex<State>>,
+    progress: Progress,
+}
+
+impl Watch {
+    pub(super) fn new(state: Arc<Mutex<State>>, progress: Progress) -> Self {
+        Self { state, progress }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Watch {
+    fn note(&mut self, note: &Note) {
+        let line = match note.level {
+            Level::Debug => return,
+            Level::Info => note.text.clone(),
+            Level::Warning => format!("warning: {}", note.text),
+        };
+        self.state().log.push(line);
+    }
+
+    fn found(&mut self, finding: &Finding) {
+        let mut state = self.state();
+        let seen = Seen {
+            finding: finding.clone(),
+            log: std::mem::take(&mut state.log),
+        };
+        let text = (state.show)(&seen);
+        if !text.is_empty() {
+            self.progress.aside(|| state.output.text(&text));
+        }
+        self.progress.seen(finding);
+        state.seen.push(seen);
+    }
+}
+
+/// A spinner that says how far the probe has come, on standard error when that is a
+/// terminal. Clones are the same spinner.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    pub(super) fn start(destination: &str) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.set_message(format!(
+            "asking for {}",
+            super::text::printable(destination)
+        ));
+        if io::stderr().is_terminal() {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            bar.enable_steady_tick(TICK);
+        }
+        Self { bar }
+    }
+
+    fn seen(&self, finding: &Finding) {
+        match finding {
+            Finding::Destination(found) => {
+                self.bar.inc_length(found.candidates.len().max(1) as u64);
+            }
+            _ => self.bar.inc(1),
+        }
+        let (at, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
+        self.bar
+            .set_message(format!("{at} of {all} servers visited"));
+    }
+
+    /// Does something that writes to the terminal.
+    fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
+        self.bar.suspend(what)
+    }
+
+    pub(super) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,121 @@
+//! A domain with an MTA-STS policy: a name server and a web server for one request.
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    path::Path,
+    sync::Arc,
+    thread,
+};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{
+    ServerConfig, ServerConnection, Stream,
+    crypto::ring::default_provider,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use smtp_policy::{config::MainCf, dns::ResolverConfig, policy::Policy, sts::MtaSts};
+
+/// What a delivery to example.com is told if its policy was read, and does not name
+/// its mail exchanger.
+pub(crate) const UNNAMED: &str =
+    "MTA-STS policy of example.com does not name mail exchanger example.com";
+
+/// A policy with MTA-STS for a world where example.com has one, and is its own mail
+/// exchanger. With `known`, the web server's authority is.
+pub(crate) fn policy(known: bool) -> Arc<Policy> {
+    let (port, authority) = web("version: STSv1\nmode: enforce\nmx: mx.example.com\nmax_age: 60\n");
+    let settings = "myhostname = client.example\ninet_protocols = ipv4\nsmtp_connect_timeout = 1\n\
+                    smtp_tls_security_level = encrypt\n";
+    let main_cf = MainCf::parse(settings, "main.cf", Path::new("/")).unwrap();
+    let resolver = ResolverConfig {
+        servers: vec![names()],
+        ..ResolverConfig::default()
+    };
+    let sts = MtaSts::default().with_port(port);
+    let sts = match known {
+        true => sts.with_authorities(vec![authority]),
+        false => sts,
+    };
+    let policy = Policy::new(&main_cf, resolver, &[]).unwrap();
+    Arc::new(policy.with_mta_sts(sts))
+}
+
+/// A name server: this machine for every name, and a record of MTA-STS.
+fn names() -> SocketAddr {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut question = [0; 4096];
+        while let Ok((count, from)) = socket.recv_from(&mut question) {
+            socket.send_to(&reply(&question[..count]), from).unwrap();
+        }
+    });
+    address
+}
+
+fn reply(question: &[u8]) -> Vec<u8> {
+    let mut end = 12;
+    while question[end] != 0 {
+        end += 1 + usize::from(question[end]);
+    }
+    let data = match question[end + 1..end + 3] {
+        [0, 1] => Ipv4Addr::LOCALHOST.octets().to_vec(),
+        [0, 16] => [&[14][..], b"v=STSv1; id=1;"].concat(),
+        _ => Vec::new(),
+    };
+    let count = u8::from(!data.is_empty());
+    let mut reply = question[..2].to_vec();
+    reply.extend([0x84, 0x80, 0, 1, 0, count, 0, 0, 0, 0]);
+    reply.extend(&question[12..end + 5]);
+    if count == 1 {
+        reply.extend([0xc0, 12]);
+        reply.extend(&question[end + 1..end + 5]);
+        reply.extend([0, 0, 0, 60, 0, u8::try_from(data.len()).unwrap()]);
+        reply.extend(data);
+    }
+    reply
+}
+
+/// A web server for one request: its port, and the authority of its certificate.
+fn web(body: &'static str) -> (u16, Vec<u8>) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&authority_key).unwrap();
+    let issuer = Issuer::new(params, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["mta-sts.example.com".to_owned()])
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from(certificate.der().to_vec())],
+            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        )
+        .unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
+        let mut stream = Stream::new(&mut connection, &mut socket);
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+            request.push(byte[0]);
+        }
+        let length = body.len();
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.conn.send_close_notify();
+        let _ = stream.flush();
+    });
+    (port, authority.der().to_vec())
+}

@@ -1,0 +1,108 @@
+//! MTA-STS (RFC 8461): a domain says over HTTPS which mail exchangers it has, and
+//! that they have certificates that somebody vouches for. No I/O: the delivery
+//! engine asks for the record and for the policy, and its driver brings them.
+//!
+//! Nothing of it happens unless it is turned on with
+//! [`Policy::with_mta_sts`](crate::policy::Policy::with_mta_sts); Postfix has no
+//! parameter for it. It is for next hops that are bare domains whose mail exchangers
+//! are looked up, on port 25. What holds for one server is then, in this order:
+//!
+//! 1. what `smtp_tls_policy_maps` or `smtp_tls_per_site` says for the next hop;
+//! 2. a level that demands as much or more by itself: `fingerprint`, `dane-only`,
+//!    `secure`;
+//! 3. at level `dane`, usable TLSA records (RFC 8461 section 2);
+//! 4. the MTA-STS policy;
+//! 5. the level of the configuration.
+//!
+//! | concern | file |
+//! |---|---|
+//! | the record that says that there is a policy | `record.rs` |
+//! | the policy, and which mail exchangers it allows | `policy.rs` |
+//! | the policies that are known, and when to look again | `cache.rs` |
+//! | the policy as a file on the web | `fetch.rs` |
+//! | the questions that all this takes | `search.rs` |
+
+mod cache;
+mod fetch;
+mod policy;
+mod record;
+pub(crate) mod search;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use self::{
+    cache::{Kept, StsCache},
+    fetch::{FetchError, Fetched, PolicyFetch},
+    policy::{Mode, StsError, StsPolicy},
+    record::policy_id,
+};
+
+/// The port of HTTPS.
+const HTTPS_PORT: u16 = 443;
+
+/// MTA-STS as a [`Policy`](crate::policy::Policy) has it: its settings, and the
+/// policies that its deliveries have found.
+#[derive(Debug)]
+pub struct MtaSts {
+    authorities: Arc<Vec<Vec<u8>>>,
+    port: u16,
+    cache: Mutex<StsCache>,
+}
+
+impl Default for MtaSts {
+    fn default() -> Self {
+        Self {
+            authorities: Arc::default(),
+            port: HTTPS_PORT,
+            cache: Mutex::default(),
+        }
+    }
+}
+
+impl MtaSts {
+    /// Adds authorities to those of the system, as certificates in DER. They vouch
+    /// for web servers with policies, not for mail exchangers.
+    #[must_use]
+    pub fn with_authorities(mut self, authorities: Vec<Vec<u8>>) -> Self {
+        self.authorities = Arc::new(authorities);
+        self
+    }
+
+    /// The same with the certificates in a PEM file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no certificate; in words that name it.
+    #[cfg(feature = "tls")]
+    pub fn with_authority_file(self, file: &std::path::Path) -> Result<Self, String> {
+        let name = file.to_string_lossy();
+        let anchors = crate::tls::material::trust_anchors(&name, "".as_ref())?;
+        if anchors.certificates.is_empty() {
+            return Err(format!("{name}: no certificate"));
+        }
+        Ok(self.with_authorities(anchors.certificates))
+    }
+
+    /// Fetches policies from another port than 443, which is where RFC 8461 has them:
+    /// for tests.
+    #[must_use]
+    pub fn with_port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Begins with what was found earlier.
+    #[must_use]
+    pub fn with_cache(mut self, cache: StsCache) -> Self {
+        self.cache = Mutex::new(cache);
+        self
+    }
+
+    /// The policies that are known now.
+    pub fn known(&self) -> StsCache {
+        self.cache().clone()
+    }
+
+    pub(crate) fn cache(&self) -> MutexGuard<'_, StsCache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,127 @@
+//! Fetches an MTA-STS policy over HTTPS (RFC 8461 section 3.3): the answer to
+//! [`Ask::Fetch`](smtp_policy::delivery::Ask::Fetch) for every runtime. The call
+//! waits, hence each runtime makes it where waiting does no harm.
+//!
+//! It is no general web client: one GET to addresses that are given, to a host whose
+//! certificate must be valid, without redirects, proxies, cookies or compression.
+//! What the answer means is for the engine to say.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use rustls::crypto::{CryptoProvider, ring};
+use smtp_policy::sts::{FetchError, Fetched, PolicyFetch};
+use ureq::{
+    Agent, Error,
+    config::Config,
+    http::{Uri, header::CONTENT_TYPE},
+    tls::{Certificate, RootCerts, TlsConfig},
+    unversioned::{
+        resolver::{ResolvedSocketAddrs, Resolver},
+        transport::{DefaultConnector, NextTimeout},
+    },
+};
+
+/// Fetches one policy, and waits for it.
+///
+/// # Errors
+/// There is no answer. An answer with another status than 200 is one.
+pub fn fetch(request: &PolicyFetch) -> Result<Fetched, FetchError> {
+    let agent = Agent::with_parts(
+        config(request),
+        DefaultConnector::new(),
+        Given(
+            request
+                .addresses
+                .iter()
+                .map(|address| SocketAddr::new(*address, request.port))
+                .collect(),
+        ),
+    );
+    let port = match request.port {
+        443 => String::new(),
+        port => format!(":{port}"),
+    };
+    let url = format!("https://{}{port}{}", request.host, request.path);
+    let mut answer = agent.get(&url).call().map_err(|error| failure(&error))?;
+    let content_type = answer.headers().get(CONTENT_TYPE);
+    let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let content_type = content_type.unwrap_or_default().into_owned();
+    let size = u64::try_from(request.size).unwrap_or(u64::MAX);
+    let body = answer.body_mut().with_config().limit(size).read_to_vec();
+    Ok(Fetched {
+        status: answer.status().as_u16(),
+        content_type,
+        body: Bytes::from(body.map_err(|error| failure(&error))?),
+    })
+}
+
+fn config(request: &PolicyFetch) -> Config {
+    let system = rustls_native_certs::load_native_certs().certs;
+    let own = request.authorities.iter().map(Vec::as_slice);
+    let roots = system.iter().map(|certificate| certificate.as_ref());
+    let roots = roots
+        .chain(own)
+        .map(|der| Certificate::from_der(der).to_owned());
+    let provider = CryptoProvider::get_default().cloned();
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
+        .unversioned_rustls_crypto_provider(
+            provider.unwrap_or_else(|| Arc::new(ring::default_provider())),
+        );
+    Agent::config_builder()
+        .https_only(true)
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .timeout_global(Some(request.limit))
+        .user_agent("outpost")
+        .tls_config(tls.build())
+        .build()
+}
+
+fn failure(error: &Error) -> FetchError {
+    match error {
+        Error::Timeout(_) => FetchError::TimedOut,
+        Error::BodyExceedsLimit(_) => FetchError::TooLarge,
+        Error::Rustls(error) => tls_failure(error),
+        Error::Io(io) => match rustls_error(io) {
+            Some(error) => tls_failure(error),
+            None => FetchError::Other(io.to_string()),
+        },
+        other => FetchError::Other(other.to_string()),
+    }
+}
+
+/// The error of rustls inside an error of the stream.
+fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn tls_failure(error: &rustls::Error) -> FetchError {
+    match error {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            FetchError::Certificate(error.to_string())
+        }
+        other => FetchError::Other(other.to_string()),
+    }
+}
+
+/// The addresses that were found before.
+#[derive(Debug)]
+struct Given(Vec<SocketAddr>);
+
+impl Resolver for Given {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let mut addresses = self.empty();
+        // There is room for sixteen.
+        for address in self.0.iter().take(16) {
+            addresses.push(*address);
+        }
+        match self.0.is_empty() {
+            true => Err(Error::HostNotFound),
+            false => Ok(addresses),
+        }
+    }
+}
