@@ -58,15 +58,20 @@ fn dialogue() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(steering, lines)| [steering, lines.concat()].concat())
 }
 
+/// All targets but `world`: worlds by chance are what the simulator's own runner is for.
+fn quick() -> impl Iterator<Item = &'static Target> {
+    TARGETS.iter().filter(|target| target.name != "world")
+}
+
 proptest! {
     #[test]
     fn no_target_fails_on_random_bytes(input in prop::collection::vec(any::<u8>(), 0..500)) {
-        TARGETS.iter().for_each(|target| (target.run)(&input));
+        quick().for_each(|target| (target.run)(&input));
     }
 
     #[test]
     fn no_target_fails_on_something_like_a_dialogue(input in dialogue()) {
-        TARGETS.iter().for_each(|target| (target.run)(&input));
+        quick().for_each(|target| (target.run)(&input));
     }
 }
 
