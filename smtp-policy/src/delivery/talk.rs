@@ -28,6 +28,9 @@ use crate::{
     tables::TableFailure,
 };
 
+/// The reply to QUIT, and to nothing else (RFC 5321 section 4.2.3).
+const CLOSING: u16 = 221;
+
 /// An open connection and how far the present message has come on it.
 #[derive(Debug)]
 pub(super) struct Talk {
@@ -311,6 +314,13 @@ impl Delivery {
             }
             Stage::EndOfData => {
                 self.fail_open(Reason::said(&peer, stage, reply, Scope::Message));
+            }
+            // The server has given a reply too few, and this one is for QUIT: what became
+            // of the others is not known.
+            Stage::EndOfDataFor(_) if reply.code() == CLOSING => {
+                if let Some(reason) = Reason::ended(&peer, Closed::Lost(stage)) {
+                    self.fail_open(reason);
+                }
             }
             Stage::EndOfDataFor(position) => {
                 let Some(index) = talk.recipient(position) else {

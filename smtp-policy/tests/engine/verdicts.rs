@@ -80,6 +80,24 @@ fn a_connection_lost_behind_the_text_is_deferred_and_uncertain() {
     assert!(!world.deliver("", &["a@example.com"])[0].uncertain);
 }
 
+/// QUIT has gone out behind the text, and its reply comes where one for the second
+/// recipient should be.
+#[test]
+fn the_reply_to_quit_accepts_no_mail() {
+    let to = ["a@example.com", "b@example.com"]
+        .map(|to| Recipient::new(Address::parse(to).unwrap()))
+        .to_vec();
+    let request = Request::new(Protocol::Lmtp, "[192.0.2.1]", ReversePath::Null, to);
+    let rules: Rules = &[
+        ("LHLO", "250-mx\r\n250 PIPELINING"),
+        (".", "250 2.0.0 one is in"),
+    ];
+    let mut world = World::new().with_server("192.0.2.1", rules);
+    let outcomes = world.run("", request);
+    assert_eq!(brief(&outcomes), ["sent 2.0.0", "deferred 4.4.2"]);
+    assert!(!outcomes[0].uncertain && outcomes[1].uncertain);
+}
+
 #[test]
 fn a_silent_server_is_given_up_in_time() {
     let mut world =
