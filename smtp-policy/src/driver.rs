@@ -21,6 +21,7 @@ use crate::{
     report::{Action, Outcome, Report, Scope, Status},
     request::{RcptIndex, Recipient},
     seed::SplitMix,
+    survey::Finding,
     text::TextSource,
 };
 
@@ -286,6 +287,10 @@ impl<O: Observer> Observer for PartObserver<'_, O> {
 
     fn note(&mut self, note: &Note) {
         self.observer.note(note);
+    }
+
+    fn found(&mut self, finding: &Finding) {
+        self.observer.found(finding);
     }
 
     fn progress(&mut self, text_bytes: u64) {
