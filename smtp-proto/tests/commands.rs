@@ -224,9 +224,9 @@ proptest! {
 
 #[test]
 fn requiretls_is_heard_and_said() {
-    let reply = Reply::new(250, "n\nRequireTLS\nREQUIRETLSX");
+    let reply = Reply::new(250, "250-n\n250-RequireTLS\n250 REQUIRETLSX");
     assert!(Capabilities::parse(&reply, KeywordSet::EMPTY).require_tls);
-    let reply = Reply::new(250, "REQUIRETLS\nREQUIRETLSX");
+    let reply = Reply::new(250, "250-REQUIRETLS\n250 REQUIRETLSX");
     assert!(!Capabilities::parse(&reply, KeywordSet::EMPTY).require_tls);
     let mut mail = MailFrom::new(ReversePath::Null);
     (mail.smtputf8, mail.require_tls) = (true, true);
