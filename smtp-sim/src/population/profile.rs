@@ -13,9 +13,12 @@ use crate::{dice::Dice, peer::NullTls};
 /// The user name and password that is used everywhere.
 const LOGIN: &str = "static:sim-user:sim-password";
 /// What all configurations have in common. Each stage has a limit of its own.
+/// `dnssec_probe` is off: it asks once for all deliveries under a policy, and worlds share
+/// their policies.
 const COMMON: &str = "\
 myhostname = client.example
 inet_interfaces = 192.0.2.250
+dnssec_probe =
 daemon_timeout = 1000s
 smtp_connect_timeout = 30s
 smtp_helo_timeout = 20s
