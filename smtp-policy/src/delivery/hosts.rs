@@ -157,7 +157,7 @@ impl Delivery {
             Phase::Preparing(_) => return self.prepare(give_up),
             Phase::Next => self.next_attempt(),
             Phase::Done => return Some(Ask::Done),
-            Phase::Talking(_) => return self.talk(),
+            Phase::Talking(_) => return self.talk(give_up),
             Phase::Resolving { .. } => return self.while_resolving(give_up),
             Phase::Securing(_) => return self.while_securing(give_up),
             Phase::LookingUp(_) => return self.while_looking_up(give_up),
@@ -186,12 +186,7 @@ impl Delivery {
         if self.now < give_up {
             return Some(Ask::Wait { until: give_up });
         }
-        self.settle_left(&Reason::local(
-            EnhancedStatus::new(4, 3, 0),
-            Scope::Site,
-            "delivery took longer than daemon_timeout",
-        ));
-        self.phase = Phase::Next;
+        self.settle_overdue();
         None
     }
 

@@ -135,6 +135,27 @@ impl Delivery {
         }
     }
 
+    /// The delivery has outlasted `daemon_timeout`, where the watchdog ends the process
+    /// in Postfix. Whoever is left is deferred, and the session ends without another
+    /// word.
+    pub(super) fn settle_overdue(&mut self) {
+        if let Phase::Talking(talk) = &self.phase
+            && talk.channel.session.deadline().1.is_uncertain()
+        {
+            let open = self.roll.open();
+            open.iter().for_each(|index| self.roll.doubt(*index));
+        }
+        self.settle_left(&Reason::local(
+            EnhancedStatus::new(4, 3, 0),
+            Scope::Site,
+            "delivery took longer than daemon_timeout",
+        ));
+        match &mut self.phase {
+            Phase::Talking(talk) => talk.part(),
+            phase => *phase = Phase::Next,
+        }
+    }
+
     /// The delivery was cancelled: defers whoever is left, unless the verdict is
     /// on its way, and ends the session as politely as its state allows.
     pub(super) fn settle_cancelled(&mut self) {

@@ -196,16 +196,29 @@ impl Talk {
 
 impl Delivery {
     /// Goes on with the open session. `None`: look again.
-    pub(super) fn talk(&mut self) -> Option<Ask> {
+    pub(super) fn talk(&mut self, give_up: Time) -> Option<Ask> {
         let now = self.now;
         let Phase::Talking(talk) = &mut self.phase else {
             return None;
         };
+        let over = talk.progress == Progress::Over;
+        if !over && now >= give_up {
+            self.settle_overdue();
+            return None;
+        }
+        // A farewell has limits of its own.
+        let give_up = if over { Time::FAR } else { give_up };
         let step = talk.channel.poll(now);
         self.take_down();
         match step {
-            Step::Send { until } => return Some(Ask::Send { until }),
-            Step::Wait { until } => return Some(Ask::Wait { until }),
+            Step::Send { until } => {
+                let until = until.min(give_up);
+                return Some(Ask::Send { until });
+            }
+            Step::Wait { until } => {
+                let until = until.min(give_up);
+                return Some(Ask::Wait { until });
+            }
             Step::Need(Need::Body) => return self.feed(),
             Step::Need(Need::Negotiation) => self.negotiate(),
             Step::Need(Need::Tls) => self.at_tls_gate(),

@@ -113,6 +113,19 @@ fn a_silent_server_is_given_up_in_time() {
 }
 
 #[test]
+fn no_dialogue_outlasts_the_delivery() {
+    for (silent, uncertain) in [("MAIL", false), (".", true)] {
+        let rules = [("EHLO", "250 mx"), (silent, "SILENCE")];
+        let mut world = World::new().with_server("192.0.2.1", Box::leak(Box::new(rules)));
+        let outcomes = world.deliver("daemon_timeout = 7s", &["a@example.com"]);
+        assert_eq!(brief(&outcomes), ["deferred 4.3.0"]);
+        assert_eq!(outcomes[0].text, "delivery took longer than daemon_timeout");
+        assert_eq!(outcomes[0].uncertain, uncertain, "{silent}");
+        assert_eq!(world.now.as_duration().as_secs(), 7);
+    }
+}
+
+#[test]
 fn soft_bounce_turns_bounces_into_deferrals() {
     let mut world = World::new().with_server("192.0.2.1", &[("RCPT", "550 5.1.1 no")]);
     let outcomes = world.deliver("soft_bounce = yes", &["a@example.com"]);

@@ -108,7 +108,11 @@ impl Peer {
             }
             "QUIT" => {
                 self.ledger.quit = true;
-                let _ = self.answer(Moment::Quit, 221, "2.0.0 bye");
+                let told = self.answer(Moment::Quit, 221, "2.0.0 bye");
+                // Where a verdict is missing, only 221 cannot be taken for it.
+                let mut recipients = self.ledger.taken.iter().flat_map(|taken| &taken.recipients);
+                let missing = recipients.any(|recipient| recipient.told.is_none());
+                self.ledger.out_of_step |= missing && told.code != 221;
                 self.mode = Mode::Parted;
             }
             "NOOP" => {
@@ -265,7 +269,9 @@ impl Peer {
     fn text_line(&mut self, line: &[u8], more: bool) {
         let begins = |mail: &Envelope| mail.text.is_empty() && !mail.begun;
         if line == b".\r\n" {
-            if more && !self.temper.pipelining {
+            // After a refusal in the middle of the text the client may well go on.
+            let refused = self.mail.as_ref().is_some_and(|mail| mail.refused);
+            if more && !refused && !self.temper.pipelining {
                 self.breach(Breach::Pipelined("end of data".to_owned()));
             }
             return self.end_of_text();
