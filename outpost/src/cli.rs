@@ -152,13 +152,9 @@ pub(crate) struct StsArgs {
     pub(crate) mta_sts_ca: Option<PathBuf>,
 }
 
-/// Deliver a message, or the requests of a file, and report on each recipient.
-///
-/// Without --nexthop a message goes to relayhost if main.cf sets it, else to
-/// the domains of its recipients, each domain in turn.
+/// What decides on deliveries, and who does the work.
 #[derive(Debug, Args)]
-#[command(after_help = DELIVER_EXAMPLES, after_long_help = format!("{DELIVER_EXAMPLES}\n{EXIT_STATUS}"))]
-pub(crate) struct DeliverArgs {
+pub(crate) struct SurroundingsArgs {
     #[command(flatten)]
     pub(crate) parameters: ParameterArgs,
 
@@ -173,6 +169,17 @@ pub(crate) struct DeliverArgs {
 
     #[command(flatten)]
     pub(crate) sts: StsArgs,
+}
+
+/// Deliver a message, or the requests of a file, and report on each recipient.
+///
+/// Without --nexthop a message goes to relayhost if main.cf sets it, else to
+/// the domains of its recipients, each domain in turn.
+#[derive(Debug, Args)]
+#[command(after_help = DELIVER_EXAMPLES, after_long_help = format!("{DELIVER_EXAMPLES}\n{EXIT_STATUS}"))]
+pub(crate) struct DeliverArgs {
+    #[command(flatten)]
+    pub(crate) surroundings: SurroundingsArgs,
 
     /// Validate DNS answers here instead of taking the word of the DNS servers, which
     /// have to pass DNSSEC signatures on. Only with --runtime tokio, in a program that
@@ -251,19 +258,7 @@ pub(crate) struct ConfigArgs {
 #[command(after_help = PROBE_NOTES, after_long_help = format!("{PROBE_JSON}\n\n{PROBE_NOTES}"))]
 pub(crate) struct ProbeArgs {
     #[command(flatten)]
-    pub(crate) parameters: ParameterArgs,
-
-    /// The runtime that does the work. All give the same result.
-    #[arg(long, value_enum, default_value_t = Runtime::Tokio)]
-    pub(crate) runtime: Runtime,
-
-    /// Ask this DNS server instead of those in /etc/resolv.conf. May be given
-    /// several times.
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub(crate) dns: Vec<SocketAddr>,
-
-    #[command(flatten)]
-    pub(crate) sts: StsArgs,
+    pub(crate) surroundings: SurroundingsArgs,
 
     /// The protocol to speak.
     #[arg(long, value_enum, default_value_t = ProtocolName::Smtp)]

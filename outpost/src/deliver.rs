@@ -25,12 +25,13 @@ use crate::{
 
 /// Delivers what the command line asks for.
 pub(crate) fn run(args: &DeliverArgs) -> Result<Exit, Failure> {
-    let policy = settings::policy(&args.parameters, &args.dns, settings::mta_sts(&args.sts)?)?;
+    let policy = settings::policy(&args.surroundings)?;
     let jobs = match &args.request {
         Some(path) => from_file(path)?,
         None => envelope::jobs(args, &policy)?.into_iter().map(Ok).collect(),
     };
-    let worker = Worker::start(args.runtime, Arc::clone(&policy)).or_exit(Exit::System)?;
+    let worker =
+        Worker::start(args.surroundings.runtime, Arc::clone(&policy)).or_exit(Exit::System)?;
     if args.dnssec_validate {
         dnssec::validate(&worker, args.trust_anchor.as_deref())?;
     }

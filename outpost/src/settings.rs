@@ -9,7 +9,7 @@ use std::{
 use smtp_policy::{config::MainCf, dns::ResolverConfig, policy::Policy, sts::MtaSts};
 
 use crate::{
-    cli::{ParameterArgs, StsArgs},
+    cli::{ParameterArgs, StsArgs, SurroundingsArgs},
     exit::{Exit, Failure, OrExit},
     output::complain,
 };
@@ -33,22 +33,18 @@ pub(crate) fn main_cf(args: &ParameterArgs) -> Result<MainCf, Failure> {
 }
 
 /// Everything that decides on deliveries. Warnings go to standard error.
-pub(crate) fn policy(
-    args: &ParameterArgs,
-    dns: &[SocketAddr],
-    sts: Option<MtaSts>,
-) -> Result<Arc<Policy>, Failure> {
-    let main_cf = main_cf(args)?;
+pub(crate) fn policy(args: &SurroundingsArgs) -> Result<Arc<Policy>, Failure> {
+    let main_cf = main_cf(&args.parameters)?;
     let mut errors = main_cf.errors();
     if let Some(last) = errors.pop() {
         errors.iter().for_each(complain);
         return Err(last).or_exit(Exit::Config);
     }
     let services = std::fs::read(SERVICES).unwrap_or_default();
-    let mut policy = Policy::new(&main_cf, resolver(dns), &own_addresses())
+    let mut policy = Policy::new(&main_cf, resolver(&args.dns), &own_addresses())
         .or_exit(Exit::Config)?
         .with_services(&String::from_utf8_lossy(&services));
-    if let Some(sts) = sts {
+    if let Some(sts) = mta_sts(&args.sts)? {
         policy = policy.with_mta_sts(sts);
     }
     for warning in policy.warnings() {
@@ -58,7 +54,7 @@ pub(crate) fn policy(
 }
 
 /// MTA-STS, if the command line turns it on.
-pub(crate) fn mta_sts(args: &StsArgs) -> Result<Option<MtaSts>, Failure> {
+fn mta_sts(args: &StsArgs) -> Result<Option<MtaSts>, Failure> {
     if !args.mta_sts {
         return Ok(None);
     }

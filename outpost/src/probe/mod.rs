@@ -35,8 +35,8 @@ struct Seen {
 
 /// Looks at a destination as the command line asks for.
 pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
-    let policy = settings::policy(&args.parameters, &args.dns, settings::mta_sts(&args.sts)?)?;
-    let worker = Worker::start(args.runtime, policy).or_exit(Exit::System)?;
+    let policy = settings::policy(&args.surroundings)?;
+    let worker = Worker::start(args.surroundings.runtime, policy).or_exit(Exit::System)?;
     let interrupt = Interrupt::install().or_exit(Exit::System)?;
     interrupt.on_first(worker.canceller());
 
