@@ -60,14 +60,19 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
 
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     let mut output: Output = std::mem::take(&mut state.output);
-    let sum = Sum::of(&state.seen);
+    let sum = Sum {
+        interrupted: interrupt.is_set(),
+        ..Sum::of(&state.seen)
+    };
     if args.json {
         let report = json::render(&args.destination, protocol, &state.seen, sum);
         output.text(&report.or_exit(Exit::Software)?);
     } else {
         output.line(sum.words());
     }
-    if let (Some(address), 0, false) = (args.address, sum.servers, sum.has_failure) {
+    if let (Some(address), 0, false, false) =
+        (args.address, sum.servers, sum.has_failure, sum.interrupted)
+    {
         complain(format_args!("no server has the address {address}"));
     }
     output.finish(sum.exit())
@@ -84,6 +89,8 @@ struct Sum {
     has_failure: bool,
     /// Something may be better later.
     temporary: bool,
+    /// Not everything was looked at.
+    interrupted: bool,
 }
 
 impl Sum {
@@ -112,6 +119,7 @@ impl Sum {
             servers, usable, ..
         } = self;
         match (servers, usable) {
+            (0, _) if self.interrupted => "No server was visited.".into(),
             (0, _) => "No server to deliver to.".into(),
             (1, 1) => "The server can be used.".into(),
             (1, 0) => "The server cannot be used.".into(),
@@ -132,7 +140,9 @@ impl Sum {
     }
 
     const fn exit(self) -> Exit {
-        if self.usable == self.servers && self.servers > 0 && !self.has_failure {
+        if self.interrupted {
+            Exit::Deferred
+        } else if self.usable == self.servers && self.servers > 0 && !self.has_failure {
             Exit::Ok
         } else if self.usable > 0 || self.temporary {
             Exit::Deferred
@@ -153,6 +163,11 @@ mod tests {
             usable,
             has_failure,
             temporary,
+            interrupted: false,
+        };
+        let interrupted = |sum| Sum {
+            interrupted: true,
+            ..sum
         };
         let table = [
             (sum(2, 2, false, false), 0, "usable"),
@@ -163,6 +178,8 @@ mod tests {
             (sum(0, 0, true, true), 75, "unusable for now"),
             (sum(0, 0, true, false), 69, "unusable"),
             (sum(0, 0, false, false), 69, "unusable"),
+            (interrupted(sum(0, 0, false, false)), 75, "unusable for now"),
+            (interrupted(sum(1, 1, false, false)), 75, "partly usable"),
         ];
         for (sum, status, word) in table {
             assert_eq!((sum.exit().status(), sum.word()), (status, word), "{sum:?}");
