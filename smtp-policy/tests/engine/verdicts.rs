@@ -90,7 +90,7 @@ fn the_reply_to_quit_accepts_no_mail() {
     let request = Request::new(Protocol::Lmtp, "[192.0.2.1]", ReversePath::Null, to);
     let rules: Rules = &[
         ("LHLO", "250-mx\r\n250 PIPELINING"),
-        (".", "250 2.0.0 one is in"),
+        (".", "250 2.0.0 one is in\r\n221 2.0.0 bye"),
     ];
     let mut world = World::new().with_server("192.0.2.1", rules);
     let outcomes = world.run("", request);
