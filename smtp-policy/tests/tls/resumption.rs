@@ -131,6 +131,13 @@ fn the_age_of_a_session_counts_from_its_full_handshake() {
     setting.wait(1);
     assert!(!setting.resumes(), "the default is an hour");
     assert!(setting.resumes());
+    // One that the server does not know any more gives way to a full handshake.
+    setting.wait(1800);
+    let other = Offer::StartTls(self_signed(&["x.example"]).server());
+    setting.world.servers.insert("192.0.2.1", other);
+    assert!(!setting.resumes());
+    setting.wait(1801);
+    assert!(setting.resumes());
     // A clock that was set back tells no age.
     setting.world.now = Time::ZERO;
     assert!(!setting.resumes());
@@ -176,6 +183,12 @@ fn a_server_that_has_not_proved_itself_leaves_nothing() {
     let ca = Authority::new("ca");
     let server = self_signed(&["mx1.example.net"]);
     let mut setting = Setting::trusted(&ca, &server, "smtp_tls_security_level = verify\n");
+    // Its session is there with the handshake, a ticket of TLS 1.3 would come later.
+    let config = server.server_with(&[&rustls::version::TLS12], None);
+    setting
+        .world
+        .servers
+        .insert("192.0.2.1", Offer::StartTls(config));
     for _ in 0..2 {
         let (brief, resumed, _) = setting.deliver();
         assert_eq!((brief.as_str(), resumed), ("deferred 4.7.5", false));
