@@ -11,6 +11,7 @@ the messages that it stored, Exim's log. Needs Python 3.9 and nothing else.
 import argparse
 import base64
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -58,8 +59,8 @@ class Run:
             f"Message-ID: <{self.identity}@client.interop.test>\n\nThe text of {self.identity}.\n"
         )
 
-    def deliver(self, nexthop, recipient, settings=(), protocol="smtp", subject="interop", **envelope):
-        """The program's own verdict on one recipient."""
+    def deliver(self, nexthop, recipient, settings=(), protocol="smtp", subject="interop", copies=1, **envelope):
+        """The program's own verdict on one recipient, of the last copy if there are several."""
         request = {
             "nexthop": nexthop,
             "sender": SENDER,
@@ -68,16 +69,18 @@ class Run:
             **envelope,
         }
         file = self.scratch / f"{self.identity}.json"
-        file.write_text(json.dumps({"protocol": protocol, "requests": [request]}))
+        file.write_text(json.dumps({"protocol": protocol, "requests": [request] * copies}))
         command = [self.options.outpost, "deliver", "--config", self.options.config, "--runtime", self.runtime]
         for setting in settings:
             command += ["-o", setting]
         command += ["--report", "json", "--request", str(file)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DELIVERY_LIMIT_S)
+        told = {**os.environ, "RUST_LOG": "info"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DELIVERY_LIMIT_S, env=told)
         file.unlink()
+        self.told = done.stderr
         expect(PASSWORD not in done.stdout + done.stderr, "the password is shown")
         try:
-            return json.loads(done.stdout)["requests"][0]["recipients"][0]
+            return json.loads(done.stdout)["requests"][-1]["recipients"][0]
         except (ValueError, KeyError, IndexError):
             raise Wrong(f"no verdict: {done.stderr.strip()[-300:]}") from None
 
@@ -239,6 +242,19 @@ def tls_login(mechanism):
     return case
 
 
+def tls_resumed(run):
+    """Postfix hands out tickets (its tlsmgr has the keys), and takes them back."""
+    options = [
+        "smtp_tls_security_level=encrypt",
+        "smtp_tls_loglevel=2",
+        "smtp_tls_session_cache_database=btree:unused",
+        "smtp_sasl_tls_security_options=noanonymous",
+    ]
+    run.sent(POSTFIX_AUTH, {"address": INBOX}, login("PLAIN", PASSWORD, *options), copies=3)
+    resumed = run.told.count("Reusing old session")
+    expect(resumed == 2, f"{resumed} of 2 sessions resumed")
+
+
 def certify(scratch):
     """Makes Postfix's key and certificate, before the first connection to the server that needs them."""
     root = scratch / "postfix"
@@ -316,6 +332,7 @@ CASES = [
     *((f"postfix-{name.lower()}", {"postfix", "dovecot"}, postfix_login(name)) for name in SIMPLE + SCRAM),
     *((f"postfix-{name.lower()}-wrong", {"postfix", "dovecot"}, refused(POSTFIX_AUTH, name)) for name in SIMPLE),
     *((f"postfix-tls-{name.lower()}", {"postfix", "dovecot"}, tls_login(name)) for name in ("PLAIN", *SCRAM)),
+    ("postfix-tls-resumed", {"postfix", "dovecot"}, tls_resumed),
     ("postfix-stranger", {"postfix", "dovecot"}, stranger(POSTFIX_AUTH)),
     *((f"exim-{name.lower()}", {"exim"}, exim_login(name)) for name in SIMPLE),
     *((f"exim-{name.lower()}-wrong", {"exim"}, refused(EXIM_AUTH, name)) for name in SIMPLE),

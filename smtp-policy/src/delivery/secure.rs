@@ -356,7 +356,7 @@ impl Delivery {
     }
 
     fn begin_handshake(&mut self) -> Result<(), TlsTrouble> {
-        let rules = self.tls_rules();
+        let (rules, survey) = (self.tls_rules(), self.is_survey());
         let unix_time = self.epoch.map(|epoch| epoch + self.now.as_duration());
         let Phase::Talking(talk) = &mut self.phase else {
             return Ok(());
@@ -368,6 +368,10 @@ impl Delivery {
         let setup = rules.setup(policy, &relay, domain, host, &mut warnings);
         let mut setup = setup.map_err(TlsTrouble)?;
         setup.unix_time = unix_time;
+        if survey {
+            // What the server shows is what is asked for.
+            setup.resumption = None;
+        }
         // If no TLSA record could be used, nothing is demanded any more.
         talk.security.policy.level = setup.level;
         let connector = rules.connector.as_ref();
@@ -401,7 +405,10 @@ impl Delivery {
         {
             self.note(Note::info(problem.line(&relay)));
         }
-        if self.logs_tls() {
+        if facts.resumed && self.logs_tls(2, "cache") {
+            self.note(Note::info(format!("{relay}: Reusing old session")));
+        }
+        if self.logs_tls(1, "summary") {
             self.note(Note::info(facts.summary("established", &relay)));
         }
         self.note_handshake(facts);
@@ -442,12 +449,13 @@ impl Delivery {
         ));
     }
 
-    /// Whether `smtp_tls_loglevel` wants a line for each handshake.
-    fn logs_tls(&self) -> bool {
+    /// Whether `smtp_tls_loglevel` wants lines of this kind: it is at least `least`,
+    /// or has the word in it.
+    fn logs_tls(&self, least: u32, word: &str) -> bool {
         let level = self.config.tls.tls_loglevel.trim();
         level
             .parse::<u32>()
-            .map_or_else(|_| level.contains("summary"), |level| level > 0)
+            .map_or_else(|_| level.contains(word), |level| level >= least)
     }
 
     /// A kept connection that is encrypted is used again.

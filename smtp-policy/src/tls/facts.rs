@@ -33,6 +33,9 @@ pub struct TlsFacts {
     pub matched_by: Option<MatchedBy>,
     /// What is wrong with the certificates.
     pub problem: Option<Problem>,
+    /// Whether an earlier session was resumed. Then `chain` is what the server sent
+    /// in that one, and it signed nothing anew.
+    pub resumed: bool,
     /// Whether the server asked for a certificate of the client and got one.
     pub showed_certificate: bool,
     /// What tells this connection from all others, for a login that is bound to it;
@@ -138,6 +141,7 @@ impl TlsFacts {
             matched,
             matched_by: None,
             problem: None,
+            resumed: false,
             showed_certificate: false,
             binding: None,
         }

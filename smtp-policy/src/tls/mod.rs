@@ -12,10 +12,11 @@
 //! | PEM files | `load.rs`, `material.rs` |
 //! | what a certificate says, for people | `summary.rs` |
 //! | the handshake, the encryption, the chain of issuers | `rustls.rs`, `verify.rs` |
+//! | sessions that are resumed | `sessions.rs` |
 //!
 //! The engine sits behind [`TlsEngine`], so that a consumer can bring another one
 //! ([`Policy::with_tls`](crate::policy::Policy::with_tls)). Every name of rustls is
-//! in the last two files. Without the feature `tls` there is no engine, and mail
+//! in the last three files. Without the feature `tls` there is no engine, and mail
 //! for which TLS is demanded is deferred.
 //!
 //! A handshake does not fail because of a certificate: what it proves is noted in
@@ -39,6 +40,8 @@ mod protocols;
 #[cfg(feature = "tls")]
 mod rustls;
 pub(crate) mod search;
+#[cfg(feature = "tls")]
+mod sessions;
 mod setup;
 mod sts_search;
 #[cfg(feature = "tls")]
@@ -113,7 +116,7 @@ impl fmt::Display for TlsTrouble {
 impl std::error::Error for TlsTrouble {}
 
 /// What a handshake is to be made with, and what the server has to prove in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsSetup {
     /// The level, which decides what [`TlsFacts`] calls the result.
@@ -131,6 +134,22 @@ pub struct TlsSetup {
     /// The time of day, as the time since 1970 in UTC; `None` if nobody knows, and
     /// then no certificate with dates counts.
     pub unix_time: Option<Duration>,
+    /// Under what an earlier session can be found and resumed, and this one be kept
+    /// for a later connection; `None`: neither.
+    pub resumption: Option<Resumption>,
+}
+
+/// Which TLS sessions can take the place of a full handshake
+/// (`smtp_tls_session_cache_database`, `smtp_tls_session_cache_timeout`). Whatever
+/// else a handshake is made with has to be the same too, but for the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumption {
+    /// The service, the next hop and the server, in one word for all who may share a
+    /// session.
+    pub server: String,
+    /// How long after the full handshake a session may be resumed. Without the time
+    /// of day none is.
+    pub lifetime: Duration,
 }
 
 /// What a server has to prove, and with what.

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Buf;
 use rustls::{
-    ClientConfig, ClientConnection, NamedGroup, ProtocolVersion, SignatureScheme,
+    ClientConfig, ClientConnection, HandshakeKind, NamedGroup, ProtocolVersion, SignatureScheme,
     SupportedProtocolVersion,
     client::{ResolvesClientCert, Resumption},
     crypto::CryptoProvider,
@@ -31,6 +31,7 @@ use super::{
     TlsLevel, TlsMaterial, TlsSetup, TlsTrouble, Trust,
     certificate::Certificate,
     protocols::excludes,
+    sessions::{Session, Sessions},
     verify::{Authorities, Verifier},
 };
 
@@ -43,6 +44,7 @@ pub struct RustlsConnector {
     provider: Arc<CryptoProvider>,
     authorities: Arc<Authorities>,
     identities: Arc<Vec<Arc<CertifiedKey>>>,
+    sessions: Arc<Sessions>,
 }
 
 impl RustlsConnector {
@@ -67,15 +69,11 @@ impl RustlsConnector {
             provider,
             authorities,
             identities: Arc::new(identities),
+            sessions: Arc::default(),
         })
     }
 
-    fn config(
-        &self,
-        setup: &TlsSetup,
-        verifier: Arc<Verifier>,
-        wardrobe: Arc<Wardrobe>,
-    ) -> Result<ClientConfig, TlsTrouble> {
+    fn config(&self, setup: &TlsSetup, session: &Session) -> Result<ClientConfig, TlsTrouble> {
         let mut provider = CryptoProvider::clone(&self.provider);
         provider.cipher_suites.retain(|suite| {
             // TLS 1.3 ciphers are not for cipher lists to choose.
@@ -99,11 +97,25 @@ impl RustlsConnector {
             .with_protocol_versions(&versions)
             .map_err(trouble)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_client_cert_resolver(wardrobe);
+            .with_custom_certificate_verifier(session.verifier.clone())
+            .with_client_cert_resolver(session.wardrobe.clone());
         config.enable_sni = setup.sni.is_some();
-        config.resumption = Resumption::disabled();
+        config.resumption = match setup.resumption {
+            Some(_) => Resumption::store(session.tickets.clone()),
+            None => Resumption::disabled(),
+        };
         Ok(config)
+    }
+
+    /// A session that has nothing to resume.
+    fn fresh(&self, setup: &TlsSetup) -> Session {
+        let algorithms = self.provider.signature_verification_algorithms;
+        let verifier = Verifier::new(setup, Arc::clone(&self.authorities), algorithms);
+        let wardrobe = Wardrobe {
+            identities: Arc::clone(&self.identities),
+            shown: AtomicBool::new(false),
+        };
+        Session::new(setup, verifier, wardrobe)
     }
 }
 
@@ -116,25 +128,21 @@ impl TlsConnector for RustlsConnector {
             // verifier finds out.
             None => ServerName::IpAddress(core::net::IpAddr::from([0, 0, 0, 0]).into()),
         };
-        let algorithms = self.provider.signature_verification_algorithms;
-        let verifier = Arc::new(Verifier::new(
-            setup,
-            Arc::clone(&self.authorities),
-            algorithms,
-        ));
-        let wardrobe = Arc::new(Wardrobe {
-            identities: Arc::clone(&self.identities),
-            shown: AtomicBool::new(false),
-        });
-        let config = self.config(setup, Arc::clone(&verifier), Arc::clone(&wardrobe))?;
+        let taken = self.sessions.take(setup);
+        let session = taken.unwrap_or_else(|| self.fresh(setup));
+        session.wardrobe.shown.store(false, Ordering::Relaxed);
+        let config = self.config(setup, &session)?;
         let mut connection = ClientConnection::new(Arc::new(config), name).map_err(trouble)?;
         connection.set_buffer_limit(None);
         Ok(Box::new(RustlsEngine {
             connection,
-            verifier,
-            wardrobe,
+            verifier: Arc::clone(&session.verifier),
+            wardrobe: Arc::clone(&session.wardrobe),
             level: setup.level,
             over: false,
+            session: Some(session),
+            sessions: Arc::clone(&self.sessions),
+            unix_time: setup.unix_time,
         }))
     }
 }
@@ -170,7 +178,7 @@ fn certified(
 /// The client's certificates, for one connection. Which authorities the server
 /// would like is not looked at, as in Postfix.
 #[derive(Debug)]
-struct Wardrobe {
+pub(super) struct Wardrobe {
     identities: Arc<Vec<Arc<CertifiedKey>>>,
     /// Whether one was shown.
     shown: AtomicBool,
@@ -211,6 +219,25 @@ struct RustlsEngine {
     wardrobe: Arc<Wardrobe>,
     level: TlsLevel,
     over: bool,
+    /// What the next connection can go on with; `None` after a failure.
+    session: Option<Session>,
+    sessions: Arc<Sessions>,
+    unix_time: Option<Duration>,
+}
+
+impl Drop for RustlsEngine {
+    /// A session is of no use to others before its end: tickets come at any time.
+    fn drop(&mut self) {
+        let Some((mut session, facts)) = self.session.take().zip(self.facts()) else {
+            return;
+        };
+        if !facts.resumed {
+            session.renew(self.unix_time);
+        }
+        if facts.matched || !self.level.must_match() {
+            self.sessions.keep(session);
+        }
+    }
 }
 
 impl fmt::Debug for RustlsEngine {
@@ -249,6 +276,18 @@ impl RustlsEngine {
         Ok(())
     }
 
+    /// Decrypts what came from the wire, as far as it goes.
+    fn open(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<(), TlsTrouble> {
+        while !wire.is_empty() && !self.over {
+            if self.connection.read_tls(&mut wire).map_err(trouble)? == 0 {
+                break;
+            }
+            self.connection.process_new_packets().map_err(trouble)?;
+            self.unload(plain)?;
+        }
+        Ok(())
+    }
+
     /// Moves what was decrypted to `plain`.
     fn unload(&mut self, plain: &mut Vec<u8>) -> Result<(), TlsTrouble> {
         match self.connection.reader().read_to_end(plain) {
@@ -261,15 +300,8 @@ impl RustlsEngine {
 }
 
 impl TlsEngine for RustlsEngine {
-    fn receive(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> Result<(), TlsTrouble> {
-        while !wire.is_empty() && !self.over {
-            if self.connection.read_tls(&mut wire).map_err(trouble)? == 0 {
-                break;
-            }
-            self.connection.process_new_packets().map_err(trouble)?;
-            self.unload(plain)?;
-        }
-        Ok(())
+    fn receive(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Result<(), TlsTrouble> {
+        self.open(wire, plain).inspect_err(|_| self.session = None)
     }
 
     fn seal(&mut self, plain: &mut dyn Buf, wire: &mut SendQueue) -> Result<(), TlsTrouble> {
@@ -325,6 +357,7 @@ impl TlsEngine for RustlsEngine {
             matched_by: proof.and_then(|proof| proof.by.clone()),
             problem: proof.and_then(|proof| proof.problem.clone()),
             chain: seen.map(|seen| seen.chain).unwrap_or_default(),
+            resumed: self.connection.handshake_kind() == Some(HandshakeKind::Resumed),
             showed_certificate: self.wardrobe.shown.load(Ordering::Relaxed),
             binding,
         })

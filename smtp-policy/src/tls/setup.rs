@@ -3,7 +3,7 @@
 //! tls_client_start and tls_auth_enable).
 
 use super::{
-    Demand, Digest, MatchContext, NamePattern, TlsLevel, TlsSetup, Versions, dane,
+    Demand, Digest, MatchContext, NamePattern, Resumption, TlsLevel, TlsSetup, Versions, dane,
     policy::{Proof, TlsPolicy, TlsRules},
     protocols::{check_ciphers, versions},
 };
@@ -63,6 +63,19 @@ impl TlsRules {
             demand,
             depth: self.config.tls.tls_scert_verifydepth,
             unix_time: None,
+            resumption: self.resumption(peer, nexthop),
+        })
+    }
+
+    /// Postfix salts the same words with all that the handshake is made with
+    /// (`smtp_key_prefix` in smtp_start_tls, tls_serverid_digest).
+    fn resumption(&self, peer: &str, nexthop: &str) -> Option<Resumption> {
+        let tls = &self.config.tls;
+        let lifetime = tls.tls_session_cache_timeout;
+        let wanted = !tls.tls_session_cache_database.is_empty() && !lifetime.is_zero();
+        wanted.then(|| Resumption {
+            server: format!("{} {nexthop} {peer}", self.prefix),
+            lifetime,
         })
     }
 

@@ -6,7 +6,7 @@
 //! below the anchor, no certificate of an authority as a server's own.
 
 use core::{cmp::Ordering, time::Duration};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::{
     DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme,
@@ -92,8 +92,14 @@ impl Proof {
 /// Looks at the certificates of one handshake and lets every handshake go on.
 #[derive(Debug)]
 pub(super) struct Verifier {
+    algorithms: WebPkiSupportedAlgorithms,
+    view: Mutex<View>,
+}
+
+#[derive(Debug)]
+struct View {
     examiner: Examiner,
-    seen: Mutex<Option<Seen>>,
+    seen: Option<Seen>,
 }
 
 impl Verifier {
@@ -109,21 +115,49 @@ impl Verifier {
             authorities,
             algorithms,
         };
-        Self {
+        let view = View {
             examiner,
-            seen: Mutex::new(None),
+            seen: None,
+        };
+        Self {
+            algorithms,
+            view: Mutex::new(view),
         }
     }
 
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn seen(&self) -> Option<Seen> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.view().seen.clone()
+    }
+
+    /// Judges the certificates of the last handshake again, at this time, for a
+    /// session that goes on in another connection. False: the judgement is another
+    /// one, or there has been no handshake.
+    pub(super) fn proves_the_same_at(&self, unix_time: Option<Duration>) -> bool {
+        let View { examiner, seen } = &mut *self.view();
+        examiner.unix_time = unix_time;
+        let Some(seen) = seen else {
+            return false;
+        };
+        // Nothing will be signed in that connection.
+        seen.scheme = None;
+        let chain = seen
+            .chain
+            .iter()
+            .map(|der| CertificateDer::from(der.as_slice()));
+        let chain: Vec<_> = chain.collect();
+        let (leaf, above) = match chain.split_first() {
+            Some(split) => split,
+            None => return false,
+        };
+        examiner.examine(leaf, above) == seen.proof
     }
 
     fn note_scheme(&self, scheme: SignatureScheme) {
-        if let Some(seen) = &mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(seen) = &mut self.view().seen {
             seen.scheme = Some(scheme);
         }
     }
@@ -139,12 +173,12 @@ impl ServerCertVerifier for Verifier {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain = core::iter::once(end_entity).chain(intermediates);
-        let seen = Seen {
+        let mut view = self.view();
+        view.seen = Some(Seen {
             chain: chain.map(|certificate| certificate.to_vec()).collect(),
-            proof: self.examiner.examine(end_entity, intermediates),
+            proof: view.examiner.examine(end_entity, intermediates),
             scheme: None,
-        };
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        });
         Ok(ServerCertVerified::assertion())
     }
 
@@ -157,7 +191,7 @@ impl ServerCertVerifier for Verifier {
         self.note_scheme(dss.scheme);
         let key = public_key(cert)?;
         let key = RawPublicKeyEntity::try_from(&key).map_err(|_| bad_certificate())?;
-        let mapping = self.examiner.algorithms.mapping;
+        let mapping = self.algorithms.mapping;
         let (_, algorithms) = mapping
             .iter()
             .find(|(scheme, _)| *scheme == dss.scheme)
@@ -182,11 +216,11 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         self.note_scheme(dss.scheme);
         let key = public_key(cert)?;
-        verify_tls13_signature_with_raw_key(message, &key, dss, &self.examiner.algorithms)
+        verify_tls13_signature_with_raw_key(message, &key, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.examiner.algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

@@ -19,6 +19,7 @@ mod names;
 mod plaintext;
 mod require_tls;
 mod results;
+mod resumption;
 mod reuse;
 mod server;
 mod sts;

@@ -49,6 +49,8 @@ pub struct World {
     pub findings: Vec<Finding>,
     /// How much of what servers say arrives, over all connections.
     pub budget: usize,
+    /// Whether it arrives damaged, once something was said inside TLS.
+    pub garble: bool,
     /// In pieces of so many bytes.
     pub piece: usize,
     pub age: Duration,
@@ -90,6 +92,7 @@ impl World {
             notes: Vec::new(),
             findings: Vec::new(),
             budget: usize::MAX,
+            garble: false,
             piece: usize::MAX,
             age: Duration::ZERO,
             probe: false,
@@ -197,8 +200,11 @@ impl World {
     fn wait(&mut self, job: &mut Delivery, server: &mut Server, until: Time) {
         let count = server.wire.len().min(self.budget).min(self.piece);
         if count > 0 {
-            let said: Vec<u8> = server.wire.drain(..count).collect();
+            let mut said: Vec<u8> = server.wire.drain(..count).collect();
             self.budget -= said.len();
+            if self.garble && !server.secret.is_empty() {
+                said[count - 1] ^= 1;
+            }
             job.receive(&said);
         } else if !server.open || self.budget == 0 {
             job.disconnected();

@@ -135,15 +135,13 @@ params! {
         /// policy.
         tls_servername: String = twins("smtp_tls_servername", "lmtp_tls_servername", "");
         /// The table that keeps TLS sessions for resumption; in Postfix tlsmgr opens it. Empty:
-        /// sessions are not resumed.
+        /// sessions are not resumed. Any other value: they are.
         tls_session_cache_database: String =
             twins("smtp_tls_session_cache_database", "lmtp_tls_session_cache_database", "")
-                .tables()
-                .refused("no session is resumed: each handshake proves anew who the server is");
-        /// How long a TLS session can be resumed. 0: not at all.
+                .mapped("the table is not opened: sessions are kept in memory, for the life of the process");
+        /// How long after the full handshake a TLS session can be resumed. 0: not at all.
         tls_session_cache_timeout: Duration =
-            twins("smtp_tls_session_cache_timeout", "lmtp_tls_session_cache_timeout", "3600s")
-                .refused("no session is resumed: each handshake proves anew who the server is");
+            twins("smtp_tls_session_cache_timeout", "lmtp_tls_session_cache_timeout", "3600s");
         /// Whether connections with TLS may be kept too. A policy can say otherwise.
         tls_connection_reuse: bool =
             twins("smtp_tls_connection_reuse", "lmtp_tls_connection_reuse", "no")
@@ -172,7 +170,7 @@ params! {
         /// 1: one summary line per handshake. 2: adds library messages, session cache and
         /// certificate details. 3/4: packet dumps. untrusted details are always logged when the
         /// level requires a match.
-        tls_loglevel: String = twins("smtp_tls_loglevel", "lmtp_tls_loglevel", "0").mapped("1 and more log the summary and why a certificate is not trusted; there are no details beyond");
+        tls_loglevel: String = twins("smtp_tls_loglevel", "lmtp_tls_loglevel", "0").mapped("1 and more log the summary and why a certificate is not trusted; 2 and more also say that a session was resumed; there are no other details");
         /// With an empty `smtp_tls_security_level`: yes means level may. Overridden by
         /// `smtp_enforce_tls` and by any non-empty security level.
         use_tls: bool = twins("smtp_use_tls", "lmtp_use_tls", "no");
