@@ -140,7 +140,7 @@ impl TlsConnector for RustlsConnector {
             wardrobe: Arc::clone(&session.wardrobe),
             level: setup.level,
             over: false,
-            session: Some(session),
+            session: setup.resumption.is_some().then_some(session),
             sessions: Arc::clone(&self.sessions),
             unix_time: setup.unix_time,
         }))
@@ -219,7 +219,8 @@ struct RustlsEngine {
     wardrobe: Arc<Wardrobe>,
     level: TlsLevel,
     over: bool,
-    /// What the next connection can go on with; `None` after a failure.
+    /// What the next connection can go on with; `None` if it may not, or after a
+    /// failure.
     session: Option<Session>,
     sessions: Arc<Sessions>,
     unix_time: Option<Duration>,

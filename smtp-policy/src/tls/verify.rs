@@ -149,11 +149,9 @@ impl Verifier {
             .iter()
             .map(|der| CertificateDer::from(der.as_slice()));
         let chain: Vec<_> = chain.collect();
-        let (leaf, above) = match chain.split_first() {
-            Some(split) => split,
-            None => return false,
-        };
-        examiner.examine(leaf, above) == seen.proof
+        chain
+            .split_first()
+            .is_some_and(|(leaf, above)| examiner.examine(leaf, above) == seen.proof)
     }
 
     fn note_scheme(&self, scheme: SignatureScheme) {
