@@ -133,7 +133,7 @@ fn a_black_hole_ends_with_the_time_limit_of_its_stage() {
     let mut world = world("smtp_helo_timeout = 7s\n", host);
     let id = world.submit(Duration::ZERO, request(0, 1), "x\n".into());
     world.run_out();
-    let ended = world.delivery(id).unwrap().ended.unwrap();
+    let ended = world.delivery(id).unwrap().ended().unwrap();
     assert_eq!(ended.since(Time::ZERO).as_secs(), 7);
     assert!(outcomes(&world, id)[0].text.contains("timed out"));
 }

@@ -39,11 +39,12 @@ impl Bench<'_> {
                 let what = format!("delivery {number} held {} bytes", delivery.most_queued);
                 self.find(Check::Memory, what);
             }
-            if let (Some(begun), Some(ended)) = (delivery.begun, delivery.ended)
-                && ended.since(begun) > LONGEST_DELIVERY
-            {
-                let what = format!("delivery {number} took {:?}", ended.since(begun));
-                self.find(Check::GivesUp, what);
+            for turn in &delivery.turns {
+                let took = turn.ended.map_or(Duration::ZERO, |end| end.since(turn.begun));
+                if took > LONGEST_DELIVERY {
+                    let what = format!("delivery {number} took {took:?}");
+                    self.find(Check::GivesUp, what);
+                }
             }
         }
         self.concurrency();
@@ -53,14 +54,13 @@ impl Bench<'_> {
         let limit = self.population.profile.concurrency as usize;
         for (at, _) in self.population.destinations.iter().enumerate() {
             let mut changes: Vec<(Time, bool)> = Vec::new();
-            for (letter, delivery) in self.population.letters.iter().zip(self.world.deliveries()) {
-                if letter.destination == at
-                    && let (Some(begun), Some(ended)) = (delivery.begun, delivery.ended)
-                    && begun < ended
-                {
-                    // At the same time, ends come before beginnings; what took no time
-                    // was nobody's neighbour.
-                    changes.extend([(begun, true), (ended, false)]);
+            let all = self.population.letters.iter().zip(self.world.deliveries());
+            let here = all.filter(|(letter, _)| letter.destination == at);
+            for turn in here.flat_map(|(_, delivery)| &delivery.turns) {
+                // At the same time, ends come before beginnings; what took no time
+                // was nobody's neighbour.
+                if let Some(ended) = turn.ended.filter(|ended| turn.begun < *ended) {
+                    changes.extend([(turn.begun, true), (ended, false)]);
                 }
             }
             changes.sort_unstable();

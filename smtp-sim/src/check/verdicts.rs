@@ -46,7 +46,7 @@ pub fn fates(world: &World) -> BTreeMap<String, Fate> {
 impl Bench<'_> {
     pub(super) fn settled(&mut self) {
         for (number, delivery) in self.world.deliveries().iter().enumerate() {
-            if delivery.ended.is_none() || delivery.report.is_none() {
+            if delivery.ended().is_none() {
                 self.find(Check::Ends, format!("delivery {number} never ended"));
             }
             for (index, count) in delivery.reported.iter().enumerate() {

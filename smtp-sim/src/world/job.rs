@@ -1,18 +1,20 @@
 //! The deliveries of a world: does what each of them asks.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::{Buf, Bytes};
 use smtp_policy::{
     delivery::{Ask, ConnectError, Delivery, Dns, Socket, Ticket},
     dns::{Answer, Failure},
     driver::{Clerk, Place},
+    report::Report,
+    request::Request,
     sts::FetchError,
     tables::TableFailure,
 };
 use smtp_proto::Time;
 
-use super::{EPOCH, Event, World};
+use super::{EPOCH, Event, Span, World};
 
 /// How often a delivery may be polled without time passing.
 const MAX_POLLS: u32 = 2_000_000;
@@ -26,6 +28,7 @@ pub(super) struct Job {
     pending: Vec<(Time, Pending)>,
     pub(super) armed: Option<Time>,
     place: Place,
+    begun: bool,
 }
 
 /// An answer on its way.
@@ -35,13 +38,40 @@ enum Pending {
     Connected(Ticket<Socket>, Result<usize, ConnectError>),
 }
 
+/// What is left of a delivery that is made in parts.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// What has not begun.
+    waiting: VecDeque<Request>,
+    /// What is over.
+    report: Report,
+}
+
 impl World {
-    /// Lets a delivery begin, or wait for its turn.
-    pub(super) fn enter(&mut self, id: usize) {
+    /// Begins a delivery, in as many parts as it takes.
+    pub(super) fn start(&mut self, id: usize) {
         let Some(delivered) = self.deliveries.get(id) else {
             return;
         };
         let request = delivered.request.clone();
+        let cache = &self.policy.config(request.protocol).cache;
+        let parts = request.split(cache.destination_recipient_limit);
+        if let Some(slot) = self.parts.get_mut(id) {
+            slot.waiting = parts.into();
+        }
+        self.enter(id);
+    }
+
+    /// Lets the next part of a delivery begin, or wait for its turn. False: there is
+    /// none.
+    fn enter(&mut self, id: usize) -> bool {
+        let parts = self.parts.get_mut(id);
+        let (Some(request), Some(delivered)) = (
+            parts.and_then(|parts| parts.waiting.pop_front()),
+            self.deliveries.get(id),
+        ) else {
+            return false;
+        };
         let text = delivered.text.clone();
         let limit = self.policy.config(request.protocol);
         let limit = limit.cache.destination_concurrency_limit;
@@ -57,16 +87,24 @@ impl World {
                 pending: Vec::new(),
                 armed: None,
                 place,
+                begun: false,
             }));
         }
         if come.is_some() {
             self.begin(id);
         }
+        true
     }
 
     fn begin(&mut self, id: usize) {
         if let Some(delivered) = self.deliveries.get_mut(id) {
-            delivered.begun = Some(self.now);
+            delivered.turns.push(Span {
+                begun: self.now,
+                ended: None,
+            });
+        }
+        if let Some(job) = self.jobs.get_mut(id).and_then(Option::as_mut) {
+            job.begun = true;
         }
         self.trace
             .note(self.now, id as u64, || format!("delivery {id} begins"));
@@ -75,17 +113,11 @@ impl World {
 
     /// Does what a delivery asks until it waits.
     pub(super) fn run_job(&mut self, id: usize) {
-        let begun = self.deliveries.get(id).and_then(|d| d.begun);
-        let Some(mut job) = self.jobs.get_mut(id).and_then(Option::take) else {
+        let slot = self.jobs.get_mut(id);
+        // One that has not begun waits for its turn.
+        let Some(mut job) = slot.and_then(|slot| slot.take_if(|job| job.begun)) else {
             return;
         };
-        if begun.is_none() {
-            // It waits for its turn.
-            if let Some(slot) = self.jobs.get_mut(id) {
-                *slot = Some(job);
-            }
-            return;
-        }
         for _ in 0..MAX_POLLS {
             self.answer(&mut job);
             let ask = job.delivery.poll(self.now);
@@ -181,7 +213,9 @@ impl World {
             Ask::Text { offset, room } => job.clerk.read(&mut job.delivery, offset, room),
             Ask::Report(index, outcome) => {
                 let delivered = self.deliveries.get_mut(id);
-                if let Some(count) = delivered.and_then(|d| d.reported.get_mut(index)) {
+                let before = self.parts.get(id).map_or(0, Parts::settled);
+                let count = delivered.and_then(|d| d.reported.get_mut(before + index));
+                if let Some(count) = count {
                     *count += 1;
                 }
                 self.trace.note(self.now, index as u64, || {
@@ -231,9 +265,12 @@ impl World {
     fn done(&mut self, id: usize, job: Job) {
         let next = self.turns.leave(&job.place);
         let report = job.clerk.report(&job.delivery.request().recipients);
-        if let Some(delivered) = self.deliveries.get_mut(id) {
-            delivered.ended = Some(self.now);
-            delivered.report = Some(report);
+        if let Some(parts) = self.parts.get_mut(id) {
+            parts.report.append(report);
+        }
+        let delivered = self.deliveries.get_mut(id);
+        if let Some(turn) = delivered.and_then(|d| d.turns.last_mut()) {
+            turn.ended = Some(self.now);
         }
         if let Some(link) = job.link {
             // A delivery that ends with an open connection has forgotten it.
@@ -243,9 +280,26 @@ impl World {
         }
         self.trace
             .note(self.now, id as u64, || format!("delivery {id} is over"));
-        self.finished.push_back(id);
+        if !self.enter(id) {
+            self.conclude(id);
+        }
         if let Some(next) = next {
             self.begin(next);
         }
+    }
+
+    fn conclude(&mut self, id: usize) {
+        let parts = self.parts.get_mut(id).map(std::mem::take);
+        if let Some(delivered) = self.deliveries.get_mut(id) {
+            delivered.report = parts.map(|parts| parts.report);
+        }
+        self.finished.push_back(id);
+    }
+}
+
+impl Parts {
+    /// How many recipients are settled by the parts that are over.
+    fn settled(&self) -> usize {
+        self.report.recipients.len()
     }
 }

@@ -48,7 +48,10 @@ use smtp_policy::{
 };
 use smtp_proto::Time;
 
-use self::{job::Job, link::Link};
+use self::{
+    job::{Job, Parts},
+    link::Link,
+};
 pub use self::{
     link::{Cut, Shape},
     scenario::Observation,
@@ -113,16 +116,37 @@ pub struct Delivered {
     pub request: Request,
     /// The text.
     pub text: Bytes,
-    /// When its turn came.
-    pub begun: Option<Time>,
-    /// When it was over.
-    pub ended: Option<Time>,
+    /// Its turns, in their order: one for each part that
+    /// `transport_destination_recipient_limit` cuts it into.
+    pub turns: Vec<Span>,
     /// The verdicts, once it is over.
     pub report: Option<Report>,
     /// How often each recipient was reported.
     pub reported: Vec<u32>,
     /// The most output in bytes that ever waited to be written.
     pub most_queued: usize,
+}
+
+impl Delivered {
+    /// When its first turn came.
+    pub fn begun(&self) -> Option<Time> {
+        self.turns.first().map(|turn| turn.begun)
+    }
+
+    /// When it was over.
+    pub fn ended(&self) -> Option<Time> {
+        let last = self.turns.last().filter(|_| self.report.is_some());
+        last.and_then(|turn| turn.ended)
+    }
+}
+
+/// From when to when something went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// When it began.
+    pub begun: Time,
+    /// When it was over, once it is.
+    pub ended: Option<Time>,
 }
 
 /// A connection of a world, as a checker sees it.
@@ -160,6 +184,7 @@ pub struct World {
     by_address: BTreeMap<SocketAddr, usize>,
     links: Vec<Link>,
     jobs: Vec<Option<Box<Job>>>,
+    parts: Vec<Parts>,
     deliveries: Vec<Delivered>,
     finished: VecDeque<usize>,
     events: BinaryHeap<Reverse<(Time, u64, Event)>>,
@@ -186,6 +211,7 @@ impl World {
             by_address: BTreeMap::new(),
             links: Vec::new(),
             jobs: Vec::new(),
+            parts: Vec::new(),
             deliveries: Vec::new(),
             finished: VecDeque::new(),
             events: BinaryHeap::new(),
@@ -238,12 +264,12 @@ impl World {
             reported: vec![0; request.recipients.len()],
             request,
             text,
-            begun: None,
-            ended: None,
+            turns: Vec::new(),
             report: None,
             most_queued: 0,
         });
         self.jobs.push(None);
+        self.parts.push(Parts::default());
         self.at(self.now + after, Event::Start(id));
         id
     }
@@ -334,7 +360,7 @@ impl World {
         }
         self.now = self.now.max(at);
         match event {
-            Event::Start(id) => self.enter(id),
+            Event::Start(id) => self.start(id),
             Event::Job(id) => {
                 if let Some(job) = self.jobs.get_mut(id).and_then(Option::as_mut) {
                     job.armed = job.armed.filter(|armed| *armed > at);
