@@ -29,6 +29,12 @@ impl Bench<'_> {
                 let what = format!("nothing moved for {:?} at {host}", connection.quiet);
                 self.find(Check::Deadlines, what);
             }
+            let most = connection.ledger.transactions.iter().max();
+            let limit = self.population.profile.recipients as usize;
+            if let Some(most) = most.filter(|most| limit > 0 && **most > limit) {
+                let what = format!("{most} at {host} instead of {limit}");
+                self.find(Check::Recipients, what);
+            }
             if connection.read > MOST_READ {
                 let what = format!("{} bytes were read from {host}", connection.read);
                 self.find(Check::Memory, what);
@@ -40,7 +46,9 @@ impl Bench<'_> {
                 self.find(Check::Memory, what);
             }
             for turn in &delivery.turns {
-                let took = turn.ended.map_or(Duration::ZERO, |end| end.since(turn.begun));
+                let took = turn
+                    .ended
+                    .map_or(Duration::ZERO, |end| end.since(turn.begun));
                 if took > LONGEST_DELIVERY {
                     let what = format!("delivery {number} took {took:?}");
                     self.find(Check::GivesUp, what);

@@ -53,6 +53,8 @@ checks! {
     SentIsAccepted = "sent is only what a server accepted",
     /// What is accepted.
     AcceptedIsSent = "what a server accepted is sent or uncertain",
+    /// What is given up for good.
+    BouncedIsRefused = "only what a server or a name refuses for good is bounced",
     /// Copies.
     NoDuplicates = "nothing is delivered twice without a doubt about the first time",
     /// Text.
@@ -73,6 +75,8 @@ checks! {
     GivesUp = "no delivery outlasts daemon_timeout",
     /// Limits.
     Concurrency = "no more deliveries at once than the limit allows",
+    /// Limits.
+    Recipients = "no more recipients in a transaction than the limit allows",
     /// Limits.
     Memory = "no more is held than is bounded",
     /// Connections.

@@ -1,9 +1,11 @@
 //! What went out in the clear, and to whom.
 
+use smtp_policy::dns::Failure;
+
 use super::{Bench, Check};
 use crate::{
     peer::Identity,
-    population::{Destination, Logins, Security},
+    population::{Destination, Logins, Place, Security, Server},
     world::Connection,
 };
 
@@ -32,7 +34,7 @@ impl Bench<'_> {
             Security::Encrypt => (true, false),
             Security::Secure => (true, true),
             Security::Dane => {
-                let bound = is_bound(destination);
+                let bound = is_bound(destination, server);
                 (bound, bound)
             }
         };
@@ -72,9 +74,16 @@ impl Bench<'_> {
     }
 }
 
-/// Whether TLSA records bind the servers of a destination: they are signed, and
-/// the names that lead to them are too.
-fn is_bound(destination: &Destination) -> bool {
+/// Whether TLSA records bind a server: they are signed, the names that lead to them
+/// are too, and no name server has said that there are none. Where nobody can say
+/// whether there are, the server is no more to be trusted than if there were.
+fn is_bound(destination: &Destination, server: &Server) -> bool {
     let direct = destination.nexthop.contains("[192.");
-    destination.signed && !direct
+    let first = destination.servers.first().map(|first| first.address);
+    let denied = matches!(
+        &destination.trouble,
+        Some((Place::Certificate, trouble))
+            if matches!(trouble.failure, Failure::NotFound | Failure::NoData)
+    );
+    destination.signed && !direct && !(denied && first == Some(server.address))
 }

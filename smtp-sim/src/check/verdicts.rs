@@ -1,15 +1,21 @@
 //! Verdicts against what the servers accepted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
-use smtp_policy::report::{Outcome, Status};
+use smtp_policy::{
+    dns::Failure,
+    report::{Outcome, Status},
+};
 
 use super::{Bench, Check};
 use crate::{
     check::limits::same_text,
     peer::{Breach, Taken},
     population::{Letter, letter_of},
-    world::{Connection, Delivered, World},
+    world::{Connection, Delivered, Trouble, World},
 };
 
 /// What the servers know about one recipient.
@@ -107,12 +113,36 @@ impl Bench<'_> {
             let what = format!("{verdict}, but a server accepted it without saying so");
             self.find(Check::AcceptedIsSent, what);
         }
+        if outcome.status == Status::Bounced && !self.may_bounce(letter) {
+            self.find(Check::BouncedIsRefused, verdict.clone());
+        }
         if fate.known > 1 {
             self.find(
                 Check::NoDuplicates,
                 format!("{verdict}: {} times", fate.known),
             );
         }
+    }
+
+    /// Whether there is a reason to give a recipient of a message up: a server of its
+    /// destination refused something for good or takes no such large message, or its
+    /// names lead nowhere.
+    fn may_bounce(&self, letter: &Letter) -> bool {
+        let Some(destination) = self.population.destinations.get(letter.destination) else {
+            return false;
+        };
+        let hosts: BTreeSet<SocketAddr> = destination.servers.iter().map(|s| s.address).collect();
+        let size = letter.text.len() as u64;
+        let is_too_small = |limit: u64| limit > 0 && limit < size;
+        let mut limits = destination
+            .servers
+            .iter()
+            .filter_map(|s| s.host.temper.size);
+        let mut here = self.world.connections().filter(|c| hosts.contains(&c.host));
+        let temporary = |trouble: &Trouble| trouble.failure == Failure::TryAgain;
+        here.any(|connection| connection.ledger.refused || connection.ledger.out_of_step)
+            || limits.any(is_too_small)
+            || matches!(&destination.trouble, Some((_, trouble)) if !temporary(trouble))
     }
 
     fn connection(&mut self, connection: &Connection<'_>) {

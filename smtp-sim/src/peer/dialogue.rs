@@ -214,6 +214,7 @@ impl Peer {
 
     fn mail(&mut self, line: &str) {
         let sender = address(line).to_owned();
+        self.ledger.transactions.push(0);
         if !self.is_secure() {
             self.ledger.plain_senders.push(sender.clone());
         }
@@ -235,6 +236,9 @@ impl Peer {
     fn rcpt(&mut self, line: &str) {
         let recipient = address(line).to_owned();
         self.ledger.named.push(recipient.clone());
+        if let Some(count) = self.ledger.transactions.last_mut() {
+            *count += 1;
+        }
         if self.mail.is_none() {
             if !self.temper.pipelining {
                 self.breach(Breach::OutOfOrder(line.to_owned()));
@@ -260,7 +264,10 @@ impl Peer {
             self.breach(Breach::OutOfOrder("DATA".to_owned()));
         }
         let code = if anybody { 354 } else { 554 };
-        if self.answer(Moment::Data, code, "go ahead").class() == 3 {
+        let told = self.answer(Moment::Data, code, "go ahead");
+        // Neither a refusal nor an invitation, which Postfix gives up at.
+        self.ledger.refused |= told.class() == 2;
+        if told.class() == 3 {
             self.mode = Mode::Text;
             self.mail.get_or_insert_default();
         }
@@ -462,10 +469,12 @@ impl Peer {
                 self.end(Deed::Close);
                 Told { code: 0, at: None }
             }
-            Act::Early => Told {
-                code: if moment == Moment::Data { 354 } else { 250 },
-                at: None,
-            },
+            Act::Early => {
+                // Where it did not come early, it never comes.
+                self.ledger.out_of_step = true;
+                let code = if moment == Moment::Data { 354 } else { 250 };
+                Told { code, at: None }
+            }
             Act::Inject => self.inject(moment, proper, text),
             Act::Flood(count) => {
                 let told = self.reply(proper, text, now);

@@ -13,8 +13,12 @@ pub struct Ledger {
     pub logins: Vec<Login>,
     /// Whether an envelope was heard outside of TLS, and whose it was.
     pub plain_senders: Vec<String>,
-    /// The recipients that were named, with whether it was inside TLS.
+    /// The recipients that were named.
     pub named: Vec<String>,
+    /// How many of them in each transaction.
+    pub transactions: Vec<usize>,
+    /// Whether the server said anything that may be a refusal for good.
+    pub refused: bool,
     /// Whether the server has sent replies that nobody asked for, or before they
     /// were asked for, so that the client may have taken one for another.
     pub out_of_step: bool,

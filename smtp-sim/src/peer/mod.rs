@@ -263,6 +263,7 @@ impl Peer {
             return None;
         }
         let secure = self.is_secure();
+        self.ledger.refused |= text.starts_with('5');
         if let Some(lines) = &mut self.lines {
             lines.extend(text.lines().take(40).map(|line| Line {
                 from_server: true,

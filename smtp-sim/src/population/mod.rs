@@ -23,7 +23,7 @@ use smtp_proto::{Address, ReversePath};
 pub use self::profile::{Logins, Policies, Profile, Security};
 use crate::{
     dice::Dice,
-    world::{Host, World},
+    world::{Host, Trouble, World},
 };
 
 /// What makes a population smaller than its seed has it.
@@ -39,7 +39,7 @@ pub struct Knobs {
     pub faults: usize,
     /// The most bytes of a text.
     pub text: usize,
-    /// Connections break, are slow and cut up bytes.
+    /// Connections break, are slow and cut up bytes, and names cannot be looked up.
     pub rough: bool,
 }
 
@@ -78,6 +78,19 @@ pub struct Destination {
     pub servers: Vec<Server>,
     /// Whether its names are signed, and there are TLSA records.
     pub signed: bool,
+    /// What goes wrong with one of its names.
+    pub trouble: Option<(Place, Trouble)>,
+}
+
+/// A question about a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Which its mail exchangers are.
+    Exchangers,
+    /// The address of the most preferred one.
+    Address,
+    /// The TLSA records of the most preferred one.
+    Certificate,
 }
 
 /// A message of a population.
@@ -159,12 +172,19 @@ impl Population {
     pub fn is_timeless(&self) -> bool {
         self.destinations.iter().all(|destination| {
             let mut servers = destination.servers.iter();
+            let trouble = destination.trouble.as_ref();
             servers.all(servers::is_timeless)
+                && trouble.is_none_or(|(_, trouble)| trouble.times == u32::MAX)
         })
     }
 }
 
 impl Destination {
+    fn port(&self) -> u16 {
+        let first = self.servers.first();
+        first.map_or(0, |server| server.address.port())
+    }
+
     fn settle(&self, world: &mut World) {
         let names = world.names();
         for (rank, server) in self.servers.iter().enumerate() {
@@ -181,7 +201,7 @@ impl Destination {
             };
             names.add(&host, data);
             if self.signed {
-                let tlsa = format!("_{}._tcp.{host}", server.address.port());
+                let tlsa = format!("_{}._tcp.{host}", self.port());
                 let data = RecordData::Tlsa {
                     usage: 3,
                     selector: 1,
@@ -193,6 +213,15 @@ impl Destination {
                     names.sign(name);
                 }
             }
+        }
+        if let Some((place, trouble)) = &self.trouble {
+            let first = format!("mx0.{}", self.domain);
+            let name = match place {
+                Place::Exchangers => self.domain.clone(),
+                Place::Address => first,
+                Place::Certificate => format!("_{}._tcp.{first}", self.port()),
+            };
+            names.fail(&name, trouble.clone());
         }
         for server in &self.servers {
             world.host(server.address, server.host.clone());

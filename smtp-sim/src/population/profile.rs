@@ -78,6 +78,8 @@ pub struct Profile {
     pub logins: Logins,
     /// How many deliveries to one destination may run at once; zero: any number.
     pub concurrency: u32,
+    /// How many recipients one delivery may have; zero: any number.
+    pub recipients: u32,
     /// The longest line of text; zero: any length.
     pub line_length: usize,
     /// Time limits are for whole requests.
@@ -94,6 +96,7 @@ impl Profile {
             security: dice.one_of(None, &[None, May, May, Encrypt, Secure, Dane]),
             logins: dice.one_of(Logins::Off, &[Logins::Off, Logins::Careful, Logins::Any]),
             concurrency: dice.one_of(1, &[2, 20]),
+            recipients: dice.one_of(50, &[50, 3, 0]),
             line_length: dice.one_of(998, &[998, 40, 0]),
             per_request: dice.once_in(2),
             skip_quit: dice.once_in(3),
@@ -124,6 +127,7 @@ impl Profile {
                     "destination_concurrency_limit",
                     self.concurrency.to_string(),
                 ),
+                ("destination_recipient_limit", self.recipients.to_string()),
                 ("line_length_limit", self.line_length.to_string()),
                 ("per_request_deadline", yes(self.per_request).to_owned()),
                 ("skip_quit_response", yes(self.skip_quit).to_owned()),

@@ -2,13 +2,13 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use smtp_policy::config::Protocol;
+use smtp_policy::{config::Protocol, dns::Failure};
 
-use super::{Destination, Knobs, Server};
+use super::{Destination, Knobs, Place, Server};
 use crate::{
     dice::Dice,
     peer::{Act, Fault, Identity, MOMENTS, Moment, Temper},
-    world::{Cut, Door, Host, Shape},
+    world::{Cut, Door, Host, Shape, Trouble},
 };
 
 /// A destination with one to three servers.
@@ -33,7 +33,29 @@ pub(super) fn destination(number: usize, knobs: Knobs, dice: &mut Dice) -> Desti
         domain,
         servers,
         signed,
+        trouble: trouble(dice).filter(|_| knobs.rough),
     }
+}
+
+/// What goes wrong with a name of every sixth destination.
+fn trouble(dice: &mut Dice) -> Option<(Place, Trouble)> {
+    let happens = dice.once_in(6);
+    let place = dice.one_of(Place::Exchangers, &[Place::Address, Place::Certificate]);
+    let failure = match dice.below(8) {
+        0 => Failure::NotFound,
+        1 => Failure::NoData,
+        2 => Failure::NonRecoverable,
+        3 => Failure::Garbled("the answer ends in the middle".to_owned()),
+        4 => Failure::Malformed("no valid record".to_owned()),
+        _ => Failure::TryAgain,
+    };
+    let trouble = Trouble {
+        kind: None,
+        failure,
+        times: dice.one_of(u32::MAX, &[u32::MAX, 1, 2]),
+        after: Duration::from_millis(dice.one_of(0, &[500, 10_000])),
+    };
+    happens.then_some((place, trouble))
 }
 
 fn server(place: [usize; 2], lmtp: bool, knobs: Knobs, dice: &mut Dice) -> Server {

@@ -184,11 +184,11 @@ impl World {
     fn oblige(&mut self, id: usize, job: &mut Job, ask: Ask) {
         match ask {
             Ask::Resolve(ticket, query) => {
-                let answer = self.names.answer(&query);
+                let (longer, answer) = self.names.answer(&query);
                 self.trace.note(self.now, id as u64, || {
                     format!("delivery {id} asks for {} {}", query.kind, query.name)
                 });
-                let at = self.now + self.name_delay;
+                let at = self.now + self.name_delay + longer;
                 job.pending.push((at, Pending::Names(ticket, answer)));
             }
             Ask::Fetch(ticket, _) => job.delivery.fetched(ticket, Err(FetchError::Unsupported)),

@@ -56,7 +56,7 @@ pub use self::{
     link::{Cut, Shape},
     scenario::Observation,
     trace::Trace,
-    zone::Names,
+    zone::{Names, Trouble},
 };
 use crate::{
     dice::Dice,

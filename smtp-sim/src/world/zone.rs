@@ -2,7 +2,7 @@
 //! the DNS wire format; the scripted name server of
 //! [`dns_server`](crate::dns_server) is for that.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use smtp_policy::{
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData},
@@ -19,7 +19,20 @@ pub struct Names {
 struct Entry {
     data: Vec<RecordData>,
     signed: bool,
-    failure: Option<Failure>,
+    trouble: Option<Trouble>,
+}
+
+/// What goes wrong with questions for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The questions that it happens to; `None`: all.
+    pub kind: Option<QueryKind>,
+    /// What is answered.
+    pub failure: Failure,
+    /// How many such questions are answered so, from the first on; `u32::MAX`: all.
+    pub times: u32,
+    /// How much longer that takes.
+    pub after: Duration,
 }
 
 impl Names {
@@ -33,29 +46,46 @@ impl Names {
         self.entry(name).signed = true;
     }
 
-    /// Lets questions for a name fail.
-    pub fn fail(&mut self, name: &str, failure: Failure) {
-        self.entry(name).failure = Some(failure);
+    /// Lets questions for a name fail. A name has one trouble at most.
+    pub fn fail(&mut self, name: &str, trouble: Trouble) {
+        self.entry(name).trouble = Some(trouble);
     }
 
     fn entry(&mut self, name: &str) -> &mut Entry {
         self.records.entry(name.to_ascii_lowercase()).or_default()
     }
 
-    /// The answer to a question.
-    ///
-    /// # Errors
-    /// The name does not exist, has no such record, or is one that fails.
-    pub fn answer(&self, query: &Query) -> Result<Answer, Failure> {
+    /// The answer to a question, with how much longer than usual it takes. Questions
+    /// that fail are counted.
+    pub fn answer(&mut self, query: &Query) -> (Duration, Result<Answer, Failure>) {
         if let (QueryKind::Native(_), Ok(address)) = (query.kind, query.name.parse::<IpAddr>()) {
-            return Ok(native_answer(&query.name, [address]));
+            return (Duration::ZERO, Ok(native_answer(&query.name, [address])));
         }
-        let entry = self.records.get(&query.name.to_ascii_lowercase());
-        let entry = entry.ok_or(Failure::NotFound)?;
-        if let Some(failure) = &entry.failure {
-            return Err(failure.clone());
+        match self.records.get_mut(&query.name.to_ascii_lowercase()) {
+            None => (Duration::ZERO, Err(Failure::NotFound)),
+            Some(entry) => match entry.fails(query.kind) {
+                Some(trouble) => (trouble.after, Err(trouble.failure)),
+                None => (Duration::ZERO, entry.answer(query)),
+            },
         }
-        let validated = entry.signed && query.validate;
+    }
+}
+
+impl Entry {
+    fn fails(&mut self, kind: QueryKind) -> Option<Trouble> {
+        let trouble = self.trouble.as_mut()?;
+        if trouble.times == 0 || trouble.kind.is_some_and(|only| only != kind) {
+            return None;
+        }
+        let failed = trouble.clone();
+        if trouble.times != u32::MAX {
+            trouble.times -= 1;
+        }
+        Some(failed)
+    }
+
+    fn answer(&self, query: &Query) -> Result<Answer, Failure> {
+        let validated = self.signed && query.validate;
         let asked = |data: &&RecordData| match query.kind {
             QueryKind::Native(_) => data.address().is_some(),
             kind => data.kind() == kind,
@@ -66,7 +96,7 @@ impl Names {
             data: data.clone(),
             validated,
         };
-        let records: Vec<Record> = entry.data.iter().filter(asked).map(record).collect();
+        let records: Vec<Record> = self.data.iter().filter(asked).map(record).collect();
         if records.is_empty() {
             return Err(Failure::NoData);
         }
