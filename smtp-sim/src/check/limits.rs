@@ -5,11 +5,17 @@ use std::time::Duration;
 use smtp_proto::Time;
 
 use super::{Bench, Check};
+use crate::{
+    peer::{MOMENTS, Moment},
+    population::time_limit,
+    world::Connection,
+};
 
 /// The longest time limit of any stage in the configurations of populations.
 const LONGEST_STAGE: Duration = Duration::from_secs(32);
-/// `daemon_timeout` of the configurations, and what may come after it: a verdict that
-/// is on its way, and a farewell.
+/// `daemon_timeout` of the configurations.
+const DAEMON_TIMEOUT: Duration = Duration::from_secs(1_000);
+/// The same with what may come after it: a verdict that is on its way, and a farewell.
 const LONGEST_DELIVERY: Duration = Duration::from_secs(1_000 + 120);
 /// The most output that may wait, in bytes.
 const MOST_QUEUED: usize = 192 * 1024;
@@ -22,13 +28,14 @@ impl Bench<'_> {
         let world = self.world;
         for connection in world.connections() {
             let host = connection.host;
-            if !connection.is_closed {
+            if connection.closed.is_none() {
                 self.find(Check::Closed, format!("the one to {host}"));
             }
             if connection.quiet > LONGEST_STAGE {
                 let what = format!("nothing moved for {:?} at {host}", connection.quiet);
                 self.find(Check::Deadlines, what);
             }
+            self.deadlines(&connection);
             let most = connection.ledger.transactions.iter().max();
             let limit = self.population.profile.recipients as usize;
             if let Some(most) = most.filter(|most| limit > 0 && **most > limit) {
@@ -56,6 +63,52 @@ impl Bench<'_> {
             }
         }
         self.concurrency();
+    }
+
+    /// The limit of each stage is kept, and used up before a server is given up.
+    fn deadlines(&mut self, connection: &Connection<'_>) {
+        let waits = connection.waits;
+        if waits.is_askew {
+            return;
+        }
+        let host = connection.host;
+        let per_request = self.population.profile.per_request;
+        for (moment, wait) in MOMENTS.iter().zip(&waits.longest) {
+            let spent = if per_request { wait.whole } else { wait.quiet };
+            if *moment != Moment::Text && !is_kept(*moment, spent, per_request) {
+                let what = format!("{spent:?} for {moment:?} at {host}");
+                self.find(Check::Deadlines, what);
+            }
+        }
+        let Some((moment, wait)) = waits.last else {
+            return;
+        };
+        let spent = if per_request { wait.whole } else { wait.quiet };
+        // A whole request begins when it is queued, which may be long before it is
+        // written: behind text, and to whom reads slowly.
+        let mut servers = self.population.destinations.iter().flat_map(|d| &d.servers);
+        let server = servers.find(|server| server.address == host);
+        let is_slow = server.is_none_or(|server| server.host.shape.slow.is_some());
+        if per_request && (is_slow || moment == Moment::End) {
+            return;
+        }
+        // Who closes upon something that was just read or written gives nobody up.
+        let gives_up = !wait.quiet.is_zero() && !self.is_out_of_time(connection);
+        if gives_up && spent < time_limit(moment) {
+            let what = format!("only {spent:?} for {moment:?} at {host}");
+            self.find(Check::Patience, what);
+        }
+    }
+
+    /// Whether the last delivery on a connection was at the end of its whole time when
+    /// the connection was closed.
+    fn is_out_of_time(&self, connection: &Connection<'_>) -> bool {
+        let last = connection.deliveries.last();
+        let turns = last.and_then(|id| self.world.delivery(*id));
+        turns.into_iter().flat_map(|d| &d.turns).any(|turn| {
+            let passed = connection.closed.map(|closed| closed.since(turn.begun));
+            passed.is_some_and(|passed| passed >= DAEMON_TIMEOUT)
+        })
     }
 
     fn concurrency(&mut self) {
@@ -86,6 +139,16 @@ impl Bench<'_> {
                 }
             }
         }
+    }
+}
+
+/// Whether a wait is within its limit. With a limit for a whole request, Postfix gives
+/// the last wait whole seconds.
+fn is_kept(moment: Moment, spent: Duration, per_request: bool) -> bool {
+    let limit = time_limit(moment);
+    match per_request {
+        true => spent < limit + Duration::from_secs(1),
+        false => spent <= limit,
     }
 }
 

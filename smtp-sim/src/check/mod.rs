@@ -72,6 +72,8 @@ checks! {
     /// Time.
     Deadlines = "no stage outlasts its limit",
     /// Time.
+    Patience = "no server is given up before its time",
+    /// Time.
     GivesUp = "no delivery outlasts daemon_timeout",
     /// Limits.
     Concurrency = "no more deliveries at once than the limit allows",

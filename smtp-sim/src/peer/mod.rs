@@ -139,6 +139,11 @@ impl Peer {
         &self.ledger
     }
 
+    /// Whether it speaks LMTP.
+    pub fn is_lmtp(&self) -> bool {
+        self.temper.lmtp
+    }
+
     /// The lines since the last call.
     pub fn take_lines(&mut self) -> Vec<Line> {
         match &mut self.lines {

@@ -20,7 +20,7 @@ use smtp_policy::{
 };
 use smtp_proto::{Address, ReversePath};
 
-pub use self::profile::{Logins, Policies, Profile, Security};
+pub use self::profile::{Logins, Policies, Profile, Security, time_limit};
 use crate::{
     dice::Dice,
     world::{Host, Trouble, World},

@@ -1,6 +1,6 @@
 //! The configurations that populations are run under: each is a row of choices.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use smtp_policy::{
     config::MainCf,
@@ -8,39 +8,44 @@ use smtp_policy::{
     policy::{Policy, PolicyError},
 };
 
-use crate::{dice::Dice, peer::NullTls};
+use crate::{
+    dice::Dice,
+    peer::{Moment, NullTls},
+};
 
 /// The user name and password that is used everywhere.
 const LOGIN: &str = "static:sim-user:sim-password";
-/// What all configurations have in common. Each stage has a limit of its own.
-/// `dnssec_probe` is off: it asks once for all deliveries under a policy, and worlds share
-/// their policies.
+/// What all configurations have in common. `dnssec_probe` is off: it asks once for all
+/// deliveries under a policy, and worlds share their policies.
 const COMMON: &str = "\
 myhostname = client.example
 inet_interfaces = 192.0.2.250
 dnssec_probe =
 daemon_timeout = 1000s
 smtp_connect_timeout = 30s
-smtp_helo_timeout = 20s
-smtp_starttls_timeout = 25s
-smtp_mail_timeout = 22s
-smtp_rcpt_timeout = 24s
-smtp_data_init_timeout = 26s
-smtp_data_xfer_timeout = 28s
-smtp_data_done_timeout = 32s
-smtp_rset_timeout = 5s
-smtp_quit_timeout = 6s
 lmtp_connect_timeout = 30s
-lmtp_lhlo_timeout = 20s
-lmtp_starttls_timeout = 25s
-lmtp_mail_timeout = 22s
-lmtp_rcpt_timeout = 24s
-lmtp_data_init_timeout = 26s
-lmtp_data_xfer_timeout = 28s
-lmtp_data_done_timeout = 32s
-lmtp_rset_timeout = 5s
-lmtp_quit_timeout = 6s
 ";
+/// The time limits in seconds, by the middle of their parameters' names: no two are the
+/// same, so that a limit of the wrong stage is seen.
+const LIMITS: [(&[Moment], &str, u64); 9] = [
+    (&[Moment::Banner, Moment::Hello, Moment::Auth], "helo", 20),
+    (&[Moment::StartTls, Moment::Handshake], "starttls", 25),
+    (&[Moment::Mail], "mail", 22),
+    (&[Moment::Rcpt], "rcpt", 24),
+    (&[Moment::Data], "data_init", 26),
+    (&[Moment::Text], "data_xfer", 28),
+    (&[Moment::End], "data_done", 32),
+    (&[Moment::Rset], "rset", 5),
+    (&[Moment::Quit], "quit", 6),
+];
+
+/// How long a client may wait at a place of the dialogue.
+pub fn time_limit(moment: Moment) -> Duration {
+    let found = LIMITS
+        .iter()
+        .find(|(moments, ..)| moments.contains(&moment));
+    Duration::from_secs(found.map_or(0, |(.., seconds)| *seconds))
+}
 
 /// What TLS is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,6 +144,13 @@ impl Profile {
                 ("sasl_security_options", careful.to_owned()),
                 ("sasl_tls_security_options", "noanonymous".to_owned()),
             ];
+            for (_, stage, seconds) in LIMITS {
+                let stage = match (client, stage) {
+                    ("lmtp", "helo") => "lhlo",
+                    (_, stage) => stage,
+                };
+                text.push_str(&format!("{client}_{stage}_timeout = {seconds}s\n"));
+            }
             for (name, value) in rows {
                 text.push_str(&format!("{client}_{name} = {value}\n"));
             }

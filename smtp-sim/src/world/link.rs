@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use smtp_policy::delivery::Delivery;
 use smtp_proto::Time;
 
-use super::trace::Trace;
+use super::{tap::Tap, trace::Trace};
 use crate::{
     dice::Dice,
     peer::{Deed, Peer},
@@ -148,6 +148,8 @@ pub(super) struct Link {
     /// The longest time in which the client heard nothing and wrote nothing, while
     /// a delivery had the connection.
     pub(super) quiet: Duration,
+    /// What it waited for.
+    pub(super) tap: Tap,
     /// Whether it is in the connection cache.
     pub(super) kept: bool,
     /// The deliveries that had it.
@@ -160,6 +162,7 @@ impl Link {
     pub(super) fn new(host: usize, peer: Peer, shape: Shape, now: Time, seed: u64) -> Self {
         Self {
             host,
+            tap: Tap::new(peer.is_lmtp(), now),
             peer,
             shape,
             up: Pipe::default(),
@@ -201,7 +204,9 @@ impl Link {
     /// Notes that the client has heard or done something.
     pub(super) fn stir(&mut self, now: Time) {
         if !self.kept && self.closed.is_none() {
-            self.quiet = self.quiet.max(now.since(self.stirred));
+            let quiet = now.since(self.stirred);
+            self.quiet = self.quiet.max(quiet);
+            self.tap.waited(quiet, now);
         }
         self.stirred = now;
     }
@@ -226,6 +231,7 @@ impl Link {
             delivery.receive(&bytes);
             self.read += count as u64;
             self.stir(now);
+            self.tap.heard(&bytes, now);
             return true;
         }
         let over = self.ending.is_some_and(|(at, _)| at <= now) && self.down.segments.is_empty();
@@ -264,13 +270,17 @@ impl Link {
         let bytes = output.chunk().get(..count).unwrap_or_default();
         trace.bytes(now, true, bytes);
         self.up.put(bytes, at);
-        output.advance(count);
         self.stir(now);
+        self.tap.said(bytes, now);
+        output.advance(count);
         true
     }
 
     /// The client closes.
     pub(super) fn close(&mut self, now: Time) {
+        if !self.kept && !self.told && self.closed.is_none() {
+            self.tap.left(now.since(self.stirred), now);
+        }
         self.stir(now);
         self.closed.get_or_insert(now);
         self.ready.clear();

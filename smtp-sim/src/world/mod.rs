@@ -26,6 +26,7 @@
 mod job;
 mod link;
 mod scenario;
+mod tap;
 mod trace;
 mod zone;
 
@@ -55,6 +56,7 @@ use self::{
 pub use self::{
     link::{Cut, Shape},
     scenario::Observation,
+    tap::{Wait, Waits},
     trace::Trace,
     zone::{Names, Trouble},
 };
@@ -160,8 +162,10 @@ pub struct Connection<'a> {
     pub read: u64,
     /// The longest time without a byte in either direction.
     pub quiet: Duration,
-    /// Whether the client has closed it.
-    pub is_closed: bool,
+    /// What the client has waited for.
+    pub waits: &'a Waits,
+    /// When the client closed it.
+    pub closed: Option<Time>,
     /// The deliveries that used it, in turn.
     pub deliveries: &'a [usize],
 }
@@ -321,7 +325,8 @@ impl World {
                 ledger: link.peer.ledger(),
                 read: link.read,
                 quiet: link.quiet,
-                is_closed: link.closed.is_some(),
+                waits: &link.tap.waits,
+                closed: link.closed,
                 deliveries: &link.jobs,
             })
         })
@@ -414,8 +419,8 @@ impl World {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        link.kept = false;
         link.close(now);
+        link.kept = false;
         self.trace.note(now, id as u64, || {
             format!("connection {id}  closed by the client")
         });
