@@ -57,6 +57,9 @@ struct Arguments {
     /// At most so many bytes of text
     #[arg(long)]
     text: Option<usize>,
+    /// TLS handshakes are real; runs are then not equal byte for byte, and slower
+    #[arg(long)]
+    real_tls: bool,
     /// Connections are reliable, and bytes are not cut up
     #[arg(long)]
     smooth: bool,
@@ -74,10 +77,20 @@ impl Arguments {
             rough: !self.smooth,
         }
     }
+
+    fn policies(&self) -> Policies {
+        if !self.real_tls {
+            return Policies::default();
+        }
+        Policies::with_real_tls().unwrap_or_else(|why| {
+            eprintln!("smtp-sim: no TLS: {why}");
+            std::process::exit(1)
+        })
+    }
 }
 
-/// The arguments that bring knobs about.
-fn spelled(knobs: Knobs) -> String {
+/// The arguments that bring a trial about.
+fn spelled(knobs: Knobs, real_tls: bool) -> String {
     let all = Knobs::default();
     let rows = [
         ("deliveries", knobs.deliveries, all.deliveries),
@@ -96,6 +109,9 @@ fn spelled(knobs: Knobs) -> String {
     }
     if !knobs.rough {
         words.push_str(" --smooth");
+    }
+    if real_tls {
+        words.push_str(" --real-tls");
     }
     words
 }
@@ -125,7 +141,7 @@ fn main() -> ExitCode {
 
 fn replay(seed: u64, arguments: &Arguments) -> ExitCode {
     let knobs = arguments.knobs();
-    let mut policies = Policies::default();
+    let mut policies = arguments.policies();
     if arguments.trace {
         println!("{}", trial::trace(seed, knobs, &mut policies));
     }
@@ -175,7 +191,7 @@ impl<'a> Campaign<'a> {
     }
 
     fn work(&self) {
-        let mut policies = Policies::default();
+        let mut policies = self.arguments.policies();
         loop {
             let from = self.next.fetch_add(BATCH, Ordering::Relaxed);
             let to = self.arguments.seeds.min(from.saturating_add(BATCH));
@@ -223,7 +239,7 @@ impl<'a> Campaign<'a> {
     }
 
     fn tell(&self, seed: u64, trial: &Trial) {
-        let mut policies = Policies::default();
+        let mut policies = self.arguments.policies();
         let mut knobs = self.arguments.knobs();
         println!();
         for finding in &trial.findings {
@@ -238,7 +254,7 @@ impl<'a> Campaign<'a> {
                 println!("seed {seed}, made smaller: {finding}");
             }
         }
-        let spelled = spelled(knobs);
+        let spelled = spelled(knobs, self.arguments.real_tls);
         println!("again: cargo run -p smtp-sim --release -- --seed {seed}{spelled} --trace");
     }
 }

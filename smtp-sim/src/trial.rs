@@ -111,6 +111,7 @@ fn attempt(population: &Population, policies: &mut Policies, trial: &mut Trial) 
     };
     trial.findings.extend(judge(population, &first));
     if seed.is_multiple_of(4)
+        && policies.are_exact()
         && let Some(second) = trial.live(population, policies, None)
         && second.trace().digest() != first.trace().digest()
     {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{
-    Act, Breach, Deed, Envelope, Layer, Line, Login, Mode, Moment, Peer, Taken, TakenRecipient,
-    null_tls::Records, temper::fate,
+    Act, Breach, Deed, Envelope, Line, Login, Mode, Moment, Peer, Taken, TakenRecipient,
+    secure::Layer, temper::fate,
 };
 
 /// What a client was told.
@@ -83,7 +83,7 @@ impl Peer {
                 text: content.clone(),
             });
         }
-        let waits = more || self.outbox.iter().any(|(due, _)| *due > self.now);
+        let waits = more || self.answered > self.now;
         if waits && !(self.temper.pipelining && self.greeted) && !self.mute {
             self.breach(Breach::Pipelined(content.clone()));
         }
@@ -169,7 +169,7 @@ impl Peer {
             self.breach(Breach::OutOfOrder("STARTTLS".to_owned()));
         }
         if self.answer(Moment::StartTls, 220, "2.0.0 ready").class() == 2 {
-            self.layer = Layer::Handshake(Records::default());
+            self.expect_handshake();
             self.mail = None;
         }
     }

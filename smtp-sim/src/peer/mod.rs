@@ -8,13 +8,14 @@
 mod dialogue;
 mod ledger;
 pub mod null_tls;
+mod secure;
 mod temper;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use smtp_proto::Time;
 
-use self::null_tls::{Records, hello_of, kind, record};
+use self::secure::Layer;
 pub use self::{
     ledger::{Breach, Ledger, Login, Taken, TakenRecipient},
     null_tls::{Identity, NullTls},
@@ -43,16 +44,6 @@ pub struct Line {
     pub secure: bool,
     /// What was said.
     pub text: String,
-}
-
-/// How far TLS has come.
-#[derive(Debug)]
-enum Layer {
-    Plain,
-    Handshake(Records),
-    Secure(Records),
-    /// What came is no TLS, or its end.
-    Over,
 }
 
 /// What the next line is.
@@ -92,6 +83,8 @@ pub struct Peer {
     outbox: VecDeque<(Time, Deed)>,
     /// When the last thing in the outbox is due.
     last: Time,
+    /// When the last reply is due.
+    answered: Time,
     /// The bytes that were said or are about to be.
     said: u64,
     seen: [u32; MOMENTS.len()],
@@ -120,6 +113,7 @@ impl Peer {
             scanned: 0,
             outbox: VecDeque::new(),
             last: now,
+            answered: now,
             said: 0,
             seen: [0; MOMENTS.len()],
             greeted: false,
@@ -158,12 +152,11 @@ impl Peer {
         if self.ended || wire.is_empty() {
             return;
         }
-        match &mut self.layer {
+        match self.layer {
             Layer::Plain => self.input.extend_from_slice(wire),
-            Layer::Handshake(records) | Layer::Secure(records) => records.push(wire),
+            Layer::Handshake(_) | Layer::Secure(_) => self.unveil(wire),
             Layer::Over => return,
         }
-        self.read_records();
         self.read_lines();
     }
 
@@ -196,54 +189,6 @@ impl Peer {
         self.secure
     }
 
-    fn read_records(&mut self) {
-        loop {
-            let (records, secure) = match &mut self.layer {
-                Layer::Handshake(records) => (records, false),
-                Layer::Secure(records) => (records, true),
-                Layer::Plain | Layer::Over => return,
-            };
-            match (records.next(), secure) {
-                (None, _) => return,
-                (Some(Ok((kind::CLIENT_HELLO, _))), false) => self.shake_hands(),
-                (Some(Ok((kind::DATA, payload))), true) => self.input.extend_from_slice(&payload),
-                (Some(Ok((kind::ALERT, _))), _) => self.layer = Layer::Over,
-                (Some(_), _) => {
-                    self.breach(Breach::NoHandshake);
-                    self.end(Deed::Close);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn shake_hands(&mut self) {
-        let mut wire = Vec::new();
-        let mut pause = Duration::ZERO;
-        match self.fault(Moment::Handshake) {
-            Some(Act::Alert | Act::Code(_) | Act::Leave) => {
-                record(kind::ALERT, &[40], &mut wire);
-                self.put(wire, Duration::ZERO);
-                return self.end(Deed::Close);
-            }
-            Some(Act::Drop | Act::Crash) => return self.end(Deed::Close),
-            Some(Act::Reset) => return self.end(Deed::Reset),
-            Some(Act::Mute) => self.mute = true,
-            Some(Act::Rubbish) => wire.extend_from_slice(b"250 what?\r\n"),
-            Some(Act::Late(time)) => pause = time,
-            _ => {}
-        }
-        let identity = self.temper.tls.unwrap_or_default();
-        record(kind::SERVER_HELLO, &hello_of(identity), &mut wire);
-        self.put(wire, pause);
-        let Layer::Handshake(records) = std::mem::replace(&mut self.layer, Layer::Over) else {
-            return;
-        };
-        self.layer = Layer::Secure(records);
-        self.secure = true;
-        self.greeted = false;
-    }
-
     /// Counts a moment, and finds the fault that belongs to it.
     fn fault(&mut self, moment: Moment) -> Option<Act> {
         let at = MOMENTS.iter().position(|other| *other == moment)?;
@@ -254,7 +199,7 @@ impl Peer {
 
     /// Puts wire bytes into the outbox.
     fn put(&mut self, wire: Vec<u8>, pause: Duration) {
-        if self.mute || self.ended {
+        if self.mute || self.ended || wire.is_empty() {
             return;
         }
         self.last = self.last.max(self.now + self.temper.thinks + pause);
@@ -276,13 +221,9 @@ impl Peer {
                 text: line.chars().take(200).collect(),
             }));
         }
-        let mut wire = Vec::new();
-        if secure {
-            record(kind::DATA, text.as_bytes(), &mut wire);
-        } else {
-            wire.extend_from_slice(text.as_bytes());
-        }
+        let wire = self.veil(text);
         self.put(wire, pause);
+        self.answered = self.last;
         Some(self.said)
     }
 

@@ -1,9 +1,10 @@
 //! How a simulated server behaves, as data: what it offers, how it answers, and
 //! where it goes wrong.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::null_tls::Identity;
+use crate::scenario::TlsScript;
 
 /// A place in the dialogue where a server can go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +122,9 @@ pub struct Temper {
     pub size: Option<u64>,
     /// Offers STARTTLS until it is used, and is this at it.
     pub tls: Option<Identity>,
+    /// The certificate and key of handshakes that are real; without them TLS is the
+    /// [null engine](super::null_tls), which has no need for any.
+    pub certificate: Option<Arc<TlsScript>>,
     /// The mechanisms after AUTH in the clear; empty: not offered.
     pub auth: &'static str,
     /// The mechanisms after AUTH inside TLS.
@@ -148,6 +152,7 @@ impl Default for Temper {
             dsn: true,
             size: Some(0),
             tls: None,
+            certificate: None,
             auth: "",
             auth_tls: "",
             wants_login: false,

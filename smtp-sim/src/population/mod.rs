@@ -5,11 +5,13 @@
 //! Dice are thrown for everything first and [`Knobs`] are applied afterwards, so that
 //! a smaller population is part of the larger one of the same seed.
 
+#[cfg(feature = "certificates")]
+mod certificates;
 mod letters;
 mod profile;
 mod servers;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use smtp_policy::{
@@ -131,7 +133,7 @@ impl Population {
     /// from `seed`.
     pub fn throw(seed: u64, mut dice: Dice, knobs: Knobs) -> Self {
         let profile = Profile::throw(&mut dice);
-        let count = 1 + dice.count(3);
+        let count = 1 + dice.count(servers::MOST);
         let destinations: Vec<Destination> = (0..count)
             .map(|number| servers::destination(number, knobs, &mut dice))
             .collect();
@@ -159,7 +161,7 @@ impl Population {
             world = world.traced();
         }
         for destination in &self.destinations {
-            destination.settle(&mut world);
+            destination.settle(&mut world, policies);
         }
         for letter in &self.letters {
             world.submit(letter.after, letter.request.clone(), letter.text.clone());
@@ -185,7 +187,7 @@ impl Destination {
         first.map_or(0, |server| server.address.port())
     }
 
-    fn settle(&self, world: &mut World) {
+    fn settle(&self, world: &mut World, policies: &Policies) {
         let names = world.names();
         for (rank, server) in self.servers.iter().enumerate() {
             let host = format!("mx{rank}.{}", self.domain);
@@ -206,7 +208,7 @@ impl Destination {
                     usage: 3,
                     selector: 1,
                     matching: 1,
-                    data: vec![7; 32],
+                    data: policies.key_digest(),
                 };
                 names.add(&tlsa, data);
                 for name in [&self.domain, &host, &tlsa] {
@@ -224,7 +226,12 @@ impl Destination {
             names.fail(&name, trouble.clone());
         }
         for server in &self.servers {
-            world.host(server.address, server.host.clone());
+            let mut host = server.host.clone();
+            let shown = host.temper.tls.and_then(|tls| policies.certificate(tls));
+            if shown.is_some() {
+                Arc::make_mut(&mut host.temper).certificate = shown;
+            }
+            world.host(server.address, host);
         }
     }
 }

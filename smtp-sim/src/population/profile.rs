@@ -6,11 +6,16 @@ use smtp_policy::{
     config::MainCf,
     dns::ResolverConfig,
     policy::{Policy, PolicyError},
+    tls::TlsConnector,
 };
+
+#[cfg(feature = "certificates")]
+use super::{certificates::Certificates, servers};
 
 use crate::{
     dice::Dice,
-    peer::{Moment, NullTls},
+    peer::{Identity, Moment, NullTls},
+    scenario::TlsScript,
 };
 
 /// The user name and password that is used everywhere.
@@ -158,20 +163,37 @@ impl Profile {
         text
     }
 
-    fn policy(&self) -> Result<Policy, PolicyError> {
+    fn policy(&self, connector: Arc<dyn TlsConnector>) -> Result<Policy, PolicyError> {
         let main_cf = MainCf::parse(&self.main_cf(), "main.cf", "/nowhere".as_ref())?;
         let policy = Policy::new(&main_cf, ResolverConfig::default(), &[])?;
-        Ok(policy.with_tls(NullTls::connector()))
+        Ok(policy.with_tls(connector))
     }
 }
 
-/// The policies that were made so far. Making one takes longer than a delivery.
+/// The policies that were made so far, with what TLS is made of. Making one takes longer
+/// than a delivery.
 #[derive(Debug, Default)]
 pub struct Policies {
     made: BTreeMap<Profile, Arc<Policy>>,
+    #[cfg(feature = "certificates")]
+    certificates: Option<Certificates>,
 }
 
 impl Policies {
+    /// Policies whose TLS is real, with certificates for the servers of all populations.
+    /// What is said is the same each time, but not its encryption, so that runs are not
+    /// equal byte for byte.
+    ///
+    /// # Errors
+    /// There is no cryptography; the text says why.
+    #[cfg(feature = "certificates")]
+    pub fn with_real_tls() -> Result<Self, String> {
+        Ok(Self {
+            made: BTreeMap::new(),
+            certificates: Some(Certificates::new(&servers::names())?),
+        })
+    }
+
     /// The policy of a profile.
     ///
     /// # Errors
@@ -180,9 +202,41 @@ impl Policies {
         if let Some(policy) = self.made.get(&profile) {
             return Ok(Arc::clone(policy));
         }
-        let policy = Arc::new(profile.policy()?);
+        let policy = Arc::new(profile.policy(self.connector())?);
         self.made.insert(profile, Arc::clone(&policy));
         Ok(policy)
+    }
+
+    fn connector(&self) -> Arc<dyn TlsConnector> {
+        #[cfg(feature = "certificates")]
+        if let Some(certificates) = &self.certificates {
+            return Arc::clone(&certificates.connector);
+        }
+        NullTls::connector()
+    }
+
+    /// Whether two runs of the same seed are equal byte for byte.
+    pub fn are_exact(&self) -> bool {
+        self.certificate(Identity::Proven).is_none()
+    }
+
+    /// What a server shows in a handshake; `None`: it needs nothing.
+    pub(super) fn certificate(&self, identity: Identity) -> Option<Arc<TlsScript>> {
+        #[cfg(feature = "certificates")]
+        if let Some(certificates) = &self.certificates {
+            return Some(certificates.of(identity));
+        }
+        let _ = identity;
+        None
+    }
+
+    /// The data of the TLSA records `3 1 1` of servers.
+    pub(super) fn key_digest(&self) -> Vec<u8> {
+        #[cfg(feature = "certificates")]
+        if let Some(certificates) = &self.certificates {
+            return certificates.key_digest.clone();
+        }
+        vec![7; 32]
     }
 }
 
@@ -195,7 +249,8 @@ mod tests {
     fn every_profile_is_a_configuration_without_questions() {
         let mut dice = Dice::new(1);
         for _ in 0..50 {
-            let policy = Profile::throw(&mut dice).policy().unwrap();
+            let policy = Profile::throw(&mut dice);
+            let policy = policy.policy(NullTls::connector()).unwrap();
             assert_eq!(policy.warnings(), [] as [&str; 0]);
         }
     }

@@ -11,11 +11,21 @@ use crate::{
     world::{Cut, Door, Host, Shape, Trouble},
 };
 
+/// The most destinations, and the most servers of one.
+pub(super) const MOST: usize = 3;
+
+/// The names that the servers of any population have.
+#[cfg(feature = "certificates")]
+pub(super) fn names() -> Vec<String> {
+    let of_domain = |number| [format!("d{number}.example"), format!("*.d{number}.example")];
+    (0..MOST).flat_map(of_domain).collect()
+}
+
 /// A destination with one to three servers.
 pub(super) fn destination(number: usize, knobs: Knobs, dice: &mut Dice) -> Destination {
     let lmtp = dice.once_in(4);
     let domain = format!("d{number}.example");
-    let count = 1 + dice.count(3);
+    let count = 1 + dice.count(MOST);
     let signed = dice.once_in(2);
     let servers: Vec<Server> = (0..count)
         .map(|rank| server([number, rank], lmtp, knobs, dice))
@@ -115,6 +125,7 @@ fn temper(lmtp: bool, knobs: Knobs, dice: &mut Dice) -> Temper {
                 Some(Identity::Proven),
             ],
         ),
+        certificate: None,
         auth: dice.one_of("", &["", "PLAIN LOGIN", "CRAM-MD5 PLAIN", "LOGIN"]),
         auth_tls: dice.one_of("", &["PLAIN", "LOGIN PLAIN"]),
         wants_login: dice.once_in(12),

@@ -32,7 +32,7 @@ use crate::scenario::{Dialect, Rule, ServerScript, SessionRecord};
 use data::Content;
 use reply::{After, Job};
 use rules::EventCounts;
-use tls::TlsServer;
+pub(crate) use tls::TlsServer;
 
 /// After this time without a byte from the client the server closes.
 const IDLE: Duration = Duration::from_secs(60);

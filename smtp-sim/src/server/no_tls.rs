@@ -8,26 +8,30 @@ use crate::scenario::TlsScript;
 
 /// The TLS of one connection; there can be none.
 #[derive(Debug)]
-pub(super) enum TlsServer {}
+pub(crate) enum TlsServer {}
 
 impl TlsServer {
-    pub(super) fn new(_script: &TlsScript, _unix_time: Duration) -> Result<Self, String> {
+    pub(crate) fn new(_script: &TlsScript, _unix_time: Duration) -> Result<Self, String> {
         Err("built without the feature tls".to_owned())
     }
 
-    pub(super) fn receive(&mut self, _wire: &[u8], _plain: &mut Vec<u8>) -> bool {
+    pub(crate) fn receive(&mut self, _wire: &[u8], _plain: &mut Vec<u8>) -> bool {
         match *self {}
     }
 
-    pub(super) fn output(&mut self) -> Vec<u8> {
+    pub(crate) fn output(&mut self) -> Vec<u8> {
         match *self {}
     }
 
-    pub(super) fn seal(&mut self, _plain: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&mut self, _plain: &[u8]) -> Vec<u8> {
         match *self {}
     }
 
-    pub(super) fn close(&mut self) -> Vec<u8> {
+    pub(crate) fn close(&mut self) -> Vec<u8> {
+        match *self {}
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
         match *self {}
     }
 

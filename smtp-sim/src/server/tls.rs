@@ -75,7 +75,7 @@ const CIPHERS: [(CipherSuite, &str); 6] = [
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// The TLS of one connection.
-pub(super) struct TlsServer {
+pub(crate) struct TlsServer {
     side: Side,
     /// Whether the client's certificate goes into the record.
     asks: bool,
@@ -106,7 +106,7 @@ impl TlsServer {
     ///
     /// # Errors
     /// The script's certificates or keys are of no use; the text says why.
-    pub(super) fn new(script: &TlsScript, unix_time: Duration) -> Result<Self, String> {
+    pub(crate) fn new(script: &TlsScript, unix_time: Duration) -> Result<Self, String> {
         let side = match config(script, unix_time)? {
             Ok(config) => {
                 let mut connection = ServerConnection::new(Arc::new(config)).map_err(words)?;
@@ -124,7 +124,7 @@ impl TlsServer {
 
     /// Takes bytes from the wire and appends what they mean to `plain`. False: the
     /// client will send nothing more, or nothing that can be read.
-    pub(super) fn receive(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> bool {
+    pub(crate) fn receive(&mut self, mut wire: &[u8], plain: &mut Vec<u8>) -> bool {
         let connection = match &mut self.side {
             Side::Speaks(connection) => connection,
             Side::Refuses { heard, .. } => {
@@ -149,7 +149,7 @@ impl TlsServer {
     }
 
     /// What belongs on the wire and is not there yet.
-    pub(super) fn output(&mut self) -> Vec<u8> {
+    pub(crate) fn output(&mut self) -> Vec<u8> {
         let mut wire = Vec::new();
         match &mut self.side {
             Side::Speaks(connection) => {
@@ -164,7 +164,7 @@ impl TlsServer {
     }
 
     /// Text as it goes over the wire.
-    pub(super) fn seal(&mut self, plain: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&mut self, plain: &[u8]) -> Vec<u8> {
         if let Side::Speaks(connection) = &mut self.side {
             // The buffer has no limit, so that nothing is refused.
             let _ = connection.writer().write_all(plain);
@@ -173,11 +173,16 @@ impl TlsServer {
     }
 
     /// Says that nothing more will be sent (close_notify).
-    pub(super) fn close(&mut self) -> Vec<u8> {
+    pub(crate) fn close(&mut self) -> Vec<u8> {
         if let Side::Speaks(connection) = &mut self.side {
             connection.send_close_notify();
         }
         self.output()
+    }
+
+    /// Whether the handshake was made.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(&self.side, Side::Speaks(tls) if !self.broken && !tls.is_handshaking())
     }
 
     /// How far the handshake has come.

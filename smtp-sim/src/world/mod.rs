@@ -67,7 +67,7 @@ use crate::{
 
 /// The time of day when a world begins, in Unix time: the first second of 2027. It
 /// decides which certificates are valid.
-const EPOCH: Duration = Duration::from_secs(1_798_761_600);
+pub(crate) const EPOCH: Duration = Duration::from_secs(1_798_761_600);
 /// How long the system tries to connect when the client sets no limit.
 const SYSTEM_CONNECT_LIMIT: Duration = Duration::from_secs(127);
 /// How many things may happen for one delivery, on the average, before it counts as
