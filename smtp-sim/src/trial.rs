@@ -63,43 +63,42 @@ pub fn trace(seed: u64, knobs: Knobs, policies: &mut Policies) -> String {
 
 /// The smallest knobs with which a seed still fails the same check.
 pub fn shrink(seed: u64, knobs: Knobs, check: Check, policies: &mut Policies) -> Knobs {
-    let mut fails = |knobs: Knobs| {
+    let letters = Population::generate(seed, knobs).letters;
+    let numbers: Vec<usize> = letters.iter().map(|letter| letter.number).collect();
+    shrink_by(&numbers, knobs, |knobs| {
         let findings = run(seed, knobs, policies).findings;
         findings.iter().any(|finding| finding.check == check)
-    };
-    let mut best = knobs;
-    let mut attempt = |candidate: Knobs, best: &mut Knobs| {
-        if candidate != *best && fails(candidate) {
-            *best = candidate;
+    })
+}
+
+/// The smallest knobs that still fail, for messages with these numbers: first a single
+/// message or the first few, then one knob after the other.
+fn shrink_by(letters: &[usize], knobs: Knobs, mut fails: impl FnMut(Knobs) -> bool) -> Knobs {
+    let single = letters.iter().map(|number| Knobs {
+        only: Some(*number),
+        ..knobs
+    });
+    let first = (1..letters.len()).map(|deliveries| Knobs {
+        deliveries,
+        ..knobs
+    });
+    let mut best = single.chain(first).find(|few| fails(*few)).unwrap_or(knobs);
+    let mut attempt = |change: &dyn Fn(&mut Knobs)| {
+        let mut smaller = best;
+        change(&mut smaller);
+        if smaller != best && fails(smaller) {
+            best = smaller;
         }
     };
-    let letters = Population::generate(seed, knobs).letters;
-    for letter in &letters {
-        if best.only.is_none() {
-            let only = Some(letter.number);
-            attempt(Knobs { only, ..best }, &mut best);
-        }
-    }
-    for deliveries in 1..letters.len() {
-        if best.only.is_none() && best.deliveries > letters.len() {
-            attempt(Knobs { deliveries, ..best }, &mut best);
-        }
-    }
-    attempt(
-        Knobs {
-            rough: false,
-            ..best
-        },
-        &mut best,
-    );
+    attempt(&|knobs| knobs.rough = false);
     for faults in [1, 0] {
-        attempt(Knobs { faults, ..best }, &mut best);
+        attempt(&|knobs| knobs.faults = faults);
     }
     for recipients in [20, 5, 2, 1] {
-        attempt(Knobs { recipients, ..best }, &mut best);
+        attempt(&|knobs| knobs.recipients = recipients);
     }
     for text in [10_000, 1_000, 200, 40] {
-        attempt(Knobs { text, ..best }, &mut best);
+        attempt(&|knobs| knobs.text = text);
     }
     best
 }
@@ -176,5 +175,42 @@ impl Trial {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_failure_does_not_need_is_left_out() {
+        let letters = [0, 1, 2, 3];
+        let smallest = shrink_by(&letters, Knobs::default(), |knobs| {
+            let letter = knobs.only.is_none_or(|only| only == 2) && knobs.deliveries > 3;
+            letter && knobs.rough && knobs.recipients >= 2 && knobs.text >= 150
+        });
+        let expected = Knobs {
+            only: Some(2),
+            recipients: 2,
+            faults: 0,
+            text: 200,
+            ..Knobs::default()
+        };
+        assert_eq!(smallest, expected);
+    }
+
+    #[test]
+    fn a_failure_that_takes_several_messages_keeps_as_few_as_it_can() {
+        let smallest = shrink_by(&[0, 1, 2, 3], Knobs::default(), |knobs| {
+            knobs.only.is_none() && knobs.deliveries >= 3
+        });
+        assert_eq!((smallest.only, smallest.deliveries), (None, 3));
+        assert!(!smallest.rough && smallest.recipients == 1);
+    }
+
+    #[test]
+    fn what_fails_only_as_a_whole_stays_as_it_is() {
+        let whole = Knobs::default();
+        assert_eq!(shrink_by(&[0, 1], whole, |knobs| knobs == whole), whole);
     }
 }

@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use smtp_policy::{
     config::{MainCf, Protocol},
-    dns::ResolverConfig,
+    dns::{Failure, QueryKind, RecordData, ResolverConfig},
     policy::Policy,
     report::{Outcome, Status},
     request::{CacheHints, Recipient, Request},
@@ -23,7 +23,7 @@ use smtp_sim::{
     peer::{Act, Fault, Moment, Temper},
     population::{Knobs, Policies, Population},
     trial,
-    world::{Cut, Host, Shape, World},
+    world::{Cut, Host, Shape, Trouble, World},
 };
 
 const SERVER: &str = "192.0.2.1:25";
@@ -135,6 +135,9 @@ fn a_black_hole_ends_with_the_time_limit_of_its_stage() {
     world.run_out();
     let ended = world.delivery(id).unwrap().ended().unwrap();
     assert_eq!(ended.since(Time::ZERO).as_secs(), 7);
+    let waits = world.connections().next().unwrap().waits.clone();
+    let (moment, wait) = waits.last.unwrap();
+    assert_eq!((moment, wait.quiet.as_secs()), (Moment::Banner, 7));
     assert!(outcomes(&world, id)[0].text.contains("timed out"));
 }
 
@@ -166,4 +169,64 @@ fn the_verdict_on_a_message_is_the_same_in_single_bytes_and_through_a_slow_reade
         let taken = world.connections().next().unwrap().ledger.taken.clone();
         assert_eq!(taken[0].text, b"a\n.\n..\nb\n");
     }
+}
+
+#[test]
+fn a_name_that_fails_defers_only_as_long_as_it_fails() {
+    let mut world = world("", Host::new(Temper::default()));
+    let address = RecordData::A("192.0.2.1".parse().unwrap());
+    world.names().add("example.com", address);
+    world.names().fail(
+        "example.com",
+        Trouble {
+            kind: Some(QueryKind::A),
+            failure: Failure::TryAgain,
+            times: 1,
+            after: Duration::from_secs(10),
+        },
+    );
+    let to_domain = |number| Request {
+        nexthop: "example.com".to_owned(),
+        ..request(number, 1)
+    };
+    let first = world.submit(Duration::ZERO, to_domain(0), "x\n".into());
+    let second = world.submit(Duration::from_secs(60), to_domain(1), "x\n".into());
+    world.run_out();
+    assert_eq!(outcomes(&world, first)[0].status, Status::Deferred);
+    let ended = world.delivery(first).unwrap().ended().unwrap();
+    assert_eq!(ended.since(Time::ZERO).as_secs(), 10);
+    assert_eq!(outcomes(&world, second)[0].status, Status::Sent);
+}
+
+#[test]
+fn more_recipients_than_the_limit_take_several_turns() {
+    let main_cf = "smtp_destination_recipient_limit = 2\n";
+    let mut world = world(main_cf, Host::new(Temper::default()));
+    let id = world.submit(Duration::ZERO, request(0, 5), "x\n".into());
+    world.run_out();
+    let delivery = world.delivery(id).unwrap();
+    assert_eq!((delivery.turns.len(), &delivery.reported), (3, &vec![1; 5]));
+    let report = delivery.report.as_ref().unwrap();
+    let addresses = report.recipients.iter().map(|(to, _)| to.address.as_str());
+    let expected: Vec<String> = (0..5)
+        .map(|each| format!("r{each}.m0@example.com"))
+        .collect();
+    assert!(addresses.eq(expected.iter().map(String::as_str)));
+    let ledgers = world.connections().map(|connection| connection.ledger);
+    let transactions: Vec<usize> = ledgers.flat_map(|l| l.transactions.clone()).collect();
+    assert_eq!(transactions, [2, 2, 1]);
+}
+
+#[cfg(feature = "certificates")]
+#[test]
+fn populations_pass_with_real_handshakes() {
+    let mut policies = Policies::with_real_tls().unwrap();
+    let mut secure = 0;
+    for seed in 0..40 {
+        let trial = trial::run(seed, Knobs::default(), &mut policies);
+        assert_eq!(trial.findings, [], "seed {seed}");
+        let conversation = trial::trace(seed, Knobs::default(), &mut policies);
+        secure += usize::from(conversation.contains("*< 250 message"));
+    }
+    assert!(secure > 5, "{secure} conversations inside TLS");
 }
