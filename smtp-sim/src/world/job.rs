@@ -230,6 +230,7 @@ impl World {
 
     fn done(&mut self, id: usize, job: Job) {
         let next = self.turns.leave(&job.place);
+        self.taken = self.taken.union(&job.delivery.taken());
         let report = job.clerk.report(&job.delivery.request().recipients);
         if let Some(delivered) = self.deliveries.get_mut(id) {
             delivered.ended = Some(self.now);

@@ -46,7 +46,7 @@ use smtp_policy::{
     request::Request,
     reuse::ConnectionCache,
 };
-use smtp_proto::Time;
+use smtp_proto::{Time, session::Taken};
 
 use self::{job::Job, link::Link};
 pub use self::{
@@ -171,6 +171,7 @@ pub struct World {
     trace: Trace,
     happened: u64,
     stuck: bool,
+    taken: Taken,
 }
 
 impl World {
@@ -197,6 +198,7 @@ impl World {
             trace: Trace::default(),
             happened: 0,
             stuck: false,
+            taken: Taken::default(),
         }
     }
 
@@ -299,6 +301,11 @@ impl World {
                 deliveries: &link.jobs,
             })
         })
+    }
+
+    /// Which moves the sessions of the deliveries made that are over.
+    pub const fn taken(&self) -> Taken {
+        self.taken
     }
 
     /// The record of this run.
