@@ -154,11 +154,6 @@ impl Mail {
 
     /// The phase of the transaction, by name.
     pub(super) fn place(&self) -> Place {
-        let verdict = match self.has_many_verdicts() {
-            true => Place::Verdicts,
-            false => Place::Verdict,
-        };
-        let text = self.text.place();
         match self.next {
             Next::ForwardNameAddr | Next::ForwardProtoHelo if !self.waiting => Place::Forward,
             Next::Mail | Next::Rcpt(_) | Next::Data if !self.waiting => Place::Envelope,
@@ -167,10 +162,14 @@ impl Mail {
             | Next::Mail
             | Next::Rcpt(_)
             | Next::Data => Place::Window,
-            Next::Text => text.unwrap_or(verdict),
             Next::Abort => Place::Abort,
-            // Without a text that is over, it was RSET that came before.
-            Next::Quit | Next::Last => text.map_or(verdict, |_| Place::Abort),
+            Next::Text | Next::Quit | Next::Last => match self.text.place() {
+                Some(place) if self.next == Next::Text => place,
+                // Without a text that is over, it was RSET that came before.
+                Some(_) => Place::Abort,
+                None if self.has_many_verdicts() => Place::Verdicts,
+                None => Place::Verdict,
+            },
         }
     }
 
