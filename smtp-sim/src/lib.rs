@@ -54,7 +54,8 @@
 //! [checks](check::Check); [`trial::shrink`] makes one that fails smaller, and
 //! [`trial::trace`] is the conversation for a person to read. The program of this crate
 //! does it for many seeds: `cargo run -p smtp-sim --release -- --seeds 1000000 --jobs 2`.
-//! It ends with a command that runs a failure again.
+//! It ends with a command that runs a failure again. With `--coverage` it shows how often
+//! each transition of the session was reached ([`coverage`]).
 //!
 //! # Recorded scenarios
 //!
@@ -64,6 +65,7 @@
 pub mod check;
 pub mod compare;
 pub mod conformance;
+pub mod coverage;
 pub mod dice;
 mod diff;
 pub mod dns_server;

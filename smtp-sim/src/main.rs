@@ -13,6 +13,7 @@ use std::{
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use smtp_sim::{
+    coverage::Coverage,
     population::{Knobs, Policies},
     trial::{self, Trial},
 };
@@ -39,6 +40,9 @@ struct Arguments {
     /// Shows the conversation of the seed
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// Shows in how many seeds each transition of the session was taken
+    #[arg(long, conflicts_with = "seed")]
+    coverage: bool,
     /// Does not look for a smaller population that fails
     #[arg(long)]
     no_shrink: bool,
@@ -165,6 +169,7 @@ struct Campaign<'a> {
     next: AtomicU64,
     deliveries: AtomicUsize,
     failed: Mutex<Vec<(u64, Trial)>>,
+    coverage: Mutex<Coverage>,
     bar: ProgressBar,
 }
 
@@ -186,6 +191,7 @@ impl<'a> Campaign<'a> {
             next: AtomicU64::new(0),
             deliveries: AtomicUsize::new(0),
             failed: Mutex::default(),
+            coverage: Mutex::default(),
             bar,
         }
     }
@@ -199,21 +205,42 @@ impl<'a> Campaign<'a> {
                 return;
             }
             let mut deliveries = 0;
+            let mut coverage = Coverage::default();
             for number in from..to {
                 let seed = self.first.wrapping_add(number);
                 let trial = trial::run(seed, self.arguments.knobs(), &mut policies);
                 deliveries += trial.deliveries;
+                coverage.add(seed, &trial.taken);
                 if !trial.findings.is_empty() {
                     self.failed().push((seed, trial));
                 }
             }
             self.deliveries.fetch_add(deliveries, Ordering::Relaxed);
+            self.coverage().merge(coverage);
             self.bar.inc(to - from);
         }
     }
 
     fn failed(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Trial)>> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn coverage(&self) -> std::sync::MutexGuard<'_, Coverage> {
+        self.coverage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows the coverage, if it was asked for. Returns whether it is as it must be.
+    fn show_coverage(&self) -> bool {
+        if !self.arguments.coverage {
+            return true;
+        }
+        let coverage = self.coverage();
+        println!("{coverage}");
+        let faults = coverage.faults();
+        for fault in &faults {
+            println!("coverage: {fault}");
+        }
+        faults.is_empty()
     }
 
     fn failures(&self) -> usize {
@@ -225,11 +252,17 @@ impl<'a> Campaign<'a> {
         let deliveries = self.deliveries.load(Ordering::Relaxed);
         let rate = deliveries as f64 / took.as_secs_f64().max(f64::MIN_POSITIVE);
         println!("{deliveries} deliveries in {took:.1?}: {rate:.0} a second");
+        let covered = self.show_coverage();
         let mut failed = std::mem::take(&mut *self.failed());
         failed.sort_by_key(|(seed, _)| *seed);
         if failed.is_empty() {
-            println!("all is well");
-            return ExitCode::SUCCESS;
+            return match covered {
+                true => {
+                    println!("all is well");
+                    ExitCode::SUCCESS
+                }
+                false => ExitCode::FAILURE,
+            };
         }
         println!("{} seeds fail", failed.len());
         for (seed, trial) in failed.iter().take(self.arguments.failures) {

@@ -10,6 +10,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use smtp_proto::session::Taken;
+
 use crate::{
     check::{Check, Finding, judge},
     population::{Knobs, Policies, Population},
@@ -23,6 +25,8 @@ pub struct Trial {
     pub findings: Vec<Finding>,
     /// How many deliveries were simulated.
     pub deliveries: usize,
+    /// Which moves their sessions made.
+    pub taken: Taken,
 }
 
 /// Runs the population of a seed and judges it. Every fourth seed is run a second time
@@ -146,6 +150,7 @@ impl Trial {
         }
         world.run_out();
         self.deliveries += population.letters.len();
+        self.taken = self.taken.union(&world.taken());
         Some(world)
     }
 

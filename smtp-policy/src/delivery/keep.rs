@@ -32,6 +32,7 @@ impl Delivery {
             return;
         }
         self.notify_postmaster();
+        self.taken = self.taken();
         let Phase::Talking(talk) = core::mem::replace(&mut self.phase, Phase::Next) else {
             return;
         };

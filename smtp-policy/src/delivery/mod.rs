@@ -62,7 +62,7 @@ use core::time::Duration;
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use smtp_proto::{queue::SendQueue, time::Time};
+use smtp_proto::{queue::SendQueue, session::Taken, time::Time};
 
 pub use self::{
     ask::{Ask, Bind, ConnectError, Endpoint, Level, Note, TableQuery, Target},
@@ -107,6 +107,8 @@ pub struct Delivery {
     judge: Judge,
     hosts: Hosts,
     phase: Phase,
+    /// The moves of sessions that are no longer here.
+    taken: Taken,
     /// The addresses as the servers see them, if that is not as they are in the
     /// request.
     envelope: Option<Box<Envelope>>,
@@ -139,6 +141,7 @@ impl Delivery {
             survey: request.survey.clone().map(Surveying::new).map(Box::new),
             hosts: Hosts::default(),
             phase: Phase::Start,
+            taken: Taken::default(),
             envelope: None,
             asks: VecDeque::new(),
             look_out: LookOut::default(),
@@ -313,6 +316,16 @@ impl Delivery {
     /// The driver goes on polling until [`Ask::Done`].
     pub fn cancel(&mut self) {
         self.cancelled = true;
+    }
+
+    /// Which moves the sessions of this delivery have made so far, also those whose
+    /// connections are closed or kept by now, and what a kept connection had made before.
+    /// It is for measuring what tests and simulations reach.
+    pub fn taken(&self) -> Taken {
+        match &self.phase {
+            Phase::Talking(talk) => self.taken.union(&talk.channel.session.taken()),
+            _ => self.taken,
+        }
     }
 
     fn ticket<K>(&mut self) -> Ticket<K> {

@@ -473,6 +473,7 @@ impl Delivery {
 
     /// The session has ended.
     fn on_closed(&mut self, why: Closed) {
+        self.taken = self.taken();
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };

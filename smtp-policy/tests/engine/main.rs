@@ -31,7 +31,7 @@ use smtp_policy::{
     reuse::ConnectionCache,
     sts::FetchError,
 };
-use smtp_proto::{Address, ReversePath, Time};
+use smtp_proto::{Address, ReversePath, Time, session::Taken};
 
 pub const LETTER: &[u8] = b"Subject: hi\n\nhello\n";
 
@@ -66,6 +66,8 @@ pub struct World {
     pub then: Then,
     /// From where on the text cannot be read.
     pub unreadable_from: Option<u64>,
+    /// What sessions had taken when the last connection was closed or kept.
+    pub taken: Taken,
     /// What `Debug` shows of deliveries and their questions, if anybody looks.
     pub shown: Option<String>,
 }
@@ -111,6 +113,7 @@ impl Default for World {
             budget: usize::MAX,
             then: Then::Close,
             unreadable_from: None,
+            taken: Taken::default(),
             shown: None,
         }
     }
@@ -214,10 +217,14 @@ impl World {
                     self.notices.extend(note.notice.map(|notice| *notice));
                 }
                 Ask::Keep(keys, channel, expires) => {
+                    self.taken = job.taken();
                     self.cache
                         .put(keys, server.take().unwrap(), channel, expires);
                 }
-                Ask::Close => server = None,
+                Ask::Close => {
+                    self.taken = job.taken();
+                    server = None;
+                }
                 Ask::Done => {
                     assert!(server.is_none(), "a connection was left open");
                     assert_eq!(settled.len(), count, "somebody has no verdict");

@@ -4,7 +4,10 @@ use smtp_policy::{
     config::Protocol,
     request::{CacheHints, Recipient, Request},
 };
-use smtp_proto::{Address, ReversePath};
+use smtp_proto::{
+    Address, ReversePath,
+    session::{Place, TRANSITIONS},
+};
 
 use crate::{MINUTE, World, brief};
 
@@ -196,4 +199,26 @@ fn a_fallback_relay_is_not_tried_where_a_kept_connection_led() {
         "server unavailable or unable to receive mail"
     );
     assert_eq!(world.connects, 1);
+}
+
+#[test]
+fn the_last_moves_of_a_session_are_told_when_its_connection_is_closed_or_kept() {
+    let mut world = World::new();
+    let has = |world: &World, from, to| {
+        let row = TRANSITIONS
+            .iter()
+            .position(|row| (row.from, row.to) == (from, to));
+        world.taken.contains(row.unwrap())
+    };
+    world.deliver(KEEP, &["a@example.com"]);
+    assert!(has(&world, Place::Verdict, Place::Idle));
+    assert!(!has(&world, Place::Verdict, Place::Leaving));
+    // The kept connection turns out to be dead, and another is made.
+    world.cut_after = Some("RSET");
+    world.deliver(KEEP, &["b@example.com"]);
+    assert!(has(&world, Place::Probing, Place::Lost));
+    world.deliver("", &["c@example.com"]);
+    assert!(has(&world, Place::Leaving, Place::Quit));
+    assert!(!has(&world, Place::Probing, Place::Lost));
+    assert_eq!(world.taken.strays().count(), 0);
 }

@@ -29,7 +29,7 @@ impl Negotiation<'_> {
 
     /// Goes on to the messages.
     pub fn ready(self) {
-        self.session.state = State::Idle;
+        self.session.state.go(State::Idle);
     }
 
     /// Says STARTTLS. If the server agrees, [`Need::Tls`](super::Need::Tls) comes
@@ -47,7 +47,7 @@ impl Negotiation<'_> {
 impl Session {
     /// The decision how to go on after EHLO, while it is due.
     pub fn negotiation(&mut self) -> Option<Negotiation<'_>> {
-        matches!(self.state, State::Negotiation).then_some(Negotiation { session: self })
+        matches!(*self.state, State::Negotiation).then_some(Negotiation { session: self })
     }
 
     pub(super) fn on_banner(&mut self) {
@@ -69,9 +69,9 @@ impl Session {
         match verb {
             Verb::Ehlo | Verb::Lhlo if reply.is_success() => {
                 self.capabilities = Capabilities::parse(&reply, self.profile.discard);
-                self.state = State::Negotiation;
+                self.state.go(State::Negotiation);
             }
-            Verb::Helo if reply.is_success() => self.state = State::Negotiation,
+            Verb::Helo if reply.is_success() => self.state.go(State::Negotiation),
             // 421 says that the server is about to close; HELO would be in vain.
             Verb::Ehlo if reply.code() != 421 => self.say_hello(Verb::Helo),
             _ => self.refuse(),
@@ -84,7 +84,7 @@ impl Session {
         self.output.write(&line);
         // Greeting and hello share one limit (smtp_helo_timeout is armed once).
         self.timer.rename(stage_of(verb));
-        self.state = State::Hello(verb);
+        self.state.go(State::Hello(verb));
     }
 
     /// The server does not want to talk: says QUIT unless the line is gone, and

@@ -9,7 +9,9 @@
 
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
-use super::{Closed, Dialect, Event, Need, Session, Stage, State, Stop, Transaction, text::Text};
+use super::{
+    Closed, Dialect, Event, Need, Place, Session, Stage, State, Stop, Transaction, text::Text,
+};
 use crate::{
     command,
     reply::{Capabilities, Reply},
@@ -34,14 +36,15 @@ impl Idle<'_> {
 
     /// Begins a transaction.
     pub fn send(self, transaction: Transaction) {
-        self.session.state = State::Mail(Box::new(Mail::new(transaction)));
+        let mail = Mail::new(transaction, self.session.profile.dialect);
+        self.session.state.go(State::Mail(Box::new(mail)));
     }
 
     /// Asks with RSET whether the server still answers.
     pub fn probe(self) {
         self.session.output.write(command::RSET);
         self.session.arm(Stage::RsetProbe);
-        self.session.state = State::Probing;
+        self.session.state.go(State::Probing);
     }
 
     /// Leaves with QUIT.
@@ -54,12 +57,15 @@ impl Idle<'_> {
 #[derive(Debug)]
 pub(super) struct Mail {
     pub(super) transaction: Transaction,
+    dialect: Dialect,
     /// What the sender does next.
     next: Next,
     /// The stages whose replies are outstanding, oldest first.
     awaiting: VecDeque<Stage>,
     /// Bytes written since the sender last waited for all replies.
     window: usize,
+    /// The sender waits for all replies before it writes the next command.
+    waiting: bool,
     mail_rejected: bool,
     /// Something had come before MAIL FROM was sent.
     early_reply: bool,
@@ -93,12 +99,14 @@ enum Ending {
 }
 
 impl Mail {
-    fn new(transaction: Transaction) -> Self {
+    fn new(transaction: Transaction, dialect: Dialect) -> Self {
         let mut mail = Self {
             transaction,
+            dialect,
             next: Next::ForwardNameAddr,
             awaiting: VecDeque::new(),
             window: 0,
+            waiting: false,
             mail_rejected: false,
             early_reply: false,
             data_rejected: false,
@@ -141,6 +149,33 @@ impl Mail {
             self.next = Next::Abort;
         }
         self.window = 0;
+        self.waiting = false;
+    }
+
+    /// The phase of the transaction, by name.
+    pub(super) fn place(&self) -> Place {
+        match self.next {
+            Next::ForwardNameAddr | Next::ForwardProtoHelo if !self.waiting => Place::Forward,
+            Next::Mail | Next::Rcpt(_) | Next::Data if !self.waiting => Place::Envelope,
+            Next::ForwardNameAddr
+            | Next::ForwardProtoHelo
+            | Next::Mail
+            | Next::Rcpt(_)
+            | Next::Data => Place::Window,
+            Next::Abort => Place::Abort,
+            Next::Text | Next::Quit | Next::Last => match self.text.place() {
+                Some(place) if self.next == Next::Text => place,
+                // Without a text that is over, it was RSET that came before.
+                Some(_) => Place::Abort,
+                None if self.has_many_verdicts() => Place::Verdicts,
+                None => Place::Verdict,
+            },
+        }
+    }
+
+    /// Whether the end of the text is answered for each recipient.
+    fn has_many_verdicts(&self) -> bool {
+        self.dialect == Dialect::Lmtp && self.has_recipients()
     }
 
     /// Whether the next command has to wait until all replies are in.
@@ -203,8 +238,8 @@ impl Mail {
     }
 
     /// Whom the replies after the text are for.
-    pub(super) fn end_of_data(&self, dialect: Dialect) -> VecDeque<Stage> {
-        if dialect == Dialect::Lmtp && !self.accepted.is_empty() {
+    pub(super) fn end_of_data(&self) -> VecDeque<Stage> {
+        if self.has_many_verdicts() {
             self.accepted
                 .iter()
                 .map(|index| Stage::EndOfDataFor(*index))
@@ -231,6 +266,29 @@ impl Mail {
         self.skip_absent();
     }
 
+    /// Notes what a reply means for the rest of the transaction. Returns whether it is
+    /// a failure that counts.
+    fn judge(&mut self, stage: Stage, reply: &Reply) -> bool {
+        match stage {
+            Stage::Mail => {
+                self.mail_rejected = self.early_reply || !reply.is_success();
+                !reply.is_success()
+            }
+            Stage::Rcpt(_) if self.mail_rejected => false,
+            Stage::Rcpt(index) if reply.is_success() => {
+                self.accepted.push(index);
+                false
+            }
+            Stage::Data => {
+                self.data_rejected = !reply.is_intermediate();
+                self.data_rejected && self.has_recipients()
+            }
+            Stage::EndOfData => !reply.is_success() && self.has_recipients(),
+            Stage::EndOfDataFor(_) | Stage::Rcpt(_) => !reply.is_success(),
+            _ => false,
+        }
+    }
+
     pub(super) fn has_recipients(&self) -> bool {
         !self.accepted.is_empty()
     }
@@ -239,18 +297,19 @@ impl Mail {
 impl Session {
     /// The session at rest, while it is.
     pub fn idle(&mut self) -> Option<Idle<'_>> {
-        matches!(self.state, State::Idle).then_some(Idle { session: self })
+        matches!(*self.state, State::Idle).then_some(Idle { session: self })
     }
 
     /// Goes on with the transaction as far as possible.
     pub(super) fn advance_mail(&mut self) -> Option<Need> {
         let pipelining = self.capabilities.pipelining;
         loop {
-            let State::Mail(mail) = &mut self.state else {
+            let State::Mail(mail) = &*self.state else {
                 return None;
             };
             let (line, stage) = mail.encode();
             if mail.must_wait(pipelining, line.len()) {
+                self.state.in_mail(|mail| mail.waiting = true);
                 if !self.catch_up() {
                     return None;
                 }
@@ -281,15 +340,14 @@ impl Session {
             && self.secure
             && self.profile.block_early_mail_reply
             && !self.reader.is_empty();
-        let State::Mail(mail) = &mut self.state else {
-            return;
-        };
-        mail.early_reply |= early;
-        mail.window += line.len();
-        mail.step_on();
-        let text_follows = mail.next == Next::Text;
+        let text_follows = self.state.in_mail(|mail| {
+            mail.early_reply |= early;
+            mail.window += line.len();
+            mail.step_on();
+            mail.next == Next::Text
+        });
         self.await_replies(stage);
-        if text_follows {
+        if text_follows == Some(true) {
             // Before any of the replies to this group of commands is known.
             self.decide_ending();
         }
@@ -298,22 +356,20 @@ impl Session {
     /// The text is out: the final dot follows, and the replies to it are awaited.
     fn end_text(&mut self) {
         self.output.write(command::END_OF_DATA);
-        let dialect = self.profile.dialect;
-        let State::Mail(mail) = &mut self.state else {
-            return;
-        };
-        let stages = mail.end_of_data(dialect);
-        mail.step_on();
-        self.await_replies(stages);
+        let stages = self.state.in_mail(|mail| {
+            mail.step_on();
+            mail.end_of_data()
+        });
+        self.await_replies(stages.into_iter().flatten());
     }
 
     fn await_replies(&mut self, stages: impl IntoIterator<Item = Stage>) {
-        let State::Mail(mail) = &mut self.state else {
-            return;
-        };
-        let first = mail.awaiting.is_empty();
-        mail.awaiting.extend(stages);
-        if first && let Some(stage) = mail.awaiting.front().copied() {
+        let first = self.state.in_mail(|mail| {
+            let first = mail.awaiting.is_empty();
+            mail.awaiting.extend(stages);
+            mail.awaiting.front().copied().filter(|_| first)
+        });
+        if let Some(stage) = first.flatten() {
             self.arm(stage);
         }
     }
@@ -322,43 +378,39 @@ impl Session {
     /// QUIT may be on its way by then.
     fn decide_ending(&mut self) {
         let (now, irregular) = (self.now, self.irregular);
-        let State::Mail(mail) = &mut self.state else {
-            return;
-        };
-        let keep = !irregular
-            && mail
-                .transaction
-                .keep_until
-                .is_some_and(|until| now <= until);
-        mail.ending = if keep { Ending::Keep } else { Ending::Quit };
+        self.state.in_mail(|mail| {
+            let until = mail.transaction.keep_until;
+            let keep = !irregular && until.is_some_and(|until| now <= until);
+            mail.ending = if keep { Ending::Keep } else { Ending::Quit };
+        });
     }
 
     /// Whether all replies are known. Replies are not looked at before the sender
     /// has to wait, however early they come: it goes by what it knew then.
     fn catch_up(&mut self) -> bool {
         self.receive_replies();
-        let State::Mail(mail) = &mut self.state else {
-            return false;
-        };
-        let all = mail.awaiting.is_empty();
-        if all {
-            mail.correct_course();
-        }
-        all
+        let all = self.state.in_mail(|mail| {
+            let all = mail.awaiting.is_empty();
+            if all {
+                mail.correct_course();
+            }
+            all
+        });
+        all == Some(true)
     }
 
     /// Takes the replies that are there, in the order of the commands.
     fn receive_replies(&mut self) {
-        while let State::Mail(mail) = &self.state
+        while let State::Mail(mail) = &*self.state
             && let Some(stage) = mail.awaiting.front().copied()
             && let Some(reply) = self.take_reply_in_time(stage)
         {
             self.judge(stage, &reply);
-            let State::Mail(mail) = &mut self.state else {
-                return;
-            };
-            mail.awaiting.pop_front();
-            if let Some(next) = mail.awaiting.front().copied() {
+            let next = self.state.in_mail(|mail| {
+                mail.awaiting.pop_front();
+                mail.awaiting.front().copied()
+            });
+            if let Some(next) = next.flatten() {
                 self.arm(next);
             }
         }
@@ -368,7 +420,7 @@ impl Session {
     fn take_reply_in_time(&mut self, stage: Stage) -> Option<Reply> {
         let at = self.events.len();
         let reply = self.take_reply(stage)?;
-        if let State::Mail(mail) = &self.state
+        if let State::Mail(mail) = &*self.state
             && mail.early_reply
             && stage == Stage::Mail
         {
@@ -377,41 +429,20 @@ impl Session {
         Some(reply)
     }
 
-    /// Notes what a reply means for the rest of the transaction.
     fn judge(&mut self, stage: Stage, reply: &Reply) {
-        let State::Mail(mail) = &mut self.state else {
-            return;
-        };
-        let failed = match stage {
-            Stage::Mail => {
-                mail.mail_rejected = mail.early_reply || !reply.is_success();
-                !reply.is_success()
-            }
-            Stage::Rcpt(_) if mail.mail_rejected => false,
-            Stage::Rcpt(index) if reply.is_success() => {
-                mail.accepted.push(index);
-                false
-            }
-            Stage::Data => {
-                mail.data_rejected = !reply.is_intermediate();
-                mail.data_rejected && mail.has_recipients()
-            }
-            Stage::EndOfData => !reply.is_success() && mail.has_recipients(),
-            Stage::EndOfDataFor(_) | Stage::Rcpt(_) => !reply.is_success(),
-            _ => false,
-        };
-        self.irregular |= failed && is_protocol_error(reply.code());
+        let failed = self.state.in_mail(|mail| mail.judge(stage, reply));
+        self.irregular |= failed == Some(true) && is_protocol_error(reply.code());
     }
 
     fn finish_mail(&mut self) -> Option<Need> {
-        let State::Mail(mail) = &self.state else {
+        let State::Mail(mail) = &*self.state else {
             return None;
         };
         match mail.ending {
             Ending::Quit => self.await_end(Closed::Quit),
             // The replies may be here before the last command has gone out.
             Ending::Keep if self.output.is_empty() => {
-                self.state = State::Idle;
+                self.state.go(State::Idle);
                 return self.at_rest(Need::Envelope);
             }
             Ending::Keep => {}

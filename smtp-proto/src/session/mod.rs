@@ -38,12 +38,17 @@
 //! | [`Step::Event`] | looks at it, or does not |
 //! | [`Step::Closed`] | closes the socket |
 //!
+//! All ways that a session can take are in one table, [`TRANSITIONS`], and each session
+//! knows which of them it has taken ([`Session::taken`]).
+//!
 //! RFC 5321, RFC 2033, RFC 2920, RFC 4954; Postfix: `src/smtp/smtp_proto.c`,
 //! `src/smtp/smtp_chat.c`, `src/global/smtp_stream.c`.
 
+mod course;
 mod greet;
 mod journal;
 mod mail;
+mod place;
 mod profile;
 mod sasl;
 mod stage;
@@ -52,22 +57,26 @@ mod state;
 mod text;
 mod timer;
 mod transaction;
+mod transitions;
 
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use core::fmt;
 
+use self::{course::Course, journal::Output, mail::Mail, sasl::Auth, timer::Timer};
 pub use self::{
+    course::Taken,
     greet::Negotiation,
     journal::Said,
     mail::Idle,
+    place::Place,
     profile::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
     sasl::{ChallengeError, MechanismName, MechanismNameError, SaslTurn},
     stage::Stage,
     starttls::TlsGate,
     text::BodyWriter,
     transaction::{Stop, Transaction},
+    transitions::{TRANSITIONS, Transition},
 };
-use self::{journal::Output, mail::Mail, sasl::Auth, timer::Timer};
 use crate::{
     command::Verb,
     queue::SendQueue,
@@ -83,7 +92,7 @@ const UNASKED_LIMIT: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Session {
     profile: Profile,
-    state: State,
+    state: Course,
     timer: Timer,
     reader: ReplyReader,
     output: Output,
@@ -101,7 +110,7 @@ pub struct Session {
     now: Time,
 }
 
-/// Where the dialogue stands. The transitions are in `state.rs`.
+/// Where the dialogue stands. The transitions are in [`TRANSITIONS`].
 #[derive(Debug)]
 enum State {
     /// Waiting for the greeting.
@@ -282,7 +291,7 @@ impl Session {
         let mut timer = Timer::new(profile.deadline, stage, stage.limit(&profile.timeouts));
         timer.start(now);
         Self {
-            state,
+            state: Course::new(state),
             timer,
             reader: ReplyReader::new(profile.reply_limits, profile.reply_filter.clone()),
             output: Output::new(profile.journal),
@@ -308,13 +317,13 @@ impl Session {
             if let Some(event) = self.events.pop_front() {
                 return Step::Event(event);
             }
-            if let State::Closed(why) = self.state {
+            if let State::Closed(why) = *self.state {
                 self.output.clear();
                 self.reader.clear();
                 return Step::Closed(why);
             }
             let need = self.advance();
-            if !self.events.is_empty() || matches!(self.state, State::Closed(_)) {
+            if !self.events.is_empty() || matches!(*self.state, State::Closed(_)) {
                 continue;
             }
             if let Some(need) = need {
@@ -399,7 +408,13 @@ impl Session {
     /// Gives the dialogue up where it stands: nothing more is sent, and the next
     /// poll says [`Closed::Abandoned`].
     pub fn abandon(&mut self) {
-        self.state = State::Closed(Closed::Abandoned);
+        self.state.go(State::Closed(Closed::Abandoned));
+    }
+
+    /// Which moves the session has made so far, for measuring what tests and simulations
+    /// reach.
+    pub const fn taken(&self) -> Taken {
+        self.state.taken()
     }
 
     /// Tells the timer what went in or out since the last poll.

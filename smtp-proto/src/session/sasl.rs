@@ -104,6 +104,17 @@ impl Auth {
     pub(super) fn is_challenged(&self) -> bool {
         self.challenge.is_some()
     }
+
+    /// The server has sent a challenge. Returns the response to it if that was
+    /// withheld; otherwise somebody has to find one.
+    fn hear(&mut self, challenge: &str) -> Option<Secret> {
+        self.rounds = self.rounds.saturating_add(1);
+        if challenge.is_empty() && self.withheld.is_some() {
+            return self.withheld.take();
+        }
+        self.challenge = Some(challenge.to_owned());
+        None
+    }
 }
 
 /// The server has sent a challenge, and waits for a response.
@@ -139,21 +150,19 @@ impl SaslTurn<'_> {
 
     /// Sends a response, which may be empty.
     pub fn respond(self, response: &Secret) {
-        if let State::Auth(auth) = &mut self.session.state {
-            auth.challenge = None;
-        }
+        self.session.state.in_auth(|auth| auth.challenge = None);
         self.session.say_secret("", encode(response).expose());
     }
 
     /// Calls the exchange off with `*` (RFC 4954 section 4). The server answers
     /// with a refusal, then the [`Negotiation`] is there again.
     pub fn cancel(self) {
-        if let State::Auth(auth) = &mut self.session.state {
-            **auth = Auth {
+        self.session.state.in_auth(|auth| {
+            *auth = Auth {
                 rounds: auth.rounds,
                 ..Auth::default()
             };
-        }
+        });
         self.session.say_secret("*", b"");
     }
 
@@ -164,7 +173,7 @@ impl SaslTurn<'_> {
     }
 
     fn auth(&self) -> Option<&Auth> {
-        match &self.session.state {
+        match &*self.session.state {
             State::Auth(auth) => Some(auth),
             _ => None,
         }
@@ -190,10 +199,10 @@ impl Negotiation<'_> {
             Some(response) if fits(&response) => (format!("AUTH {name} "), response, None),
             response => (format!("AUTH {name}"), Secret::default(), response),
         };
-        self.session.state = State::Auth(Box::new(Auth {
+        self.session.state.go(State::Auth(Box::new(Auth {
             withheld,
             ..Auth::default()
-        }));
+        })));
         self.session.say_secret(&command, sent.expose());
     }
 }
@@ -201,7 +210,7 @@ impl Negotiation<'_> {
 impl Session {
     /// The challenge to be answered, while there is one.
     pub fn sasl(&mut self) -> Option<SaslTurn<'_>> {
-        let due = matches!(&self.state, State::Auth(auth) if auth.is_challenged());
+        let due = matches!(&*self.state, State::Auth(auth) if auth.is_challenged());
         due.then_some(SaslTurn { session: self })
     }
 
@@ -209,21 +218,13 @@ impl Session {
         let Some(reply) = self.take_reply(Stage::Auth) else {
             return;
         };
-        let State::Auth(auth) = &mut self.state else {
-            return;
-        };
         if !reply.is_intermediate() {
-            self.state = State::Negotiation;
-            return;
+            return self.state.go(State::Negotiation);
         }
-        auth.rounds = auth.rounds.saturating_add(1);
         let text = challenge_text(&reply);
-        match auth.withheld.take() {
-            Some(response) if text.is_empty() => self.say_secret("", response.expose()),
-            withheld => {
-                auth.withheld = withheld;
-                auth.challenge = Some(text.to_owned());
-            }
+        let response = self.state.in_auth(|auth| auth.hear(text));
+        if let Some(response) = response.flatten() {
+            self.say_secret("", response.expose());
         }
     }
 

@@ -33,7 +33,7 @@ impl TlsGate<'_> {
             });
         } else {
             session.arm(Stage::Banner);
-            session.state = State::Banner;
+            session.state.go(State::Banner);
         }
     }
 
@@ -47,20 +47,20 @@ impl TlsGate<'_> {
     /// The handshake has failed. Nobody knows what the peer makes of the line, so
     /// nothing more is said.
     pub fn failed(self) {
-        self.session.state = State::Closed(Closed::Tls);
+        self.session.state.go(State::Closed(Closed::Tls));
     }
 }
 
 impl Session {
     /// The gate, while it is shut.
     pub fn tls_gate(&mut self) -> Option<TlsGate<'_>> {
-        matches!(self.state, State::Gate { .. }).then_some(TlsGate { session: self })
+        matches!(*self.state, State::Gate { .. }).then_some(TlsGate { session: self })
     }
 
     pub(super) fn say_starttls(&mut self) {
         self.output.write(command::STARTTLS);
         self.arm(Stage::StartTls);
-        self.state = State::StartTls;
+        self.state.go(State::StartTls);
     }
 
     pub(super) fn on_starttls(&mut self) {
@@ -73,12 +73,12 @@ impl Session {
             return;
         };
         if !reply.is_success() {
-            self.state = State::Negotiation;
+            self.state.go(State::Negotiation);
             return;
         }
         self.discard_plaintext();
         self.arm(Stage::TlsHandshake);
-        self.state = State::Gate { greeted: true };
+        self.state.go(State::Gate { greeted: true });
     }
 
     /// Waits at the gate, as long as the handshake may take.
@@ -93,7 +93,7 @@ impl Session {
 
     /// Steps through the gate. Returns whether the server has greeted already.
     fn enter(&mut self) -> bool {
-        let greeted = !matches!(self.state, State::Gate { greeted: false });
+        let greeted = !matches!(*self.state, State::Gate { greeted: false });
         self.discard_plaintext();
         self.capabilities = Capabilities::default();
         self.pix = PixWorkarounds::default();

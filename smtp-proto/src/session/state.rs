@@ -1,5 +1,7 @@
-//! Every transition of a session outside of a mail transaction, and the means
-//! that all stages share: taking a reply, starting a stage, ending the session.
+//! Where the session goes on by its state, and the means that all stages share: taking
+//! a reply, starting a stage, ending the session. Every transition is in
+//! [`TRANSITIONS`](super::TRANSITIONS); this is what they look like from afar, with
+//! EHLO, HELO and LHLO as one, and a transaction as one:
 //!
 //! ```text
 //!            220                  2xx
@@ -29,7 +31,7 @@ impl Session {
     /// Goes on as far as possible. Returns the decision that is due, if the
     /// session waits for one.
     pub(super) fn advance(&mut self) -> Option<Need> {
-        match &self.state {
+        match &*self.state {
             State::Banner => self.on_banner(),
             State::Hello(verb) => self.on_hello(*verb),
             State::Negotiation => return self.at_rest(Need::Negotiation),
@@ -62,11 +64,11 @@ impl Session {
 
     fn on_probe(&mut self) {
         if let Some(reply) = self.take_reply(Stage::RsetProbe) {
-            self.state = if reply.is_success() {
+            self.state.go(if reply.is_success() {
                 State::Idle
             } else {
                 State::Closed(Closed::Stale)
-            };
+            });
         }
     }
 
@@ -75,7 +77,7 @@ impl Session {
     fn on_leaving(&mut self, reply: bool, why: Closed) {
         let gone = self.output.is_empty() || self.line == Line::Dead;
         if gone && (!reply || self.line != Line::Open || self.read_reply().is_some()) {
-            self.state = State::Closed(why);
+            self.state.go(State::Closed(why));
         }
     }
 
@@ -105,7 +107,7 @@ impl Session {
             }
             None => {
                 if self.line != Line::Open {
-                    self.state = State::Closed(Closed::Lost(stage));
+                    self.state.go(State::Closed(Closed::Lost(stage)));
                 }
                 None
             }
@@ -120,10 +122,11 @@ impl Session {
     /// The deadline of the present stage has passed.
     pub(super) fn time_out(&mut self) {
         let stage = self.timer.stage();
-        self.state = State::Closed(match self.state {
+        let why = match *self.state {
             State::Leaving { why, .. } => why,
             _ => Closed::TimedOut(stage),
-        });
+        };
+        self.state.go(State::Closed(why));
     }
 
     /// Says QUIT and leaves; the session then ends as `why` says.
@@ -135,14 +138,12 @@ impl Session {
     /// QUIT has been written; waits for what has to come yet.
     pub(super) fn await_end(&mut self, why: Closed) {
         self.arm(Stage::Quit);
-        self.state = State::Leaving {
-            reply: !self.profile.skip_quit_response,
-            why,
-        };
+        let reply = !self.profile.skip_quit_response;
+        self.state.go(State::Leaving { reply, why });
     }
 
     pub(super) fn protocol_error(&mut self, stage: Stage, error: ProtocolError) {
         self.irregular = true;
-        self.state = State::Closed(Closed::Protocol(stage, error));
+        self.state.go(State::Closed(Closed::Protocol(stage, error)));
     }
 }

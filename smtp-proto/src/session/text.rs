@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Closed, Event, Line, Need, ProtocolError, Session, Stage, State, Stop};
+use super::{Closed, Event, Line, Need, Place, ProtocolError, Session, Stage, State, Stop};
 use crate::{body::BodyEncoder, mime::RecordEnd, time::Time};
 
 /// Text is asked for while less than this is waiting to be written.
@@ -20,6 +20,18 @@ pub(super) struct Text {
     taken: u64,
     /// How much the connection had carried when the text began.
     began_at: u64,
+}
+
+impl Text {
+    /// Where the text stands, by name; `None` once the final dot can follow.
+    pub(super) const fn place(&self) -> Option<Place> {
+        match self.phase {
+            Phase::Before => Some(Place::Data),
+            Phase::Body(_) => Some(Place::Text),
+            Phase::Pause(_) => Some(Place::Pause),
+            Phase::Over => None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +58,7 @@ impl BodyWriter<'_> {
     /// Where in the message the next piece begins, in bytes as the source counts
     /// them.
     pub fn offset(&self) -> u64 {
-        match &self.session.state {
+        match &*self.session.state {
             State::Mail(mail) => mail.text.taken,
             _ => 0,
         }
@@ -66,16 +78,16 @@ impl BodyWriter<'_> {
             events,
             ..
         } = self.session;
-        if let State::Mail(mail) = state
-            && let Phase::Body(encoder) = &mut mail.text.phase
-        {
-            mail.text.taken += chunk.len() as u64;
-            let folded = encoder.folded();
-            encoder.push(chunk, output);
-            if encoder.folded() && !folded {
-                events.push_back(Event::LineBroken);
+        state.in_mail(|mail| {
+            if let Phase::Body(encoder) = &mut mail.text.phase {
+                mail.text.taken += chunk.len() as u64;
+                let folded = encoder.folded();
+                encoder.push(chunk, output);
+                if encoder.folded() && !folded {
+                    events.push_back(Event::LineBroken);
+                }
             }
-        }
+        });
     }
 
     /// Takes a record of text that does not come straight from the source. It does
@@ -87,52 +99,52 @@ impl BodyWriter<'_> {
             events,
             ..
         } = self.session;
-        if let State::Mail(mail) = state
-            && let Phase::Body(encoder) = &mut mail.text.phase
-        {
-            let folded = encoder.folded();
-            encoder.record(text, end, output);
-            if encoder.folded() && !folded {
-                events.push_back(Event::LineBroken);
+        state.in_mail(|mail| {
+            if let Phase::Body(encoder) = &mut mail.text.phase {
+                let folded = encoder.folded();
+                encoder.record(text, end, output);
+                if encoder.folded() && !folded {
+                    events.push_back(Event::LineBroken);
+                }
             }
-        }
+        });
     }
 
     /// Ends the text. A last line without a line end gets one.
     pub fn finish(self) {
         let pause = self.session.pix.delay_dotcrlf.is_some();
         let Session { state, output, .. } = self.session;
-        if let State::Mail(mail) = state
-            && let Phase::Body(encoder) = &mut mail.text.phase
-        {
-            encoder.finish(output);
-            mail.text.phase = if pause {
-                Phase::Pause(None)
-            } else {
-                Phase::Over
-            };
-        }
+        state.in_mail(|mail| {
+            if let Phase::Body(encoder) = &mut mail.text.phase {
+                encoder.finish(output);
+                mail.text.phase = if pause {
+                    Phase::Pause(None)
+                } else {
+                    Phase::Over
+                };
+            }
+        });
     }
 }
 
 impl Session {
     /// Room for text, while there is any.
     pub fn body(&mut self) -> Option<BodyWriter<'_>> {
-        let ready = matches!(&self.state, State::Mail(mail) if matches!(mail.text.phase, Phase::Body(_)))
+        let ready = matches!(&*self.state, State::Mail(mail) if matches!(mail.text.phase, Phase::Body(_)))
             && self.output.len() < ROOM;
         ready.then_some(BodyWriter { session: self })
     }
 
     pub(super) fn text_is_over(&self) -> bool {
-        matches!(&self.state, State::Mail(mail) if matches!(mail.text.phase, Phase::Over))
+        matches!(&*self.state, State::Mail(mail) if matches!(mail.text.phase, Phase::Over))
     }
 
     /// Goes on with the text as far as possible.
     pub(super) fn advance_text(&mut self) -> Option<Need> {
-        if matches!(&self.state, State::Mail(mail) if matches!(mail.text.phase, Phase::Before)) {
+        if matches!(&*self.state, State::Mail(mail) if matches!(mail.text.phase, Phase::Before)) {
             self.begin_text();
         }
-        let State::Mail(mail) = &self.state else {
+        let State::Mail(mail) = &*self.state else {
             return None;
         };
         match mail.text.phase {
@@ -149,17 +161,20 @@ impl Session {
     /// a lone dot to be sent.
     fn begin_text(&mut self) {
         let limit = self.profile.line_length_limit;
-        let State::Mail(mail) = &mut self.state else {
+        let began_at = self.output.sent();
+        let State::Mail(mail) = &*self.state else {
             return;
         };
         if mail.transaction.stop == Stop::AtText {
-            self.state = State::Closed(Closed::Abandoned);
+            self.state.go(State::Closed(Closed::Abandoned));
         } else if mail.has_recipients() {
-            mail.text.phase = Phase::Body(BodyEncoder::new(limit));
-            mail.text.began_at = self.output.sent();
+            self.state.in_mail(|mail| {
+                mail.text.phase = Phase::Body(BodyEncoder::new(limit));
+                mail.text.began_at = began_at;
+            });
             self.arm(Stage::Text);
         } else {
-            mail.text.phase = Phase::Over;
+            self.state.in_mail(|mail| mail.text.phase = Phase::Over);
         }
     }
 
@@ -177,15 +192,15 @@ impl Session {
     /// The peer took no more. It may have said why; that counts as its reply to
     /// the end of the text.
     fn lose_text(&mut self) {
-        let State::Mail(mail) = &self.state else {
+        let State::Mail(mail) = &*self.state else {
             return;
         };
-        for stage in mail.end_of_data(self.profile.dialect) {
+        for stage in mail.end_of_data() {
             if self.take_reply(stage).is_none() {
                 break;
             }
         }
-        self.state = State::Closed(Closed::Lost(Stage::Text));
+        self.state.go(State::Closed(Closed::Lost(Stage::Text)));
     }
 
     /// Whether the server has answered before the end, and with a refusal. There
@@ -202,7 +217,7 @@ impl Session {
                 return true;
             }
         }
-        let State::Mail(mail) = &self.state else {
+        let State::Mail(mail) = &*self.state else {
             return false;
         };
         let Some(reply) = self
@@ -212,10 +227,10 @@ impl Session {
         else {
             return false;
         };
-        for stage in mail.end_of_data(self.profile.dialect) {
+        for stage in mail.end_of_data() {
             self.events.push_back(Event::Reply(stage, reply.clone()));
         }
-        self.state = State::Closed(Closed::Abandoned);
+        self.state.go(State::Closed(Closed::Abandoned));
         true
     }
 
@@ -226,16 +241,14 @@ impl Session {
         if dead {
             return self.lose_text();
         }
-        let State::Mail(mail) = &mut self.state else {
-            return;
-        };
         match until {
             None if flushed => {
-                mail.text.phase = Phase::Pause(Some(now + pause));
+                let until = Phase::Pause(Some(now + pause));
+                self.state.in_mail(|mail| mail.text.phase = until);
                 self.timer.arm(Stage::Text, pause);
             }
             Some(until) if until <= now => {
-                mail.text.phase = Phase::Over;
+                self.state.in_mail(|mail| mail.text.phase = Phase::Over);
                 self.arm(Stage::Text);
             }
             _ => {}

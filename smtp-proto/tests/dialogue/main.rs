@@ -18,6 +18,7 @@ mod greeting;
 mod sasl;
 mod starttls;
 mod text;
+mod transitions;
 
 use std::time::Duration;
 

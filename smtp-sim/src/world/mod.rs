@@ -47,7 +47,7 @@ use smtp_policy::{
     request::Request,
     reuse::ConnectionCache,
 };
-use smtp_proto::Time;
+use smtp_proto::{Time, session::Taken};
 
 use self::{
     job::{Job, Parts},
@@ -200,6 +200,7 @@ pub struct World {
     trace: Trace,
     happened: u64,
     stuck: bool,
+    taken: Taken,
 }
 
 impl World {
@@ -227,6 +228,7 @@ impl World {
             trace: Trace::default(),
             happened: 0,
             stuck: false,
+            taken: Taken::default(),
         }
     }
 
@@ -330,6 +332,11 @@ impl World {
                 deliveries: &link.jobs,
             })
         })
+    }
+
+    /// Which moves the sessions of the deliveries made that are over.
+    pub const fn taken(&self) -> Taken {
+        self.taken
     }
 
     /// The record of this run.

@@ -1,0 +1,365 @@
+//! How often simulations take each transition of the session, and why some are never
+//! taken. It judges the populations as much as the table: what no population reaches is
+//! tested by scripts only.
+//!
+//! ```
+//! use smtp_sim::{coverage::Coverage, population::{Knobs, Policies}, trial};
+//!
+//! let mut policies = Policies::default();
+//! let mut coverage = Coverage::default();
+//! for seed in 0..20 {
+//!     coverage.add(seed, &trial::run(seed, Knobs::default(), &mut policies).taken);
+//! }
+//! assert!(coverage.faults().is_empty());
+//! assert!(coverage.to_string().contains("Banner -> Ehlo"));
+//! ```
+
+use std::{collections::BTreeMap, fmt};
+
+use smtp_proto::session::{Place, TRANSITIONS, Taken, Transition};
+
+/// After how many seeds every transition has to have been taken or explained. What is
+/// not explained is taken about four times in 10,000 seeds, or far more often.
+pub const ENOUGH: u64 = 20_000;
+
+/// Transitions that are not taken, and why.
+struct Reason {
+    reach: Reach,
+    /// Where they begin.
+    from: &'static [Place],
+    /// Where they end.
+    to: &'static [Place],
+    /// Why they are not taken.
+    why: &'static str,
+}
+
+/// How far away a transition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// No population comes there.
+    Never,
+    /// Populations come there once in many thousand seeds.
+    Seldom,
+}
+
+/// The reasons for what is not taken.
+const REASONS: &[Reason] = {
+    use Place::{
+        Abandoned, Abort, Auth, Banner, Challenge, Data, Ehlo, Envelope, Forward, Gate, Helo, Idle,
+        Leaving, Lhlo, Lost, Negotiation, Pause, Probing, Protocol, Quit, Refused, Stale, StartTls,
+        Text, TimedOut, Tls, Verdict, Verdicts, Window, WrapperGate,
+    };
+    use Reach::{Never, Seldom};
+    &[
+        Reason {
+            reach: Never,
+            from: &[WrapperGate],
+            to: &[Banner, Leaving, Tls, TimedOut, Abandoned],
+            why: "no profile has smtp_tls_wrappermode",
+        },
+        Reason {
+            reach: Never,
+            from: &[Banner],
+            to: &[Helo],
+            why: "no profile has smtp_never_send_ehlo, or smtp_always_send_ehlo = no",
+        },
+        Reason {
+            reach: Never,
+            from: &[Idle, Window],
+            to: &[Forward],
+            why: "no profile has smtp_send_xforward_command",
+        },
+        Reason {
+            reach: Never,
+            from: &[Forward],
+            to: &[Envelope, Window, Abandoned],
+            why: "no profile has smtp_send_xforward_command",
+        },
+        Reason {
+            reach: Never,
+            from: &[Envelope],
+            to: &[Abort],
+            why: "no message is an address probe",
+        },
+        Reason {
+            reach: Never,
+            from: &[Text],
+            to: &[Pause],
+            why: "no server greets as a PIX firewall does",
+        },
+        Reason {
+            reach: Never,
+            from: &[Pause],
+            to: &[Verdict, Verdicts, Lost, TimedOut, Protocol, Abandoned],
+            why: "no server greets as a PIX firewall does",
+        },
+        Reason {
+            reach: Never,
+            from: &[
+                Banner, Ehlo, Helo, Lhlo, StartTls, Auth, Probing, Window, Data, Verdict, Verdicts,
+                Abort,
+            ],
+            to: &[Protocol],
+            why: "no server replies in more than 10,000 lines, and no profile has a reply filter",
+        },
+        Reason {
+            reach: Never,
+            from: &[Protocol],
+            to: &[Lost],
+            why: "no server replies in more than 10,000 lines, and no profile has a reply filter",
+        },
+        Reason {
+            reach: Never,
+            from: &[Negotiation, Challenge, Envelope],
+            to: &[Abandoned],
+            why: "no delivery is cancelled, and a world's time stands still there",
+        },
+        Reason {
+            reach: Never,
+            from: &[Quit, Refused, Tls, Stale, Lost, TimedOut, Protocol],
+            to: &[Abandoned],
+            why: "no delivery is cancelled, and a world's time stands still there",
+        },
+        Reason {
+            reach: Seldom,
+            from: &[
+                Banner, Ehlo, Helo, Lhlo, StartTls, Gate, Auth, Probing, Window, Data, Verdict,
+                Verdicts, Abort, Leaving,
+            ],
+            to: &[Abandoned],
+            why: "no delivery is cancelled, and few outlast daemon_timeout",
+        },
+        Reason {
+            reach: Seldom,
+            from: &[Text],
+            to: &[Lost, TimedOut, Protocol, Abandoned],
+            why: "few texts are larger than the queue",
+        },
+        Reason {
+            reach: Seldom,
+            from: &[Idle],
+            to: &[Leaving],
+            why: "few transactions outlast smtp_connection_reuse_time_limit",
+        },
+        Reason {
+            reach: Seldom,
+            from: &[Challenge, Idle],
+            to: &[Protocol],
+            why: "few servers send more than 64 KiB there",
+        },
+    ]
+};
+
+/// What some seeds have taken.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    seeds: u64,
+    /// By the row of the table, in how many seeds it was taken.
+    rows: BTreeMap<usize, u64>,
+    /// Moves that are in no row, with a seed for each.
+    strays: BTreeMap<(Place, Place), u64>,
+}
+
+impl Coverage {
+    /// Counts what a seed has taken.
+    pub fn add(&mut self, seed: u64, taken: &Taken) {
+        self.seeds += 1;
+        for row in taken.rows() {
+            *self.rows.entry(row).or_default() += 1;
+        }
+        for stray in taken.strays() {
+            self.strays.entry(stray).or_insert(seed);
+        }
+    }
+
+    /// Counts what was counted elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        self.seeds += other.seeds;
+        for (row, count) in other.rows {
+            *self.rows.entry(row).or_default() += count;
+        }
+        for (stray, seed) in other.strays {
+            self.strays.entry(stray).or_insert(seed);
+        }
+    }
+
+    /// What is wrong with the table, or with the reasons for what is never taken. From
+    /// [`ENOUGH`] seeds on that includes transitions without such a reason.
+    pub fn faults(&self) -> Vec<String> {
+        self.faults_by(REASONS)
+    }
+
+    fn faults_by(&self, reasons: &[Reason]) -> Vec<String> {
+        let strays = self.strays.iter().map(|((from, to), seed)| {
+            let (from, to) = (from.as_str(), to.as_str());
+            format!("{from} -> {to} is not in the table (seed {seed})")
+        });
+        let rows = TRANSITIONS
+            .iter()
+            .enumerate()
+            .filter_map(|(row, transition)| {
+                let name = name(transition);
+                let reach = reason(reasons, transition).map(|reason| reason.reach);
+                match (self.count(row), reach) {
+                    (0, None) if self.seeds >= ENOUGH => Some(format!("{name} was never taken")),
+                    (0, _) | (_, None | Some(Reach::Seldom)) => None,
+                    (count, Some(Reach::Never)) => Some(format!(
+                        "{name} was taken in {count} seeds, and is said to be out of reach"
+                    )),
+                }
+            });
+        strays.chain(rows).collect()
+    }
+
+    fn count(&self, row: usize) -> u64 {
+        self.rows.get(&row).copied().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Coverage {
+    /// A table of all transitions, with the number of seeds that took each, or why none
+    /// does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (reached, all) = (self.rows.len(), TRANSITIONS.len());
+        writeln!(f, "{reached} of {all} transitions in {} seeds", self.seeds)?;
+        for (row, transition) in TRANSITIONS.iter().enumerate() {
+            let (name, when) = (name(transition), transition.when);
+            let count = self.count(row);
+            write!(f, "{name:<36} {count:>9}  {when}")?;
+            if let Some(reason) = reason(REASONS, transition).filter(|_| count == 0) {
+                write!(f, " ({:?}: {})", reason.reach, reason.why)?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+fn name(transition: &Transition) -> String {
+    format!("{} -> {}", transition.from.as_str(), transition.to.as_str())
+}
+
+fn reason<'a>(reasons: &'a [Reason], transition: &Transition) -> Option<&'a Reason> {
+    let is_it =
+        |row: &&Reason| row.from.contains(&transition.from) && row.to.contains(&transition.to);
+    reasons.iter().find(is_it)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const EXCUSES: &[Reason] = &[
+        Reason {
+            reach: Reach::Never,
+            from: &[Place::Banner],
+            to: &[Place::Helo, Place::Lhlo],
+            why: "nobody says so",
+        },
+        Reason {
+            reach: Reach::Seldom,
+            from: &[Place::Banner],
+            to: &[Place::Lost],
+            why: "few lose their way",
+        },
+    ];
+
+    fn taken(to: Place) -> Taken {
+        [(Place::Banner, to)].into_iter().collect()
+    }
+
+    /// Enough seeds that take every row, but those from the greeting to `left_out`.
+    fn all_but(left_out: &[Place]) -> Coverage {
+        let rows = TRANSITIONS.iter().map(|row| (row.from, row.to));
+        let is_left_out =
+            |(from, to): &(Place, Place)| *from == Place::Banner && left_out.contains(to);
+        let taken: Taken = rows.filter(|ends| !is_left_out(ends)).collect();
+        let mut coverage = Coverage::default();
+        (0..ENOUGH).for_each(|seed| coverage.add(seed, &taken));
+        coverage
+    }
+
+    #[test]
+    fn what_is_taken_or_explained_is_no_fault() {
+        for left_out in [
+            &[Place::Helo, Place::Lhlo][..],
+            &[Place::Helo, Place::Lhlo, Place::Lost],
+        ] {
+            let coverage = all_but(left_out);
+            assert_eq!(coverage.faults_by(EXCUSES), [] as [&str; 0]);
+        }
+    }
+
+    #[test]
+    fn what_is_neither_taken_nor_explained_is_a_fault_after_enough_seeds() {
+        let left_out = [Place::Ehlo, Place::Helo, Place::Lhlo];
+        let mut coverage = all_but(&left_out);
+        assert_eq!(
+            coverage.faults_by(EXCUSES),
+            ["Banner -> Ehlo was never taken"]
+        );
+        coverage.seeds -= 1;
+        assert_eq!(coverage.faults_by(EXCUSES), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_is_taken_although_it_is_explained_is_a_fault() {
+        let mut coverage = Coverage::default();
+        coverage.add(7, &taken(Place::Helo));
+        let expected = "Banner -> Helo was taken in 1 seeds, and is said to be out of reach";
+        assert_eq!(coverage.faults_by(EXCUSES), [expected]);
+    }
+
+    #[test]
+    fn a_move_that_is_not_in_the_table_is_a_fault() {
+        let mut coverage = Coverage::default();
+        coverage.add(7, &taken(Place::Text));
+        coverage.merge(coverage.clone());
+        let expected = "Banner -> Text is not in the table (seed 7)";
+        assert_eq!(coverage.faults_by(EXCUSES), [expected]);
+    }
+
+    #[test]
+    fn seeds_are_counted_by_row() {
+        let mut coverage = Coverage::default();
+        coverage.add(1, &taken(Place::Ehlo));
+        coverage.add(2, &taken(Place::Lost));
+        let mut other = Coverage::default();
+        other.add(3, &taken(Place::Ehlo));
+        coverage.merge(other);
+        let text = coverage.to_string();
+        let count = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+            line[name.len()..]
+                .split_whitespace()
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        assert!(text.starts_with(&format!(
+            "2 of {} transitions in 3 seeds",
+            TRANSITIONS.len()
+        )));
+        assert_eq!(count("Banner -> Ehlo"), "2");
+        assert_eq!(count("Banner -> Closed(Lost)"), "1");
+        assert_eq!(count("Banner -> Lhlo"), "0");
+    }
+
+    #[test]
+    fn every_reason_is_about_rows_of_the_table_that_no_other_is_about() {
+        let mut about = BTreeSet::new();
+        for reason in REASONS {
+            for from in reason.from {
+                for to in reason.to {
+                    let is_row = TRANSITIONS
+                        .iter()
+                        .any(|row| (row.from, row.to) == (*from, *to));
+                    assert!(is_row && about.insert((from, to)), "{from:?} {to:?}");
+                }
+            }
+        }
+    }
+}
