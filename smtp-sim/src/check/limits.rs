@@ -8,7 +8,7 @@ use super::{Bench, Check};
 use crate::{
     peer::{MOMENTS, Moment},
     population::time_limit,
-    world::Connection,
+    world::{Connection, Span},
 };
 
 /// The longest time limit of any stage in the configurations of populations.
@@ -100,15 +100,19 @@ impl Bench<'_> {
         }
     }
 
-    /// Whether the last delivery on a connection was at the end of its whole time when
-    /// the connection was closed.
+    /// Whether the last delivery on a connection was called off, or at the end of its
+    /// whole time, when the connection was closed.
     fn is_out_of_time(&self, connection: &Connection<'_>) -> bool {
         let last = connection.deliveries.last();
-        let turns = last.and_then(|id| self.world.delivery(*id));
-        turns.into_iter().flat_map(|d| &d.turns).any(|turn| {
-            let passed = connection.closed.map(|closed| closed.since(turn.begun));
-            passed.is_some_and(|passed| passed >= DAEMON_TIMEOUT)
-        })
+        let (Some(delivery), Some(closed)) = (
+            last.and_then(|id| self.world.delivery(*id)),
+            connection.closed,
+        ) else {
+            return false;
+        };
+        let is_late = |turn: &Span| closed.since(turn.begun) >= DAEMON_TIMEOUT;
+        let called_off = delivery.cancelled.is_some_and(|at| at <= closed);
+        called_off || delivery.turns.iter().any(is_late)
     }
 
     fn concurrency(&mut self) {

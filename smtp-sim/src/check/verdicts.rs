@@ -100,6 +100,15 @@ impl Bench<'_> {
             outcome.code,
             outcome.text
         );
+        if letter.request.probe {
+            if fate.known + fate.unknown > 0 {
+                self.find(
+                    Check::SentIsAccepted,
+                    format!("{verdict}: a probe with text"),
+                );
+            }
+            return;
+        }
         let sent = outcome.status == Status::Sent;
         if sent && fate.known + fate.muddled == 0 {
             let what = format!("{verdict}, but {} accepted it", fate.unknown);

@@ -25,7 +25,11 @@ impl Told {
 
 impl Peer {
     pub(super) fn greet(&mut self) {
-        let _ = self.answer(Moment::Banner, 220, "mx.example ESMTP");
+        let text = match self.temper.pix {
+            true => "**************",
+            false => "mx.example ESMTP",
+        };
+        let _ = self.answer(Moment::Banner, 220, text);
     }
 
     pub(super) fn read_lines(&mut self) {
@@ -99,6 +103,7 @@ impl Peer {
             "EHLO" | "LHLO" | "HELO" => self.hello(verb),
             "STARTTLS" => self.start_tls(),
             "AUTH" => self.auth(rest),
+            "XFORWARD" => self.forward(),
             "MAIL" => self.mail(line),
             "RCPT" => self.rcpt(line),
             "DATA" => self.data(),
@@ -150,6 +155,10 @@ impl Peer {
             (temper.dsn, "DSN"),
             (temper.tls.is_some() && !secure, "STARTTLS"),
             (true, "ENHANCEDSTATUSCODES"),
+            (
+                temper.xforward,
+                "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE",
+            ),
         ];
         for (_, word) in words.iter().filter(|(offered, _)| *offered) {
             let _ = write!(text, "\n{word}");
@@ -210,6 +219,13 @@ impl Peer {
             2 if left == 0 => self.logged_in = true,
             _ => {}
         }
+    }
+
+    fn forward(&mut self) {
+        if !self.temper.xforward || !self.greeted || self.mail.is_some() {
+            self.breach(Breach::OutOfOrder("XFORWARD".to_owned()));
+        }
+        let _ = self.answer(Moment::Forward, 250, "2.0.0 noted");
     }
 
     fn mail(&mut self, line: &str) {

@@ -124,7 +124,10 @@ impl Peer {
             ledger: Ledger::default(),
             lines: traced.then(Vec::new),
         };
-        peer.greet();
+        match peer.temper.wrapped {
+            true => peer.expect_handshake(),
+            false => peer.greet(),
+        }
         peer
     }
 
@@ -133,9 +136,9 @@ impl Peer {
         &self.ledger
     }
 
-    /// Whether it speaks LMTP.
-    pub fn is_lmtp(&self) -> bool {
-        self.temper.lmtp
+    /// How it behaves.
+    pub fn temper(&self) -> &Temper {
+        &self.temper
     }
 
     /// The lines since the last call.

@@ -159,5 +159,8 @@ impl Peer {
         self.layer = Layer::Secure(wire);
         self.secure = true;
         self.greeted = false;
+        if self.temper.wrapped {
+            self.greet();
+        }
     }
 }

@@ -19,6 +19,8 @@ pub enum Moment {
     Handshake,
     /// AUTH, and each response after it.
     Auth,
+    /// XFORWARD.
+    Forward,
     /// MAIL FROM.
     Mail,
     /// RCPT TO.
@@ -36,12 +38,13 @@ pub enum Moment {
 }
 
 /// All places.
-pub const MOMENTS: [Moment; 12] = [
+pub const MOMENTS: [Moment; 13] = [
     Moment::Banner,
     Moment::Hello,
     Moment::StartTls,
     Moment::Handshake,
     Moment::Auth,
+    Moment::Forward,
     Moment::Mail,
     Moment::Rcpt,
     Moment::Data,
@@ -118,6 +121,12 @@ pub struct Temper {
     pub eight_bit: bool,
     /// Offers DSN.
     pub dsn: bool,
+    /// Offers XFORWARD with all attributes.
+    pub xforward: bool,
+    /// Hides its greeting as a PIX firewall does.
+    pub pix: bool,
+    /// Expects the TLS handshake right after the connection.
+    pub wrapped: bool,
     /// Offers SIZE with this limit; zero is no limit.
     pub size: Option<u64>,
     /// Offers STARTTLS until it is used, and is this at it.
@@ -150,6 +159,9 @@ impl Default for Temper {
             pipelining: true,
             eight_bit: true,
             dsn: true,
+            xforward: false,
+            pix: false,
+            wrapped: false,
             size: Some(0),
             tls: None,
             certificate: None,

@@ -18,11 +18,11 @@ use smtp_policy::{
     config::Protocol,
     dns::RecordData,
     policy::PolicyError,
-    request::{CacheHints, Encoding, Recipient, Request},
+    request::{CacheHints, ClientInfo, Encoding, Recipient, Request},
 };
 use smtp_proto::{Address, ReversePath};
 
-pub use self::profile::{Logins, Policies, Profile, Security, time_limit};
+pub use self::profile::{Habit, Logins, Policies, Profile, Security, time_limit};
 use crate::{
     dice::Dice,
     world::{Host, Trouble, World},
@@ -106,6 +106,8 @@ pub struct Letter {
     pub after: Duration,
     /// The request.
     pub request: Request,
+    /// When it is called off, from the beginning of the world on.
+    pub cancelled: Option<Duration>,
     /// The text.
     pub text: Bytes,
 }
@@ -135,7 +137,7 @@ impl Population {
         let profile = Profile::throw(&mut dice);
         let count = 1 + dice.count(servers::MOST);
         let destinations: Vec<Destination> = (0..count)
-            .map(|number| servers::destination(number, knobs, &mut dice))
+            .map(|number| servers::destination(number, &profile, knobs, &mut dice))
             .collect();
         let count = 1 + dice.count(8);
         let letters = (0..count).map(|number| letter(number, &destinations, knobs, &mut dice));
@@ -164,7 +166,10 @@ impl Population {
             destination.settle(&mut world, policies);
         }
         for letter in &self.letters {
-            world.submit(letter.after, letter.request.clone(), letter.text.clone());
+            let id = world.submit(letter.after, letter.request.clone(), letter.text.clone());
+            if let Some(after) = letter.cancelled {
+                world.cancel(after, id);
+            }
         }
         Ok(world)
     }
@@ -172,12 +177,15 @@ impl Population {
     /// Whether what becomes of the messages depends on what is said only, and not on
     /// when: then it may not depend on how bytes are cut up either.
     pub fn is_timeless(&self) -> bool {
-        self.destinations.iter().all(|destination| {
-            let mut servers = destination.servers.iter();
-            let trouble = destination.trouble.as_ref();
-            servers.all(servers::is_timeless)
-                && trouble.is_none_or(|(_, trouble)| trouble.times == u32::MAX)
-        })
+        let called_off = self.letters.iter().any(|letter| letter.cancelled.is_some());
+        let mut destinations = self.destinations.iter();
+        !called_off
+            && destinations.all(|destination| {
+                let mut servers = destination.servers.iter();
+                let trouble = destination.trouble.as_ref();
+                servers.all(servers::is_timeless)
+                    && trouble.is_none_or(|(_, trouble)| trouble.times == u32::MAX)
+            })
     }
 }
 
@@ -282,11 +290,31 @@ fn letter(number: usize, destinations: &[Destination], knobs: Knobs, dice: &mut 
     request.encoding = Encoding::SevenBit;
     request.size = Some(text.len() as u64);
     request.cache = cache;
+    request.probe = dice.once_in(30);
+    request.age = Duration::from_secs(dice.one_of(0, &[0, 0, 1_000]));
+    request.client = Some(forwarded());
+    let cancelled = dice
+        .once_in(25)
+        .then(|| after + dice.time(Duration::from_secs(40)));
     Letter {
         number,
+        cancelled,
         destination: at,
         after,
         request,
         text,
+    }
+}
+
+/// Who handed a message in, for XFORWARD.
+fn forwarded() -> ClientInfo {
+    ClientInfo {
+        name: "client.example".to_owned(),
+        address: "192.0.2.99".to_owned(),
+        port: "1025".to_owned(),
+        proto: "ESMTP".to_owned(),
+        helo: "client.example".to_owned(),
+        ident: "ABCDEF".to_owned(),
+        source: "remote".to_owned(),
     }
 }

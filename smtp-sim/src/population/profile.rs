@@ -32,9 +32,10 @@ lmtp_connect_timeout = 30s
 ";
 /// The time limits in seconds, by the middle of their parameters' names: no two are the
 /// same, so that a limit of the wrong stage is seen.
-const LIMITS: [(&[Moment], &str, u64); 9] = [
+const LIMITS: [(&[Moment], &str, u64); 10] = [
     (&[Moment::Banner, Moment::Hello, Moment::Auth], "helo", 20),
     (&[Moment::StartTls, Moment::Handshake], "starttls", 25),
+    (&[Moment::Forward], "xforward", 23),
     (&[Moment::Mail], "mail", 22),
     (&[Moment::Rcpt], "rcpt", 24),
     (&[Moment::Data], "data_init", 26),
@@ -79,6 +80,19 @@ pub enum Logins {
     Any,
 }
 
+/// What few clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Habit {
+    /// Nothing of that.
+    Usual,
+    /// HELO instead of EHLO.
+    Helo,
+    /// XFORWARD.
+    Forward,
+    /// TLS from the first byte on.
+    Wrapper,
+}
+
 /// One row of choices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Profile {
@@ -96,14 +110,27 @@ pub struct Profile {
     pub per_request: bool,
     /// QUIT is not waited for.
     pub skip_quit: bool,
+    /// What is done besides.
+    pub habit: Habit,
 }
 
 impl Profile {
     /// Throws dice for each choice.
     pub fn throw(dice: &mut Dice) -> Self {
+        use Habit::{Forward, Helo, Usual, Wrapper};
         use Security::{Dane, Encrypt, May, None, Secure};
+        let security = dice.one_of(None, &[None, May, May, Encrypt, Secure, Dane]);
+        let habit = match dice.below(8) {
+            0 => dice.one_of(Helo, &[Forward, Wrapper]),
+            _ => Usual,
+        };
         Self {
-            security: dice.one_of(None, &[None, May, May, Encrypt, Secure, Dane]),
+            security,
+            // Wrapper mode is nothing without a demand for TLS.
+            habit: match (habit, security) {
+                (Wrapper, None | May | Dane) => Usual,
+                (habit, _) => habit,
+            },
             logins: dice.one_of(Logins::Off, &[Logins::Off, Logins::Careful, Logins::Any]),
             concurrency: dice.one_of(1, &[2, 20]),
             recipients: dice.one_of(50, &[50, 3, 0]),
@@ -156,7 +183,14 @@ impl Profile {
                 };
                 text.push_str(&format!("{client}_{stage}_timeout = {seconds}s\n"));
             }
-            for (name, value) in rows {
+            let habit = match (self.habit, client) {
+                (Habit::Helo, "smtp") => "never_send_ehlo",
+                (Habit::Forward, _) => "send_xforward_command",
+                (Habit::Wrapper, _) => "tls_wrappermode",
+                _ => "",
+            };
+            let habit = (!habit.is_empty()).then(|| (habit, "yes".to_owned()));
+            for (name, value) in rows.into_iter().chain(habit) {
                 text.push_str(&format!("{client}_{name} = {value}\n"));
             }
         }

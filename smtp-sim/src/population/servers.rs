@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use smtp_policy::{config::Protocol, dns::Failure};
 
-use super::{Destination, Knobs, Place, Server};
+use super::{Destination, Habit, Knobs, Place, Profile, Server};
 use crate::{
     dice::Dice,
     peer::{Act, Fault, Identity, MOMENTS, Moment, Temper},
@@ -22,13 +22,25 @@ pub(super) fn names() -> Vec<String> {
 }
 
 /// A destination with one to three servers.
-pub(super) fn destination(number: usize, knobs: Knobs, dice: &mut Dice) -> Destination {
+pub(super) fn destination(
+    number: usize,
+    profile: &Profile,
+    knobs: Knobs,
+    dice: &mut Dice,
+) -> Destination {
     let lmtp = dice.once_in(4);
     let domain = format!("d{number}.example");
     let count = 1 + dice.count(MOST);
     let signed = dice.once_in(2);
     let servers: Vec<Server> = (0..count)
-        .map(|rank| server([number, rank], lmtp, knobs, dice))
+        .map(|rank| {
+            let mut temper = temper(lmtp, knobs, dice);
+            if profile.habit == Habit::Wrapper {
+                temper.wrapped = true;
+                temper.tls.get_or_insert_default();
+            }
+            server([number, rank], temper, knobs, dice)
+        })
         .collect();
     let direct = dice.once_in(3);
     let first = servers.first().map(|server| server.address.ip());
@@ -68,11 +80,10 @@ fn trouble(dice: &mut Dice) -> Option<(Place, Trouble)> {
     happens.then_some((place, trouble))
 }
 
-fn server(place: [usize; 2], lmtp: bool, knobs: Knobs, dice: &mut Dice) -> Server {
+fn server(place: [usize; 2], temper: Temper, knobs: Knobs, dice: &mut Dice) -> Server {
     let [number, rank] = place.map(|number| u8::try_from(number).unwrap_or(u8::MAX));
     let address = Ipv4Addr::new(192, 0, number, rank + 1);
-    let port = if lmtp { 24 } else { 25 };
-    let temper = temper(lmtp, knobs, dice);
+    let port = if temper.lmtp { 24 } else { 25 };
     let (shape, faulty) = shape(dice);
     let mut host = Host {
         shape,
@@ -115,6 +126,9 @@ fn temper(lmtp: bool, knobs: Knobs, dice: &mut Dice) -> Temper {
         pipelining: !dice.once_in(3),
         eight_bit: !dice.once_in(3),
         dsn: !dice.once_in(2),
+        xforward: dice.once_in(2),
+        pix: dice.once_in(20),
+        wrapped: false,
         size: dice.one_of(None, &[Some(0), Some(1_000_000), Some(500)]),
         tls: dice.one_of(
             None,
@@ -161,7 +175,7 @@ fn fault(lmtp: bool, dice: &mut Dice) -> Fault {
         Act::HalfClose,
         Act::Mute,
         Act::Late(late),
-        Act::Lines(3),
+        Act::Lines(dice.one_of(3, &[3, 3, 10_500])),
         Act::Rubbish,
         Act::TwoCodes,
         Act::Long(3_000),

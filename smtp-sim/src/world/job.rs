@@ -62,6 +62,22 @@ impl World {
         self.enter(id);
     }
 
+    /// Calls a delivery off, with the parts that have not begun.
+    pub(super) fn call_off(&mut self, id: usize) {
+        let delivered = self.deliveries.get_mut(id);
+        let Some(delivered) = delivered.filter(|d| d.report.is_none()) else {
+            return;
+        };
+        delivered.cancelled = Some(self.now);
+        if let Some(job) = self.jobs.get_mut(id).and_then(Option::as_mut) {
+            job.delivery.cancel();
+        }
+        self.trace.note(self.now, id as u64, || {
+            format!("delivery {id} is called off")
+        });
+        self.run_job(id);
+    }
+
     /// Lets the next part of a delivery begin, or wait for its turn. False: there is
     /// none.
     fn enter(&mut self, id: usize) -> bool {
@@ -72,13 +88,16 @@ impl World {
         ) else {
             return false;
         };
-        let text = delivered.text.clone();
+        let (text, is_called_off) = (delivered.text.clone(), delivered.cancelled.is_some());
         let limit = self.policy.config(request.protocol);
         let limit = limit.cache.destination_concurrency_limit;
         let (place, come) = self.turns.enter(&request.nexthop, limit, id);
         let clerk = Clerk::new(request.recipients.len(), text, ());
         let policy = Arc::clone(&self.policy);
-        let delivery = Delivery::new(request, policy, self.dice.draw()).with_epoch(EPOCH);
+        let mut delivery = Delivery::new(request, policy, self.dice.draw()).with_epoch(EPOCH);
+        if is_called_off {
+            delivery.cancel();
+        }
         if let Some(slot) = self.jobs.get_mut(id) {
             *slot = Some(Box::new(Job {
                 delivery,

@@ -162,7 +162,7 @@ impl Link {
     pub(super) fn new(host: usize, peer: Peer, shape: Shape, now: Time, seed: u64) -> Self {
         Self {
             host,
-            tap: Tap::new(peer.is_lmtp(), now),
+            tap: Tap::new(peer.temper(), now),
             peer,
             shape,
             up: Pipe::default(),

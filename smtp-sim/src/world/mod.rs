@@ -123,6 +123,8 @@ pub struct Delivered {
     pub turns: Vec<Span>,
     /// The verdicts, once it is over.
     pub report: Option<Report>,
+    /// When it was called off, if it was not over by then.
+    pub cancelled: Option<Time>,
     /// How often each recipient was reported.
     pub reported: Vec<u32>,
     /// The most output in bytes that ever waited to be written.
@@ -173,6 +175,7 @@ pub struct Connection<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Start(usize),
+    Cancel(usize),
     Job(usize),
     Link(usize),
 }
@@ -272,12 +275,19 @@ impl World {
             text,
             turns: Vec::new(),
             report: None,
+            cancelled: None,
             most_queued: 0,
         });
         self.jobs.push(None);
         self.parts.push(Parts::default());
         self.at(self.now + after, Event::Start(id));
         id
+    }
+
+    /// Calls a delivery off in `after` from now, as a client does that is told to end:
+    /// politely, and with a verdict for everybody.
+    pub fn cancel(&mut self, after: Duration, id: usize) {
+        self.at(self.now + after, Event::Cancel(id));
     }
 
     /// Lets time pass until a delivery is over, and says which. `None`: none is left,
@@ -373,6 +383,7 @@ impl World {
         self.now = self.now.max(at);
         match event {
             Event::Start(id) => self.start(id),
+            Event::Cancel(id) => self.call_off(id),
             Event::Job(id) => {
                 if let Some(job) = self.jobs.get_mut(id).and_then(Option::as_mut) {
                     job.armed = job.armed.filter(|armed| *armed > at);

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, time::Duration};
 use smtp_proto::Time;
 
 use crate::peer::{
-    MOMENTS, Moment,
+    MOMENTS, Moment, Temper,
     null_tls::{Records, kind},
 };
 
@@ -36,6 +36,7 @@ pub struct Waits {
 #[derive(Debug)]
 pub(super) struct Tap {
     lmtp: bool,
+    wrapped: bool,
     up: Side,
     down: Side,
     /// What was asked, oldest first.
@@ -62,17 +63,27 @@ struct Side {
 }
 
 impl Tap {
-    /// On a connection that was just made: the greeting is awaited.
-    pub(super) fn new(lmtp: bool, now: Time) -> Self {
+    /// On a connection that was just made to a server of this temper: its greeting is
+    /// awaited, or the end of a handshake.
+    pub(super) fn new(temper: &Temper, now: Time) -> Self {
+        let first = match temper.wrapped {
+            true => Moment::Handshake,
+            false => Moment::Banner,
+        };
+        let side = || Side {
+            records: temper.wrapped.then(Records::default),
+            line: Vec::new(),
+        };
         Self {
-            lmtp,
-            up: Side::default(),
-            down: Side::default(),
-            awaited: VecDeque::from([Moment::Banner]),
+            lmtp: temper.lmtp,
+            wrapped: temper.wrapped,
+            up: side(),
+            down: side(),
+            awaited: VecDeque::from([first]),
             challenged: false,
             text: false,
             accepted: 0,
-            last: Moment::Banner,
+            last: first,
             since: now,
             now,
             waits: Waits::default(),
@@ -128,7 +139,12 @@ impl Tap {
         {
             match record {
                 Ok((kind::DATA, payload)) => self.lines(up, &payload),
-                Ok((kind::SERVER_HELLO, _)) => self.awaited.clear(),
+                Ok((kind::SERVER_HELLO, _)) => {
+                    self.awaited.clear();
+                    if self.wrapped {
+                        self.await_one(Moment::Banner);
+                    }
+                }
                 Ok(_) => {}
                 Err(()) => self.waits.is_askew = true,
             }
@@ -195,6 +211,7 @@ impl Tap {
             b"EHLO" | b"HELO" | b"LHLO" => Moment::Hello,
             b"STARTTLS" => Moment::StartTls,
             b"AUTH" => Moment::Auth,
+            b"XFORWARD" => Moment::Forward,
             b"MAIL" => {
                 self.accepted = 0;
                 Moment::Mail
