@@ -298,6 +298,7 @@ impl Session {
     /// The text is out: the final dot follows, and the replies to it are awaited.
     fn end_text(&mut self) {
         self.output.write(command::END_OF_DATA);
+        self.note_end_of_text();
         let dialect = self.profile.dialect;
         let State::Mail(mail) = &mut self.state else {
             return;
@@ -351,6 +352,7 @@ impl Session {
     fn receive_replies(&mut self) {
         while let State::Mail(mail) = &self.state
             && let Some(stage) = mail.awaiting.front().copied()
+            && self.can_be_answered(stage)
             && let Some(reply) = self.take_reply_in_time(stage)
         {
             self.judge(stage, &reply);
