@@ -1,10 +1,15 @@
 //! The fuzz targets under random input, and over their corpora.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use proptest::prelude::*;
-use smtp_sim::harness::{TARGETS, Target};
+use smtp_sim::harness::{Place, TARGETS, Target, reach};
 use smtp_sim::scenario::{Dialect, folder, load_all};
 
 fn corpus(target: &Target) -> Vec<(String, Vec<u8>)> {
@@ -38,24 +43,89 @@ fn every_corpus_is_replayed() {
     }
 }
 
-/// Pieces of dialogue, so that random input gets beyond the greeting.
-fn dialogue() -> impl Strategy<Value = Vec<u8>> {
-    let line = prop_oneof![
-        Just(b"220 mx ESMTP\r\n".to_vec()),
-        Just(b"250-mx\r\n250-PIPELINING\r\n250 SIZE 10\r\n".to_vec()),
-        Just(b"250 ok\r\n".to_vec()),
-        Just(b"354 go\r\n".to_vec()),
-        Just(b"421 bye\r\n".to_vec()),
-        Just(b"550 5.1.1 no\r\n".to_vec()),
-        Just(b"garbage\r\n".to_vec()),
-        Just(b"\r\n\0".to_vec()),
-        prop::collection::vec(any::<u8>(), 0..20),
+/// What a server says that is in a good mood or not, at the right time or not.
+fn answer(good: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let bad = prop::sample::select(vec![
+        "421 bye\r\n",
+        "550 5.1.1 no\r\n",
+        "503 what?\r\n",
+        "250 ok\r\n250 ok\r\n",
+        "garbage\r\n",
+        "\r\n\0",
+        "250-half",
+        "",
+    ]);
+    prop_oneof![
+        30 => Just(good.into()),
+        1 => bad.prop_map(Into::into),
+        1 => prop::collection::vec(any::<u8>(), 0..20),
+        1 => (0..=u8::MAX).prop_map(move |pause| [good.as_bytes(), &[0xff, pause]].concat()),
+    ]
+}
+
+/// What a server says to a client that says EHLO, perhaps STARTTLS, AUTH, and
+/// sends messages.
+fn server() -> impl Strategy<Value = Vec<u8>> {
+    let hello = prop::sample::select(vec![
+        "250 mx\r\n",
+        "250-mx\r\n250-PIPELINING\r\n250 SIZE 10\r\n",
+        "250-mx\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n",
+        "250-mx\r\n250-PIPELINING\r\n250-XFORWARD NAME HELO\r\n250 AUTH PLAIN\r\n",
+    ]);
+    let hello = hello.prop_flat_map(answer).boxed();
+    let challenge = prop::sample::select(vec!["", "334 \r\n", "334 YQ==\r\n", "334 ?\r\n"]);
+    let login = prop_oneof![
+        Just(Vec::new()),
+        (challenge.prop_flat_map(answer), answer("235 in\r\n")).prop_map(|(a, b)| [a, b].concat()),
     ];
+    let secure = (answer("220 go\r\n"), hello.clone())
+        .prop_map(|(go, hello)| [go.as_slice(), b"\xff\0", hello.as_slice()].concat());
+    let secure = prop_oneof![Just(Vec::new()), secure];
+    let message = prop_oneof![4 => Just("354 go\r\n"), 1 => Just("")]
+        .prop_flat_map(|ready| {
+            (
+                prop::collection::vec(answer("250 ok\r\n"), 2..8),
+                answer(ready),
+                prop::collection::vec(answer("250 ok\r\n"), 1..4),
+            )
+        })
+        .prop_map(|(before, ready, after)| [before.concat(), ready, after.concat()].concat());
+    let greeting = prop::sample::select(vec!["220 mx ESMTP\r\n", "220 ****\r\n"]);
     (
-        prop::collection::vec(any::<u8>(), 4),
-        prop::collection::vec(line, 0..20),
+        greeting.prop_flat_map(answer),
+        hello,
+        secure,
+        login,
+        prop::collection::vec(message, 0..4),
     )
-        .prop_map(|(steering, lines)| [steering, lines.concat()].concat())
+        .prop_map(|(greeting, hello, secure, login, messages)| {
+            [greeting, hello, secure, login, messages.concat()].concat()
+        })
+}
+
+/// A dialogue behind steering bytes, most of them zero or not, so that random input gets
+/// beyond the greeting.
+fn dialogue() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![2 => Just(0), 1 => 0..8u8, 1 => any::<u8>()];
+    (prop::collection::vec(byte, 16), server())
+        .prop_map(|(steering, server)| [steering, server].concat())
+}
+
+#[test]
+fn the_corpus_of_sessions_gets_everywhere() {
+    let target = TARGETS
+        .iter()
+        .find(|target| target.name == "session")
+        .unwrap();
+    let reached: BTreeSet<Place> = corpus(target)
+        .iter()
+        .flat_map(|(_, input)| reach(input))
+        .collect();
+    let missing: Vec<_> = Place::ALL
+        .iter()
+        .filter(|place| !reached.contains(place))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// All targets but `world`: worlds by chance are what the simulator's own runner is for.
@@ -75,8 +145,8 @@ proptest! {
     }
 }
 
-/// What each server said in the recordings, as an input: behind a byte for the
-/// dialect, in pieces of some lengths.
+/// What each server said in the recordings, as an input of the target `session`, where
+/// the client does what it did there; less of the steering bytes is an input of others.
 fn recorded() -> Vec<(String, Vec<u8>)> {
     let scenarios = load_all(&folder()).unwrap();
     let sessions = scenarios.iter().flat_map(|scenario| {
@@ -88,11 +158,23 @@ fn recorded() -> Vec<(String, Vec<u8>)> {
             .map(move |session| (scenario, dialect, session))
     });
     let input = sessions.map(|(scenario, dialect, session)| {
-        let mut input = vec![dialect, 1, 7, 64];
+        let said = |who: &str, what: &str| {
+            let lines = session.transcript.iter();
+            let count = lines.filter(|line| line.0 == who && line.1.starts_with(what));
+            u8::try_from(count.count()).unwrap()
+        };
+        let recipients = said("C", "RCPT").max(1) - 1;
+        let starttls = u8::from(said("C", "STARTTLS") == 0);
+        let messages = said("C", "MAIL").clamp(1, 4) - 1;
+        let mut input = vec![
+            dialect, 1, 7, 64, 0, recipients, starttls, 0, 125, 0, 5, 0, 0, messages, 0, 0,
+        ];
         for entry in &session.transcript {
-            if entry.0 == "S" {
-                input.extend_from_slice(entry.1.as_bytes());
-                input.extend_from_slice(b"\r\n");
+            match entry.0.as_str() {
+                "S" => input.extend_from_slice(&[entry.1.as_bytes(), b"\r\n"].concat()),
+                // What comes inside TLS comes later.
+                "T" => input.extend_from_slice(b"\xff\0"),
+                _ => {}
             }
         }
         (scenario.name.clone(), input)
@@ -108,7 +190,13 @@ fn every_recorded_dialogue_is_a_seed() {
         if matches!(target.name, "differential" | "reply" | "session") {
             for (name, input) in &recorded {
                 println!("{} {name}", target.name);
-                (target.run)(input);
+                let steering = match target.name {
+                    "session" => 16,
+                    "reply" => 4,
+                    _ => 0,
+                };
+                let input = [&input[..steering], &input[16..]].concat();
+                (target.run)(&input);
             }
         }
     }

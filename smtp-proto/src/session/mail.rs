@@ -356,6 +356,7 @@ impl Session {
     /// The text is out: the final dot follows, and the replies to it are awaited.
     fn end_text(&mut self) {
         self.output.write(command::END_OF_DATA);
+        self.note_end_of_text();
         let stages = self.state.in_mail(|mail| {
             mail.step_on();
             mail.end_of_data()
@@ -403,6 +404,7 @@ impl Session {
     fn receive_replies(&mut self) {
         while let State::Mail(mail) = &*self.state
             && let Some(stage) = mail.awaiting.front().copied()
+            && self.can_be_answered(stage)
             && let Some(reply) = self.take_reply_in_time(stage)
         {
             self.judge(stage, &reply);

@@ -20,6 +20,8 @@ pub(super) struct Text {
     taken: u64,
     /// How much the connection had carried when the text began.
     began_at: u64,
+    /// How much it has carried when the final dot is out.
+    ends_at: u64,
 }
 
 impl Text {
@@ -189,14 +191,62 @@ impl Session {
         (self.output.len() < ROOM).then_some(Need::Body)
     }
 
-    /// The peer took no more. It may have said why; that counts as its reply to
+    /// The final dot has been written into the queue.
+    pub(super) fn note_end_of_text(&mut self) {
+        let end = self.output.sent() + self.output.len() as u64;
+        self.state.in_mail(|mail| mail.text.ends_at = end);
+    }
+
+    /// Whether the next reply can be the one to `stage`. Before the final dot has gone
+    /// out, nobody can have accepted the text, whatever a server says that is ahead of
+    /// the commands; refuse it, it can.
+    pub(super) fn can_be_answered(&mut self, stage: Stage) -> bool {
+        let State::Mail(mail) = &*self.state else {
+            return false;
+        };
+        let whole = self.output.sent() >= mail.text.ends_at;
+        if !stage.is_uncertain() || whole || self.is_refusal_next() {
+            return true;
+        }
+        if self.line == Line::Dead {
+            self.state.go(State::Closed(Closed::Lost(Stage::Text)));
+        }
+        false
+    }
+
+    /// Reads a reply before it is its turn. Returns whether there was one; an error ends
+    /// the session.
+    fn read_ahead(&mut self) -> bool {
+        match self.read_reply() {
+            Some(Ok(reply)) => {
+                self.early.push_back(reply);
+                true
+            }
+            Some(Err(error)) => {
+                self.protocol_error(Stage::Text, ProtocolError::Reply(error));
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Whether the next reply is there, and refuses the text.
+    fn is_refusal_next(&mut self) -> bool {
+        if self.early.is_empty() {
+            self.read_ahead();
+        }
+        let next = self.early.front();
+        next.is_some_and(|reply| matches!(reply.class(), 4 | 5))
+    }
+
+    /// The peer took no more. It may have said why; a refusal counts as its reply to
     /// the end of the text.
     fn lose_text(&mut self) {
         let State::Mail(mail) = &*self.state else {
             return;
         };
         for stage in mail.end_of_data() {
-            if self.take_reply(stage).is_none() {
+            if !self.is_refusal_next() || self.take_reply(stage).is_none() {
                 break;
             }
         }
@@ -210,15 +260,14 @@ impl Session {
     /// A text that fits into the queue goes out whole all the same, as Postfix
     /// sends it.
     fn is_refused_early(&mut self) -> bool {
-        while let Some(Ok(reply)) = self.read_reply() {
-            self.early.push_back(reply);
+        while self.read_ahead() {
             if self.early.len() > EARLY_LIMIT {
                 self.protocol_error(Stage::Text, ProtocolError::Unasked);
                 return true;
             }
         }
         let State::Mail(mail) = &*self.state else {
-            return false;
+            return true;
         };
         let Some(reply) = self
             .early

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Buf;
 
+use smtp_proto::ReplyError;
 use smtp_proto::Time;
-use smtp_proto::session::{Closed, Dialect, PixWorkarounds, Stage};
+use smtp_proto::session::{Closed, Dialect, PixWorkarounds, ProtocolError, Stage};
 
 use crate::{Play, profile, transaction};
 
@@ -95,6 +96,43 @@ fn a_peer_that_takes_no_more_may_have_said_why() {
     play.pump();
     assert_eq!(play.replies.last(), Some(&(Stage::EndOfData, 550)));
     assert_eq!(play.closed, Some(Closed::Lost(Stage::Text)));
+}
+
+#[test]
+fn nobody_accepts_a_text_that_has_not_gone_out() {
+    let mut play = Play::smtp(&["a@b.example"]).run(BEGIN);
+    play.session().receive(b"354 go\r\n250 queued\r\n");
+    play.fill();
+    assert_eq!(play.replies.last(), Some(&(Stage::Data, 354)));
+    play.session().output().advance(10);
+    play.session().write_failed();
+    play.pump();
+    assert_eq!(play.replies.last(), Some(&(Stage::Data, 354)));
+    assert_eq!(play.closed, Some(Closed::Lost(Stage::Text)));
+
+    let mut play = Play::smtp(&["a@b.example"])
+        .with_text(long_text())
+        .run(BEGIN);
+    play.session().receive(b"354 go\r\n250 queued\r\n");
+    play.fill();
+    play.session().write_failed();
+    play.pump();
+    assert_eq!(play.replies.last(), Some(&(Stage::Data, 354)));
+    assert_eq!(play.closed, Some(Closed::Lost(Stage::Text)));
+}
+
+#[test]
+fn a_reply_without_end_in_the_middle_of_the_text_ends_the_session() {
+    let mut play = Play::smtp(&["a@b.example"])
+        .with_text(long_text())
+        .run(BEGIN);
+    play.session().receive(b"354 go\r\n");
+    play.fill();
+    play.session().output().advance(1000);
+    play.session().receive(&b"250-more\r\n".repeat(10_001));
+    play.pump();
+    let error = ProtocolError::Reply(ReplyError::TooManyLines);
+    assert_eq!(play.closed, Some(Closed::Protocol(Stage::Text, error)));
 }
 
 #[test]

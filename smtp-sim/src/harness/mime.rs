@@ -1,15 +1,27 @@
 //! The reading of messages and their conversion to 7bit.
 
+use arbitrary::Arbitrary;
 use bytes::Bytes;
 use smtp_proto::mime::{MimeOptions, MimeReader, NestingError, Part, RecordEnd, RecordReader};
 
-use super::{chunks, split};
+use super::{chunks, read};
 
 /// The longest line of quoted-printable text (RFC 2045 section 6.7).
 const QUOTED_LINE: usize = 76;
 /// A message grows by three characters and some line ends for each byte, and by one
 /// header field for each entity, which takes a boundary of a few bytes.
 const GROWTH: usize = 32;
+
+/// A message and how it is read.
+#[derive(Arbitrary, Debug)]
+struct Case<'a> {
+    /// Bits: structure; conversion, which takes structure too.
+    what: u8,
+    /// 255 is the default.
+    limit: u8,
+    lengths: [u8; 4],
+    message: &'a [u8],
+}
 
 /// A message, read whole and in pieces, with and without conversion.
 ///
@@ -18,11 +30,12 @@ const GROWTH: usize = 32;
 /// output is not much larger than the input; and a text that is declared as 8bit
 /// comes out as quoted-printable lines that decode to it.
 pub fn mime(input: &[u8]) {
-    let (steering, matter) = split(input, 6);
-    let (flags, steering) = split(steering, 2);
-    let options = options(flags);
-    let (parts, end) = read(options, &mut std::iter::once(matter));
-    let pieces = read(options, &mut chunks(steering, matter));
+    let Some(case) = read::<Case<'_>>(input) else {
+        return;
+    };
+    let (options, matter) = (case.options(), case.message);
+    let (parts, end) = parts(options, &mut std::iter::once(matter));
+    let pieces = self::parts(options, &mut chunks(&case.lengths, matter));
     assert_eq!(
         (&parts, end),
         (&pieces.0, pieces.1),
@@ -42,23 +55,24 @@ pub fn mime(input: &[u8]) {
     declared_eight_bit(matter);
 }
 
-fn options(flags: &[u8]) -> MimeOptions {
-    let what = flags.first().copied().unwrap_or(u8::MAX);
-    let defaults = MimeOptions::default();
-    let limit = |most: usize| match flags.get(1) {
-        None | Some(&u8::MAX) => most,
-        Some(few) => usize::from(*few),
-    };
-    MimeOptions {
-        structure: what & 3 != 0,
-        convert: what & 2 != 0,
-        boundary_limit: limit(defaults.boundary_limit),
-        nesting_limit: limit(defaults.nesting_limit),
-        ..defaults
+impl Case<'_> {
+    fn options(&self) -> MimeOptions {
+        let defaults = MimeOptions::default();
+        let limit = |most: usize| match self.limit {
+            u8::MAX => most,
+            few => few.into(),
+        };
+        MimeOptions {
+            structure: self.what & 3 != 0,
+            convert: self.what & 2 != 0,
+            boundary_limit: limit(defaults.boundary_limit),
+            nesting_limit: limit(defaults.nesting_limit),
+            ..defaults
+        }
     }
 }
 
-fn read(
+fn parts(
     options: MimeOptions,
     pieces: &mut dyn Iterator<Item = &[u8]>,
 ) -> (Vec<Part>, Result<(), NestingError>) {
@@ -135,7 +149,7 @@ fn check_unchanged(matter: &[u8], parts: &[Part], text: &[u8]) {
         .take_while(|part| matches!(part, Part::Header(_)))
         .count();
     let at = lines(parts.get(..header).unwrap_or_default()).len();
-    let (head, body) = split(text, at);
+    let (head, body) = text.split_at_checked(at).unwrap_or((text, &[]));
     let joined = [head, body.strip_prefix(b"\n").unwrap_or(body)].concat();
     assert!(
         text == expected || joined == expected,
@@ -151,7 +165,7 @@ fn declared_eight_bit(matter: &[u8]) {
         convert: true,
         ..MimeOptions::default()
     };
-    let (parts, end) = read(options, &mut std::iter::once(message.as_slice()));
+    let (parts, end) = parts(options, &mut std::iter::once(message.as_slice()));
     assert_eq!(end, Ok(()), "there is nothing to nest");
     let text = lines(&parts);
     let body = text

@@ -17,6 +17,7 @@ mod tls;
 mod toy;
 mod world;
 
+use arbitrary::{Arbitrary, Unstructured};
 use bytes::{Buf, Bytes};
 use smtp_policy::{
     config::{MainCf, Protocol},
@@ -28,7 +29,7 @@ use smtp_proto::{BodyEncoder, Capabilities, KeywordSet, ReplyLimits, ReplyReader
 #[cfg(feature = "differential")]
 pub use differential::{Difference, differential};
 pub use mime::mime;
-pub use session::session;
+pub use session::{Place, reach, session};
 pub use tls::tls;
 pub use world::world;
 
@@ -86,15 +87,15 @@ pub const TARGETS: &[Target] = &[
     },
 ];
 
-/// Cuts an input in two: the first bytes steer, the rest is the matter.
-fn split(input: &[u8], at: usize) -> (&[u8], &[u8]) {
-    input.split_at_checked(at).unwrap_or((input, &[]))
+/// Reads an input as what a target wants: fields that steer, a fixed number of bytes
+/// each, with zeros for what is missing, and behind them the matter.
+fn read<'a, T: Arbitrary<'a>>(input: &'a [u8]) -> Option<T> {
+    T::arbitrary_take_rest(Unstructured::new(input)).ok()
 }
 
-/// The lengths of chunks, taken in turn from the steering bytes; at least one byte
-/// each, and one chunk where there are no such bytes.
-fn chunks<'a>(steering: &'a [u8], matter: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let mut lengths = steering.iter().cycle();
+/// Chunks of these lengths in turn, at least one byte each.
+fn chunks<'a>(lengths: &'a [u8], matter: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut lengths = lengths.iter().cycle();
     let mut left = matter;
     std::iter::from_fn(move || {
         if left.is_empty() {
@@ -111,7 +112,9 @@ fn chunks<'a>(steering: &'a [u8], matter: &'a [u8]) -> impl Iterator<Item = &'a 
 
 /// Replies, read whole and in pieces, and the capabilities in them.
 pub fn reply(input: &[u8]) {
-    let (steering, matter) = split(input, 4);
+    let Some((lengths, matter)) = read::<([u8; 4], &[u8])>(input) else {
+        return;
+    };
     let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
         let mut reader = ReplyReader::new(ReplyLimits::default(), None);
         let mut seen = Vec::new();
@@ -125,7 +128,7 @@ pub fn reply(input: &[u8]) {
         (seen, reader.take_notes())
     };
     let whole = read(&mut std::iter::once(matter));
-    let pieces = read(&mut chunks(steering, matter));
+    let pieces = read(&mut chunks(&lengths, matter));
     assert_eq!(whole, pieces, "the cuts change the replies");
     for reply in whole.0.into_iter().flatten() {
         assert!(reply.code() <= 999 && reply.text().len() <= 2 * 2048 + 1);
@@ -135,10 +138,13 @@ pub fn reply(input: &[u8]) {
 
 /// Text, encoded in pieces; a receiver that undoes the encoding finds the text.
 pub fn body(input: &[u8]) {
-    let (steering, matter) = split(input, 4);
-    let limit = steering.first().map_or(0, |byte| usize::from(*byte));
+    let Some((lengths, matter)) = read::<([u8; 4], &[u8])>(input) else {
+        return;
+    };
+    // The first length is the limit too.
+    let limit = usize::from(lengths[0]);
     let (mut encoder, mut out) = (BodyEncoder::new(limit), SendQueue::new());
-    for chunk in chunks(steering, matter) {
+    for chunk in chunks(&lengths, matter) {
         encoder.push(Bytes::copy_from_slice(chunk), &mut out);
     }
     encoder.finish(&mut out);
@@ -201,8 +207,10 @@ pub fn table(input: &[u8]) {
 
 /// The answer of a name server.
 pub fn dns(input: &[u8]) {
-    let (steering, packet) = split(input, 1);
-    let kind = match steering.first().map_or(0, |byte| byte % 7) {
+    let Some((kind, packet)) = read::<(u8, &[u8])>(input) else {
+        return;
+    };
+    let kind = match kind % 7 {
         0 => QueryKind::Mx,
         1 => QueryKind::A,
         2 => QueryKind::Aaaa,

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, net::Ipv4Addr, sync::Arc, time::Duration};
 
+use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use smtp_policy::{
     config::{MainCf, Protocol},
@@ -14,7 +15,7 @@ use smtp_policy::{
 use smtp_proto::{Address, ReversePath};
 
 use super::{
-    split,
+    read,
     toy::{Seen, Surroundings, drive},
 };
 
@@ -77,7 +78,9 @@ struct Case {
 /// # Panics
 /// One of these does not hold.
 pub fn tls(input: &[u8]) {
-    let case = Case::read(input);
+    let Some(case) = read::<Case>(input) else {
+        return;
+    };
     let policy = POLICY.with(Clone::clone);
     assert!(policy.is_some(), "the configuration of the target is bad");
     if let (Some(policy), Some(request)) = (policy, case.request()) {
@@ -87,34 +90,42 @@ pub fn tls(input: &[u8]) {
     }
 }
 
-impl Case {
-    fn read(input: &[u8]) -> Self {
-        let (flags, rest) = split(input, 1);
-        let flags = flags.first().copied().unwrap_or_default();
+impl Arbitrary<'_> for Case {
+    fn arbitrary(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Self> {
+        let flags: u8 = bytes.arbitrary()?;
         let flag = |bit: u8| flags >> bit & 1 == 1;
+        let rest = bytes.peek_bytes(bytes.len()).unwrap_or_default();
         let end = rest.iter().position(|byte| *byte == b'\n');
-        let (entry, rest) = split(rest, end.unwrap_or(rest.len()));
+        let entry = bytes.bytes(end.unwrap_or(rest.len()))?;
+        let _: u8 = bytes.arbitrary()?;
         let mut records = Vec::new();
-        let mut rest = rest.get(1..).unwrap_or_default();
-        while let [usage, selector, matching, length, behind @ ..] = rest {
-            let (data, after) = split(behind, usize::from(*length).min(behind.len()));
-            records.push(Tlsa {
-                usage: *usage,
-                selector: *selector,
-                matching: *matching,
-                data: data.to_vec(),
-            });
-            rest = after;
+        while bytes.len() >= 4 {
+            records.push(record(bytes)?);
         }
-        Self {
+        Ok(Self {
             offers: flag(0),
             signed: [flag(1), flag(2), flag(3)],
             waited: flag(4),
             entry: String::from_utf8_lossy(entry).trim().to_owned(),
             records,
-        }
+        })
     }
+}
 
+/// A TLSA record: a byte for each of its fields, then one for the length of its data,
+/// so that certificates and digests can be put there as they are.
+fn record(bytes: &mut Unstructured<'_>) -> arbitrary::Result<Tlsa> {
+    let [usage, selector, matching, length] = bytes.arbitrary()?;
+    let data = bytes.bytes(usize::from(length).min(bytes.len()))?;
+    Ok(Tlsa {
+        usage,
+        selector,
+        matching,
+        data: data.to_vec(),
+    })
+}
+
+impl Case {
     fn request(&self) -> Option<Request> {
         let sender = ReversePath::parse("from@example.org").ok()?;
         let recipient = Recipient::new(Address::parse("to@example.com").ok()?);

@@ -9,7 +9,7 @@ use crate::{
     trial::examine,
 };
 
-use super::split;
+use super::read;
 
 /// No more than an input can say something about.
 const KNOBS: Knobs = Knobs {
@@ -31,9 +31,10 @@ thread_local! {
 /// # Panics
 /// One of the [checks](crate::check::Check) found something.
 pub fn world(input: &[u8]) {
-    let (seed, throws) = split(input, 1);
-    let seed = seed.first().copied().map_or(0, u64::from);
-    let population = Population::throw(seed, Dice::of_bytes(throws), KNOBS);
+    let Some((seed, throws)) = read::<(u8, &[u8])>(input) else {
+        return;
+    };
+    let population = Population::throw(seed.into(), Dice::of_bytes(throws), KNOBS);
     let trial = POLICIES.with_borrow_mut(|policies| examine(&population, policies));
     let findings: Vec<String> = trial.findings.iter().map(ToString::to_string).collect();
     assert!(findings.is_empty(), "{}", findings.join("\n"));
