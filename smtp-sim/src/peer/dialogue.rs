@@ -8,6 +8,9 @@ use super::{
     secure::Layer, temper::fate,
 };
 
+/// So many lines of a reply no client has to read: what is still to come counts as unsaid.
+const MOST_LINES: u16 = 10_000;
+
 /// What a client was told.
 #[derive(Clone, Copy)]
 struct Told {
@@ -447,7 +450,10 @@ impl Peer {
             Act::Late(time) => self.reply(proper, text, time),
             Act::Lines(count) => {
                 let lines = "more\n".repeat(usize::from(count)) + text;
-                self.reply(proper, &lines, now)
+                let told = self.reply(proper, &lines, now);
+                // What nobody reads to its end tells nobody anything.
+                let at = told.at.filter(|_| count < MOST_LINES);
+                Told { at, ..told }
             }
             Act::Long(length) => self.reply(proper, &"x".repeat(usize::from(length)), now),
             Act::Rubbish => {

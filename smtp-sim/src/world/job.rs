@@ -292,6 +292,12 @@ impl World {
         if let Some(turn) = delivered.and_then(|d| d.turns.last_mut()) {
             turn.ended = Some(self.now);
         }
+        for (_, pending) in job.pending {
+            // The driver of a delivery that was called off hangs up.
+            if let Pending::Connected(_, Ok(link)) = pending {
+                self.close(link);
+            }
+        }
         if let Some(link) = job.link {
             // A delivery that ends with an open connection has forgotten it.
             self.trace.note(self.now, id as u64, || {
