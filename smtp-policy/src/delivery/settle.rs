@@ -157,10 +157,11 @@ impl Delivery {
     }
 
     /// The delivery was cancelled: defers whoever is left, unless the verdict is
-    /// on its way, and ends the session as politely as its state allows.
+    /// on its way or already here, and ends the session as politely as its state allows.
     pub(super) fn settle_cancelled(&mut self) {
         if let Phase::Talking(talk) = &self.phase
-            && talk.channel.session.deadline().1.is_uncertain()
+            && (talk.channel.session.deadline().1.is_uncertain()
+                || talk.channel.session.has_events())
         {
             return;
         }

@@ -202,7 +202,8 @@ impl Delivery {
             return None;
         };
         let over = talk.progress == Progress::Over;
-        if !over && now >= give_up {
+        // What has happened already is heard first, since it may be the verdict.
+        if !over && now >= give_up && !talk.channel.session.has_events() {
             self.settle_overdue();
             return None;
         }

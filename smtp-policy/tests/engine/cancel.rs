@@ -1,6 +1,11 @@
 use bytes::Bytes;
+use smtp_policy::{
+    config::Protocol,
+    request::{Recipient, Request},
+};
+use smtp_proto::{Address, ReversePath};
 
-use crate::{World, brief};
+use crate::{Interruption, Rules, World, brief};
 
 /// Cancels when the server has heard a line that begins with `after`.
 fn cancelled(after: &'static str, text: &[u8]) -> (World, Vec<String>) {
@@ -30,6 +35,27 @@ fn a_text_that_is_cut_short_is_not_ended_with_a_dot() {
 fn a_verdict_that_is_on_its_way_is_waited_for() {
     let (_, outcomes) = cancelled(".", b"hello\n");
     assert_eq!(outcomes, ["sent 2.0.0", "sent 2.0.0"]);
+}
+
+/// Both verdicts of an LMTP server come at once; between the first and the second the
+/// delivery is ended from outside.
+#[test]
+fn a_verdict_that_is_here_already_counts() {
+    let rules: Rules = &[
+        ("LHLO", "250-mx\r\n250 PIPELINING"),
+        (".", "250 2.0.0 one is in\r\n250 2.0.0 and the other"),
+    ];
+    for interruption in [Interruption::Cancel, Interruption::Overdue] {
+        let to = ["a@example.com", "b@example.com"]
+            .map(|to| Recipient::new(Address::parse(to).unwrap()))
+            .to_vec();
+        let request = Request::new(Protocol::Lmtp, "[192.0.2.1]", ReversePath::Null, to);
+        let mut world = World::new().with_server("192.0.2.1", rules);
+        world.then_verdict = Some(interruption);
+        let outcomes = world.run("", request);
+        let words = brief(&outcomes);
+        assert_eq!(words, ["sent 2.0.0", "sent 2.0.0"], "{interruption:?}");
+    }
 }
 
 #[test]

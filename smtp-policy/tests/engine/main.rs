@@ -58,6 +58,8 @@ pub struct World {
     pub most_queued: usize,
     /// When to cancel: after a line that begins with this was heard.
     pub cancel_after: Option<&'static str>,
+    /// What happens when the first recipient has a verdict.
+    pub then_verdict: Option<Interruption>,
     /// When to lose the connection: likewise.
     pub cut_after: Option<&'static str>,
     /// How much of what the servers say arrives; then there is nothing more.
@@ -71,6 +73,18 @@ pub struct World {
     /// What `Debug` shows of deliveries and their questions, if anybody looks.
     pub shown: Option<String>,
 }
+
+/// What ends a delivery from outside.
+#[derive(Clone, Copy, Debug)]
+pub enum Interruption {
+    /// It is cancelled.
+    Cancel,
+    /// It outlasts `daemon_timeout`.
+    Overdue,
+}
+
+/// The default of `daemon_timeout`.
+const DAEMON_TIMEOUT: Duration = Duration::from_secs(18_000);
 
 /// How a server ends in the middle of a word.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +123,7 @@ impl Default for World {
             connects: 0,
             most_queued: 0,
             cancel_after: None,
+            then_verdict: None,
             cut_after: None,
             budget: usize::MAX,
             then: Then::Close,
@@ -211,6 +226,11 @@ impl World {
                 }
                 Ask::Report(index, outcome) => {
                     assert!(settled.insert(index, *outcome).is_none(), "{index} twice");
+                    match self.then_verdict.take() {
+                        Some(Interruption::Cancel) => job.cancel(),
+                        Some(Interruption::Overdue) => self.now = self.now + DAEMON_TIMEOUT,
+                        None => {}
+                    }
                 }
                 Ask::Note(note) => {
                     self.notes.push(note.text);

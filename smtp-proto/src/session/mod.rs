@@ -369,6 +369,12 @@ impl Session {
         &mut self.output
     }
 
+    /// Whether something has happened that [`poll`](Self::poll) has not told yet. Who
+    /// wants to give the dialogue up hears it first: it may be the verdict.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// What was said since the last call, if the profile has it written down. Take
     /// it after each [`poll`](Self::poll): what is not taken is lost after some
     /// thousand lines.
