@@ -8,7 +8,7 @@ use super::{
     secure::Layer, temper::fate,
 };
 
-/// So many lines of a reply no client has to read: what is still to come counts as unsaid.
+/// So many lines of a reply no client has to read.
 const MOST_LINES: u16 = 10_000;
 
 /// What a client was told.
@@ -90,7 +90,9 @@ impl Peer {
                 text: content.clone(),
             });
         }
-        let waits = more || self.answered > self.now;
+        // Who does not trust a server may take leave before it has greeted.
+        let leaves = content == "QUIT" && self.temper.wrapped;
+        let waits = (more || self.answered > self.now) && !leaves;
         if waits && !(self.temper.pipelining && self.greeted) && !self.mute {
             self.breach(Breach::Pipelined(content.clone()));
         }
@@ -450,10 +452,9 @@ impl Peer {
             Act::Late(time) => self.reply(proper, text, time),
             Act::Lines(count) => {
                 let lines = "more\n".repeat(usize::from(count)) + text;
-                let told = self.reply(proper, &lines, now);
-                // What nobody reads to its end tells nobody anything.
-                let at = told.at.filter(|_| count < MOST_LINES);
-                Told { at, ..told }
+                // What nobody reads to its end tells nobody anything, nor does what follows.
+                self.unreadable |= count >= MOST_LINES;
+                self.reply(proper, &lines, now)
             }
             Act::Long(length) => self.reply(proper, &"x".repeat(usize::from(length)), now),
             Act::Rubbish => {

@@ -93,6 +93,8 @@ pub struct Peer {
     mail: Option<Envelope>,
     /// Says nothing more.
     mute: bool,
+    /// Has said what nobody has to read.
+    unreadable: bool,
     ended: bool,
     ledger: Ledger,
     lines: Option<Vec<Line>>,
@@ -120,6 +122,7 @@ impl Peer {
             logged_in: false,
             mail: None,
             mute: false,
+            unreadable: false,
             ended: false,
             ledger: Ledger::default(),
             lines: traced.then(Vec::new),
@@ -227,7 +230,7 @@ impl Peer {
         let wire = self.veil(text);
         self.put(wire, pause);
         self.answered = self.last;
-        Some(self.said)
+        (!self.unreadable).then_some(self.said)
     }
 
     /// Ends the connection after what is in the outbox.

@@ -203,7 +203,8 @@ impl Tap {
             }
             return;
         }
-        if std::mem::take(&mut self.challenged) {
+        // Who has no response may also take leave.
+        if std::mem::take(&mut self.challenged) && line != b"QUIT\r\n" {
             return self.await_one(Moment::Auth);
         }
         let verb = line.split(|byte| b" \r\n".contains(byte)).next();
