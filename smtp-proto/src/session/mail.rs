@@ -178,15 +178,17 @@ impl Mail {
         self.dialect == Dialect::Lmtp && self.has_recipients()
     }
 
-    /// Whether the next command has to wait until all replies are in.
-    fn must_wait(&self, pipelining: bool, length: usize) -> bool {
+    /// The next command, unless it has to wait until all replies are in.
+    fn next_command(&self, pipelining: bool) -> Option<(Vec<u8>, Option<Stage>)> {
         let ahead = !self.awaiting.is_empty();
-        match self.next {
-            Next::Text | Next::Last => ahead,
-            // QUIT goes out in one piece with the end of the text.
-            Next::Quit => ahead && !pipelining,
-            _ => ahead && (!pipelining || self.window + length > SEND_WINDOW),
+        let may_run_ahead = pipelining && !matches!(self.next, Next::Text | Next::Last);
+        if ahead && !may_run_ahead {
+            return None;
         }
+        let (line, stage) = self.encode();
+        // QUIT goes out in one piece with the end of the text.
+        let fits = self.next == Next::Quit || self.window + line.len() <= SEND_WINDOW;
+        (!ahead || fits).then_some((line, stage))
     }
 
     /// The next command as bytes, and what its reply will answer.
@@ -307,14 +309,13 @@ impl Session {
             let State::Mail(mail) = &*self.state else {
                 return None;
             };
-            let (line, stage) = mail.encode();
-            if mail.must_wait(pipelining, line.len()) {
+            let Some((line, stage)) = mail.next_command(pipelining) else {
                 self.state.in_mail(|mail| mail.waiting = true);
                 if !self.catch_up() {
                     return None;
                 }
                 continue;
-            }
+            };
             match mail.next {
                 Next::Text => {
                     let need = self.advance_text();
