@@ -340,7 +340,7 @@ impl Session {
         let early = stage == Some(Stage::Mail)
             && self.secure
             && self.profile.block_early_mail_reply
-            && !self.reader.is_empty();
+            && !(self.reader.is_empty() && self.early.is_empty());
         let text_follows = self.state.in_mail(|mail| {
             mail.early_reply |= early;
             mail.window += line.len();

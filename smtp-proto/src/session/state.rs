@@ -83,6 +83,12 @@ impl Session {
 
     /// The next reply that came, whatever it answers.
     pub(super) fn read_reply(&mut self) -> Option<Result<Reply, ReplyError>> {
+        let ahead = self.early.pop_front();
+        ahead.map(Ok).or_else(|| self.read_more())
+    }
+
+    /// The next reply behind those that were read ahead of their turn.
+    pub(super) fn read_more(&mut self) -> Option<Result<Reply, ReplyError>> {
         let read = self.reader.next();
         let notes = self.reader.take_notes();
         let reply = read.as_ref().and_then(|read| read.as_ref().ok());
@@ -94,8 +100,7 @@ impl Session {
     /// The reply to `stage`, once it is there. Each reply is an event. Without
     /// one, a lost line ends the session.
     pub(super) fn take_reply(&mut self, stage: Stage) -> Option<Reply> {
-        let taken = self.early.pop_front().map(Ok).or_else(|| self.read_reply());
-        match taken {
+        match self.read_reply() {
             Some(Ok(reply)) => {
                 self.irregular |= reply.is_irregular();
                 self.events.push_back(Event::Reply(stage, reply.clone()));

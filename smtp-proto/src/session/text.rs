@@ -217,7 +217,7 @@ impl Session {
     /// Reads a reply before it is its turn. Returns whether there was one; an error ends
     /// the session.
     fn read_ahead(&mut self) -> bool {
-        match self.read_reply() {
+        match self.read_more() {
             Some(Ok(reply)) => {
                 self.early.push_back(reply);
                 true

@@ -121,6 +121,21 @@ fn nobody_accepts_a_text_that_has_not_gone_out() {
     assert_eq!(play.closed, Some(Closed::Lost(Stage::Text)));
 }
 
+/// The reply to QUIT is there before the text is out, and has been read with it.
+#[test]
+fn what_was_read_ahead_of_the_text_answers_quit() {
+    let mut play = Play::lmtp(&["a@b.example"])
+        .with_text(long_text())
+        .run(&BEGIN.replace("EHLO", "LHLO"));
+    play.session()
+        .receive(b"354 go\r\n250 queued\r\n221 bye\r\n");
+    play.fill();
+    play.session().output().advance(1000);
+    play.pump();
+    assert_eq!(play.replies.last(), Some(&(Stage::EndOfDataFor(0), 250)));
+    assert_eq!(play.closed, Some(Closed::Quit));
+}
+
 #[test]
 fn a_reply_without_end_in_the_middle_of_the_text_ends_the_session() {
     let mut play = Play::smtp(&["a@b.example"])

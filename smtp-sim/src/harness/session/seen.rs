@@ -69,6 +69,27 @@ pub(super) struct Seen {
     pub(super) reached: BTreeSet<Place>,
 }
 
+impl Seen {
+    /// What is different, in words; empty if nothing is.
+    pub(super) fn difference(&self, other: &Self) -> String {
+        let [one, two] = [self, other].map(|seen| {
+            let words = seen.written.escape_ascii().to_string();
+            [
+                ("what happens", format!("{:?}", seen.events)),
+                ("what is written", words.replace("\\r\\n", "\n")),
+                ("the journal", format!("{:?}", seen.journal)),
+                ("the texts", format!("{:?}", seen.texts)),
+                ("the end", format!("{:?} at {:?}", seen.closed, seen.end)),
+                ("how far it goes", format!("{:?}", seen.reached)),
+            ]
+        });
+        let pairs = one.iter().zip(&two).filter(|(one, two)| one != two);
+        let words =
+            pairs.map(|((what, one), (_, two))| format!("{what}:\n{one}\ninstead of\n{two}"));
+        words.collect::<Vec<_>>().join("\nand ")
+    }
+}
+
 /// A text that the session asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Text {
