@@ -2,6 +2,8 @@
 //! shortest conversation, and how to run it again.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Write as _},
     process::ExitCode,
     sync::{
         Mutex, PoisonError,
@@ -13,6 +15,7 @@ use std::{
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use smtp_sim::{
+    check::Check,
     coverage::Coverage,
     population::{Knobs, Policies},
     trial::{self, Trial},
@@ -93,6 +96,15 @@ impl Arguments {
     }
 }
 
+/// Prints a line. Where nobody reads any more, there is nothing left to do.
+macro_rules! say {
+    ($($words:tt)*) => {
+        if writeln!(io::stdout(), $($words)*).is_err() {
+            std::process::exit(1)
+        }
+    };
+}
+
 /// The arguments that bring a trial about.
 fn spelled(knobs: Knobs, real_tls: bool) -> String {
     let all = Knobs::default();
@@ -130,7 +142,7 @@ fn main() -> ExitCode {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO);
         now.as_micros() as u64 % 1_000_000_000_000
     });
-    println!("{} seeds from --first {first}", arguments.seeds);
+    say!("{} seeds from --first {first}", arguments.seeds);
     // A panic is a finding, and told as one.
     std::panic::set_hook(Box::new(|_| {}));
     let campaign = Campaign::new(first, &arguments);
@@ -147,19 +159,31 @@ fn replay(seed: u64, arguments: &Arguments) -> ExitCode {
     let knobs = arguments.knobs();
     let mut policies = arguments.policies();
     if arguments.trace {
-        println!("{}", trial::trace(seed, knobs, &mut policies));
+        say!("{}", trial::trace(seed, knobs, &mut policies));
     }
     let trial = trial::run(seed, knobs, &mut policies);
     for finding in &trial.findings {
-        println!("seed {seed}: {finding}");
+        say!("seed {seed}: {finding}");
     }
     match trial.findings.is_empty() {
         true => {
-            println!("seed {seed}: all is well");
+            say!("seed {seed}: all is well");
             ExitCode::SUCCESS
         }
         false => ExitCode::FAILURE,
     }
+}
+
+/// Which checks found something, and in how many seeds.
+fn by_check(failed: &[(u64, Trial)]) -> BTreeMap<Check, usize> {
+    let mut counts = BTreeMap::new();
+    for (_, trial) in failed {
+        let checks: BTreeSet<Check> = trial.findings.iter().map(|f| f.check).collect();
+        for check in checks {
+            *counts.entry(check).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// Many seeds on some threads.
@@ -235,10 +259,10 @@ impl<'a> Campaign<'a> {
             return true;
         }
         let coverage = self.coverage();
-        println!("{coverage}");
+        say!("{coverage}");
         let faults = coverage.faults();
         for fault in &faults {
-            println!("coverage: {fault}");
+            say!("coverage: {fault}");
         }
         faults.is_empty()
     }
@@ -251,20 +275,23 @@ impl<'a> Campaign<'a> {
         self.bar.finish_and_clear();
         let deliveries = self.deliveries.load(Ordering::Relaxed);
         let rate = deliveries as f64 / took.as_secs_f64().max(f64::MIN_POSITIVE);
-        println!("{deliveries} deliveries in {took:.1?}: {rate:.0} a second");
+        say!("{deliveries} deliveries in {took:.1?}: {rate:.0} a second");
         let covered = self.show_coverage();
         let mut failed = std::mem::take(&mut *self.failed());
         failed.sort_by_key(|(seed, _)| *seed);
         if failed.is_empty() {
             return match covered {
                 true => {
-                    println!("all is well");
+                    say!("all is well");
                     ExitCode::SUCCESS
                 }
                 false => ExitCode::FAILURE,
             };
         }
-        println!("{} seeds fail", failed.len());
+        say!("{} seeds fail", failed.len());
+        for (check, seeds) in by_check(&failed) {
+            say!("{seeds:>9}  {}", check.as_str());
+        }
         for (seed, trial) in failed.iter().take(self.arguments.failures) {
             self.tell(*seed, trial);
         }
@@ -274,20 +301,20 @@ impl<'a> Campaign<'a> {
     fn tell(&self, seed: u64, trial: &Trial) {
         let mut policies = self.arguments.policies();
         let mut knobs = self.arguments.knobs();
-        println!();
+        say!("");
         for finding in &trial.findings {
-            println!("seed {seed}: {finding}");
+            say!("seed {seed}: {finding}");
         }
         if let Some(finding) = trial.findings.first()
             && !self.arguments.no_shrink
         {
             knobs = trial::shrink(seed, knobs, finding.check, &mut policies);
-            println!("{}", trial::trace(seed, knobs, &mut policies));
+            say!("{}", trial::trace(seed, knobs, &mut policies));
             for finding in trial::run(seed, knobs, &mut policies).findings {
-                println!("seed {seed}, made smaller: {finding}");
+                say!("seed {seed}, made smaller: {finding}");
             }
         }
         let spelled = spelled(knobs, self.arguments.real_tls);
-        println!("again: cargo run -p smtp-sim --release -- --seed {seed}{spelled} --trace");
+        say!("again: cargo run -p smtp-sim --release -- --seed {seed}{spelled} --trace");
     }
 }
