@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{
-    Act, Breach, Deed, Envelope, Line, Login, Mode, Moment, Peer, Taken, TakenRecipient,
-    secure::Layer, temper::fate,
+    Act, Breach, Deed, Envelope, Line, Login, Mode, Moment, Peer, secure::Layer, temper::fate,
 };
 
 /// So many lines of a reply no client has to read.
@@ -13,15 +12,15 @@ const MOST_LINES: u16 = 10_000;
 
 /// What a client was told.
 #[derive(Clone, Copy)]
-struct Told {
+pub(super) struct Told {
     /// The code that the server stands by.
-    code: u16,
+    pub(super) code: u16,
     /// Where the reply ends in what the server says; `None`: it never said it.
-    at: Option<u64>,
+    pub(super) at: Option<u64>,
 }
 
 impl Told {
-    const fn class(self) -> u16 {
+    pub(super) const fn class(self) -> u16 {
         self.code / 100
     }
 }
@@ -294,135 +293,14 @@ impl Peer {
         }
     }
 
-    fn text_line(&mut self, line: &[u8], more: bool) {
-        let begins = |mail: &Envelope| mail.text.is_empty() && !mail.begun;
-        if line == b".\r\n" {
-            // After a refusal in the middle of the text the client may well go on.
-            let refused = self.mail.as_ref().is_some_and(|mail| mail.refused);
-            if more && !refused && !self.temper.pipelining {
-                self.breach(Breach::Pipelined("end of data".to_owned()));
-            }
-            return self.end_of_text();
-        }
-        if self.mail.as_ref().is_some_and(begins) {
-            if let Some(mail) = &mut self.mail {
-                mail.begun = true;
-            }
-            self.interrupt();
-        }
-        let Some(mail) = &mut self.mail else {
-            return;
-        };
-        let line = line.strip_prefix(b".").unwrap_or(line);
-        // Only CRLF ends a line; an LF alone is data.
-        match line.strip_suffix(b"\r\n") {
-            Some(content) => {
-                mail.text.extend_from_slice(content);
-                mail.text.extend_from_slice(b"\n");
-            }
-            None => {
-                mail.text.extend_from_slice(line);
-                let shown = String::from_utf8_lossy(line).into_owned();
-                self.breach(Breach::BareLineEnd(shown));
-            }
-        }
-    }
-
-    /// Goes wrong at the first line of a text.
-    fn interrupt(&mut self) {
-        match self.fault(Moment::Text) {
-            Some(Act::Code(code)) => {
-                // Whoever accepts what has not come yet cannot be taken at their word.
-                self.ledger.out_of_step |= code / 100 == 2;
-                let _ = self.say(&format!("{code} 4.3.0 enough\r\n"), Duration::ZERO);
-                if let Some(mail) = &mut self.mail {
-                    mail.refused = true;
-                }
-            }
-            Some(Act::Leave) => {
-                let _ = self.say("421 4.3.2 going down\r\n", Duration::ZERO);
-                self.end(Deed::Close);
-            }
-            Some(Act::Drop | Act::Crash) => self.end(Deed::Close),
-            Some(Act::Reset) => self.end(Deed::Reset),
-            Some(Act::Mute) => self.mute = true,
-            Some(Act::Flood(count)) => self.flood(count),
-            _ => {}
-        }
-    }
-
-    fn end_of_text(&mut self) {
-        self.mode = Mode::Command;
-        let Some(mail) = self.mail.take() else {
-            return;
-        };
-        let nobody = mail.recipients.is_empty();
-        let mut verdicts: Vec<Told> = Vec::new();
-        if mail.refused {
-            verdicts.push(Told {
-                code: 451,
-                at: None,
-            });
-        } else if self.temper.lmtp && !nobody {
-            verdicts = self.verdicts(&mail.recipients);
-        } else {
-            let code = match nobody {
-                true => 554,
-                false => fate(&self.temper.verdicts, &mail.sender),
-            };
-            verdicts.push(self.answer(Moment::End, code, "message"));
-        }
-        let last = verdicts.last().copied();
-        let mut each = verdicts.into_iter();
-        let recipients = mail.recipients.into_iter().filter_map(|address| {
-            let told = each.next().or(last)?;
-            Some(TakenRecipient {
-                address,
-                accepted: told.class() == 2,
-                told: told.at,
-            })
-        });
-        let taken = Taken {
-            at: self.now,
-            sender: mail.sender,
-            recipients: recipients.collect(),
-            text: mail.text,
-        };
-        self.ledger.taken.push(taken);
-    }
-
-    /// The verdicts of LMTP, one for each recipient (RFC 2033 section 4.2).
-    fn verdicts(&mut self, recipients: &[String]) -> Vec<Told> {
-        let temper = std::sync::Arc::clone(&self.temper);
-        let codes = recipients.iter().map(|to| fate(&temper.verdicts, to));
-        let mut verdicts = Vec::new();
-        let fewer = match self.peek(Moment::End) {
-            Some(Act::Fewer) => 1,
-            _ => 0,
-        };
-        for (index, code) in codes.enumerate() {
-            let told = if index + fewer == recipients.len() {
-                Told { code, at: None }
-            } else if index == 0 {
-                self.answer(Moment::End, code, "message")
-            } else {
-                let at = self.say(&format!("{code} {}\r\n", enhanced(code)), Duration::ZERO);
-                Told { code, at }
-            };
-            // Who is gone has decided nothing about the others.
-            verdicts.push(told);
-        }
-        verdicts
-    }
-
-    fn peek(&self, moment: Moment) -> Option<Act> {
+    pub(super) fn peek(&self, moment: Moment) -> Option<Act> {
         let at = super::MOMENTS.iter().position(|other| *other == moment)?;
         let nth = self.seen.get(at)?;
         self.temper.fault(moment, *nth, self.connection)
     }
 
     /// Answers as is proper, or as the fault has it that belongs here.
-    fn answer(&mut self, moment: Moment, proper: u16, text: &str) -> Told {
+    pub(super) fn answer(&mut self, moment: Moment, proper: u16, text: &str) -> Told {
         let act = self.fault(moment);
         let told = self.perform(act, moment, proper, text);
         if let Some(next) = following(moment)
@@ -530,7 +408,7 @@ impl Peer {
         Told { code: proper, at }
     }
 
-    fn flood(&mut self, count: u32) {
+    pub(super) fn flood(&mut self, count: u32) {
         self.ledger.out_of_step = true;
         let replies = "250 2.0.0 and again\r\n".repeat(500);
         for _ in 0..count.div_ceil(500) {
@@ -551,7 +429,7 @@ const fn following(moment: Moment) -> Option<Moment> {
     }
 }
 
-fn enhanced(code: u16) -> &'static str {
+pub(super) fn enhanced(code: u16) -> &'static str {
     match code / 100 {
         2 => "2.0.0",
         4 => "4.3.0",

@@ -10,6 +10,7 @@ mod ledger;
 pub mod null_tls;
 mod secure;
 mod temper;
+mod text;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
