@@ -11,7 +11,8 @@
 //!
 //! 1. A [`Population`](population::Population) makes destinations from a seed: servers
 //!    that defer, refuse, crash between the end of the data and its reply, flood, inject
-//!    plaintext behind STARTTLS; connections that are slow, cut bytes up or break.
+//!    plaintext behind STARTTLS; connections that are slow, cut bytes up or break; names
+//!    that cannot be looked up for a while or at all.
 //! 2. The queue hands messages to the [`World`] with [`World::submit`], takes reports
 //!    with [`World::next_finished`], and hands in again what was deferred. Hours of
 //!    retries pass in no time.
@@ -55,7 +56,8 @@
 //! [`trial::trace`] is the conversation for a person to read. The program of this crate
 //! does it for many seeds: `cargo run -p smtp-sim --release -- --seeds 1000000 --jobs 2`.
 //! It ends with a command that runs a failure again. With `--coverage` it shows how often
-//! each transition of the session was reached ([`coverage`]).
+//! each transition of the session was taken ([`coverage`]), with `--real-tls` the handshakes
+//! are those of rustls.
 //!
 //! # Recorded scenarios
 //!
