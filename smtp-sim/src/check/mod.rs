@@ -55,6 +55,8 @@ checks! {
     AcceptedIsSent = "what a server accepted is sent or uncertain",
     /// What is given up for good.
     BouncedIsRefused = "only what a server or a name refuses for good is bounced",
+    /// Backup servers.
+    BackupIsTried = "nobody is deferred before a second server was tried",
     /// Copies.
     NoDuplicates = "nothing is delivered twice without a doubt about the first time",
     /// Text.

@@ -15,7 +15,7 @@ use crate::{
     check::limits::same_text,
     peer::{Breach, Taken},
     population::{Letter, letter_of},
-    world::{Connection, Delivered, Trouble, World},
+    world::{Connection, Delivered, Door, Trouble, World},
 };
 
 /// What the servers know about one recipient.
@@ -125,6 +125,9 @@ impl Bench<'_> {
         if outcome.status == Status::Bounced && !self.may_bounce(letter) {
             self.find(Check::BouncedIsRefused, verdict.clone());
         }
+        if outcome.status == Status::Deferred && !self.may_defer(letter, outcome) {
+            self.find(Check::BackupIsTried, verdict.clone());
+        }
         if fate.known > 1 {
             self.find(
                 Check::NoDuplicates,
@@ -152,6 +155,30 @@ impl Bench<'_> {
         here.any(|connection| connection.ledger.refused || connection.ledger.out_of_step)
             || limits.any(is_too_small)
             || matches!(&destination.trouble, Some((_, trouble)) if !temporary(trouble))
+    }
+
+    /// Whether a message has been to the second server of its destination, if there is
+    /// one that lets it in, or has a reason not to go there.
+    fn may_defer(&self, letter: &Letter, outcome: &Outcome) -> bool {
+        let id = self.place(Some(letter.number));
+        let (Some(destination), Some(delivery), Some(id)) = (
+            self.population.destinations.get(letter.destination),
+            id.and_then(|id| self.world.delivery(id)),
+            id,
+        ) else {
+            return true;
+        };
+        let Some(second) = destination.servers.get(1) else {
+            return true;
+        };
+        let has_backup = !destination.nexthop.contains('[') && second.host.door == Door::Open;
+        let is_free = delivery.cancelled.is_none() && destination.trouble.is_none();
+        let overdue = outcome.text.contains("daemon_timeout");
+        let mut there = self
+            .world
+            .connections()
+            .filter(|c| c.host == second.address);
+        !has_backup || !is_free || overdue || there.any(|c| c.deliveries.contains(&id))
     }
 
     fn connection(&mut self, connection: &Connection<'_>) {

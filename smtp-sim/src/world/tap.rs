@@ -178,12 +178,18 @@ impl Tap {
             let (line, rest) = bytes.split_at(end + 1);
             bytes = rest;
             let side = if up { &mut self.up } else { &mut self.down };
-            let mut whole = std::mem::take(&mut side.line);
-            whole.extend_from_slice(line);
             let is_secure = side.records.is_some();
+            let mut begun = std::mem::take(&mut side.line);
+            let line = match begun.is_empty() {
+                true => line,
+                false => {
+                    begun.extend_from_slice(line);
+                    &begun
+                }
+            };
             match up {
-                true => self.command(&whole),
-                false => self.reply(&whole),
+                true => self.command(line),
+                false => self.reply(line),
             }
             if self.down.records.is_some() && !is_secure {
                 // What comes behind the reply to STARTTLS is none of the dialogue.
