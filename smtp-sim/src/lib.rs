@@ -76,6 +76,7 @@ pub mod harness;
 pub mod host;
 pub mod peer;
 pub mod population;
+mod quoted;
 pub mod request;
 pub mod scenario;
 pub mod server;

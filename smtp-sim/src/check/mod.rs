@@ -3,6 +3,7 @@
 
 mod limits;
 mod secrecy;
+mod text;
 mod verdicts;
 
 use std::fmt;

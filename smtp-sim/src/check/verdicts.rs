@@ -12,7 +12,7 @@ use smtp_policy::{
 
 use super::{Bench, Check};
 use crate::{
-    check::limits::same_text,
+    check::text::same_message,
     peer::{Breach, Taken},
     population::{Letter, letter_of},
     world::{Connection, Delivered, Door, Trouble, World},
@@ -243,7 +243,7 @@ impl Bench<'_> {
             true => !taken.text.is_empty(),
             false => accepted,
         };
-        if is_message && let Err(what) = same_text(&delivery.text, &taken.text, limit) {
+        if is_message && let Err(what) = same_message(&delivery.text, &taken.text, limit) {
             let sender = &taken.sender;
             self.find(Check::SameText, format!("from <{sender}>: {what}"));
         }

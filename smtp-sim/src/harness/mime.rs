@@ -5,9 +5,8 @@ use bytes::Bytes;
 use smtp_proto::mime::{MimeOptions, MimeReader, NestingError, Part, RecordEnd, RecordReader};
 
 use super::{chunks, read};
+use crate::quoted;
 
-/// The longest line of quoted-printable text (RFC 2045 section 6.7).
-const QUOTED_LINE: usize = 76;
 /// A message grows by three characters and some line ends for each byte, and by one
 /// header field for each entity, which takes a boundary of a few bytes.
 const GROWTH: usize = 32;
@@ -171,36 +170,6 @@ fn declared_eight_bit(matter: &[u8]) {
     let body = text
         .strip_prefix(b"Content-Transfer-Encoding: quoted-printable\n\n")
         .unwrap_or_default();
-    let mut decoded = Vec::new();
-    for line in body.split_inclusive(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        assert!(line.is_ascii(), "8-bit text is left");
-        assert!(line.len() <= QUOTED_LINE, "a line is too long");
-        let soft = line.strip_suffix(b"=");
-        unquote(soft.unwrap_or(line), &mut decoded);
-        decoded.extend(soft.is_none().then_some(b'\n'));
-    }
-    assert_eq!(decoded, ended(matter.to_vec()), "the text is another");
-}
-
-/// Undoes `=XX`.
-fn unquote(line: &[u8], out: &mut Vec<u8>) {
-    let mut rest = line;
-    while let Some((byte, behind)) = rest.split_first() {
-        let code = behind
-            .split_at_checked(2)
-            .filter(|_| *byte == b'=')
-            .and_then(|(code, after)| Some((std::str::from_utf8(code).ok()?, after)))
-            .and_then(|(code, after)| Some((u8::from_str_radix(code, 16).ok()?, after)));
-        match code {
-            Some((decoded, after)) => {
-                out.push(decoded);
-                rest = after;
-            }
-            None => {
-                out.push(*byte);
-                rest = behind;
-            }
-        }
-    }
+    let decoded = quoted::decode(body);
+    assert_eq!(decoded, Ok(ended(matter.to_vec())), "the text is another");
 }

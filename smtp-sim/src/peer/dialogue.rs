@@ -241,6 +241,9 @@ impl Peer {
         if self.mail.is_some() {
             self.breach(Breach::OutOfOrder(line.to_owned()));
         }
+        if line.contains(" BODY=8BITMIME") && !(self.temper.eight_bit && self.greeted) {
+            self.breach(Breach::OutOfOrder(line.to_owned()));
+        }
         let code = match self.temper.wants_login && !self.logged_in {
             true => 530,
             false => 250,
@@ -248,6 +251,7 @@ impl Peer {
         if self.answer(Moment::Mail, code, "2.1.0 sender").class() == 2 {
             self.mail = Some(Envelope {
                 sender,
+                eight_bit: line.contains(" BODY=8BITMIME"),
                 ..Envelope::default()
             });
         }

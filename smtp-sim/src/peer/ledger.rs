@@ -69,6 +69,8 @@ pub enum Breach {
     AfterQuit,
     /// A line that does not end in CRLF.
     BareLineEnd(String),
+    /// 8-bit text that was not announced.
+    EightBit,
     /// A command that there is not.
     Unknown(String),
     /// A command where it makes no sense.

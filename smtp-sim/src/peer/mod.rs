@@ -63,6 +63,8 @@ struct Envelope {
     sender: String,
     recipients: Vec<String>,
     text: Vec<u8>,
+    /// MAIL FROM announced 8-bit text.
+    eight_bit: bool,
     /// The text was refused while it came.
     refused: bool,
     begun: bool,

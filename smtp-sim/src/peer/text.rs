@@ -28,6 +28,7 @@ impl Peer {
         let Some(mail) = &mut self.mail else {
             return;
         };
+        let is_unannounced = !line.is_ascii() && !mail.eight_bit;
         let line = line.strip_prefix(b".").unwrap_or(line);
         // Only CRLF ends a line; an LF alone is data.
         match line.strip_suffix(b"\r\n") {
@@ -40,6 +41,9 @@ impl Peer {
                 let shown = String::from_utf8_lossy(line).into_owned();
                 self.breach(Breach::BareLineEnd(shown));
             }
+        }
+        if is_unannounced {
+            self.breach(Breach::EightBit);
         }
     }
 

@@ -4,10 +4,19 @@ use bytes::Bytes;
 
 use crate::dice::Dice;
 
-/// A text with LF line ends, of at most `most` bytes, sometimes without a final LF.
-/// Its first line names the message.
-pub(super) fn text(number: usize, dice: &mut Dice, most: usize) -> Bytes {
-    let mut text = format!("Subject: message {number}\nX-Letter: {number}\n\n").into_bytes();
+/// What a text of 8-bit characters says of itself.
+const EIGHT_BIT: &str = "MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: 8bit
+";
+
+/// A text with LF line ends, of at most `most` bytes, sometimes without a final LF, and
+/// whether it has 8-bit characters. Its first line names the message.
+pub(super) fn text(number: usize, dice: &mut Dice, most: usize) -> (Bytes, bool) {
+    let eight_bit = dice.once_in(6);
+    let declared = if eight_bit { EIGHT_BIT } else { "" };
+    let head = format!("Subject: message {number}\nX-Letter: {number}\n{declared}\n");
+    let mut text = head.into_bytes();
     let lines = match dice.below(200) {
         0 => 300 + dice.count(1_200),
         1..=30 => 0,
@@ -15,13 +24,17 @@ pub(super) fn text(number: usize, dice: &mut Dice, most: usize) -> Bytes {
         _ => 1 + dice.count(10),
     };
     for _ in 0..lines {
+        if eight_bit {
+            text.extend_from_slice("größer = ".as_bytes());
+        }
         line(&mut text, dice);
     }
     if dice.once_in(4) {
         text.pop();
     }
     text.truncate(most.max(1));
-    Bytes::from(text)
+    let eight_bit = !text.is_ascii();
+    (Bytes::from(text), eight_bit)
 }
 
 fn line(text: &mut Vec<u8>, dice: &mut Dice) {

@@ -270,7 +270,7 @@ fn letter(number: usize, destinations: &[Destination], knobs: Knobs, dice: &mut 
     // At once, in a row, or with long pauses.
     let window = dice.one_of(0, &[10, 1_000, 60_000]);
     let after = dice.time(Duration::from_millis(window));
-    let text = letters::text(number, dice, knobs.text);
+    let (text, eight_bit) = letters::text(number, dice, knobs.text);
     let cache = CacheHints {
         load: !dice.once_in(4),
         store: !dice.once_in(3),
@@ -287,7 +287,10 @@ fn letter(number: usize, destinations: &[Destination], knobs: Knobs, dice: &mut 
         to.map(Recipient::new).collect(),
     );
     request.id = format!("M{number}");
-    request.encoding = Encoding::SevenBit;
+    request.encoding = match eight_bit {
+        true => Encoding::EightBit,
+        false => Encoding::SevenBit,
+    };
     request.size = Some(text.len() as u64);
     request.cache = cache;
     request.probe = dice.once_in(30);
