@@ -157,8 +157,8 @@ impl Bench<'_> {
             || matches!(&destination.trouble, Some((_, trouble)) if !temporary(trouble))
     }
 
-    /// Whether a message has been to the second server of its destination, if there is
-    /// one that lets it in, or has a reason not to go there.
+    /// Whether a message has been to two servers of its destination, or to the second, if
+    /// there is one that lets it in; or has a reason not to go there.
     fn may_defer(&self, letter: &Letter, outcome: &Outcome) -> bool {
         let id = self.place(Some(letter.number));
         let (Some(destination), Some(delivery), Some(id)) = (
@@ -174,11 +174,11 @@ impl Bench<'_> {
         let has_backup = !destination.nexthop.contains('[') && second.host.door == Door::Open;
         let is_free = delivery.cancelled.is_none() && destination.trouble.is_none();
         let overdue = outcome.text.contains("daemon_timeout");
-        let mut there = self
-            .world
-            .connections()
-            .filter(|c| c.host == second.address);
-        !has_backup || !is_free || overdue || there.any(|c| c.deliveries.contains(&id))
+        let connections = self.world.connections();
+        let visits = connections.filter(|c| c.deliveries.contains(&id));
+        let visited: BTreeSet<SocketAddr> = visits.map(|c| c.host).collect();
+        let been_there = visited.len() > 1 || visited.contains(&second.address);
+        !has_backup || !is_free || overdue || been_there
     }
 
     fn connection(&mut self, connection: &Connection<'_>) {
