@@ -41,6 +41,8 @@ pub(super) struct Tap {
     down: Side,
     /// What was asked, oldest first.
     awaited: VecDeque<Moment>,
+    /// The server has refused STARTTLS, whose time limit also holds for a login after it.
+    refused_tls: bool,
     /// The server asked for a response of a login.
     challenged: bool,
     /// The text goes out.
@@ -80,6 +82,7 @@ impl Tap {
             up: side(),
             down: side(),
             awaited: VecDeque::from([first]),
+            refused_tls: false,
             challenged: false,
             text: false,
             accepted: 0,
@@ -164,10 +167,22 @@ impl Tap {
         }
     }
 
+    /// Whose time limit holds for a login.
+    fn login(&self) -> Moment {
+        match self.refused_tls {
+            true => Moment::StartTls,
+            false => Moment::Auth,
+        }
+    }
+
     /// Begins a wait, unless it shares its limit with the one before.
     fn begin(&mut self, moment: Moment) {
         let is_hello = |moment| matches!(moment, Moment::Banner | Moment::Hello | Moment::Auth);
-        if !(is_hello(self.last) && is_hello(moment)) {
+        let shares = |moment: Moment, next| match moment {
+            Moment::StartTls => next == Moment::StartTls,
+            moment => is_hello(moment) && is_hello(next),
+        };
+        if !shares(self.last, moment) {
             self.since = self.now;
         }
         self.last = moment;
@@ -211,13 +226,13 @@ impl Tap {
         }
         // Who has no response may also take leave.
         if std::mem::take(&mut self.challenged) && line != b"QUIT\r\n" {
-            return self.await_one(Moment::Auth);
+            return self.await_one(self.login());
         }
         let verb = line.split(|byte| b" \r\n".contains(byte)).next();
         let moment = match verb.unwrap_or_default() {
             b"EHLO" | b"HELO" | b"LHLO" => Moment::Hello,
             b"STARTTLS" => Moment::StartTls,
-            b"AUTH" => Moment::Auth,
+            b"AUTH" => self.login(),
             b"XFORWARD" => Moment::Forward,
             b"MAIL" => {
                 self.accepted = 0;
@@ -243,12 +258,13 @@ impl Tap {
             return;
         }
         match (self.awaited.pop_front(), class) {
-            (Some(Moment::StartTls), b'2') => {
+            (Some(Moment::StartTls), b'2') if !self.refused_tls => {
                 self.await_one(Moment::Handshake);
                 self.up.records = Some(Records::default());
                 self.down.records = Some(Records::default());
             }
-            (Some(Moment::Auth), b'3') => self.challenged = true,
+            (Some(Moment::StartTls), _) if !self.refused_tls => self.refused_tls = true,
+            (Some(Moment::Auth | Moment::StartTls), b'3') => self.challenged = true,
             (Some(Moment::Rcpt), b'2') => self.accepted += 1,
             (Some(Moment::Data), b'3') => self.text = true,
             (Some(_), _) => {}
