@@ -1,5 +1,6 @@
 //! What `outpost config` prints: the lines of Postfix's `postconf`, `-d` and `-n`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -93,11 +94,11 @@ impl MainCf {
     /// The default as postconf prints it: the two that depend on the machine are computed, the
     /// names of the process stay empty.
     fn shown_default(&self, named: Named) -> String {
-        match named.name {
-            "myhostname" | "mydomain" => self.default_text(named.name, spoken_in(named.name)),
+        let computed = match named.name {
+            "myhostname" | "mydomain" => self.computed(named.name, spoken_in(named.name)),
             _ => None,
-        }
-        .unwrap_or_else(|| named.default.to_owned())
+        };
+        computed.map_or_else(|| named.default.to_owned(), Cow::into_owned)
     }
 }
 

@@ -14,6 +14,7 @@
 //!
 //! `?` and `:` test the value as written, before its own references are expanded.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -103,10 +104,13 @@ fn excerpt(text: &str) -> String {
 }
 
 /// Expands a text. `lookup` gives the value of a parameter as written, unexpanded.
-pub(crate) fn expand(
+pub(crate) fn expand<'a>(
     text: &str,
-    lookup: &dyn Fn(&str) -> Option<String>,
+    lookup: &'a dyn Fn(&str) -> Option<Cow<'a, str>>,
 ) -> Result<String, ExpandError> {
+    if !text.contains('$') && text.len() <= MAX_LENGTH {
+        return Ok(text.to_owned());
+    }
     let mut expander = Expander {
         lookup,
         out: String::new(),
@@ -117,7 +121,7 @@ pub(crate) fn expand(
 }
 
 struct Expander<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
+    lookup: &'a dyn Fn(&str) -> Option<Cow<'a, str>>,
     out: String,
     references: usize,
 }
@@ -171,7 +175,7 @@ fn name(input: &str) -> Option<(&str, &str)> {
     parsed.ok().map(|(rest, name)| (name, spaces(rest)))
 }
 
-impl Expander<'_> {
+impl<'a> Expander<'a> {
     fn push(&mut self, text: &str) -> Result<(), ExpandError> {
         if self.out.len().saturating_add(text.len()) > MAX_LENGTH {
             return Err(ExpandError::TooLong);
@@ -283,7 +287,7 @@ impl Expander<'_> {
         left: &str,
         rest: &'t str,
         depth: usize,
-    ) -> Result<(Option<String>, &'t str), ExpandError> {
+    ) -> Result<(Option<Cow<'a, str>>, &'t str), ExpandError> {
         let split: IResult<&str, (&str, &str)> = (
             take_while1(|c| "<>!=?+-*/~&|%".contains(c)),
             take_while(|c: char| c.is_ascii_alphanumeric()),
@@ -316,7 +320,7 @@ impl Expander<'_> {
             _ => return Err(unexpected("no suffix, or \"level\", after the operator")),
         };
         let value = if accept(order) { "true" } else { "" };
-        Ok((Some(value.to_owned()), after))
+        Ok((Some(value.into()), after))
     }
 
     /// Expands a text into a string of its own.

@@ -1,14 +1,16 @@
 //! main.cf as written: settings by name, their places, and their expansion.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::error::{ConfigError, ConfigWarning, Oddity, Origin, Problem};
 use super::expand::expand;
-use super::parameter::{Kind, Parameter, Status};
+use super::parameter::{Kind, Named, Parameter, Status};
 use super::suggest::suggest;
 use super::syntax;
 use super::value::Setting;
@@ -275,19 +277,16 @@ impl MainCf {
     /// or through each other. Postfix calls these user-defined; also the restriction classes.
     pub(crate) fn user_defined(&self) -> BTreeSet<&str> {
         let mut found: BTreeSet<&str> = BTreeSet::new();
-        let mut texts: Vec<&str> = Parameter::sorted()
-            .map(|(_, named)| named.default)
-            .collect();
+        let mut texts: Vec<&str> = Vec::new();
         for (name, entry) in &self.entries {
             if Parameter::find(name).is_some() || params::is_foreign(name) {
                 texts.push(&entry.value);
             }
         }
         let classes = self.entries.get("smtpd_restriction_classes");
-        let mut names: Vec<&str> = classes
-            .into_iter()
-            .flat_map(|entry| super::value::words(&entry.value))
-            .collect();
+        let classes = classes.map(|entry| super::value::words(&entry.value));
+        let mut names: Vec<&str> = classes.into_iter().flatten().collect();
+        names.extend(DEFAULT_REFERENCES.iter());
         loop {
             for text in texts.drain(..) {
                 names.extend(references(text));
@@ -319,14 +318,13 @@ impl MainCf {
         self.entries.get(name).map(|entry| entry.value.as_str())
     }
 
-    /// The default of a known parameter, unexpanded, as far as it is the same everywhere; else as
-    /// computed for this machine.
-    pub(crate) fn default_text(&self, name: &str, protocol: Protocol) -> Option<String> {
+    /// The defaults that depend on the machine or the process.
+    pub(crate) fn computed(&self, name: &str, protocol: Protocol) -> Option<Cow<'static, str>> {
         match name {
-            "myhostname" => Some(self.default_host_name(protocol)),
-            "mydomain" => Some(self.default_domain(protocol)),
-            "process_name" | "service_name" => Some(protocol.as_str().to_owned()),
-            _ => Parameter::find(name).map(|(_, named)| named.default.to_owned()),
+            "myhostname" => Some(self.default_host_name(protocol).into()),
+            "mydomain" => Some(self.default_domain(protocol).into()),
+            "process_name" | "service_name" => Some(protocol.as_str().into()),
+            _ => None,
         }
     }
 
@@ -356,19 +354,24 @@ impl MainCf {
     }
 
     /// [`raw`](Self::raw), but without the two defaults that would need each other.
-    fn without_host(&self, name: &str, protocol: Protocol) -> Option<String> {
+    fn without_host(&self, name: &str, protocol: Protocol) -> Option<Cow<'_, str>> {
         match name {
-            "myhostname" | "mydomain" => self.written(name).map(str::to_owned),
+            "myhostname" | "mydomain" => self.written(name).map(Cow::from),
             _ => self.raw(name, protocol),
         }
     }
 
     /// The value of a parameter before expansion: as written, else its default. The names of the
     /// process are its own, whatever is written.
-    pub(crate) fn raw(&self, name: &str, protocol: Protocol) -> Option<String> {
+    pub(crate) fn raw(&self, name: &str, protocol: Protocol) -> Option<Cow<'_, str>> {
+        let known = || Parameter::find(name).map(|(_, named)| named.default.into());
+        self.written_or_computed(name, protocol).or_else(known)
+    }
+
+    fn written_or_computed(&self, name: &str, protocol: Protocol) -> Option<Cow<'_, str>> {
         match self.written(name) {
-            Some(value) if !READ_ONLY.contains(&name) => Some(value.to_owned()),
-            _ => self.default_text(name, protocol),
+            Some(value) if !READ_ONLY.contains(&name) => Some(value.into()),
+            _ => self.computed(name, protocol),
         }
     }
 
@@ -379,13 +382,20 @@ impl MainCf {
     ///
     /// The references cannot be expanded.
     pub fn expanded(&self, name: &str, protocol: Protocol) -> Result<Option<String>, ConfigError> {
-        let Some(raw) = self.raw(name, protocol) else {
-            return Ok(None);
-        };
-        match expand(&raw, &|name| self.raw(name, protocol)) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) => Err(self.error(name, Problem::Expand(error))),
-        }
+        let raw = self.raw(name, protocol);
+        raw.map(|raw| self.expand(name, &raw, protocol)).transpose()
+    }
+
+    /// The value of a known parameter with its references expanded.
+    fn value(&self, named: Named, protocol: Protocol) -> Result<String, ConfigError> {
+        let written = self.written_or_computed(named.name, protocol);
+        let raw = written.unwrap_or(Cow::Borrowed(named.default));
+        self.expand(named.name, &raw, protocol)
+    }
+
+    fn expand(&self, name: &str, raw: &str, protocol: Protocol) -> Result<String, ConfigError> {
+        expand(raw, &|name| self.raw(name, protocol))
+            .map_err(|error| self.error(name, Problem::Expand(error)))
     }
 
     fn error(&self, name: &str, problem: Problem) -> ConfigError {
@@ -417,6 +427,12 @@ fn shown(name: &str, value: String) -> String {
         _ => value,
     }
 }
+
+/// The names that defaults refer to.
+static DEFAULT_REFERENCES: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
+    let defaults = Parameter::sorted().map(|(_, named)| named.default);
+    defaults.flat_map(references).collect()
+});
 
 /// The names after dollar signs, however deep in braces.
 fn references(text: &str) -> impl Iterator<Item = &str> {
@@ -477,10 +493,7 @@ impl<'a> Source<'a> {
             return T::parse(parameter.absent, parameter, parameter.absent)
                 .map_err(|why| self.main.error(spelling, Problem::Value(why)));
         };
-        let text = self
-            .main
-            .expanded(named.name, self.protocol)?
-            .unwrap_or_default();
+        let text = self.main.value(named, self.protocol)?;
         T::parse(&text, parameter, named.default)
             .map_err(|why| self.main.error(named.name, Problem::Value(why)))
     }
