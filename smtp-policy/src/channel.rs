@@ -331,13 +331,16 @@ pub(crate) struct Peer {
 impl Peer {
     /// `host[address]`, as Postfix names a server in texts.
     pub(crate) fn name(&self) -> String {
-        format!("{}[{}]", self.host, self.address)
+        [self.host.as_str(), "[", &self.address, "]"].concat()
     }
 
     /// `host[address]:port`, as Postfix names a server in log lines.
     pub(crate) fn relay(&self) -> String {
         match self.port {
-            Some(port) => format!("{}[{}]:{port}", self.host, self.address),
+            Some(port) => {
+                let port = port.to_string();
+                [self.host.as_str(), "[", &self.address, "]:", &port].concat()
+            }
             None => self.name(),
         }
     }

@@ -235,9 +235,11 @@ impl Delivery {
         let Phase::Talking(talk) = &self.phase else {
             return;
         };
+        if let Event::Reply(stage, reply) = &event {
+            return self.on_reply(*stage, reply);
+        }
         let relay = talk.channel.peer.relay();
         match event {
-            Event::Reply(stage, reply) => self.on_reply(stage, &reply),
             Event::Note(note) => self.reply_note(&relay, &note),
             Event::Pix(workarounds) => {
                 let words = pix_words(workarounds);

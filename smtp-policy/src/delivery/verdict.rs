@@ -8,6 +8,7 @@ use smtp_proto::time::Time;
 
 use super::{Ask, Delivery, External, Note, Ticket, hosts::Phase};
 use crate::{
+    config::Protocol,
     report::{
         Outcome,
         filter::{Filtered, Filtering},
@@ -87,7 +88,7 @@ impl Delivery {
         }
         if self.verdicts.asked.take().is_some() {
             // A driver that forgot to answer.
-            let table = self.filter_name();
+            let table = self.filter_name().to_owned();
             let reason = "no answer".into();
             if let Some(first) = self.verdicts.waiting.front_mut() {
                 first
@@ -99,9 +100,11 @@ impl Delivery {
         self.asks.pop_front()
     }
 
-    fn filter_name(&self) -> String {
-        let client = self.config.protocol.as_str();
-        format!("{client}_delivery_status_filter")
+    fn filter_name(&self) -> &'static str {
+        match self.config.protocol {
+            Protocol::Smtp => "smtp_delivery_status_filter",
+            Protocol::Lmtp => "lmtp_delivery_status_filter",
+        }
     }
 
     /// Reports the verdicts in their order, as far as the filter can tell without
@@ -110,7 +113,7 @@ impl Delivery {
         while self.verdicts.asked.is_none()
             && let Some(mut first) = self.verdicts.waiting.pop_front()
         {
-            let (new, warning) = match first.filtering.step(&self.filter_name()) {
+            let (new, warning) = match first.filtering.step(self.filter_name()) {
                 Filtered::Ask(query) => {
                     let ticket = self.ticket();
                     self.verdicts.asked = Some(ticket.serial());

@@ -17,6 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Filtering {
     search: MapsSearch,
+    /// Empty where there is no table to ask.
     key: String,
     success: bool,
 }
@@ -36,7 +37,10 @@ pub(crate) enum Filtered {
 impl Filtering {
     /// Begins to filter a verdict with this status and text.
     pub(crate) fn new(maps: &Maps, status: EnhancedStatus, text: &str) -> Self {
-        let key = format!("{status} {text}");
+        let key = match maps.is_empty() {
+            true => String::new(),
+            false => format!("{status} {text}"),
+        };
         Self {
             search: maps.search(&key),
             success: status.class() == 2,

@@ -385,7 +385,10 @@ fn printable(line: &[u8]) -> String {
     let mut text = String::with_capacity(line.len());
     for chunk in line.utf8_chunks() {
         let shown = |c: char| if c.is_ascii_control() { '?' } else { c };
-        text.extend(chunk.valid().chars().map(shown));
+        match chunk.valid().bytes().any(|byte| byte.is_ascii_control()) {
+            true => text.extend(chunk.valid().chars().map(shown)),
+            false => text.push_str(chunk.valid()),
+        }
         text.extend(chunk.invalid().iter().map(|_| '?'));
     }
     text

@@ -93,7 +93,9 @@ impl Session {
         let notes = self.reader.take_notes();
         let reply = read.as_ref().and_then(|read| read.as_ref().ok());
         self.output.heard(reply, &notes);
-        self.events.extend(notes.into_iter().map(Event::Note));
+        if !notes.is_empty() {
+            self.events.extend(notes.into_iter().map(Event::Note));
+        }
         read
     }
 
