@@ -93,46 +93,40 @@ impl Bench<'_> {
 
     fn compare(&mut self, letter: &Letter, address: &str, fate: Fate, outcome: &Outcome) {
         let number = letter.number;
-        let verdict = format!(
-            "message {number}, <{address}>: {}{} {} ({})",
-            outcome.word,
-            if outcome.uncertain { " uncertain" } else { "" },
-            outcome.code,
-            outcome.text
-        );
+        // Words only for what is wrong, which is next to nothing.
+        let verdict = |what: &str| {
+            let doubt = if outcome.uncertain { " uncertain" } else { "" };
+            let (word, code, text) = (outcome.word, outcome.code, &outcome.text);
+            format!("message {number}, <{address}>: {word}{doubt} {code} ({text}){what}")
+        };
         if letter.request.probe {
             if fate.known + fate.unknown > 0 {
-                self.find(
-                    Check::SentIsAccepted,
-                    format!("{verdict}: a probe with text"),
-                );
+                self.find(Check::SentIsAccepted, verdict(": a probe with text"));
             }
             return;
         }
         let sent = outcome.status == Status::Sent;
         if sent && fate.known + fate.muddled == 0 {
-            let what = format!("{verdict}, but {} accepted it", fate.unknown);
-            self.find(Check::SentIsAccepted, what);
+            let what = format!(", but {} accepted it", fate.unknown);
+            self.find(Check::SentIsAccepted, verdict(&what));
         }
         if fate.known > 0 && !sent {
-            let what = format!("{verdict}, but a server accepted it and said so");
-            self.find(Check::AcceptedIsSent, what);
+            let what = ", but a server accepted it and said so";
+            self.find(Check::AcceptedIsSent, verdict(what));
         }
         if fate.unknown > 0 && !sent && !outcome.uncertain {
-            let what = format!("{verdict}, but a server accepted it without saying so");
-            self.find(Check::AcceptedIsSent, what);
+            let what = ", but a server accepted it without saying so";
+            self.find(Check::AcceptedIsSent, verdict(what));
         }
         if outcome.status == Status::Bounced && !self.may_bounce(letter) {
-            self.find(Check::BouncedIsRefused, verdict.clone());
+            self.find(Check::BouncedIsRefused, verdict(""));
         }
         if outcome.status == Status::Deferred && !self.may_defer(letter, outcome) {
-            self.find(Check::BackupIsTried, verdict.clone());
+            self.find(Check::BackupIsTried, verdict(""));
         }
         if fate.known > 1 {
-            self.find(
-                Check::NoDuplicates,
-                format!("{verdict}: {} times", fate.known),
-            );
+            let what = format!(": {} times", fate.known);
+            self.find(Check::NoDuplicates, verdict(&what));
         }
     }
 

@@ -392,11 +392,12 @@ impl Peer {
 
     /// Says a reply whose lines are joined by LF.
     fn reply(&mut self, code: u16, text: &str, pause: Duration) -> Told {
-        let mut said = String::new();
+        let code_text = code.to_string();
+        let mut said = String::with_capacity(2 * text.len() + 16);
         let mut lines = text.split('\n').peekable();
         while let Some(line) = lines.next() {
-            let mark = if lines.peek().is_some() { '-' } else { ' ' };
-            let _ = write!(said, "{code}{mark}{line}\r\n");
+            let mark = if lines.peek().is_some() { "-" } else { " " };
+            said.extend([&code_text, mark, line, "\r\n"]);
         }
         let at = self.say(&said, pause);
         Told { code, at }

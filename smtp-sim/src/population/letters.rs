@@ -59,6 +59,7 @@ fn line(text: &mut Vec<u8>, dice: &mut Dice) {
         _ => dice.count(80),
     };
     let from = dice.count(WORDS.len());
-    text.extend(WORDS.iter().cycle().skip(from).take(length));
+    let row = WORDS.repeat(2 + length / WORDS.len());
+    text.extend_from_slice(row.get(from..from + length).unwrap_or_default());
     text.push(b'\n');
 }

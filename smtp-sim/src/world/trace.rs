@@ -31,15 +31,14 @@ impl Trace {
 
     /// Bytes that the client wrote (`up`) or read.
     pub(super) fn bytes(&mut self, now: Time, up: bool, bytes: &[u8]) {
-        self.digest.write_u128(now.as_duration().as_nanos());
-        self.digest.write_u8(u8::from(up));
+        self.digest.write_u64(nanos(now) << 1 | u64::from(up));
         self.digest.write(bytes);
     }
 
     /// Something that is told in words, which are only made where they are kept;
     /// what they are about counts in any case.
     pub(super) fn note(&mut self, now: Time, about: u64, words: impl FnOnce() -> String) {
-        self.digest.write_u128(now.as_duration().as_nanos());
+        self.digest.write_u64(nanos(now));
         self.digest.write_u64(about);
         if let Some(text) = &mut self.text {
             let seconds = now.as_duration().as_secs_f64();
@@ -56,4 +55,9 @@ impl Trace {
     pub fn text(&self) -> &str {
         self.text.as_deref().unwrap_or_default()
     }
+}
+
+/// The time as a number; no world lasts for five centuries.
+fn nanos(now: Time) -> u64 {
+    u64::try_from(now.as_duration().as_nanos()).unwrap_or(u64::MAX)
 }
