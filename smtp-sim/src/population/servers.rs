@@ -208,12 +208,23 @@ fn shape(dice: &mut Dice) -> (Shape, u32) {
     let shape = Shape {
         latency: Duration::from_micros(dice.one_of(100, &[1_000, 20_000, 300_000])),
         jitter: Duration::from_millis(jitter),
-        piece: dice.one_of(0, &[usize::MAX, usize::MAX, 1, 7]),
+        piece: piece(dice),
         window: dice.one_of(64 * 1024, &[64 * 1024, 2_000]),
         slow: dice.once_in(12).then_some(slow),
         cut: dice.once_in(10).then_some(cut),
     };
     (shape, dice.one_of(1, &[2, u32::MAX]))
+}
+
+/// How bytes are cut up. Single bytes all along take many times as long as anything
+/// else, and are rare in return.
+fn piece(dice: &mut Dice) -> usize {
+    match dice.below(20) {
+        0 => 1,
+        1..=3 => 7,
+        4..=9 => 0,
+        _ => usize::MAX,
+    }
 }
 
 /// Whether a server and the way to it act upon what is said only.
