@@ -14,12 +14,17 @@ use std::{
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use mimalloc::MiMalloc;
 use smtp_sim::{
     check::Check,
     coverage::Coverage,
     population::{Knobs, Policies},
     trial::{self, Trial},
 };
+
+/// Most of what a world is made of lives shortly and is small.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Simulates mail deliveries and checks what comes of them.
 #[derive(Debug, Parser)]
