@@ -289,8 +289,6 @@ impl Peer {
         }
         let code = if anybody { 354 } else { 554 };
         let told = self.answer(Moment::Data, code, "go ahead");
-        // Neither a refusal nor an invitation, which Postfix gives up at.
-        self.ledger.refused |= told.class() == 2;
         if told.class() == 3 {
             self.mode = Mode::Text;
             self.mail.get_or_insert_default();
@@ -307,6 +305,9 @@ impl Peer {
     pub(super) fn answer(&mut self, moment: Moment, proper: u16, text: &str) -> Told {
         let act = self.fault(moment);
         let told = self.perform(act, moment, proper, text);
+        // What is neither an answer nor a temporary refusal is given up at, as in Postfix.
+        let fits = told.class() == 4 || moment.is_answered_by(told.class());
+        self.ledger.refused |= told.at.is_some() && !fits;
         if let Some(next) = following(moment)
             && self.peek(next) == Some(Act::Early)
         {

@@ -37,6 +37,17 @@ pub enum Moment {
     Quit,
 }
 
+impl Moment {
+    /// Whether replies of this class say that the dialogue goes on.
+    pub(super) const fn is_answered_by(self, class: u16) -> bool {
+        match self {
+            Self::Data => class == 3,
+            Self::Auth => class == 2 || class == 3,
+            _ => class == 2,
+        }
+    }
+}
+
 /// All places.
 pub const MOMENTS: [Moment; 13] = [
     Moment::Banner,

@@ -8,6 +8,9 @@ use super::{
     temper::fate,
 };
 
+/// The reply to QUIT.
+const CLOSING: u16 = 221;
+
 impl Peer {
     pub(super) fn text_line(&mut self, line: &[u8], more: bool) {
         let begins = |mail: &Envelope| mail.text.is_empty() && !mail.begun;
@@ -53,6 +56,7 @@ impl Peer {
             Some(Act::Code(code)) => {
                 // Whoever accepts what has not come yet cannot be taken at their word.
                 self.ledger.out_of_step |= code / 100 == 2;
+                self.ledger.refused |= code / 100 == 3;
                 let _ = self.say(&format!("{code} 4.3.0 enough\r\n"), Duration::ZERO);
                 if let Some(mail) = &mut self.mail {
                     mail.refused = true;
@@ -93,12 +97,16 @@ impl Peer {
         }
         let last = verdicts.last().copied();
         let mut each = verdicts.into_iter();
+        // A verdict of LMTP that reads 221 could be the reply to QUIT. Nobody hears it as a
+        // verdict, nor what follows.
+        let (lmtp, mut is_heard) = (self.temper.lmtp, true);
         let recipients = mail.recipients.into_iter().filter_map(|address| {
             let told = each.next().or(last)?;
+            is_heard &= !(lmtp && told.code == CLOSING);
             Some(TakenRecipient {
                 address,
                 accepted: told.class() == 2,
-                told: told.at,
+                told: told.at.filter(|_| is_heard),
             })
         });
         let taken = Taken {

@@ -162,7 +162,9 @@ fn fault(lmtp: bool, dice: &mut Dice) -> Fault {
     let late = Duration::from_secs(dice.one_of(1, &[10, 21, 35]));
     let code = dice.one_of(
         421,
-        &[450, 451, 452, 500, 502, 503, 535, 550, 552, 554, 250],
+        &[
+            450, 451, 452, 500, 502, 503, 535, 550, 552, 554, 250, 220, 221, 235, 334, 354,
+        ],
     );
     let flood = dice.one_of(3, &[101, 150, 4_000]);
     let acts = [
