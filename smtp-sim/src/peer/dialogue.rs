@@ -48,7 +48,7 @@ impl Peer {
                 break;
             }
             let fresh = rest.get(known..).unwrap_or_default();
-            let Some(end) = fresh.iter().position(|byte| *byte == b'\n') else {
+            let Some(end) = memchr::memchr(b'\n', fresh) else {
                 self.scanned = rest.len();
                 break;
             };

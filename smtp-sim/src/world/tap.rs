@@ -189,7 +189,7 @@ impl Tap {
     }
 
     fn lines(&mut self, up: bool, mut bytes: &[u8]) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(end + 1);
             bytes = rest;
             let side = if up { &mut self.up } else { &mut self.down };
