@@ -116,6 +116,7 @@ impl World {
     }
 
     fn begin(&mut self, id: usize) {
+        self.begun += 1;
         if let Some(delivered) = self.deliveries.get_mut(id) {
             delivered.turns.push(Span {
                 begun: self.now,

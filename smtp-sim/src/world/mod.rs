@@ -70,8 +70,8 @@ use crate::{
 pub(crate) const EPOCH: Duration = Duration::from_secs(1_798_761_600);
 /// How long the system tries to connect when the client sets no limit.
 const SYSTEM_CONNECT_LIMIT: Duration = Duration::from_secs(127);
-/// How many things may happen for one delivery, on the average, before it counts as
-/// turning in a circle.
+/// How many things may happen in one turn of a delivery, on the average, before the
+/// world counts as turning in a circle.
 const PATIENCE: u64 = 1_000_000;
 
 /// What becomes of attempts to connect.
@@ -202,6 +202,8 @@ pub struct World {
     chunk_seed: u64,
     trace: Trace,
     happened: u64,
+    /// How many turns have begun.
+    begun: u64,
     stuck: bool,
     taken: Taken,
 }
@@ -230,6 +232,7 @@ impl World {
             chunk_seed: seed,
             trace: Trace::default(),
             happened: 0,
+            begun: 0,
             stuck: false,
             taken: Taken::default(),
         }
@@ -376,7 +379,7 @@ impl World {
             return false;
         };
         self.happened += 1;
-        if self.stuck || self.happened > PATIENCE * (1 + self.deliveries.len() as u64) {
+        if self.stuck || self.happened > PATIENCE * (1 + self.begun) {
             self.stuck = true;
             return false;
         }
