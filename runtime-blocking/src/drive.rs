@@ -61,7 +61,7 @@ pub(crate) fn run(
                     }),
                 );
             }
-            ask @ (Ask::Send { until } | Ask::Wait { until }) => {
+            ref ask @ (Ask::Send { until } | Ask::Wait { until }) => {
                 let sending = matches!(ask, Ask::Send { .. });
                 if line
                     .as_mut()

@@ -72,7 +72,7 @@ pub(crate) async fn run(
                     }),
                 );
             }
-            ask @ (Ask::Send { until } | Ask::Wait { until }) => {
+            ref ask @ (Ask::Send { until } | Ask::Wait { until }) => {
                 let sending = matches!(ask, Ask::Send { .. });
                 if line
                     .as_mut()
