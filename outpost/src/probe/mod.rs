@@ -66,8 +66,7 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
         ..Sum::of(&state.seen)
     };
     if args.json {
-        let report = json::render(&args.destination, protocol, &state.seen, sum);
-        output.text(&report.or_exit(Exit::Software)?);
+        output.json(&json::file(&args.destination, protocol, &state.seen, sum))?;
     } else {
         output.line(sum.words());
     }
