@@ -214,6 +214,14 @@ fn parameters_and_complaints_are_shown_without_control_characters() {
         shows_lines_only(&refused);
         assert_eq!(refused.stderr.lines().count(), 1, "{refused:#?}");
     }
+    for args in [&["deliver", "--x\u{1b}[2J\u{9b}2J"][..], &["\u{1b}[2J"]] {
+        let refused = run(args).exits(64);
+        shows_lines_only(&refused);
+        assert!(
+            refused.stderr.contains("unexpected argument")
+                || refused.stderr.contains("unrecognized")
+        );
+    }
     let missing = format!("/no/such/{LOUD}");
     shows_lines_only(&run(&["deliver", "--request", &missing]).exits(65));
 }
