@@ -41,7 +41,7 @@ fn message() -> Bytes {
 fn request(nexthop: &str, size: u64) -> Request {
     let to = Recipient::new(Address::parse("user@example.com").unwrap());
     let from = ReversePath::parse("sender@example.org").unwrap();
-    let mut request = Request::new(Protocol::Smtp, nexthop, from, vec![to]);
+    let mut request = Request::new(Protocol::Smtp, nexthop.parse().unwrap(), from, vec![to]);
     request.encoding = Encoding::SevenBit;
     request.size = Some(size);
     request

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &DeliverArgs) -> Result<Exit, Failure> {
     let mut output = std::mem::take(&mut *output.lock().unwrap_or_else(PoisonError::into_inner));
     match args.report {
         ReportFormat::Text => output.text(&report::text::render(&settled)),
-        ReportFormat::Json => output.text(&report::json::render(&settled).or_exit(Exit::Software)?),
+        ReportFormat::Json => output.json(&report::json::file(&settled))?,
         ReportFormat::Log => {}
     }
     output.finish(report::exit_for(&settled))

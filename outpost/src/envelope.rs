@@ -5,7 +5,7 @@ use std::{io::IsTerminal, path::Path};
 use smtp_policy::{
     config::Protocol,
     policy::Policy,
-    request::{Recipient, Request},
+    request::{Nexthop, Recipient, Request},
 };
 use smtp_proto::address::{Address, ReversePath};
 
@@ -33,7 +33,8 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
     let mut jobs = Vec::new();
     for (nexthop, recipients) in groups {
         let mut request = Request::new(protocol, nexthop, sender.clone(), recipients);
-        request.id = format!("M{}", jobs.len() + 1);
+        let id = format!("M{}", jobs.len() + 1);
+        request.id = id.parse().or_exit(Exit::Software)?;
         request.encoding = encoding_of(message.facts);
         // As for mail from sendmail(1): smtputf8_autodetect_classes.
         request.smtputf8 = config.general.smtputf8_enable;
@@ -68,17 +69,22 @@ fn message(path: &Path) -> Result<Message, Failure> {
 
 /// Recipients by next hop: the one that is given, or else their domain. Next
 /// hops and recipients keep the order in which they were named.
-fn group(to: &[String], nexthop: Option<&str>) -> Result<Vec<(String, Vec<Recipient>)>, Failure> {
-    let mut groups: Vec<(String, Vec<Recipient>)> = Vec::new();
+fn group(to: &[String], nexthop: Option<&str>) -> Result<Vec<(Nexthop, Vec<Recipient>)>, Failure> {
+    let given = nexthop.map(Nexthop::parse).transpose();
+    let given = given.or_exit(Exit::Usage)?;
+    let mut groups: Vec<(Nexthop, Vec<Recipient>)> = Vec::new();
     for text in to {
         let wrong = |why: &dyn std::fmt::Display| {
             Failure::new(Exit::Usage, format!("--to '{text}': {why}"))
         };
         let address = Address::parse(text).map_err(|error| wrong(&error))?;
         let domain = address.domain().filter(|domain| !domain.is_empty());
-        let hop = match nexthop.or(domain) {
-            Some(hop) => hop.to_owned(),
-            None => return Err(wrong(&"no domain to deliver to, and no --nexthop is given")),
+        let hop = match (&given, domain) {
+            (Some(hop), _) => hop.clone(),
+            (None, Some(domain)) => Nexthop::parse(domain).map_err(|error| wrong(&error))?,
+            (None, None) => {
+                return Err(wrong(&"no domain to deliver to, and no --nexthop is given"));
+            }
         };
         let recipient = Recipient::new(address);
         match groups
@@ -108,7 +114,7 @@ mod tests {
         group(&to, nexthop)
             .unwrap()
             .into_iter()
-            .map(|(hop, r)| (hop, names(r)))
+            .map(|(hop, r)| (hop.into(), names(r)))
             .collect()
     }
 

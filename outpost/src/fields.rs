@@ -4,15 +4,16 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
+use smtp_policy::report::LogText;
 
-/// What is wrong with a JSON value, and where.
+/// What is wrong with a JSON value, and where: one line, which may quote the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault(String);
+pub(crate) struct Fault(LogText);
 
 impl Fault {
     /// A fault at a place such as `request 2`.
     pub(crate) fn new(at: &str, what: impl fmt::Display) -> Self {
-        Self(format!("{at}: {what}"))
+        Self(format!("{at}: {what}").into())
     }
 }
 

@@ -8,8 +8,8 @@ use std::{fmt::Write, time::Duration};
 use smtp_policy::{
     config::{AddressFormat, Config, Protocol},
     delivery::{Level, Note},
-    report::Outcome,
-    request::Recipient,
+    report::{LogText, Outcome},
+    request::{OriginalRecipient, QueueId, Recipient},
 };
 use smtp_proto::address::Address;
 
@@ -51,18 +51,17 @@ impl LogForm {
     /// The line that says what became of a recipient.
     pub(crate) fn status(
         &self,
-        id: &str,
+        id: &QueueId,
         recipient: &Recipient,
         outcome: &Outcome,
         delays: Delays,
-    ) -> String {
+    ) -> LogText {
         let mut line = format!(
             "{}: {id}: to=<{}>",
             self.tag,
             self.address(&recipient.address)
         );
         if let Some(original) = &recipient.original
-            && !original.is_empty()
             && !original.eq_ignore_ascii_case(recipient.address.as_str())
         {
             let _ = write!(line, ", orig_to=<{}>", self.original(original));
@@ -85,17 +84,17 @@ impl LogForm {
             outcome.word,
             outcome.text,
         );
-        line
+        line.into()
     }
 
     /// A line that is not about a recipient.
-    pub(crate) fn note(&self, note: &Note) -> String {
+    pub(crate) fn note(&self, note: &Note) -> LogText {
         let label = if note.level == Level::Warning {
             "warning: "
         } else {
             ""
         };
-        format!("{}: {label}{}", self.tag, note.text)
+        format!("{}: {label}{}", self.tag, note.text).into()
     }
 
     fn address(&self, address: &Address) -> String {
@@ -106,10 +105,10 @@ impl LogForm {
         }
     }
 
-    fn original(&self, original: &str) -> String {
+    fn original(&self, original: &OriginalRecipient) -> String {
         match Address::parse(original) {
             Ok(address) => self.address(&address),
-            Err(_) => original.to_owned(),
+            Err(_) => original.to_string(),
         }
     }
 }

@@ -25,7 +25,7 @@ mod settings;
 mod sink;
 mod watch;
 
-use std::{io, process::ExitCode};
+use std::{env, ffi::OsString, io, process::ExitCode};
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -61,6 +61,14 @@ fn run(command: &Command) -> Result<Exit, Failure> {
 /// Prints what clap has to say: help and version when asked for, else what is
 /// wrong with the command line.
 fn usage(answer: &clap::Error) -> Result<Exit, Failure> {
+    // What is wrong is quoted, and others may have had a say in it.
+    let is_odd = |argument: OsString| argument.to_string_lossy().contains(char::is_control);
+    if answer.use_stderr() && env::args_os().any(is_odd) {
+        let text = answer.render().to_string();
+        let lines = text.lines().filter(|line| !line.is_empty());
+        lines.for_each(output::complain);
+        return Ok(Exit::Usage);
+    }
     let printed = answer
         .print()
         .and_then(|()| io::Write::flush(&mut io::stdout().lock()));

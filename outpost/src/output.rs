@@ -1,12 +1,18 @@
-//! Standard output that cannot take the program down: a full disk or a reader
-//! that went away becomes an exit status and one clear line, never a panic.
+//! Standard output and standard error. They cannot take the program down: a full disk
+//! or a reader that went away becomes an exit status and one clear line, never a panic.
+//! And what strangers have a say in can do nothing there: control characters do not get
+//! through, whatever the text is made of.
 
 use std::{
-    fmt,
+    borrow::Cow,
+    fmt::{self, Write as _},
     io::{self, Write},
 };
 
-use crate::exit::{Exit, Failure};
+use serde::Serialize;
+use smtp_policy::report::printable;
+
+use crate::exit::{Exit, Failure, OrExit};
 
 /// Standard output. After the first error nothing more is written, and
 /// [`Output::finish`] tells.
@@ -17,13 +23,25 @@ pub(crate) struct Output {
 
 impl Output {
     /// Writes one line and hands it to the operating system at once, so that
-    /// whoever reads along sees it.
+    /// whoever reads along sees it. What cannot be printed, line ends among it, is `?`.
     pub(crate) fn line(&mut self, line: impl fmt::Display) {
-        self.text(&format!("{line}\n"));
+        self.write(&format!("{}\n", printable(&line.to_string())));
     }
 
-    /// Writes text as it is.
+    /// Writes lines. What cannot be printed is `?`; each part of the text that comes
+    /// from elsewhere has to be one line before.
     pub(crate) fn text(&mut self, text: &str) {
+        self.write(&printable_lines(text));
+    }
+
+    /// Writes JSON.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value).or_exit(Exit::Software)?;
+        self.write(&escaped(&(text + "\n")));
+        Ok(())
+    }
+
+    fn write(&mut self, text: &str) {
         if self.failed.is_some() {
             return;
         }
@@ -50,8 +68,69 @@ impl Output {
     }
 }
 
-/// Writes a line to standard error. When even that fails there is nobody left
-/// to tell.
+/// Writes a line to standard error; what cannot be printed is `?`. When even that fails
+/// there is nobody left to tell.
 pub(crate) fn complain(line: impl fmt::Display) {
-    let _ = writeln!(io::stderr().lock(), "outpost: {line}");
+    let line = line.to_string();
+    let _ = writeln!(io::stderr().lock(), "outpost: {}", printable(&line));
+}
+
+/// Text of several lines, with TABs, and `?` for other control characters.
+fn printable_lines(text: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    match text.contains(is_odd) {
+        true => Cow::Owned(text.replace(is_odd, "?")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// JSON in which all control characters are escaped. It may have those from U+007F on
+/// as they are (RFC 8259 section 7), a terminal may not. They can only be in strings.
+fn escaped(json: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| c.is_control() && c > '\u{1f}';
+    if !json.contains(is_odd) {
+        return Cow::Borrowed(json);
+    }
+    let mut text = String::with_capacity(json.len() + 8);
+    for c in json.chars() {
+        match is_odd(c) {
+            true => {
+                let _ = write!(text, "\\u{:04x}", u32::from(c));
+            }
+            false => text.push(c),
+        }
+    }
+    Cow::Owned(text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// All control characters, and some others.
+    fn odd() -> String {
+        ('\0'..='\u{a0}').chain("é\u{2028}例".chars()).collect()
+    }
+
+    #[test]
+    fn lines_stay_and_other_control_characters_do_not() {
+        let odd = odd();
+        let shown = printable_lines(&odd);
+        assert_eq!(shown.chars().count(), odd.chars().count());
+        let kept: String = shown.chars().filter(|c| c.is_control()).collect();
+        assert_eq!(kept, "\t\n");
+        assert!(shown.ends_with("\u{a0}é\u{2028}例"));
+    }
+
+    #[test]
+    fn json_says_the_same_without_control_characters() {
+        let odd = odd();
+        let plain = serde_json::to_string_pretty(&[&odd]).unwrap();
+        let text = escaped(&plain);
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'));
+        assert!(text.contains("\\u001b") && text.contains("\\u007f\\u0080"));
+        let back: Vec<String> = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, [odd]);
+    }
 }

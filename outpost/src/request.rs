@@ -3,14 +3,17 @@
 //! The file is `{"protocol": "smtp" | "lmtp", "requests": [...]}`. A request that
 //! cannot be understood does not keep the others from being delivered.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, str::FromStr, time::Duration};
 
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use smtp_policy::{
     config::Protocol,
-    request::{CacheHints, ClientInfo, DeliveryFlags, Encoding, Recipient, Request, TlsWish},
+    request::{
+        CacheHints, ClientInfo, ClientSource, DeliveryFlags, Encoding, QueueId, Recipient, Request,
+        TextError, TlsWish,
+    },
 };
 use smtp_proto::{
     address::{Address, ReversePath},
@@ -55,7 +58,7 @@ fn read_all(value: &Value, name: &str) -> Result<Vec<Result<Job, Fault>>, Fault>
 
 fn read_one(value: &Value, protocol: Protocol, name: &str, number: u32) -> Result<Job, Fault> {
     let mut fields = Fields::of(value, format!("{name}: request {number}"))?;
-    let nexthop = fields.text("nexthop")?;
+    let nexthop = checked(&mut fields, "nexthop")?;
     let nexthop = fields.required("nexthop", nexthop)?;
     let sender = fields.text("sender")?.unwrap_or_default();
     let sender = ReversePath::parse(sender).map_err(|error| fields.fault("sender", error))?;
@@ -63,10 +66,11 @@ fn read_one(value: &Value, protocol: Protocol, name: &str, number: u32) -> Resul
     let message = message(&mut fields)?;
 
     let mut request = Request::new(protocol, nexthop, sender, recipients);
-    request.id = fields
-        .text("id")?
-        .map_or_else(|| format!("R{number}"), str::to_owned);
-    request.envid = fields.text("envid")?.map(str::to_owned);
+    request.id = match checked(&mut fields, "id")? {
+        Some(id) => id,
+        None => QueueId::parse(format!("R{number}")).map_err(|why| fields.fault("id", why))?,
+    };
+    request.envid = checked(&mut fields, "envid")?;
     request.ret = match fields.text("ret")? {
         None => None,
         Some(ret) => {
@@ -118,16 +122,8 @@ fn recipient(value: &Value, at: String) -> Result<Recipient, Fault> {
     let address = fields.required("address", address)?;
     let address = Address::parse(address).map_err(|error| fields.fault("address", error))?;
     let mut recipient = Recipient::new(address);
-    recipient.original = fields.text("original")?.map(str::to_owned);
-    recipient.orcpt = match fields.text("orcpt")? {
-        None => None,
-        Some(text) => match text.split_once(';') {
-            Some((kind, address)) if !kind.is_empty() => {
-                Some((kind.to_owned(), address.to_owned()))
-            }
-            _ => return Err(fields.fault("orcpt", format!("\"{text}\" is not type;address"))),
-        },
-    };
+    recipient.original = checked(&mut fields, "original")?;
+    recipient.orcpt = checked(&mut fields, "orcpt")?;
     if let Some(notify) = fields.text("notify")? {
         recipient.notify = Notify::parse(notify).ok_or_else(|| {
             let what = "is not NEVER or a list of SUCCESS, FAILURE, DELAY";
@@ -151,25 +147,36 @@ fn client(fields: &mut Fields<'_>) -> Result<Option<ClientInfo>, Fault> {
     let Some(mut client) = fields.object("client")? else {
         return Ok(None);
     };
-    let mut text = |key| {
-        client
-            .text(key)
-            .map(|text| text.unwrap_or_default().to_owned())
-    };
+    let mut value = |key| checked(&mut client, key).map(Option::unwrap_or_default);
     let info = ClientInfo {
-        name: text("name")?,
-        address: text("address")?,
-        port: text("port")?,
-        proto: text("proto")?,
-        helo: text("helo")?,
-        ident: text("ident")?,
-        source: text("source")?,
+        name: value("name")?,
+        address: value("address")?,
+        port: value("port")?,
+        proto: value("proto")?,
+        helo: value("helo")?,
+        ident: value("ident")?,
+        source: match client.text("source")? {
+            None | Some("") => None,
+            Some("local") => Some(ClientSource::Local),
+            Some("remote") => Some(ClientSource::Remote),
+            Some(other) => return Err(client.fault("source", neither(other, "local", "remote"))),
+        },
     };
-    if !matches!(info.source.as_str(), "" | "local" | "remote") {
-        return Err(client.fault("source", neither(&info.source, "local", "remote")));
-    }
     client.finish()?;
     Ok(Some(info))
+}
+
+/// A text that has a rule of its own. Where it cannot be empty, an empty one says the
+/// same as none.
+fn checked<T: FromStr<Err = TextError>>(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+) -> Result<Option<T>, Fault> {
+    match fields.text(key)? {
+        None => Ok(None),
+        Some("") => Ok("".parse().ok()),
+        Some(text) => text.parse().map(Some).map_err(|why| fields.fault(key, why)),
+    }
 }
 
 fn flags(fields: &mut Fields<'_>) -> Result<DeliveryFlags, Fault> {
@@ -249,10 +256,7 @@ mod tests {
         let rcpt = &request.recipients[0];
         assert_eq!(rcpt.address.as_str(), "r@example.com");
         assert_eq!(rcpt.original.as_deref(), Some("o@example.com"));
-        assert_eq!(
-            rcpt.orcpt,
-            Some(("rfc822".to_owned(), "o@example.com".to_owned()))
-        );
+        assert_eq!(rcpt.orcpt, "rfc822;o@example.com".parse().ok());
         assert!(rcpt.notify.contains(Notify::SUCCESS) && rcpt.notify.contains(Notify::DELAY));
         assert!(!rcpt.notify.contains(Notify::FAILURE));
         assert_eq!(request.envid.as_deref(), Some("e"));
@@ -262,8 +266,8 @@ mod tests {
         assert_eq!(request.size, Some(77));
         let client = request.client.unwrap();
         assert_eq!(
-            (client.name.as_str(), client.source.as_str()),
-            ("n", "remote")
+            (client.name.as_str(), client.source),
+            ("n", Some(ClientSource::Remote))
         );
         let flags = request.flags;
         assert!(flags.delivered_to && flags.original_to && flags.return_path);
@@ -320,7 +324,7 @@ mod tests {
             (
                 "recipients",
                 json!([{ "address": "a@b", "orcpt": "a@b" }]),
-                "recipient 1: key \"orcpt\": \"a@b\" is not type;address",
+                "recipient 1: key \"orcpt\": the text of ORCPT is not type;address",
             ),
             (
                 "ret",

@@ -9,7 +9,7 @@ use std::{
 use smtp_policy::{
     delivery::{Level, Note, Observer},
     report::Outcome,
-    request::{RcptIndex, Recipient},
+    request::{QueueId, RcptIndex, Recipient},
 };
 
 use crate::{
@@ -31,7 +31,7 @@ pub(crate) enum Voice {
 #[derive(Debug)]
 pub(crate) struct Watch {
     voice: Voice,
-    id: String,
+    id: QueueId,
     recipients: Vec<Recipient>,
     age: Duration,
     started: Instant,
@@ -81,10 +81,10 @@ impl Observer for Watch {
         self.settled += 1;
         self.progress.settled(self.settled);
         tracing::info!(
-            id = self.id,
+            id = self.id.as_str(),
             index,
             status = outcome.word,
-            text = outcome.text,
+            text = outcome.text.as_str(),
             "settled"
         );
         if let (Voice::Log(output, form), Some(recipient)) =
@@ -97,9 +97,9 @@ impl Observer for Watch {
 
     fn note(&mut self, note: &Note) {
         match note.level {
-            Level::Warning => tracing::warn!(id = self.id, "{}", note.text),
-            Level::Info => tracing::info!(id = self.id, "{}", note.text),
-            Level::Debug => tracing::debug!(id = self.id, "{}", note.text),
+            Level::Warning => tracing::warn!(id = self.id.as_str(), "{}", note.text),
+            Level::Info => tracing::info!(id = self.id.as_str(), "{}", note.text),
+            Level::Debug => tracing::debug!(id = self.id.as_str(), "{}", note.text),
         }
         match (&self.voice, note.level) {
             (Voice::Warnings, Level::Debug | Level::Info) => {}

@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let recipients = vec![Recipient::new(Address::parse(&recipient)?)];
     let request = Request::new(
         Protocol::Smtp,
-        nexthop,
+        nexthop.parse()?,
         ReversePath::parse(&sender)?,
         recipients,
     );

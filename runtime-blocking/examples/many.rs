@@ -35,7 +35,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let text = Bytes::from_static(b"Subject: one of many\n\nHello.\n");
     let recipients = vec![Recipient::new(Address::parse(&recipient)?)];
-    let request = Request::new(Protocol::Smtp, nexthop, ReversePath::Null, recipients);
+    let request = Request::new(
+        Protocol::Smtp,
+        nexthop.parse()?,
+        ReversePath::Null,
+        recipients,
+    );
     let mut sent = 0;
     thread::scope(|scope| {
         let deliver = || client.deliver(request.clone(), text.clone(), ());

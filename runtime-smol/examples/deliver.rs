@@ -46,7 +46,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let recipients = vec![Recipient::new(Address::parse(&recipient)?)];
     let request = Request::new(
         Protocol::Smtp,
-        nexthop,
+        nexthop.parse()?,
         ReversePath::parse(&sender)?,
         recipients,
     );

@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let recipients = vec![Recipient::new(Address::parse(&recipient)?)];
     let request = Request::new(
         Protocol::Smtp,
-        nexthop,
+        nexthop.parse()?,
         ReversePath::parse(&sender)?,
         recipients,
     );

@@ -37,7 +37,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let text = Bytes::from_static(b"Subject: one of many\n\nHello.\n");
     let recipients = vec![Recipient::new(Address::parse(&recipient)?)];
-    let request = Request::new(Protocol::Smtp, nexthop, ReversePath::Null, recipients);
+    let request = Request::new(
+        Protocol::Smtp,
+        nexthop.parse()?,
+        ReversePath::Null,
+        recipients,
+    );
     let deliveries = (0..MANY).map(|_| client.deliver(request.clone(), text.clone(), ()));
     let reports = join_all(deliveries).await;
     let sent = reports

@@ -64,7 +64,12 @@ impl Bench {
     fn request(&self) -> Request {
         let to = Recipient::new(Address::parse("user@example.com").unwrap());
         let from = ReversePath::parse("sender@example.org").unwrap();
-        let mut request = Request::new(Protocol::Smtp, "[192.0.2.1]", from, vec![to]);
+        let mut request = Request::new(
+            Protocol::Smtp,
+            "[192.0.2.1]".parse().unwrap(),
+            from,
+            vec![to],
+        );
         request.encoding = Encoding::SevenBit;
         request.size = Some(self.text.len() as u64);
         request

@@ -203,6 +203,7 @@ impl LineFilter for Rules {
         match line {
             "550 5.7.1 greylisted" => Ok(Some("450 4.7.1 greylisted".to_owned())),
             "250-SIZE?" => Ok(Some("250 SIZE".to_owned())),
+            "250 evil" => Ok(Some("550 a\r\n250 b\u{1b}[2J\0c".to_owned())),
             "550 fail" => Err(FilterFailure),
             _ => Ok(None),
         }
@@ -233,6 +234,13 @@ fn the_filter_sees_printable_lines_before_they_are_parsed() {
             new: "450 4.7.1 greylisted".into()
         }
     );
+}
+
+#[test]
+fn the_filter_cannot_make_lines_of_one() {
+    let (replies, ..) = read_with(filtered(), b"250 evil\r\n", &[]);
+    let reply = replies[0].as_ref().unwrap();
+    assert_eq!((reply.code(), reply.text()), (550, "550 a??250 b?[2J"));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! with `-- --bug` the queue has a mistake in it, and the kit says in which world it
 //! shows.
 
-use std::{process::ExitCode, time::Duration};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use bytes::Bytes;
 use smtp_policy::{
@@ -13,7 +13,7 @@ use smtp_policy::{
     report::Status,
     request::{Recipient, Request},
 };
-use smtp_proto::{Address, AddressError, ReversePath};
+use smtp_proto::{Address, ReversePath};
 use smtp_sim::{
     check::fates,
     dice::Dice,
@@ -169,12 +169,12 @@ fn letter(
     recipients: usize,
     nexthop: &str,
     protocol: Protocol,
-) -> Result<Request, AddressError> {
+) -> Result<Request, Box<dyn Error>> {
     let to = (0..recipients).map(|each| Address::parse(&format!("r{each}.m{number}@d.example")));
     let to: Vec<Address> = to.collect::<Result<_, _>>()?;
     let sender = ReversePath::parse("queue@client.example")?;
     let to = to.into_iter().map(Recipient::new).collect();
-    Ok(Request::new(protocol, nexthop, sender, to))
+    Ok(Request::new(protocol, nexthop.parse()?, sender, to))
 }
 
 fn main() -> ExitCode {

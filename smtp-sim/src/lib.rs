@@ -38,7 +38,7 @@
 //! world.host("192.0.2.1:25".parse()?, Host::new(temper));
 //!
 //! let to = Recipient::new(Address::parse("user@example.com")?);
-//! let request = Request::new(Protocol::Smtp, "[192.0.2.1]", ReversePath::Null, vec![to]);
+//! let request = Request::new(Protocol::Smtp, "[192.0.2.1]".parse()?, ReversePath::Null, vec![to]);
 //! let id = world.submit(Duration::ZERO, request, "Subject: hi\n\nhello\n".into());
 //! world.run_out();
 //!

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use smtp_policy::config::{MainCf, Protocol};
 use smtp_policy::dns::ResolverConfig;
 use smtp_policy::policy::{Policy, PolicyError};
 use smtp_policy::report::{Report, Status};
-use smtp_policy::request::{CacheHints, ClientInfo, DeliveryFlags, Encoding, Recipient, Request};
+use smtp_policy::request::{
+    CacheHints, ClientInfo, ClientSource, DeliveryFlags, Encoding, Recipient, Request,
+};
 use smtp_proto::address::{Address, ReversePath};
 use smtp_proto::dsn::{Notify, Ret};
 
@@ -64,10 +67,10 @@ pub fn to_request(
         .iter()
         .map(recipient)
         .collect::<Result<_, _>>()?;
-    let nexthop = in_directory(&spec.nexthop, dir);
+    let nexthop = checked("nexthop", &in_directory(&spec.nexthop, dir))?;
     let mut request = Request::new(protocol.into(), nexthop, sender, recipients);
-    request.id = "SCENARIO".to_owned();
-    request.envid = spec.envid.clone();
+    request.id = checked("id", "SCENARIO")?;
+    request.envid = known("envid", &spec.envid)?;
     request.ret = match &spec.ret {
         Some(ret) => Some(Ret::parse(ret).ok_or_else(|| bad("ret", ret))?),
         None => None,
@@ -81,7 +84,7 @@ pub fn to_request(
         Some(other) => return Err(bad("encoding", other)),
     };
     request.size = Some(spec.wire_size());
-    request.client = spec.client.as_ref().map(client);
+    request.client = spec.client.as_ref().map(client).transpose()?;
     request.flags = flags(spec.flags.as_deref().unwrap_or_default())?;
     request.probe = spec.probe;
     request.cache = CacheHints {
@@ -103,8 +106,8 @@ pub fn results(report: &Report) -> Vec<RecipientResult> {
                 address: recipient.address.as_str().to_owned(),
                 status: outcome.word.to_owned(),
                 dsn: outcome.code.to_string(),
-                relay: outcome.relay.clone(),
-                text: outcome.text.clone(),
+                relay: outcome.relay.to_string(),
+                text: outcome.text.to_string(),
                 report: owed.then(|| outcome.action.as_str().to_owned()),
             }
         })
@@ -118,30 +121,39 @@ fn bad(what: &str, value: &str) -> ScenarioError {
 fn recipient(spec: &RecipientSpec) -> Result<Recipient, ScenarioError> {
     let address = Address::parse(&spec.address).map_err(|_| bad("address", &spec.address))?;
     let mut recipient = Recipient::new(address);
-    recipient.original = spec.original.clone();
-    recipient.orcpt = match &spec.orcpt {
-        None => None,
-        Some(orcpt) => {
-            let (kind, address) = orcpt.split_once(';').ok_or_else(|| bad("orcpt", orcpt))?;
-            Some((kind.to_owned(), address.to_owned()))
-        }
-    };
+    recipient.original = known("original", &spec.original)?;
+    recipient.orcpt = known("orcpt", &spec.orcpt)?;
     if let Some(notify) = &spec.notify {
         recipient.notify = Notify::parse(notify).ok_or_else(|| bad("notify", notify))?;
     }
     Ok(recipient)
 }
 
-fn client(spec: &ClientSpec) -> ClientInfo {
-    ClientInfo {
-        name: spec.name.clone(),
-        address: spec.address.clone(),
-        port: spec.port.clone(),
-        proto: spec.proto.clone(),
-        helo: spec.helo.clone(),
-        ident: spec.ident.clone(),
-        source: spec.source.clone(),
-    }
+fn client(spec: &ClientSpec) -> Result<ClientInfo, ScenarioError> {
+    Ok(ClientInfo {
+        name: checked("name", &spec.name)?,
+        address: checked("address", &spec.address)?,
+        port: checked("port", &spec.port)?,
+        proto: checked("proto", &spec.proto)?,
+        helo: checked("helo", &spec.helo)?,
+        ident: checked("ident", &spec.ident)?,
+        source: match spec.source.as_str() {
+            "" => None,
+            "local" => Some(ClientSource::Local),
+            "remote" => Some(ClientSource::Remote),
+            other => return Err(bad("source", other)),
+        },
+    })
+}
+
+fn checked<T: FromStr>(what: &str, value: &str) -> Result<T, ScenarioError> {
+    value.parse().map_err(|_| bad(what, value))
+}
+
+/// A text that may be left out, or empty, which says the same.
+fn known<T: FromStr>(what: &str, value: &Option<String>) -> Result<Option<T>, ScenarioError> {
+    let value = value.as_deref().filter(|value| !value.is_empty());
+    value.map(|value| checked(what, value)).transpose()
 }
 
 fn flags(letters: &str) -> Result<DeliveryFlags, ScenarioError> {

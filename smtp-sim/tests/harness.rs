@@ -8,8 +8,8 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use proptest::prelude::*;
-use smtp_sim::harness::{Place, TARGETS, Target, reach};
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use smtp_sim::harness::{Place, TARGETS, Target, is_delivered, reach};
 use smtp_sim::scenario::{Dialect, folder, load_all};
 
 fn corpus(target: &Target) -> Vec<(String, Vec<u8>)> {
@@ -111,6 +111,64 @@ fn dialogue() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(steering, server)| [steering, server].concat())
 }
 
+/// Texts for a request and answers of tables, most of them harmless, so that there is a
+/// request, or meant to end a line.
+fn texts() -> impl Strategy<Value = Vec<u8>> {
+    let evil = prop::sample::select(vec![
+        "\r\n.\r\nMAIL FROM:<evil@example.net>\r\n",
+        "\nX-Evil: y",
+        "\r",
+        "\0",
+        "\u{1b}[2J",
+        "\u{9b}",
+    ]);
+    let word = move |harmless: &'static [&'static str], often: u32| {
+        let word = prop::sample::select(harmless);
+        let worse = (word.clone(), evil.clone()).prop_map(|(word, evil)| format!("{word}{evil}"));
+        prop_oneof![20 => word.prop_map(str::to_owned), often => worse].boxed()
+    };
+    let address: &[&str] = &["", "a@example.com", "two words@example.com", ".@\u{e9}"];
+    let other: &[&str] = &["", "x", ".", "DATA", "\u{e9} +="];
+    let hop: &[&str] = &["", "[192.0.2.1]:25", "example.com, [192.0.2.1]"];
+    let kind: &[&str] = &["", "rfc822", "utf-8"];
+    // In the order in which a request takes them.
+    let texts = [
+        address,
+        address,
+        address,
+        hop,
+        kind,
+        other,
+        &["", "QID"],
+        other,
+        other,
+        other,
+    ];
+    let texts: Vec<_> = texts.iter().map(|harmless| word(harmless, 3)).collect();
+    let says: &[&str] = &[
+        "a@b",
+        "user:password",
+        "2.0.0 ok",
+        "4.0.0 no",
+        "may match=x",
+        "REPLACE X-A: b",
+        "PREPEND X-A: b",
+        "INFO",
+        "silent",
+    ];
+    let answers = prop::collection::vec(word(says, 20), 0..8);
+    // A server that takes the message, more often than not.
+    let asked = prop_oneof![Just(0x1f), any::<u8>()];
+    let flags = (asked, prop_oneof![3 => Just(0), 1 => any::<u8>()]);
+    let flags = flags.prop_map(|(asked, mood)| asked & 0x1f | mood & 0xe0);
+    let tables = prop_oneof![Just([0, 0]), any::<[u8; 2]>()];
+    (flags, tables, texts, answers).prop_map(|(flags, tables, texts, answers)| {
+        let words = texts.iter().chain(&answers).map(String::as_bytes);
+        let words = words.collect::<Vec<_>>().join(&0xff);
+        [&[flags], &tables[..], &words].concat()
+    })
+}
+
 #[test]
 fn the_corpus_of_sessions_gets_everywhere() {
     let target = TARGETS
@@ -128,6 +186,22 @@ fn the_corpus_of_sessions_gets_everywhere() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+#[test]
+fn requests_are_delivered_unless_their_texts_are_refused() {
+    let target = TARGETS
+        .iter()
+        .find(|target| target.name == "request")
+        .unwrap();
+    for (name, input) in corpus(target) {
+        let refused = name.ends_with("with-lines") || name.ends_with("deferred-status");
+        assert_eq!(is_delivered(&input), !refused, "{name}");
+    }
+    let mut runner = TestRunner::deterministic();
+    let inputs = (0..200).map(|_| texts().new_tree(&mut runner).unwrap().current());
+    let delivered = inputs.filter(|input| is_delivered(input)).count();
+    assert!(delivered > 20, "only {delivered} of 200 get there");
+}
+
 /// All targets but `world`: worlds by chance are what the simulator's own runner is for.
 fn quick() -> impl Iterator<Item = &'static Target> {
     TARGETS.iter().filter(|target| target.name != "world")
@@ -137,6 +211,11 @@ proptest! {
     #[test]
     fn no_target_fails_on_random_bytes(input in prop::collection::vec(any::<u8>(), 0..500)) {
         quick().for_each(|target| (target.run)(&input));
+    }
+
+    #[test]
+    fn a_request_is_one_message_whatever_its_texts_and_the_tables_say(input in texts()) {
+        smtp_sim::harness::request(&input);
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn request(number: usize, recipients: usize) -> Request {
         .map(Recipient::new)
         .collect();
     let sender = ReversePath::parse(&format!("s.m{number}@example.org")).unwrap();
-    let mut request = Request::new(Protocol::Smtp, "[192.0.2.1]", sender, to);
+    let mut request = Request::new(Protocol::Smtp, "[192.0.2.1]".parse().unwrap(), sender, to);
     request.cache = CacheHints {
         load: true,
         store: true,
@@ -186,7 +186,7 @@ fn a_name_that_fails_defers_only_as_long_as_it_fails() {
         },
     );
     let to_domain = |number| Request {
-        nexthop: "example.com".to_owned(),
+        nexthop: "example.com".parse().unwrap(),
         ..request(number, 1)
     };
     let first = world.submit(Duration::ZERO, to_domain(0), "x\n".into());

@@ -136,8 +136,9 @@ fn deliver(runtime: Runtime, server: SocketAddr, message: Message) -> Result<Rep
         .collect::<Result<_, _>>()?;
     let sender = ReversePath::Mailbox(address(SENDER)?);
     let nexthop = format!("[{}]:{}", server.ip(), server.port());
+    let nexthop = nexthop.parse().or_exit(Exit::Software)?;
     let mut request = Request::new(Protocol::Smtp, nexthop, sender, recipients);
-    request.id = "demo".to_owned();
+    request.id = "demo".parse().or_exit(Exit::Software)?;
     request.encoding = encoding_of(message.facts);
     request.smtputf8 = message.facts.header_utf8;
     let Job {

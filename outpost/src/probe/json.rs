@@ -170,13 +170,13 @@ struct CertificateEntry {
     key_sha256: String,
 }
 
-/// The whole report as one JSON object, with a line end.
-pub(super) fn render(
-    destination: &str,
+/// The whole report as one JSON object.
+pub(super) fn file<'a>(
+    destination: &'a str,
     protocol: Protocol,
-    seen: &[Seen],
+    seen: &'a [Seen],
     sum: Sum,
-) -> serde_json::Result<String> {
+) -> impl Serialize + 'a {
     let mut file = File {
         destination,
         protocol: protocol.as_str(),
@@ -193,7 +193,7 @@ pub(super) fn render(
             _ => {}
         }
     }
-    Ok(serde_json::to_string_pretty(&file)? + "\n")
+    file
 }
 
 fn destination_entry<'a>(found: &'a DestinationFinding, log: &'a [String]) -> DestinationEntry<'a> {

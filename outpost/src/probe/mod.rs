@@ -35,6 +35,7 @@ struct Seen {
 
 /// Looks at a destination as the command line asks for.
 pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
+    let destination = args.destination.parse().or_exit(Exit::Usage)?;
     let policy = settings::policy(&args.surroundings)?;
     let worker = Worker::start(args.surroundings.runtime, policy).or_exit(Exit::System)?;
     let interrupt = Interrupt::install().or_exit(Exit::System)?;
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
         ProtocolName::Lmtp => Protocol::Lmtp,
     };
     let survey = args.address.map_or_else(Survey::default, Survey::only);
-    let request = Request::survey(protocol, args.destination.clone(), survey);
+    let request = Request::survey(protocol, destination, survey);
     let progress = Progress::start(&args.destination);
     let show: fn(&Seen) -> String = if args.json {
         |_| String::new()
@@ -65,8 +66,7 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
         ..Sum::of(&state.seen)
     };
     if args.json {
-        let report = json::render(&args.destination, protocol, &state.seen, sum);
-        output.text(&report.or_exit(Exit::Software)?);
+        output.json(&json::file(&args.destination, protocol, &state.seen, sum))?;
     } else {
         output.line(sum.words());
     }

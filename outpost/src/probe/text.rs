@@ -7,7 +7,7 @@ use std::{
 };
 
 use smtp_policy::{
-    report::Status,
+    report::{Status, printable},
     survey::{
         DaneStory, DestinationFinding, Failing, Finding, HandshakeFinding, Hello, HostFinding,
         LevelSource, PolicyFinding, TlsaAnswer,
@@ -41,11 +41,6 @@ fn is_verdict(finding: &Finding, line: &str) -> bool {
         Finding::Host(found) => matches!(&found.result, Err(failing) if failing.text == line),
         _ => false,
     }
-}
-
-/// Text from elsewhere without what would move a terminal's cursor.
-pub(super) fn printable(text: &str) -> String {
-    text.replace(|c: char| c.is_control(), "?")
 }
 
 /// The command of a hello.

@@ -10,6 +10,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use smtp_policy::{
     delivery::{Level, Note, Observer},
+    report::printable,
     survey::Finding,
 };
 
@@ -63,7 +64,7 @@ impl Observer for Watch {
     fn note(&mut self, note: &Note) {
         let line = match note.level {
             Level::Debug => return,
-            Level::Info => note.text.clone(),
+            Level::Info => note.text.to_string(),
             Level::Warning => format!("warning: {}", note.text),
         };
         self.state().log.push(line);
@@ -97,10 +98,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
         }
-        bar.set_message(format!(
-            "asking for {}",
-            super::text::printable(destination)
-        ));
+        bar.set_message(format!("asking for {}", printable(destination)));
         if io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::stderr());
             bar.enable_steady_tick(TICK);

@@ -52,12 +52,11 @@ struct ReplyEntry<'a> {
     lines: Vec<&'a str>,
 }
 
-/// The whole report as one JSON object, with a line end.
-pub(crate) fn render(requests: &[Settled]) -> serde_json::Result<String> {
-    let file = File {
+/// The whole report as one JSON object.
+pub(crate) fn file(requests: &[Settled]) -> impl Serialize + '_ {
+    File {
         requests: requests.iter().map(request).collect(),
-    };
-    Ok(serde_json::to_string_pretty(&file)? + "\n")
+    }
 }
 
 fn request(settled: &Settled) -> RequestEntry<'_> {

@@ -76,7 +76,7 @@ fn block(out: &mut String, recipient: &Recipient, outcome: &Outcome) {
         &format!("{} ({}){}", outcome.word, outcome.code, meaning(outcome)),
     );
     if let Some(original) = &recipient.original
-        && original != recipient.address.as_str()
+        && original.as_str() != recipient.address.as_str()
     {
         row(out, "instead of", &format!("<{original}>"));
     }

@@ -17,6 +17,7 @@ use std::{
 };
 
 use anyhow::Context;
+use smtp_policy::report::printable;
 
 use crate::{
     cli::SinkArgs,
@@ -112,8 +113,8 @@ impl Listener for Sink {
 
     fn line(&self, who: Who, line: &str) {
         match who {
-            Who::Client => tracing::debug!("C: {line}"),
-            Who::Server => tracing::debug!("S: {line}"),
+            Who::Client => tracing::debug!("C: {}", printable(line)),
+            Who::Server => tracing::debug!("S: {}", printable(line)),
         }
     }
 

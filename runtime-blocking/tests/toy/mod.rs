@@ -266,7 +266,7 @@ pub(crate) fn request(protocol: Protocol, nexthop: &str, recipients: usize) -> R
     let sender = ReversePath::parse("sender@example.org").unwrap();
     let mut request = Request::new(
         protocol,
-        nexthop,
+        nexthop.parse().unwrap(),
         sender,
         (0..recipients).map(recipient).collect(),
     );

@@ -4,10 +4,12 @@
 
 use smtp_proto::mime::header_name_len;
 
-use super::raw::printable;
-use crate::tables::{
-    Maps,
-    byte_text::{narrow, narrow_text, widen},
+use crate::{
+    report::LogText,
+    tables::{
+        Maps,
+        byte_text::{narrow, narrow_text, widen},
+    },
 };
 
 /// How much of a header field or line is shown in the log, in bytes.
@@ -39,9 +41,9 @@ pub(super) enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Remark {
     /// An action on this message, to be shown with its name.
-    Action(String),
+    Action(LogText),
     /// Something wrong with a table.
-    Warning(String),
+    Warning(LogText),
 }
 
 /// A header field or a record as tables see it, one character for each byte.
@@ -96,8 +98,8 @@ impl CheckMaps {
             _ => {
                 let parameter = &self.parameter;
                 let result = narrow_text(result);
-                let text = printable(&format!("unsupported command in {parameter} map: {result}"));
-                (Verdict::Keep, Some(Remark::Warning(text)))
+                let text = format!("unsupported command in {parameter} map: {result}");
+                (Verdict::Keep, Some(Remark::Warning(text.into())))
             }
         }
     }
@@ -119,7 +121,7 @@ impl CheckMaps {
         } else {
             return None;
         };
-        Some(Remark::Warning(printable(&why)))
+        Some(Remark::Warning(why.into()))
     }
 }
 
@@ -133,7 +135,7 @@ fn is_whole(place: Place, text: &str) -> bool {
     }
 }
 
-fn log_line(action: &str, place: Place, subject: &str, text: &str) -> String {
+fn log_line(action: &str, place: Place, subject: &str, text: &str) -> LogText {
     let place = match place {
         Place::Header => "header",
         Place::Body => "body",
@@ -145,7 +147,7 @@ fn log_line(action: &str, place: Place, subject: &str, text: &str) -> String {
     let subject = narrow_text(subject.get(..end).unwrap_or(subject));
     let colon = if text.is_empty() { "" } else { ": " };
     let text = narrow_text(text);
-    printable(&format!("{action}: {place} {subject}{colon}{text}"))
+    format!("{action}: {place} {subject}{colon}{text}").into()
 }
 
 fn is_space(c: char) -> bool {
@@ -278,7 +280,9 @@ mod tests {
         let (_, remark) = checks.act(Place::Body, "STRIP", &subject);
         assert_eq!(
             remark,
-            Some(Remark::Action(format!("strip: body {}", "x".repeat(60))))
+            Some(Remark::Action(
+                format!("strip: body {}", "x".repeat(60)).into()
+            ))
         );
     }
 }

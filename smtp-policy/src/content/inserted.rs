@@ -5,37 +5,37 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use smtp_proto::mime::{Record, RecordEnd, RecordReader, header_name_len};
+use smtp_proto::{
+    address::{Address, ReversePath},
+    mime::{Record, RecordEnd, RecordReader, header_name_len},
+};
 
 use super::{raw::RawText, tokens::quote};
-use crate::request::DeliveryFlags;
+use crate::request::{DeliveryFlags, OriginalRecipient};
 
 /// The addresses of a message as they go into header fields: in internal form,
-/// after the generic maps.
-#[derive(Clone, Debug, Default)]
+/// after the generic maps. None of them can end a line.
+#[derive(Clone, Debug)]
 pub(crate) struct TraceAddresses {
-    /// The sender; empty for the null sender.
-    pub(crate) sender: String,
-    /// The recipient as it was first known; empty if that is not known.
-    pub(crate) original: String,
+    /// The sender.
+    pub(crate) sender: ReversePath,
+    /// The recipient as it was first known, if that is known.
+    pub(crate) original: Option<OriginalRecipient>,
     /// The recipient.
-    pub(crate) recipient: String,
+    pub(crate) recipient: Option<Address>,
 }
 
 /// The fields that the flags ask for, in Postfix's order.
 pub(crate) fn inserted_fields(flags: DeliveryFlags, addresses: &TraceAddresses) -> Vec<Bytes> {
-    let quoted = |address: &str| {
-        if address.is_empty() {
-            String::new()
-        } else {
-            quote(address)
-        }
-    };
     let TraceAddresses {
         sender,
         original,
         recipient,
     } = addresses;
+    let sender = sender.address().map(Address::as_str);
+    let original = original.as_ref().map(OriginalRecipient::as_str);
+    let recipient = recipient.as_ref().map(Address::as_str);
+    let quoted = |address: Option<&str>| address.map(quote).unwrap_or_default();
     let fields = [
         flags
             .return_path
@@ -256,9 +256,9 @@ mod tests {
             final_delivery: false,
         };
         let addresses = TraceAddresses {
-            sender: String::new(),
-            original: "two words@b".into(),
-            recipient: "c@d".into(),
+            sender: ReversePath::Null,
+            original: OriginalRecipient::parse("two words@b").ok(),
+            recipient: Address::parse("c@d").ok(),
         };
         let fields = inserted_fields(flags, &addresses);
         let want = [

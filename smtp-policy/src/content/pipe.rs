@@ -350,8 +350,8 @@ impl Pipe {
         };
         let (verdict, remark) = checks.act(place, &result, subject);
         self.out.extend(remark.map(|remark| match remark {
-            Remark::Action(text) => PipeStep::Info(text),
-            Remark::Warning(text) => PipeStep::Warning(text),
+            Remark::Action(text) => PipeStep::Info(text.into()),
+            Remark::Warning(text) => PipeStep::Warning(text.into()),
         }));
         Some(verdict)
     }

@@ -55,13 +55,6 @@ impl RawText {
     }
 }
 
-/// A text for a log line: what cannot be printed is `?`.
-pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
-}
-
 /// At most `limit` bytes of a text, cut between characters.
 pub(super) fn beginning(text: &str, limit: usize) -> &str {
     (0..=limit)
@@ -82,11 +75,6 @@ mod tests {
         assert_eq!(raw.text, "caf\u{e9} \u{f6}");
         assert_eq!(raw.bytes("\u{e9}\u{f6}").as_ref(), b"\xe9\xc3\xb6");
         assert_eq!(RawText::new(b"a\0b").key(), "a");
-    }
-
-    #[test]
-    fn what_cannot_be_printed_is_a_question_mark() {
-        assert_eq!(printable("a\tb\u{85}\x7f"), "a?b??");
     }
 
     #[test]

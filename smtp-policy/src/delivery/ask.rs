@@ -9,7 +9,7 @@ use super::ticket::{Cached, Dns, External, Https, Socket, Ticket};
 use crate::{
     channel::Channel,
     dns::Query,
-    report::{Notice, Outcome, TlsResult},
+    report::{LogText, Notice, Outcome, TlsResult},
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
     sts::PolicyFetch,
@@ -130,7 +130,7 @@ pub struct Note {
     /// How grave it is.
     pub level: Level,
     /// The text as Postfix words it, without a queue id unless Postfix has one there.
-    pub text: String,
+    pub text: LogText,
     /// A notice for the postmaster that may be made mail of, if that is what the
     /// note is about.
     pub notice: Option<Box<Notice>>,
@@ -153,40 +153,40 @@ pub enum Level {
 }
 
 impl Note {
-    pub(crate) fn info(text: impl Into<String>) -> Self {
+    pub(crate) fn info(text: impl Into<LogText>) -> Self {
         Self::new(Level::Info, text.into())
     }
 
-    pub(crate) fn warning(text: impl Into<String>) -> Self {
+    pub(crate) fn warning(text: impl Into<LogText>) -> Self {
         Self::new(Level::Warning, text.into())
     }
 
-    pub(crate) fn debug(text: impl Into<String>) -> Self {
+    pub(crate) fn debug(text: impl Into<LogText>) -> Self {
         Self::new(Level::Debug, text.into())
     }
 
-    pub(crate) fn notice(text: impl Into<String>, notice: Notice) -> Self {
+    pub(crate) fn notice(text: impl Into<LogText>, notice: Notice) -> Self {
         Self {
             notice: Some(Box::new(notice)),
             ..Self::debug(text)
         }
     }
 
-    pub(crate) fn tls(text: impl Into<String>, result: TlsResult) -> Self {
+    pub(crate) fn tls(text: impl Into<LogText>, result: TlsResult) -> Self {
         Self {
             tls: Some(Box::new(result)),
             ..Self::debug(text)
         }
     }
 
-    pub(crate) fn finding(text: impl Into<String>, finding: Finding) -> Self {
+    pub(crate) fn finding(text: impl Into<LogText>, finding: Finding) -> Self {
         Self {
             finding: Some(Box::new(finding)),
             ..Self::debug(text)
         }
     }
 
-    const fn new(level: Level, text: String) -> Self {
+    const fn new(level: Level, text: LogText) -> Self {
         Self {
             level,
             text,

@@ -10,7 +10,7 @@ use smtp_proto::{
 
 use crate::{
     config::{Config, ProbeTarget},
-    request::{ClientInfo, Encoding, RcptIndex, Recipient, Request, TlsWish},
+    request::{ClientInfo, ClientSource, Encoding, RcptIndex, Recipient, Request, TlsWish},
 };
 
 /// Whether the text has to be converted to 7bit: the server does not take 8-bit
@@ -72,7 +72,7 @@ fn mail_from(request: &Request, config: &Config, quote: bool, offered: &Capabili
         };
     }
     if offered.dsn {
-        mail.envid = request.envid.clone().filter(|envid| !envid.is_empty());
+        mail.envid = request.envid.clone().map(String::from);
         mail.ret = request.ret;
     }
     mail.require_tls = offered.require_tls && request.tls == TlsWish::Required;
@@ -91,7 +91,8 @@ fn rcpt_to(
     if offered.dsn {
         rcpt.orcpt = recipient
             .orcpt
-            .clone()
+            .as_ref()
+            .map(|orcpt| (orcpt.kind().to_owned(), orcpt.address().to_owned()))
             .or_else(|| original_recipient(request, recipient));
         rcpt.notify = recipient.notify;
     }
@@ -100,10 +101,7 @@ fn rcpt_to(
 
 /// The original recipient as ORCPT names it, when the sender gave none.
 fn original_recipient(request: &Request, recipient: &Recipient) -> Option<(String, String)> {
-    let original = recipient
-        .original
-        .as_deref()
-        .filter(|address| !address.is_empty())?;
+    let original = recipient.original.as_ref()?;
     let quoted = smtp_proto::address::Address::parse(original)
         .ok()?
         .quoted_822()
@@ -142,9 +140,10 @@ fn xforward_value(client: &ClientInfo, name: XforwardName) -> Option<String> {
         XforwardName::Proto => (client.proto.as_str(), true),
         XforwardName::Helo => (client.helo.as_str(), false),
         XforwardName::Ident => (client.ident.as_str(), false),
-        XforwardName::Source if client.source.is_empty() => return None,
-        XforwardName::Source if client.source == "local" => ("LOCAL", false),
-        XforwardName::Source => ("REMOTE", false),
+        XforwardName::Source => match client.source? {
+            ClientSource::Local => ("LOCAL", false),
+            ClientSource::Remote => ("REMOTE", false),
+        },
     };
     let unknown = value.is_empty() || (may_be_unknown && value.eq_ignore_ascii_case("unknown"));
     (!unknown).then(|| value.to_owned())

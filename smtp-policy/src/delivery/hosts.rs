@@ -203,7 +203,7 @@ impl Delivery {
                     "ignoring \"lmtp_fallback_relay = {relays}\" setting for non-TCP connections"
                 )));
             }
-            self.hosts.destinations = vec![self.request.nexthop.clone()];
+            self.hosts.destinations = vec![self.request.nexthop.to_string()];
             self.hosts.own = 1;
             return;
         }

@@ -28,11 +28,11 @@
 //!
 //! let policy = Arc::new(Policy::default());
 //! let to = Recipient::new(Address::parse("user@example.com")?);
-//! let request = Request::new(Protocol::Smtp, "example.com", ReversePath::Null, vec![to]);
+//! let request = Request::new(Protocol::Smtp, "example.com".parse()?, ReversePath::Null, vec![to]);
 //! let mut delivery = Delivery::new(request, policy, 1);
 //! let Ask::Resolve(_ticket, question) = delivery.poll(Time::ZERO) else { panic!() };
 //! assert_eq!(question.name, "example.com");
-//! # Ok::<(), smtp_proto::address::AddressError>(())
+//! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
 mod ask;

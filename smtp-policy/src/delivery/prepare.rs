@@ -19,7 +19,7 @@ use crate::{
         inserted_fields,
     },
     report::{Scope, trouble::Reason},
-    request::{RcptIndex, Request},
+    request::{OriginalRecipient, RcptIndex, Request},
     tables::TableFailure,
 };
 
@@ -32,7 +32,7 @@ pub(super) struct Envelope {
     pub(super) sender: ReversePath,
     pub(super) recipients: Vec<Address>,
     /// The original recipient, for X-Original-To.
-    original: String,
+    original: Option<OriginalRecipient>,
 }
 
 /// The preparation of a delivery, as far as it has come.
@@ -243,34 +243,25 @@ impl Delivery {
     pub(super) fn inserted_fields(&self) -> Vec<Bytes> {
         let original = match &self.envelope {
             Some(envelope) => envelope.original.clone(),
-            None => original(&self.request).to_owned(),
+            None => original(&self.request).cloned(),
         };
         let addresses = TraceAddresses {
-            sender: self.mapped_sender().as_str().to_owned(),
+            sender: self.mapped_sender().clone(),
             original,
-            recipient: self
-                .mapped_recipient(0)
-                .map_or("", Address::as_str)
-                .to_owned(),
+            recipient: self.mapped_recipient(0).cloned(),
         };
         inserted_fields(self.request.flags, &addresses)
     }
 }
 
-fn original(request: &Request) -> &str {
-    request
-        .recipients
-        .first()
-        .and_then(|first| first.original.as_deref())
-        .unwrap_or_default()
+fn original(request: &Request) -> Option<&OriginalRecipient> {
+    let first = request.recipients.first();
+    first.and_then(|first| first.original.as_ref())
 }
 
 fn addresses(request: &Request) -> Vec<String> {
-    let original = if request.flags.original_to {
-        original(request)
-    } else {
-        ""
-    };
+    let original = original(request).filter(|_| request.flags.original_to);
+    let original = original.map_or("", OriginalRecipient::as_str);
     let first = [request.sender.as_str(), original];
     let recipients = request
         .recipients
@@ -297,9 +288,13 @@ fn envelope(mapped: &[String]) -> Result<Envelope, String> {
         .map(|address| Address::parse(address).map_err(|why| bad(address, &why)))
         .collect::<Result<_, _>>()?;
     let sender = ReversePath::parse(sender).map_err(|why| bad(sender, &why))?;
+    let original = match original.as_str() {
+        "" => None,
+        text => Some(OriginalRecipient::parse(text).map_err(|why| bad(text, &why))?),
+    };
     Ok(Envelope {
         sender,
         recipients,
-        original: original.clone(),
+        original,
     })
 }

@@ -62,8 +62,12 @@ impl Delivery {
             "lmtp" => Some(Protocol::Lmtp),
             _ => None,
         };
+        let nexthop = match nexthop {
+            "" => Ok(self.request.nexthop.clone()),
+            nexthop => nexthop.parse(),
+        };
         self.message_note(&format!("passing mail to transport={name}"));
-        let (Some(protocol), false) = (protocol, self.hosts.passed) else {
+        let (Some(protocol), Ok(nexthop), false) = (protocol, nexthop, self.hosts.passed) else {
             let status = EnhancedStatus::new(4, 3, 0);
             let text = "mail transport unavailable";
             self.settle_left(&Reason::local(status, Scope::Site, text));
@@ -71,9 +75,7 @@ impl Delivery {
             return;
         };
         self.request.protocol = protocol;
-        if !nexthop.is_empty() {
-            self.request.nexthop = nexthop.into();
-        }
+        self.request.nexthop = nexthop;
         let client = self.policy.client(protocol);
         self.config = Arc::clone(&client.config);
         self.tables = Arc::clone(&client.tables);

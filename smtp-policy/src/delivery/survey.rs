@@ -86,7 +86,12 @@ impl Delivery {
             self.judge_visit(reason);
         } else {
             let destination = self.request.nexthop.clone();
-            self.found_destination(&destination, None, &mut VecDeque::new(), Some(reason));
+            self.found_destination(
+                destination.as_str(),
+                None,
+                &mut VecDeque::new(),
+                Some(reason),
+            );
         }
     }
 

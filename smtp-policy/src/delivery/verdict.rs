@@ -63,8 +63,8 @@ impl Delivery {
     /// its say.
     pub(super) fn pronounce(&mut self, index: RcptIndex, verdict: Verdict) {
         let (status, text) = match &verdict {
-            Verdict::Success(outcome) => (outcome.code, &outcome.text),
-            Verdict::Failure(reason, _) => (reason.status, &reason.text),
+            Verdict::Success(outcome) => (outcome.code, outcome.text.as_str()),
+            Verdict::Failure(reason, _) => (reason.status, reason.text.as_str()),
         };
         let pending = Pending {
             index,
@@ -130,7 +130,7 @@ impl Delivery {
             let mut outcome = match first.verdict {
                 Verdict::Success(mut outcome) => {
                     if let Some((status, text)) = new {
-                        (outcome.code, outcome.text) = (status, text);
+                        (outcome.code, outcome.text) = (status, text.into());
                     }
                     outcome
                 }

@@ -8,7 +8,7 @@
 //! # use smtp_policy::{config::Protocol, report::Report, request::Request};
 //! # use smtp_proto::address::ReversePath;
 //! # let sender = ReversePath::parse("sender@example.org")?;
-//! # let request = Request::new(Protocol::Smtp, "example.com", sender, vec![]);
+//! # let request = Request::new(Protocol::Smtp, "example.com".parse()?, sender, vec![]);
 //! # let report = Report::new(vec![]);
 //! let context = DsnContext {
 //!     reporting_mta: "client.example",
@@ -24,7 +24,7 @@
 //!     Some(mail) => println!("MAIL FROM:<> RCPT TO:<{}>", mail.recipient.quoted_821()),
 //!     None => println!("nobody failed, or nobody wants to know"),
 //! }
-//! # Ok::<(), smtp_proto::address::AddressError>(())
+//! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
 use std::fmt::Write;
@@ -195,7 +195,7 @@ fn is_international(
         recipient
             .orcpt
             .as_ref()
-            .is_some_and(|(_, address)| !address.is_ascii())
+            .is_some_and(|orcpt| !orcpt.address().is_ascii())
     };
     (request.smtputf8 && request.header_utf8)
         || !sender.is_ascii()
@@ -331,7 +331,6 @@ impl Writer<'_> {
         for (recipient, outcome) in &self.concerned {
             let mut line = format!("<{}>", recipient.address.quoted_822());
             if let Some(before) = &recipient.original
-                && !before.is_empty()
                 && !before.eq_ignore_ascii_case(recipient.address.as_str())
             {
                 let _ = write!(line, " (expanded from <{before}>)");
@@ -367,7 +366,8 @@ impl Writer<'_> {
     }
 
     fn report_recipient(&self, text: &mut String, recipient: &Recipient, outcome: &Outcome) {
-        if let Some((kind, address)) = &recipient.orcpt {
+        if let Some(orcpt) = &recipient.orcpt {
+            let (kind, address) = (orcpt.kind(), orcpt.address());
             self.field(text, "Original-Recipient", &format!("{kind}; {address}"));
         }
         let address = recipient.address.quoted_822();
@@ -451,7 +451,7 @@ impl Writer<'_> {
     fn shown(&self, text: &str) -> String {
         let text = printable(text);
         if self.international {
-            text
+            text.into_owned()
         } else {
             let show = |c: char| if c.is_ascii() { c } else { '?' };
             text.chars().map(show).collect()

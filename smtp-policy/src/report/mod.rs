@@ -18,6 +18,7 @@ use crate::request::Recipient;
 pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
 pub use notice::Notice;
 pub use outcome::{Action, Outcome, Scope, Status};
+pub use text::{LogText, printable};
 pub use tls_result::{PolicyType, ResultType, TlsResult};
 
 /// The verdicts of one [`Request`](crate::request::Request), one for each

@@ -2,6 +2,7 @@
 
 use smtp_proto::{dsn::Notify, reply::Reply, session::Stage, status::EnhancedStatus};
 
+use super::text::LogText;
 use crate::request::Recipient;
 
 /// What became of a recipient, in Postfix's three words.
@@ -69,9 +70,9 @@ pub struct Outcome {
     /// The enhanced status code.
     pub code: EnhancedStatus,
     /// `host[address]:port` of the server that decided, or `none`.
-    pub relay: String,
+    pub relay: LogText,
     /// The reply or the reason: what stands in the parentheses of the log line.
-    pub text: String,
+    pub text: LogText,
     /// The server's reply, when the verdict comes from one.
     pub reply: Option<Reply>,
     /// The stage of the dialogue, when there was a dialogue.

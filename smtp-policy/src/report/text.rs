@@ -1,10 +1,103 @@
-//! Text from strangers in mail that is made here: one line stays one line, and
-//! lines are not too long (`src/util/line_wrap.c`, `src/util/printable.c`).
+//! Text from strangers in logs and in mail that is made here: one line stays one line,
+//! and lines are not too long (`src/util/line_wrap.c`, `src/util/printable.c`).
 
-/// The text with every control character replaced by `?`.
-pub(crate) fn printable(text: &str) -> String {
-    let show = |c: char| if c.is_control() { '?' } else { c };
-    text.chars().map(show).collect()
+use core::{fmt, ops::Deref};
+use std::borrow::Cow;
+
+/// The text with every control character replaced by `?`, so that it is one line and can
+/// do nothing to a terminal.
+///
+/// Postfix does the same before anything is logged, but lets the control characters
+/// U+0080 to U+009F pass, with which some terminals can be commanded too.
+///
+/// ```
+/// use smtp_policy::report::printable;
+///
+/// assert_eq!(printable("Grüße\r\n\u{1b}[2J\u{9b}2J"), "Grüße???[2J?2J");
+/// ```
+pub fn printable(text: &str) -> Cow<'_, str> {
+    match text.contains(char::is_control) {
+        true => Cow::Owned(text.replace(char::is_control, "?")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// A text for the log, which may quote strangers: one line without control characters.
+///
+/// It is made from any text; what cannot be printed becomes `?` ([`printable`]).
+///
+/// ```
+/// use smtp_policy::report::LogText;
+///
+/// assert_eq!(LogText::from("no\nstatus=sent"), "no?status=sent");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogText(String);
+
+impl LogText {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for LogText {
+    fn from(text: String) -> Self {
+        match printable(&text) {
+            Cow::Owned(shown) => Self(shown),
+            Cow::Borrowed(_) => Self(text),
+        }
+    }
+}
+
+impl From<&str> for LogText {
+    fn from(text: &str) -> Self {
+        Self(printable(text).into_owned())
+    }
+}
+
+impl From<LogText> for String {
+    fn from(text: LogText) -> Self {
+        text.0
+    }
+}
+
+impl Deref for LogText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for LogText {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LogText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq<str> for LogText {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for LogText {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl PartialEq<String> for LogText {
+    fn eq(&self, other: &String) -> bool {
+        self.0 == *other
+    }
 }
 
 /// Breaks a line at blanks so that each piece has at most `width` bytes, if it has
@@ -47,6 +140,18 @@ fn break_off(text: &str, room: usize) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_printed_is_a_question_mark() {
+        for c in ('\0'..='\u{1f}').chain('\u{7f}'..='\u{9f}') {
+            assert_eq!(printable(&format!("a{c}b")), "a?b", "{c:?}");
+            assert_eq!(LogText::from(format!("{c}")), "?", "{c:?}");
+        }
+        for text in ["", " ~", "\u{a0}é 例 \u{1f600}"] {
+            assert_eq!(printable(text), text);
+            assert_eq!(LogText::from(text), text);
+        }
+    }
 
     #[test]
     fn lines_break_at_blanks_if_there_are_any() {

@@ -11,7 +11,10 @@ use smtp_proto::{
     status::EnhancedStatus,
 };
 
-use super::outcome::{Action, Outcome, Scope, Status};
+use super::{
+    outcome::{Action, Outcome, Scope, Status},
+    text::LogText,
+};
 
 const NO_RELAY: &str = "none";
 
@@ -163,8 +166,8 @@ impl Judge {
             } else {
                 reason.status
             },
-            relay: relay.unwrap_or_else(|| NO_RELAY.into()),
-            text: reason.text.clone(),
+            relay: relay.map_or_else(|| NO_RELAY.into(), LogText::from),
+            text: reason.text.clone().into(),
             reply: reason.reply.clone(),
             stage: reason.stage,
             scope: reason.scope,
@@ -192,8 +195,8 @@ impl Judge {
             } else {
                 EnhancedStatus::new(2, 0, 0)
             },
-            relay,
-            text: reply.one_line(),
+            relay: relay.into(),
+            text: reply.one_line().into(),
             reply: Some(reply.clone()),
             stage: Some(stage),
             scope: Scope::Recipient,

@@ -68,8 +68,8 @@ impl Exchange {
                 let trace = format!("anonymous@{}", party.own_name);
                 (Next::Nothing, Some(Secret::new(trace)))
             }
-            Mechanism::OAuthBearer => (Next::TokenError(b"\x01"), Some(oauthbearer(party))),
-            Mechanism::XOAuth2 => (Next::TokenError(b""), Some(xoauth2(credentials))),
+            Mechanism::OAuthBearer => (Next::TokenError(b"\x01"), Some(oauthbearer(party)?)),
+            Mechanism::XOAuth2 => (Next::TokenError(b""), Some(xoauth2(credentials)?)),
         };
         let exchange = Self {
             mechanism,
@@ -186,20 +186,33 @@ fn nonce(party: &Party<'_>) -> String {
 }
 
 /// RFC 7628 section 3.1. The password is the token.
-fn oauthbearer(party: &Party<'_>) -> Secret {
+fn oauthbearer(party: &Party<'_>) -> Result<Secret, Refusal> {
     let Credentials { user, password } = party.credentials;
-    let user = user.replace('=', "=3D").replace(',', "=2C");
+    let name = user.replace('=', "=3D").replace(',', "=2C");
     let port = party
         .port
         .map_or_else(String::new, |port| format!("\x01port={port}"));
-    let start = format!("n,a={user},\x01host={}{port}\x01auth=Bearer ", party.host);
-    Secret::new([start.as_bytes(), password.expose(), b"\x01\x01"].concat())
+    let start = format!("n,a={name},\x01host={}{port}", party.host);
+    with_token(user, &start, password)
+}
+
+/// A response with a token. What separates its parts cannot be in them.
+fn with_token(user: &str, start: &str, token: &Secret) -> Result<Secret, Refusal> {
+    let mut given = user.bytes().chain(token.expose().iter().copied());
+    if given.any(|byte| byte.is_ascii_control()) {
+        return Err(Refusal::Failure);
+    }
+    let start = [start.as_bytes(), b"\x01auth=Bearer "].concat();
+    Ok(Secret::new([&start, token.expose(), b"\x01\x01"].concat()))
 }
 
 /// The predecessor of OAUTHBEARER, as Google documents it.
-fn xoauth2(credentials: &Credentials) -> Secret {
-    let start = format!("user={}\x01auth=Bearer ", credentials.user);
-    Secret::new([start.as_bytes(), credentials.password.expose(), b"\x01\x01"].concat())
+fn xoauth2(credentials: &Credentials) -> Result<Secret, Refusal> {
+    with_token(
+        &credentials.user,
+        &format!("user={}", credentials.user),
+        &credentials.password,
+    )
 }
 
 #[cfg(test)]

@@ -97,11 +97,23 @@ fn initial_responses_are_those_of_the_mechanisms() {
         first(Mechanism::Plain, &party(&nobody)),
         Ok(Some("\0bob\0".into()))
     );
-    let broken = credentials("bob", "a\0b");
-    assert_eq!(
-        first(Mechanism::Plain, &party(&broken)),
-        Err(Refusal::Failure)
-    );
+    // What separates the parts of a response cannot be in one of them.
+    for (mechanism, user, password) in [
+        (Mechanism::Plain, "bob", "a\0b"),
+        (Mechanism::Plain, "bob\0eve", "a"),
+        (Mechanism::XOAuth2, "bob\x01auth=Bearer x", "hush"),
+        (Mechanism::XOAuth2, "bob", "hush\x01\x01"),
+        (Mechanism::OAuthBearer, "bob\x01host=x", "hush"),
+        (Mechanism::OAuthBearer, "bob", "hush\r\nX: y"),
+    ] {
+        let broken = credentials(user, password);
+        let refused = Err(Refusal::Failure);
+        assert_eq!(
+            first(mechanism, &party(&broken)),
+            refused,
+            "{mechanism:?} {user:?}"
+        );
+    }
 }
 
 #[test]

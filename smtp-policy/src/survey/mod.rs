@@ -22,12 +22,13 @@
 //! };
 //! use smtp_proto::time::Time;
 //!
-//! let request = Request::survey(Protocol::Smtp, "[192.0.2.1]:2525", Survey::default());
+//! let request = Request::survey(Protocol::Smtp, "[192.0.2.1]:2525".parse()?, Survey::default());
 //! let mut delivery = Delivery::new(request, Arc::new(Policy::default()), 1);
 //! let Ask::Note(note) = delivery.poll(Time::ZERO) else { panic!() };
 //! let Some(Finding::Destination(found)) = note.finding.as_deref() else { panic!() };
 //! assert_eq!(found.candidates[0].port, 2525);
 //! assert!(matches!(delivery.poll(Time::ZERO), Ask::Connect(..)));
+//! # Ok::<(), smtp_policy::request::TextError>(())
 //! ```
 
 mod story;
@@ -45,7 +46,7 @@ pub use self::story::{DaneStory, LevelSource, StsStory, TlsaAnswer, TlsaLookup};
 #[cfg(doc)]
 use crate::request::Request;
 use crate::{
-    report::Status,
+    report::{LogText, Status},
     route::{Candidate, MailExchange},
     tls::{TlsFacts, TlsLevel},
 };
@@ -195,7 +196,7 @@ pub struct Failing {
     /// The status in the report.
     pub status: EnhancedStatus,
     /// The text in the report.
-    pub text: String,
+    pub text: LogText,
     /// What becomes of mail for which this is the last word.
     pub fate: Status,
     /// A delivery ends here, even if other servers are left.

@@ -49,7 +49,12 @@ fn a_verdict_that_is_here_already_counts() {
         let to = ["a@example.com", "b@example.com"]
             .map(|to| Recipient::new(Address::parse(to).unwrap()))
             .to_vec();
-        let request = Request::new(Protocol::Lmtp, "[192.0.2.1]", ReversePath::Null, to);
+        let request = Request::new(
+            Protocol::Lmtp,
+            "[192.0.2.1]".parse().unwrap(),
+            ReversePath::Null,
+            to,
+        );
         let mut world = World::new().with_server("192.0.2.1", rules);
         world.then_verdict = Some(interruption);
         let outcomes = world.run("", request);

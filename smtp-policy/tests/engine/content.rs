@@ -19,7 +19,12 @@ fn request(to: &[&str]) -> Request {
         .map(|a| Recipient::new(Address::parse(a).unwrap()))
         .collect();
     let sender = ReversePath::parse("from@example.org").unwrap();
-    let mut request = Request::new(Protocol::Smtp, "example.com", sender, recipients);
+    let mut request = Request::new(
+        Protocol::Smtp,
+        "example.com".parse().unwrap(),
+        sender,
+        recipients,
+    );
     request.encoding = Encoding::EightBit;
     request
 }

@@ -43,11 +43,16 @@ fn request() -> Request {
         to("later@example.com", "DELAY"),
         to("silent@example.com", "SUCCESS"),
     ];
-    recipients[2].original = Some("list@example.org".into());
-    recipients[2].orcpt = Some(("rfc822".into(), "list+a@example.org".into()));
+    recipients[2].original = Some("list@example.org".parse().unwrap());
+    recipients[2].orcpt = Some("rfc822;list+a@example.org".parse().unwrap());
     let sender = ReversePath::parse("from@example.org").unwrap();
-    let mut request = Request::new(Protocol::Smtp, "example.com", sender, recipients);
-    request.envid = Some("QQ314159".into());
+    let mut request = Request::new(
+        Protocol::Smtp,
+        "example.com".parse().unwrap(),
+        sender,
+        recipients,
+    );
+    request.envid = Some("QQ314159".parse().unwrap());
     request
 }
 
@@ -244,7 +249,7 @@ fn addresses_beyond_ascii_make_it_a_global_notification() {
     request.header_utf8 = true;
     request.recipients.truncate(1);
     request.recipients[0] = Recipient::new(Address::parse("пример@example.com").unwrap());
-    request.recipients[0].orcpt = Some(("utf-8".into(), "другой@example.com".into()));
+    request.recipients[0].orcpt = Some("utf-8;другой@example.com".parse().unwrap());
     let rules: Rules = &[
         ("EHLO", "250-mx\r\n250-8BITMIME\r\n250 SMTPUTF8"),
         ("RCPT", "550 5.1.1 nein, öh"),
@@ -280,8 +285,7 @@ fn addresses_beyond_ascii_make_it_a_global_notification() {
 #[test]
 fn strangers_cannot_write_fields_or_end_a_part() {
     let mut request = request();
-    request.envid = Some("x\nBcc: me".into());
-    request.recipients[2].orcpt = Some(("rfc822\nBcc: me".into(), "y\r\nBcc: me".into()));
+    request.recipients[2].address = Address::parse("c\u{b}\u{1b}[2J@example.com").unwrap();
     let rules: Rules = &[("RCPT", "550 5.1.1 no\u{b}\u{1b}[2J --=_4fzyo82_0--")];
     let report = report(&request, rules);
     let evil = b"Subject: x\n\n--=_4fzyo82_0--\n--=_4fzyo82_1\nContent-Type: text/html\n\n";

@@ -11,6 +11,7 @@
 mod cancel;
 mod content;
 mod dsn;
+mod injection;
 mod notices;
 mod reuse;
 mod sasl;
@@ -159,7 +160,12 @@ impl World {
         let sender = ReversePath::parse("from@example.org").unwrap();
         self.run(
             main_cf,
-            Request::new(Protocol::Smtp, "example.com", sender, recipients),
+            Request::new(
+                Protocol::Smtp,
+                "example.com".parse().unwrap(),
+                sender,
+                recipients,
+            ),
         )
     }
 
@@ -233,7 +239,7 @@ impl World {
                     }
                 }
                 Ask::Note(note) => {
-                    self.notes.push(note.text);
+                    self.notes.push(note.text.into());
                     self.notices.extend(note.notice.map(|notice| *notice));
                 }
                 Ask::Keep(keys, channel, expires) => {

@@ -87,7 +87,7 @@ fn there_is_no_notice_about_a_notice() {
         let sender = ReversePath::parse(sender).unwrap();
         world.run(
             WORLD,
-            Request::new(Protocol::Smtp, "example.com", sender, to),
+            Request::new(Protocol::Smtp, "example.com".parse().unwrap(), sender, to),
         );
         assert!(world.notices.is_empty());
     }

@@ -17,7 +17,7 @@ const KEEP: &str = "smtp_connection_cache_destinations = example.com\n\
 fn request(cache: CacheHints, sender: &str) -> Request {
     let to = vec![Recipient::new(Address::parse("a@example.com").unwrap())];
     let sender = ReversePath::parse(sender).unwrap();
-    let mut request = Request::new(Protocol::Smtp, "example.com", sender, to);
+    let mut request = Request::new(Protocol::Smtp, "example.com".parse().unwrap(), sender, to);
     request.cache = cache;
     request
 }
@@ -120,7 +120,7 @@ fn a_connection_found_by_its_address_goes_by_the_name_that_led_there() {
     let mut world = World::new();
     world.deliver(KEEP, &["a@example.com"]);
     let mut request = letter_to("a@example.com");
-    request.nexthop = "[192.0.2.1]".into();
+    request.nexthop = "[192.0.2.1]".parse().unwrap();
     request.cache.load = true;
     let outcomes = world.run("", request);
     assert_eq!(world.connects, 1);
@@ -130,7 +130,12 @@ fn a_connection_found_by_its_address_goes_by_the_name_that_led_there() {
 fn letter_to(address: &str) -> Request {
     let recipient = Recipient::new(Address::parse(address).unwrap());
     let sender = ReversePath::parse("from@example.org").unwrap();
-    Request::new(Protocol::Smtp, "example.com", sender, vec![recipient])
+    Request::new(
+        Protocol::Smtp,
+        "example.com".parse().unwrap(),
+        sender,
+        vec![recipient],
+    )
 }
 
 #[test]

@@ -22,7 +22,12 @@ const PLAIN: (&str, &str) = ("EHLO", "250-mx\r\n250 AUTH PLAIN");
 fn from(sender: &str) -> Request {
     let to = Recipient::new(Address::parse("a@example.com").unwrap());
     let sender = ReversePath::parse(sender).unwrap();
-    Request::new(Protocol::Smtp, "example.com", sender, vec![to])
+    Request::new(
+        Protocol::Smtp,
+        "example.com".parse().unwrap(),
+        sender,
+        vec![to],
+    )
 }
 
 fn with_rules(rules: Rules) -> World {
@@ -302,7 +307,7 @@ fn credentials_can_come_from_outside_and_their_failure_matters_only_at_auth() {
 
     world.tables.insert("passwords", Err("on fire"));
     let mut request = from("from@example.org");
-    request.id = "QID".into();
+    request.id = "QID".parse().unwrap();
     let outcome = world.run(&main_cf, request).remove(0);
     assert_eq!(
         outcome.text,
@@ -383,7 +388,7 @@ fn a_connection_lost_during_the_login_is_lost_while_saying_hello() {
         lmtp_sasl_security_options =\n";
     let mut request = from("from@example.org");
     request.protocol = Protocol::Lmtp;
-    request.nexthop = "[192.0.2.1]".into();
+    request.nexthop = "[192.0.2.1]".parse().unwrap();
     world.cut_after = Some("AUTH");
     let outcome = world.run(main_cf, request).remove(0);
     let lost = "lost connection with 192.0.2.1[192.0.2.1] while performing the LHLO handshake";

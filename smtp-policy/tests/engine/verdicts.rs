@@ -87,7 +87,12 @@ fn the_reply_to_quit_accepts_no_mail() {
     let to = ["a@example.com", "b@example.com"]
         .map(|to| Recipient::new(Address::parse(to).unwrap()))
         .to_vec();
-    let request = Request::new(Protocol::Lmtp, "[192.0.2.1]", ReversePath::Null, to);
+    let request = Request::new(
+        Protocol::Lmtp,
+        "[192.0.2.1]".parse().unwrap(),
+        ReversePath::Null,
+        to,
+    );
     let rules: Rules = &[
         ("LHLO", "250-mx\r\n250 PIPELINING"),
         (".", "250 2.0.0 one is in\r\n221 2.0.0 bye"),
@@ -163,7 +168,12 @@ fn a_next_hop_that_makes_no_sense_is_a_verdict() {
         "host:no-such-service",
     ] {
         let to = Recipient::new(Address::parse("a@example.com").unwrap());
-        let request = Request::new(Protocol::Smtp, nexthop, ReversePath::Null, vec![to]);
+        let request = Request::new(
+            Protocol::Smtp,
+            nexthop.parse().unwrap(),
+            ReversePath::Null,
+            vec![to],
+        );
         let outcomes = World::new().run("", request);
         assert_eq!(brief(&outcomes), ["deferred 4.3.5"], "{nexthop:?}");
     }
@@ -171,7 +181,12 @@ fn a_next_hop_that_makes_no_sense_is_a_verdict() {
 
 #[test]
 fn a_request_without_recipients_is_done_at_once() {
-    let request = Request::new(Protocol::Smtp, "example.com", ReversePath::Null, Vec::new());
+    let request = Request::new(
+        Protocol::Smtp,
+        "example.com".parse().unwrap(),
+        ReversePath::Null,
+        Vec::new(),
+    );
     let mut world = World::new();
     assert!(world.run("", request).is_empty());
     assert_eq!(world.connects, 0);
@@ -200,7 +215,12 @@ fn the_message_is_sent_from_its_beginning_to_the_next_server() {
 fn a_message_over_the_announced_size_is_not_even_tried() {
     let mut world = World::new().with_server("192.0.2.1", &[("EHLO", "250-mx\r\n250 SIZE 100")]);
     let to = Recipient::new(Address::parse("a@example.com").unwrap());
-    let mut request = Request::new(Protocol::Smtp, "example.com", ReversePath::Null, vec![to]);
+    let mut request = Request::new(
+        Protocol::Smtp,
+        "example.com".parse().unwrap(),
+        ReversePath::Null,
+        vec![to],
+    );
     request.size = Some(101);
     let outcomes = world.run("", request.clone());
     assert_eq!(brief(&outcomes), ["bounced 5.3.4"]);
@@ -270,11 +290,16 @@ fn any_address_beyond_ascii_makes_original_recipients_utf8() {
         let mut recipients = ["a@example.com", second].map(|address| {
             smtp_policy::request::Recipient::new(smtp_proto::Address::parse(address).unwrap())
         });
-        recipients[0].original = Some("ö@example.net".into());
+        recipients[0].original = Some("ö@example.net".parse().unwrap());
         let protocol = smtp_policy::config::Protocol::Smtp;
         world.run(
             "",
-            smtp_policy::request::Request::new(protocol, "example.com", sender, recipients.into()),
+            smtp_policy::request::Request::new(
+                protocol,
+                "example.com".parse().unwrap(),
+                sender,
+                recipients.into(),
+            ),
         );
         let rcpt = format!("RCPT TO:<a@example.com> {orcpt}");
         assert!(world.heard.contains(&rcpt), "{:?}", world.heard);

@@ -119,7 +119,12 @@ impl World {
     pub fn deliver_by(&mut self, policy: Arc<Policy>) -> Outcome {
         let to = Recipient::new(Address::parse("to@example.com").unwrap());
         let sender = ReversePath::parse("from@example.org").unwrap();
-        let mut request = Request::new(Protocol::Smtp, self.nexthop, sender, vec![to]);
+        let mut request = Request::new(
+            Protocol::Smtp,
+            self.nexthop.parse().unwrap(),
+            sender,
+            vec![to],
+        );
         request.age = self.age;
         request.probe = self.probe;
         request.tls = self.wish;
@@ -136,7 +141,7 @@ impl World {
     }
 
     pub fn survey_by(&mut self, policy: Arc<Policy>, survey: Survey) -> Vec<Finding> {
-        let request = Request::survey(Protocol::Smtp, self.nexthop, survey);
+        let request = Request::survey(Protocol::Smtp, self.nexthop.parse().unwrap(), survey);
         let job = Delivery::new(request, policy, 7).with_epoch(EPOCH);
         assert!(self.drive(job).is_none());
         std::mem::take(&mut self.findings)
@@ -184,7 +189,7 @@ impl World {
                 Ask::Note(note) => {
                     self.results.extend(note.tls.map(|result| *result));
                     self.findings.extend(note.finding.map(|finding| *finding));
-                    self.notes.push(note.text);
+                    self.notes.push(note.text.into());
                 }
                 Ask::Keep(keys, channel, expires) => {
                     self.cache

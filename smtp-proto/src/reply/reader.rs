@@ -28,7 +28,8 @@ use super::{Reply, status_of};
 /// and for tests.
 pub trait LineFilter: Send + Sync + fmt::Debug {
     /// Looks at a line without its line end, cut and with unprintable bytes replaced. `None` leaves
-    /// it as it is. A failure ends the reply with [`ReplyError::Filter`].
+    /// it as it is; in a new line, unprintable bytes are replaced as well. A failure ends the reply
+    /// with [`ReplyError::Filter`].
     fn filter(&self, line: &str) -> Result<Option<String>, FilterFailure>;
 }
 
@@ -310,6 +311,7 @@ impl ReplyReader {
         match filter.filter(&line) {
             Ok(None) => Ok(line),
             Ok(Some(new)) => {
+                let new = printable(new.as_bytes());
                 let replaced = new.clone();
                 self.note(ReplyNote::Replaced { old: line, new });
                 Ok(replaced)

@@ -12,6 +12,7 @@
 #[cfg(feature = "differential")]
 mod differential;
 mod mime;
+mod request;
 mod session;
 mod tls;
 mod toy;
@@ -29,6 +30,7 @@ use smtp_proto::{BodyEncoder, Capabilities, KeywordSet, ReplyLimits, ReplyReader
 #[cfg(feature = "differential")]
 pub use differential::{Difference, differential};
 pub use mime::mime;
+pub use request::{is_delivered, request};
 pub use session::{Place, reach, session};
 pub use tls::tls;
 pub use world::world;
@@ -68,6 +70,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "reply",
         run: reply,
+    },
+    Target {
+        name: "request",
+        run: request,
     },
     Target {
         name: "session",

@@ -129,7 +129,12 @@ impl Case {
     fn request(&self) -> Option<Request> {
         let sender = ReversePath::parse("from@example.org").ok()?;
         let recipient = Recipient::new(Address::parse("to@example.com").ok()?);
-        let mut request = Request::new(Protocol::Smtp, "example.com", sender, vec![recipient]);
+        let mut request = Request::new(
+            Protocol::Smtp,
+            "example.com".parse().ok()?,
+            sender,
+            vec![recipient],
+        );
         request.age = Duration::from_secs(if self.waited { 100_000 } else { 0 });
         Some(request)
     }

@@ -33,6 +33,8 @@ pub(super) struct Seen {
     /// All that was written, by connection.
     pub(super) written: Vec<Vec<u8>>,
     pub(super) outcomes: BTreeMap<usize, Outcome>,
+    /// The lines for the log.
+    pub(super) notes: Vec<String>,
 }
 
 /// A connection, from the server's side.
@@ -105,7 +107,7 @@ pub(super) fn drive(job: &mut Delivery, around: &mut Surroundings<'_>) -> Seen {
                     cache.put(keys, link, channel, until);
                 }
             }
-            Ask::Note(_) => {}
+            Ask::Note(note) => seen.notes.push(note.text.into()),
             Ask::Close => link = None,
             Ask::Done => {
                 assert!(link.is_none(), "a connection is left open");

@@ -18,7 +18,9 @@ use smtp_policy::{
     config::Protocol,
     dns::RecordData,
     policy::PolicyError,
-    request::{CacheHints, ClientInfo, Encoding, Recipient, Request},
+    request::{
+        CacheHints, ClientInfo, ClientSource, ClientValue, Encoding, QueueId, Recipient, Request,
+    },
 };
 use smtp_proto::{Address, ReversePath};
 
@@ -280,13 +282,14 @@ fn letter(number: usize, destinations: &[Destination], knobs: Knobs, dice: &mut 
     let domain = destination.map_or("", |destination| &destination.domain);
     let to = (0..recipients).filter_map(|each| mailbox(number, Some(each), domain));
     let sender = mailbox(number, None, "client.example");
+    let nexthop = destination.and_then(|destination| destination.nexthop.parse().ok());
     let mut request = Request::new(
         destination.map_or(Protocol::Smtp, |destination| destination.protocol),
-        destination.map_or("", |destination| &destination.nexthop),
+        nexthop.unwrap_or_default(),
         sender.map_or(ReversePath::Null, ReversePath::Mailbox),
         to.map(Recipient::new).collect(),
     );
-    request.id = format!("M{number}");
+    request.id = QueueId::parse(format!("M{number}")).unwrap_or_default();
     request.encoding = match eight_bit {
         true => Encoding::EightBit,
         false => Encoding::SevenBit,
@@ -311,13 +314,14 @@ fn letter(number: usize, destinations: &[Destination], knobs: Knobs, dice: &mut 
 
 /// Who handed a message in, for XFORWARD.
 fn forwarded() -> ClientInfo {
+    let value = |text: &str| ClientValue::parse(text).unwrap_or_default();
     ClientInfo {
-        name: "client.example".to_owned(),
-        address: "192.0.2.99".to_owned(),
-        port: "1025".to_owned(),
-        proto: "ESMTP".to_owned(),
-        helo: "client.example".to_owned(),
-        ident: "ABCDEF".to_owned(),
-        source: "remote".to_owned(),
+        name: value("client.example"),
+        address: value("192.0.2.99"),
+        port: value("1025"),
+        proto: value("ESMTP"),
+        helo: value("client.example"),
+        ident: value("ABCDEF"),
+        source: Some(ClientSource::Remote),
     }
 }

@@ -15,7 +15,7 @@
 //! let mut world = World::new(Arc::new(Policy::default()), 1);
 //! world.host("192.0.2.1:25".parse()?, Host::new(Temper::default()));
 //! let to = Recipient::new(Address::parse("user@example.com")?);
-//! let request = Request::new(Protocol::Smtp, "[192.0.2.1]", ReversePath::Null, vec![to]);
+//! let request = Request::new(Protocol::Smtp, "[192.0.2.1]".parse()?, ReversePath::Null, vec![to]);
 //! let id = world.submit(Duration::ZERO, request, "Subject: hi\n\nhello\n".into());
 //! assert_eq!(world.next_finished(), Some(id));
 //! let mail = world.delivery(id).and_then(|d| d.report.as_ref()).map(|r| r.recipients.clone());

@@ -177,7 +177,7 @@ impl Stage {
                 Ask::Wait { until } => self.wait(&mut delivery, &mut job, until, false)?,
                 Ask::Text { offset, room } => clerk.read(&mut delivery, offset, room),
                 Ask::Report(index, outcome) => clerk.settle(index, *outcome),
-                Ask::Note(note) => self.notes.push(note.text),
+                Ask::Note(note) => self.notes.push(note.text.into()),
                 Ask::Keep(keys, channel, expires) => {
                     if let Some(link) = job.link.take() {
                         self.cache.put(keys, link, channel, expires);

@@ -11,13 +11,18 @@
 //!
 //! let request = Request::new(
 //!     Protocol::Smtp,
-//!     "example.com",
+//!     "example.com".parse()?,
 //!     ReversePath::parse("sender@example.org")?,
 //!     vec![Recipient::new(Address::parse("user@example.com")?)],
 //! );
 //! assert_eq!(request.recipients.len(), 1);
-//! # Ok::<(), smtp_proto::address::AddressError>(())
+//! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
+//!
+//! Its texts are types of their own that no line end and no other control character fits
+//! into: whoever sends a message has a say in some of them.
+
+mod text;
 
 use core::time::Duration;
 
@@ -26,6 +31,9 @@ use smtp_proto::{
     dsn::{Notify, Ret},
 };
 
+pub use self::text::{
+    ClientValue, EnvelopeId, Nexthop, Orcpt, OriginalRecipient, QueueId, TextError,
+};
 use crate::{config::Protocol, survey::Survey};
 
 /// The position of a recipient in [`Request::recipients`], counted from zero.
@@ -36,18 +44,17 @@ pub type RcptIndex = usize;
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The name of the message in log lines (Postfix's queue id). May be empty.
-    pub id: String,
+    pub id: QueueId,
     /// Which of the two clients delivers, and so which parameters apply.
     pub protocol: Protocol,
-    /// The destination as it follows the transport name in a transport table:
-    /// a domain, `[host]:port`, a list of them, or for LMTP `inet:…`, `unix:…`.
-    pub nexthop: String,
+    /// The destination.
+    pub nexthop: Nexthop,
     /// The envelope sender.
     pub sender: ReversePath,
     /// The recipients in the order in which they are sent and reported.
     pub recipients: Vec<Recipient>,
     /// The DSN envelope identifier, decoded (RFC 3461 section 4.4).
-    pub envid: Option<String>,
+    pub envid: Option<EnvelopeId>,
     /// How much of the message a failure report returns (RFC 3461 section 4.3).
     pub ret: Option<Ret>,
     /// Whether the sender asked for SMTPUTF8 (RFC 6531).
@@ -82,14 +89,14 @@ impl Request {
     /// A request with the given envelope; everything else is absent or off.
     pub fn new(
         protocol: Protocol,
-        nexthop: impl Into<String>,
+        nexthop: Nexthop,
         sender: ReversePath,
         recipients: Vec<Recipient>,
     ) -> Self {
         Self {
-            id: String::new(),
+            id: QueueId::default(),
             protocol,
-            nexthop: nexthop.into(),
+            nexthop,
             sender,
             recipients,
             envid: None,
@@ -110,7 +117,7 @@ impl Request {
 
     /// A look at the servers that a message for this next hop would meet, as the null
     /// sender. See [`survey`](crate::survey).
-    pub fn survey(protocol: Protocol, nexthop: impl Into<String>, survey: Survey) -> Self {
+    pub fn survey(protocol: Protocol, nexthop: Nexthop, survey: Survey) -> Self {
         Self {
             survey: Some(survey),
             ..Self::new(protocol, nexthop, ReversePath::Null, Vec::new())
@@ -153,10 +160,9 @@ pub struct Recipient {
     /// The address that goes into `RCPT TO`.
     pub address: Address,
     /// The address before aliasing and rewriting, when known.
-    pub original: Option<String>,
-    /// The original recipient that the sender gave, as type and decoded
-    /// address (RFC 3461 section 4.2).
-    pub orcpt: Option<(String, String)>,
+    pub original: Option<OriginalRecipient>,
+    /// The original recipient that the sender gave (RFC 3461 section 4.2).
+    pub orcpt: Option<Orcpt>,
     /// Which reports the sender wants.
     pub notify: Notify,
 }
@@ -200,24 +206,33 @@ pub enum Encoding {
     EightBit,
 }
 
-/// The origin of a message, as XFORWARD passes it on. Empty strings are unknown
+/// The origin of a message, as XFORWARD passes it on. Empty texts are unknown
 /// values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientInfo {
     /// Host name of the client that handed the message in.
-    pub name: String,
+    pub name: ClientValue,
     /// Its address.
-    pub address: String,
+    pub address: ClientValue,
     /// Its TCP port.
-    pub port: String,
+    pub port: ClientValue,
     /// The protocol it spoke: `SMTP`, `ESMTP`, ….
-    pub proto: String,
+    pub proto: ClientValue,
     /// The name it gave in HELO or EHLO.
-    pub helo: String,
+    pub helo: ClientValue,
     /// The message's queue id at the first hop.
-    pub ident: String,
-    /// `local` or `remote`: the rewriting context.
-    pub source: String,
+    pub ident: ClientValue,
+    /// Where it is, if that is known.
+    pub source: Option<ClientSource>,
+}
+
+/// The rewriting context of a message: how its addresses were completed at the first hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientSource {
+    /// It came from a client that belongs to the house.
+    Local,
+    /// It came from anybody else.
+    Remote,
 }
 
 /// The letters of `flags=` in master.cf that this client knows.
@@ -254,7 +269,7 @@ mod tests {
         let parts = |count: u32, limit| -> Vec<String> {
             let sender = ReversePath::parse("from@x").unwrap();
             let recipients = (0..count).map(to).collect();
-            let request = Request::new(Protocol::Smtp, "hop", sender, recipients);
+            let request = Request::new(Protocol::Smtp, "hop".parse().unwrap(), sender, recipients);
             let names = |part: Request| {
                 assert_eq!(part.nexthop, "hop");
                 part.recipients.iter().map(|r| r.address.as_str()).collect()
