@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+use smtp_policy::line_ends::StrayCr;
 
 const EXIT_STATUS: &str = "\
 Exit status (sysexits.h):
@@ -222,6 +223,13 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_name = "ADDR", required_unless_present = "request")]
     pub(crate) to: Vec<String>,
 
+    /// What becomes of a carriage return in the message that ends no line. Servers
+    /// refuse such mail, or do not agree on where it ends. Requests of --request
+    /// pass theirs.
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = StrayCarriageReturn::Replace)]
+    #[arg(conflicts_with = "request")]
+    pub(crate) stray_cr: StrayCarriageReturn,
+
     /// The message file, or - for standard input. CRLF line ends are taken as
     /// line ends.
     #[arg(value_name = "MESSAGE", default_value = "-")]
@@ -329,6 +337,27 @@ pub(crate) enum Runtime {
     Smol,
     /// A plain thread
     Blocking,
+}
+
+/// What becomes of a carriage return that ends no line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StrayCarriageReturn {
+    /// A blank takes its place, as in Postfix
+    Replace,
+    /// The message is refused, with exit status 65
+    Refuse,
+    /// It goes out as it is
+    Pass,
+}
+
+impl From<StrayCarriageReturn> for StrayCr {
+    fn from(how: StrayCarriageReturn) -> Self {
+        match how {
+            StrayCarriageReturn::Replace => Self::Replace,
+            StrayCarriageReturn::Refuse => Self::Refuse,
+            StrayCarriageReturn::Pass => Self::Pass,
+        }
+    }
 }
 
 /// The forms of the report.

@@ -2,8 +2,10 @@
 
 use std::{io::IsTerminal, path::Path};
 
+use anyhow::Context;
 use smtp_policy::{
     config::Protocol,
+    line_ends::StrayCr,
     policy::Policy,
     request::{Recipient, Request},
 };
@@ -28,13 +30,15 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
     let relayhost = Some(config.connect.relayhost.as_str()).filter(|relay| !relay.is_empty());
     let nexthop = args.nexthop.as_deref().or(relayhost);
     let groups = group(&args.to, nexthop)?;
-    let message = message(&args.message)?;
+    let message = message(&args.message, args.stray_cr.into())?;
 
     let mut jobs = Vec::new();
     for (nexthop, recipients) in groups {
         let mut request = Request::new(protocol, nexthop, sender.clone(), recipients);
         request.id = format!("M{}", jobs.len() + 1);
         request.encoding = encoding_of(message.facts);
+        // The line ends have been read already.
+        request.stray_cr = StrayCr::Pass;
         // As for mail from sendmail(1): smtputf8_autodetect_classes.
         request.smtputf8 = config.general.smtputf8_enable;
         request.header_utf8 = message.facts.header_utf8;
@@ -50,20 +54,17 @@ fn sender(text: &str) -> Result<ReversePath, Failure> {
         .map_err(|error| Failure::new(Exit::Usage, format!("--from '{text}': {error}")))
 }
 
-fn message(path: &Path) -> Result<Message, Failure> {
+fn message(path: &Path, stray_cr: StrayCr) -> Result<Message, Failure> {
     if path != Path::new("-") {
-        return Message::open(path).or_exit(Exit::Data);
+        return Message::open(path, stray_cr).or_exit(Exit::Data);
     }
     let input = std::io::stdin();
     if input.is_terminal() {
         complain("reading the message from the terminal, up to Ctrl-D");
     }
-    Message::spool(input.lock()).map_err(|error| {
-        Failure::new(
-            Exit::Data,
-            format!("cannot read the message from standard input: {error}"),
-        )
-    })
+    Message::spool(input.lock(), stray_cr)
+        .context("cannot read the message from standard input")
+        .or_exit(Exit::Data)
 }
 
 /// Recipients by next hop: the one that is given, or else their domain. Next

@@ -10,6 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use smtp_policy::{
     config::Protocol,
+    line_ends::StrayCr,
     request::{CacheHints, ClientInfo, DeliveryFlags, Encoding, Recipient, Request, TlsWish},
 };
 use smtp_proto::{
@@ -83,6 +84,8 @@ fn read_one(value: &Value, protocol: Protocol, name: &str, number: u32) -> Resul
         Some("8bit") => Encoding::EightBit,
         Some(other) => return Err(fields.fault("encoding", neither(other, "7bit", "8bit"))),
     };
+    // cleanup(8) of the queue manager that speaks here has seen the text.
+    request.stray_cr = StrayCr::Pass;
     request.size = fields.number("size")?;
     request.client = client(&mut fields)?;
     request.flags = flags(&mut fields)?;

@@ -14,6 +14,7 @@ use std::{
 use smtp_policy::{
     config::{MainCf, Protocol},
     dns::ResolverConfig,
+    line_ends::StrayCr,
     policy::Policy,
     report::{Report, Status},
     request::{Recipient, Request},
@@ -59,7 +60,7 @@ const LAG: Duration = Duration::from_millis(500);
 pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let (message, name) = match &args.message {
         Some(path) => (
-            Message::open(path).or_exit(Exit::Data)?,
+            Message::open(path, StrayCr::Replace).or_exit(Exit::Data)?,
             path.display().to_string(),
         ),
         None => (Message::exact(MESSAGE.to_vec()), "built in".to_owned()),
@@ -139,6 +140,8 @@ fn deliver(runtime: Runtime, server: SocketAddr, message: Message) -> Result<Rep
     let mut request = Request::new(Protocol::Smtp, nexthop, sender, recipients);
     request.id = "demo".to_owned();
     request.encoding = encoding_of(message.facts);
+    // The line ends have been read already.
+    request.stray_cr = StrayCr::Pass;
     request.smtputf8 = message.facts.header_utf8;
     let Job {
         request,

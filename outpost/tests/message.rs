@@ -1,0 +1,84 @@
+//! Message files as people have them: line ends, size, strange content.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{
+    MESSAGE, RUNTIMES, Run, Sink, folder, request, request_file, run, run_with_input, write,
+};
+use serde_json::json;
+
+/// Delivers from standard input.
+fn deliver(sink: &Sink, more: &[&str], text: &[u8]) -> Run {
+    let nexthop = sink.nexthop();
+    let mut args = vec!["deliver", "--from", "a@example.org", "--nexthop", &nexthop];
+    args.extend(["--to", "b@example.com"]);
+    args.extend(more);
+    run_with_input(&args, text)
+}
+
+const STRAY: &[u8] = b"Subject: x\r\n\r\na\r.\r\nb\r\r\nc\n";
+
+#[test]
+fn a_stray_carriage_return_is_replaced() {
+    let sink = Sink::start(&[]);
+    let folder = folder();
+    let file = write(&folder, "stray.eml", STRAY);
+    // One that is read where it is, were it not for its last byte.
+    let mut big = b"0123456789abcdef\n".repeat(100_000);
+    big.push(b'\r');
+    let big_file = write(&folder, "big.eml", &big);
+    for runtime in RUNTIMES {
+        deliver(&sink, &["--runtime", runtime], STRAY).exits(0);
+        deliver(&sink, &["--runtime", runtime, &file], b"").exits(0);
+        deliver(&sink, &["--runtime", runtime, &big_file], b"").exits(0);
+    }
+    let messages = sink.messages();
+    assert_eq!(messages.len(), 3 * RUNTIMES.len());
+    for message in messages {
+        if message.len() < 100 {
+            assert_eq!(message, b"Subject: x\n\na .\nb \nc\n");
+        } else {
+            assert!(message.ends_with(b"f\n \n"));
+        }
+    }
+}
+
+#[test]
+fn a_stray_carriage_return_passes_when_asked_for() {
+    let sink = Sink::start(&[]);
+    deliver(&sink, &["--stray-cr", "pass"], STRAY).exits(0);
+    assert_eq!(sink.messages(), [b"Subject: x\n\na\r.\nb\r\nc\n"]);
+}
+
+#[test]
+fn a_stray_carriage_return_is_refused_when_asked_for() {
+    let sink = Sink::start(&[]);
+    let folder = folder();
+    let file = write(&folder, "stray.eml", STRAY);
+    let clean = write(&folder, "clean.eml", "a\r\nb\n");
+    for args in [
+        &["--stray-cr", "refuse"][..],
+        &["--stray-cr", "refuse", &file],
+    ] {
+        let run = deliver(&sink, args, STRAY)
+            .exits(65)
+            .complains("line 3 of the message has a carriage return without a line feed");
+        assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 1));
+    }
+    deliver(&sink, &["--stray-cr", "refuse", &clean], b"").exits(0);
+    assert_eq!(sink.messages(), [b"a\nb\n"]);
+}
+
+#[test]
+fn a_request_speaks_for_a_queue_and_its_carriage_returns_pass() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let sink = Sink::start(&[]);
+    let folder = folder();
+    let mut request = request(&sink.nexthop(), "b@example.com");
+    request["message_base64"] = json!(STANDARD.encode(b"a\r.\nb\r\n"));
+    let path = request_file(&folder, json!([request]));
+    run(&["deliver", "--request", &path]).exits(0);
+    assert_eq!(sink.messages(), [b"a\r.\nb\r\n"]);
+}
