@@ -12,6 +12,8 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use smtp_policy::line_ends::StrayCr;
 
+use crate::size::SizeLimit;
+
 const EXIT_STATUS: &str = "\
 Exit status (sysexits.h):
    0  every recipient was sent
@@ -229,6 +231,16 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_enum, value_name = "HOW", default_value_t = StrayCarriageReturn::Replace)]
     #[arg(conflicts_with = "request")]
     pub(crate) stray_cr: StrayCarriageReturn,
+
+    /// The most that the message may have: bytes, or with K, M or G for the powers of
+    /// 1024.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "256M",
+        conflicts_with = "request"
+    )]
+    pub(crate) size_limit: SizeLimit,
 
     /// The message file, or - for standard input. CRLF line ends are taken as
     /// line ends.

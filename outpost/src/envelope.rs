@@ -15,7 +15,7 @@ use crate::{
     cli::{DeliverArgs, ProtocolName},
     exit::{Exit, Failure, OrExit},
     job::{Job, encoding_of},
-    message::Message,
+    message::{Intake, Message},
     output::complain,
 };
 
@@ -30,7 +30,11 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
     let relayhost = Some(config.connect.relayhost.as_str()).filter(|relay| !relay.is_empty());
     let nexthop = args.nexthop.as_deref().or(relayhost);
     let groups = group(&args.to, nexthop)?;
-    let message = message(&args.message, args.stray_cr.into())?;
+    let intake = Intake {
+        stray_cr: args.stray_cr.into(),
+        limit: args.size_limit,
+    };
+    let message = message(&args.message, intake)?;
 
     let mut jobs = Vec::new();
     for (nexthop, recipients) in groups {
@@ -54,15 +58,15 @@ fn sender(text: &str) -> Result<ReversePath, Failure> {
         .map_err(|error| Failure::new(Exit::Usage, format!("--from '{text}': {error}")))
 }
 
-fn message(path: &Path, stray_cr: StrayCr) -> Result<Message, Failure> {
+fn message(path: &Path, intake: Intake) -> Result<Message, Failure> {
     if path != Path::new("-") {
-        return Message::open(path, stray_cr).or_exit(Exit::Data);
+        return Message::open(path, intake).or_exit(Exit::Data);
     }
     let input = std::io::stdin();
     if input.is_terminal() {
         complain("reading the message from the terminal, up to Ctrl-D");
     }
-    Message::spool(input.lock(), stray_cr)
+    Message::spool(input.lock(), intake)
         .context("cannot read the message from standard input")
         .or_exit(Exit::Data)
 }

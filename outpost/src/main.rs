@@ -23,6 +23,7 @@ mod request;
 mod runtime;
 mod settings;
 mod sink;
+mod size;
 mod watch;
 
 use std::{io, process::ExitCode};

@@ -19,10 +19,30 @@ use smtp_policy::{
     text::{ReaderSource, TextSource},
 };
 
+use crate::size::SizeLimit;
+
 /// The biggest text that is kept in memory, in bytes.
 const IN_MEMORY: u64 = 1024 * 1024;
 /// How much is read at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// What a message may be like that comes from outside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Intake {
+    /// What becomes of a CR that ends no line.
+    pub(crate) stray_cr: StrayCr,
+    /// The most bytes.
+    pub(crate) limit: SizeLimit,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            stray_cr: StrayCr::Replace,
+            limit: SizeLimit::mebibytes(256),
+        }
+    }
+}
 
 /// A message: its text, which can be read again and again, and its [`Facts`].
 #[derive(Clone, Debug)]
@@ -66,25 +86,29 @@ impl Message {
     }
 
     /// Opens a message file as a person gives it. CRLF line ends become LF, as
-    /// Postfix sendmail(1) does (`sendmail_fix_line_endings = always`); `stray_cr` says
+    /// Postfix sendmail(1) does (`sendmail_fix_line_endings = always`); `intake` says
     /// what any other CR becomes. No CR that means a line end is left in the text.
-    pub(crate) fn open(path: &Path, stray_cr: StrayCr) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path, intake: Intake) -> anyhow::Result<Self> {
         let cannot = || format!("cannot read the message {}", path.display());
         let mut file = File::open(path).with_context(cannot)?;
         let data = file.metadata().with_context(cannot)?;
+        if data.is_file() {
+            intake.limit.check(data.len()).with_context(cannot)?;
+        }
         if data.is_file()
             && data.len() > IN_MEMORY
             && let Some(facts) = facts_in_place(&mut file).with_context(cannot)?
         {
             return Self::on_file(file, facts).with_context(cannot);
         }
-        Self::spool(file, stray_cr).with_context(cannot)
+        Self::spool(file, intake).with_context(cannot)
     }
 
     /// Takes all of a stream, with its line ends read as by [`Message::open`].
-    pub(crate) fn spool(mut stream: impl Read, stray_cr: StrayCr) -> anyhow::Result<Self> {
+    pub(crate) fn spool(mut stream: impl Read, intake: Intake) -> anyhow::Result<Self> {
         let mut scan = Scan::default();
-        let mut line_ends = LineEnds::new(stray_cr);
+        let mut line_ends = LineEnds::new(intake.stray_cr);
+        let mut taken = 0;
         let mut kept = tempfile::spooled_tempfile(IN_MEMORY as usize);
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -94,9 +118,12 @@ impl Message {
                 Err(error) => return Err(error.into()),
             };
             let bytes = chunk.get(..read).unwrap_or_default();
+            taken += bytes.len() as u64;
+            intake.limit.check(taken)?;
             let text = line_ends.push(Bytes::copy_from_slice(bytes))?;
             scan.push(&text);
-            kept.write_all(&text)?;
+            kept.write_all(&text)
+                .with_context(|| format!("cannot keep it in {}", std::env::temp_dir().display()))?;
             if read == 0 {
                 break;
             }
@@ -268,7 +295,7 @@ mod tests {
                 },
                 "{text:?}"
             );
-            let dropwise = Message::spool(Drop(text.as_bytes()), StrayCr::Replace).unwrap();
+            let dropwise = Message::spool(Drop(text.as_bytes()), Intake::default()).unwrap();
             assert_eq!(dropwise.facts, facts, "{text:?} byte by byte");
         }
     }
@@ -276,7 +303,13 @@ mod tests {
     #[test]
     fn crlf_becomes_lf_and_a_stray_carriage_return_what_is_wanted() {
         let text = b"A: b\r\n\r\nx\ry\r\r\nz\r";
-        let read = |stray_cr| Message::spool(Drop(text), stray_cr);
+        let read = |stray_cr| {
+            let intake = Intake {
+                stray_cr,
+                ..Intake::default()
+            };
+            Message::spool(Drop(text), intake)
+        };
         let replaced = read(StrayCr::Replace).unwrap();
         assert_eq!(all(replaced.text), b"A: b\n\nx y \nz ");
         let passed = read(StrayCr::Pass).unwrap();
@@ -295,7 +328,7 @@ mod tests {
     #[test]
     fn a_big_text_goes_to_a_file_and_is_the_same_again() {
         let big = b"0123456789abcdef\n".repeat(100_000);
-        let message = Message::spool(big.as_slice(), StrayCr::Replace).unwrap();
+        let message = Message::spool(big.as_slice(), Intake::default()).unwrap();
         assert!(matches!(message.text, Text::File(_)));
         assert_eq!(all(message.text.clone()), big);
         assert_eq!(all(message.text), big, "a second time");

@@ -3,7 +3,7 @@
 //! The file is `{"protocol": "smtp" | "lmtp", "requests": [...]}`. A request that
 //! cannot be understood does not keep the others from being delivered.
 
-use std::{path::Path, time::Duration};
+use std::{fs::File, path::Path, time::Duration};
 
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -22,7 +22,11 @@ use crate::{
     fields::{Fault, Fields, kind},
     job::{Job, encoding_of},
     message::Message,
+    size::SizeLimit,
 };
+
+/// The most that a file of requests may have.
+const LIMIT: SizeLimit = SizeLimit::mebibytes(256);
 
 /// Reads a file of requests.
 ///
@@ -31,7 +35,9 @@ use crate::{
 /// with a single request stands in its place in the list.
 pub(crate) fn read_file(path: &Path) -> anyhow::Result<Vec<Result<Job, Fault>>> {
     let name = path.display();
-    let text = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+    let text = File::open(path)
+        .and_then(|file| LIMIT.read(file))
+        .with_context(|| format!("cannot read {name}"))?;
     let value: Value =
         serde_json::from_slice(&text).with_context(|| format!("{name} is not valid JSON"))?;
     read_all(&value, &name.to_string()).map_err(anyhow::Error::from)

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{
-    MESSAGE, RUNTIMES, Run, Sink, folder, request, request_file, run, run_with_input, write,
+    RUNTIMES, Run, Sink, folder, outpost, request, request_file, run, run_with_input, write,
 };
 use serde_json::json;
 
@@ -81,4 +81,40 @@ fn a_request_speaks_for_a_queue_and_its_carriage_returns_pass() {
     let path = request_file(&folder, json!([request]));
     run(&["deliver", "--request", &path]).exits(0);
     assert_eq!(sink.messages(), [b"a\r.\nb\r\n"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_never_ends_is_not_read_for_ever() {
+    let envelope = ["deliver", "--from", "a@b.example", "--to", "c@d.example"];
+    let small = [&envelope[..], &["--size-limit", "4M"]].concat();
+    for more in [&["/dev/zero"][..], &["--stray-cr", "pass", "/dev/zero"]] {
+        run(&[&small[..], more].concat())
+            .exits(65)
+            .complains("cannot read the message /dev/zero: it is larger than the limit of 4 MiB");
+    }
+    run(&["deliver", "--request", "/dev/zero"])
+        .exits(65)
+        .complains("cannot read /dev/zero: it is larger than the limit of 256 MiB");
+    let stdin = std::fs::File::open("/dev/zero").unwrap();
+    let output = outpost().args(&small).stdin(stdin).output().unwrap();
+    Run::of(output).exits(65).complains(
+        "cannot read the message from standard input: it is larger than the limit of 4 MiB",
+    );
+}
+
+#[test]
+fn a_message_has_the_size_that_is_allowed() {
+    let sink = Sink::start(&[]);
+    let folder = folder();
+    let text = b"0123456789abcde\n".repeat(128 * 1024);
+    let file = write(&folder, "two-mebibytes.eml", &text);
+    for (limit, status) in [("2M", 0), ("2097151", 65)] {
+        deliver(&sink, &["--size-limit", limit], &text).exits(status);
+        deliver(&sink, &["--size-limit", limit, &file], b"").exits(status);
+    }
+    assert_eq!(sink.messages().len(), 2);
+    deliver(&sink, &["--size-limit", "much"], b"")
+        .exits(64)
+        .complains("expected a number of bytes");
 }

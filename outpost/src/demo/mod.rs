@@ -27,7 +27,7 @@ use crate::{
     exit::{Exit, Failure, OrExit},
     interrupt::Interrupt,
     job::{Job, encoding_of},
-    message::{Message, Text},
+    message::{Intake, Message, Text},
     output::Output,
     progress::Progress,
     report,
@@ -60,7 +60,7 @@ const LAG: Duration = Duration::from_millis(500);
 pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let (message, name) = match &args.message {
         Some(path) => (
-            Message::open(path, StrayCr::Replace).or_exit(Exit::Data)?,
+            Message::open(path, Intake::default()).or_exit(Exit::Data)?,
             path.display().to_string(),
         ),
         None => (Message::exact(MESSAGE.to_vec()), "built in".to_owned()),
