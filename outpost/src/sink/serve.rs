@@ -142,10 +142,7 @@ impl<'a, L: Listener> Connection<'a, L> {
     fn act(&mut self, turn: Turn) -> io::Result<bool> {
         match turn.next {
             Next::Command => self.say(&turn.reply)?,
-            Next::Text => {
-                self.say(&turn.reply)?;
-                return self.receive();
-            }
+            Next::Text => return self.receive(&turn.reply),
             // Both need a message and come from `receive` only.
             Next::Keep => self.say(&turn.reply)?,
             Next::Close => {
@@ -191,10 +188,11 @@ impl<'a, L: Listener> Connection<'a, L> {
         Ok(Some(line))
     }
 
-    /// Reads message text and answers its end.
-    fn receive(&mut self) -> io::Result<bool> {
+    /// Asks for message text, reads it and answers its end.
+    fn receive(&mut self, go_on: &[String]) -> io::Result<bool> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let begun = self.events.begin(number);
+        self.say(go_on)?;
         let (text, length) = self.read_text(begun)?;
         self.events
             .line(Who::Client, &format!("({length} bytes of message text)"));
