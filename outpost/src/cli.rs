@@ -32,13 +32,15 @@ Examples:
   Deliver a message file to the mail exchangers of its recipient's domain:
     outpost deliver --from me@example.org --to you@example.com message.eml
   The same from standard input, to one server, with parameters of your own:
-    outpost deliver -o smtp_tls_security_level=encrypt --nexthop '[mail.example.com]:587' \\
+    outpost deliver -o smtp_tls_security_level=encrypt \\
+        --nexthop '[mail.example.com]:587' \\
         --from me@example.org --to you@example.com - < message.eml
   To a local mailbox server by LMTP, reported as Postfix logs it:
-    outpost deliver --protocol lmtp --nexthop unix:/run/dovecot/lmtp --report log \\
-        --from me@example.org --to joe@example.com message.eml
+    outpost deliver --protocol lmtp --nexthop unix:/run/dovecot/lmtp \\
+        --report log --from me@example.org --to joe@example.com message.eml
   Several requests with all details, asking one DNS server:
-    outpost deliver --config main.cf --dns 192.0.2.53:53 --request request.json --report json
+    outpost deliver --config main.cf --dns 192.0.2.53:53 \\
+        --request request.json --report json
 ";
 
 const CONFIG_EXAMPLES: &str = "\
@@ -57,31 +59,40 @@ Exit status:
 
 Examples:
   outpost probe example.com
-  outpost probe -o smtp_tls_security_level=dane -o smtp_dns_support_level=dnssec example.com
+  outpost probe -o smtp_tls_security_level=dane \\
+      -o smtp_dns_support_level=dnssec example.com
   outpost probe --config main.cf '[mail.example.com]:587'
   outpost probe --protocol lmtp unix:/run/dovecot/lmtp
   outpost probe --address 192.0.2.1 --json example.com";
 
 const PROBE_JSON: &str = "\
-With --json: one object with destination, protocol, verdict (usable, partly usable, unusable for
-now, unusable), servers, usable (both counts), destinations, hosts.
-  destinations[]  destination, fallback, mx {name, owner, dnssec} or null, addresses [{host,
-                  address, port, preference, dnssec, canonical}], failure, log
-  hosts[]         destination, host, address, port, preference, dnssec, beyond_limit,
-                  plaintext_retry, usable, encrypted, verified, logs_in, failure, banner, hello,
-                  policy, starttls, tls, tls_hello, log
+With --json: one object with destination, protocol, verdict (usable, partly
+usable, unusable for now, unusable), servers, usable (both counts),
+destinations, hosts.
+  destinations[]  destination, fallback, mx {name, owner, dnssec} or null,
+                  addresses [{host, address, port, preference, dnssec,
+                  canonical}], failure, log
+  hosts[]         destination, host, address, port, preference, dnssec,
+                  beyond_limit, plaintext_retry, usable, encrypted, verified,
+                  logs_in, failure, banner, hello, policy, starttls, tls,
+                  tls_hello, log
   failure         null or action (deferred, bounced), dsn, text, ends_delivery
-  banner, starttls  null or code, lines
-  hello, tls_hello  null or command, name, lines, auth (mechanisms, a text for each line), size
-  policy          null or level, configured, source (parameter, tls_policy_maps, tls_per_site),
-                  key, entry, wanted, dane {applies, why_not, lookups [{name, result (signed,
-                  unsigned, absent, failed), records, error}]} or null, mta_sts {domain,
-                  mode, names_host} or null
-  tls             null or established, error, version, cipher, bits, key_exchange, signature,
-                  trust (Verified, Trusted, Untrusted, Anonymous), matched, matched_by {by
-                  (name, tlsa, certificate-fingerprint, key-fingerprint), name, tlsa} or null,
-                  problem, showed_certificate, chain [{subject, issuer, names, not_before,
-                  not_after, key, sha256, key_sha256}]
+  banner, starttls
+                  null or code, lines
+  hello, tls_hello
+                  null or command, name, lines, auth (mechanisms, a text for
+                  each line), size
+  policy          null or level, configured, source (parameter,
+                  tls_policy_maps, tls_per_site), key, entry, wanted,
+                  dane {applies, why_not, lookups [{name, result (signed,
+                  unsigned, absent, failed), records, error}]} or null,
+                  mta_sts {domain, mode, names_host} or null
+  tls             null or established, error, version, cipher, bits,
+                  key_exchange, signature, trust (Verified, Trusted,
+                  Untrusted, Anonymous), matched, matched_by {by (name, tlsa,
+                  certificate-fingerprint, key-fingerprint), name, tlsa} or
+                  null, problem, showed_certificate, chain [{subject, issuer,
+                  names, not_before, not_after, key, sha256, key_sha256}]
 New fields may come; these stay.";
 
 const SINK_EXAMPLES: &str = "\
@@ -98,7 +109,8 @@ Examples:
   outpost sink --maildir /tmp/got
   outpost sink --listen 127.0.0.1:2525 --fault 'RCPT bob@=450 4.2.0 try later'
   outpost sink --fault 'CONNECT=554 no service here' --fault '.#2=close'
-  outpost deliver --nexthop '[127.0.0.1]:2525' --from a@example.org --to b@example.com hello.eml";
+  outpost deliver --nexthop '[127.0.0.1]:2525' \\
+      --from a@example.org --to b@example.com hello.eml";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:
@@ -112,7 +124,7 @@ Examples:
 /// instance RUST_LOG=debug.
 #[derive(Debug, Parser)]
 #[command(name = "outpost", version, after_help = EXIT_STATUS, after_long_help = EXIT_STATUS)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, max_term_width = 80)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
