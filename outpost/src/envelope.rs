@@ -12,6 +12,7 @@ use smtp_policy::{
 use smtp_proto::address::{Address, ReversePath};
 
 use crate::{
+    address,
     cli::{DeliverArgs, ProtocolName},
     exit::{Exit, Failure, OrExit},
     job::{Job, encoding_of},
@@ -53,8 +54,11 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
 }
 
 fn sender(text: &str) -> Result<ReversePath, Failure> {
-    let inner = if text == "<>" { "" } else { text };
-    ReversePath::parse(inner)
+    if matches!(text.trim(), "" | "<>") {
+        return Ok(ReversePath::Null);
+    }
+    address::parse(text)
+        .map(ReversePath::Mailbox)
         .map_err(|error| Failure::new(Exit::Usage, format!("--from '{text}': {error}")))
 }
 
@@ -79,12 +83,20 @@ fn group(to: &[String], nexthop: Option<&str>) -> Result<Vec<(String, Vec<Recipi
         let wrong = |why: &dyn std::fmt::Display| {
             Failure::new(Exit::Usage, format!("--to '{text}': {why}"))
         };
-        let address = Address::parse(text).map_err(|error| wrong(&error))?;
+        let address = address::parse(text).map_err(|error| wrong(&error))?;
         let domain = address.domain().filter(|domain| !domain.is_empty());
         let hop = match nexthop.or(domain) {
             Some(hop) => hop.to_owned(),
             None => return Err(wrong(&"no domain to deliver to, and no --nexthop is given")),
         };
+        if groups
+            .iter()
+            .flat_map(|(_, members)| members)
+            .any(|member| is_same(&member.address, &address))
+        {
+            complain(format_args!("warning: --to '{text}' is given twice"));
+            continue;
+        }
         let recipient = Recipient::new(address);
         match groups
             .iter_mut()
@@ -95,6 +107,12 @@ fn group(to: &[String], nexthop: Option<&str>) -> Result<Vec<(String, Vec<Recipi
         }
     }
     Ok(groups)
+}
+
+/// Whether two addresses surely are one: domains have no case, local parts may.
+fn is_same(one: &Address, other: &Address) -> bool {
+    let folded = |address: &Address| address.domain().map(str::to_lowercase);
+    one.local_part() == other.local_part() && folded(one) == folded(other)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! It is a thin face over the library crates, and none of them needs it. Exit
 //! statuses are those of `sysexits.h`; `outpost --help` lists them.
 
+mod address;
 mod cli;
 mod config;
 mod deliver;
