@@ -15,6 +15,7 @@ use crate::{
     address,
     cli::{DeliverArgs, ProtocolName},
     exit::{Exit, Failure, OrExit},
+    hints,
     job::{Job, encoding_of},
     message::{Intake, Message},
     output::complain,
@@ -31,6 +32,9 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
     let relayhost = Some(config.connect.relayhost.as_str()).filter(|relay| !relay.is_empty());
     let nexthop = args.nexthop.as_deref().or(relayhost);
     let groups = group(&args.to, nexthop)?;
+    for (nexthop, _) in &groups {
+        hints::next_hop(policy, protocol, nexthop, args.surroundings.sts.mta_sts);
+    }
     let intake = Intake {
         stray_cr: args.stray_cr.into(),
         limit: args.size_limit,

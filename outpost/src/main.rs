@@ -12,6 +12,7 @@ mod dnssec;
 mod envelope;
 mod exit;
 mod fields;
+mod hints;
 mod interrupt;
 mod job;
 mod log_line;

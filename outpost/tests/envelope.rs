@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{MESSAGE, Run, Sink, run_with_input};
+use common::{MESSAGE, Run, Sink, run, run_with_input};
 
 fn deliver(sink: &Sink, envelope: &[&str]) -> Run {
     let nexthop = sink.nexthop();
@@ -74,4 +74,80 @@ fn a_recipient_that_is_named_twice_is_served_once() {
         "outpost: warning: --to '<b@X.example>' is given twice\n"
     );
     assert!(sink.line().contains("to=<b@x.example>,<B@x.example> "));
+}
+
+#[test]
+fn a_name_that_only_the_hosts_file_has_gets_a_hint() {
+    let sink = Sink::start(&[]);
+    let nexthop = format!("localhost:{}", sink.address.port());
+    let envelope = ["--from", "a@x.example", "--to", "b@x.example"];
+    let hint = "hint: localhost is in /etc/hosts, where nobody looks with smtp_host_lookup = dns; \
+                '-o smtp_host_lookup=dns,native' does";
+    let dns = ["deliver", "--dns", "127.0.0.1:9", "--nexthop", &nexthop];
+    for bracketed in [false, true] {
+        let bracketed = if bracketed { "[localhost]" } else { &nexthop };
+        let args = ["deliver", "--dns", "127.0.0.1:9", "--nexthop", bracketed];
+        let run = run_with_input(&[&args[..], &envelope].concat(), b"");
+        run.exits(75).complains(hint);
+    }
+    let probe = ["probe", "--dns", "127.0.0.1:9", &nexthop];
+    run(&probe).exits(75).complains(hint);
+    // As the hint says.
+    let native = [
+        "-o",
+        "smtp_host_lookup=dns,native",
+        "-o",
+        "inet_protocols=ipv4",
+    ];
+    let done = run_with_input(&[&dns[..], &native, &envelope].concat(), b"");
+    assert_eq!(done.stderr, "");
+}
+
+#[test]
+fn mta_sts_says_where_it_has_no_effect() {
+    let envelope = ["--from", "a@x.example", "--to", "b@x.example"];
+    let domains = "a policy is for a domain whose mail exchangers are looked up";
+    for (nexthop, more, reason) in [
+        ("[127.0.0.1]:9", &[][..], domains),
+        ("127.0.0.1:9", &[], domains),
+        ("x.example:587", &[], "a policy is for port 25"),
+        (
+            "x.example",
+            &["--protocol", "lmtp"],
+            "it is for SMTP, not LMTP",
+        ),
+        (
+            "unix:/no/such",
+            &["--protocol", "lmtp"],
+            "it is for SMTP, not LMTP",
+        ),
+        (
+            "x.example",
+            &["-o", "smtp_tls_security_level=secure"],
+            "smtp_tls_security_level asks for more already",
+        ),
+    ] {
+        let nexthop_args = [
+            "deliver",
+            "--mta-sts",
+            "--dns",
+            "127.0.0.1:9",
+            "--nexthop",
+            nexthop,
+        ];
+        let args = [&nexthop_args[..], more, &envelope].concat();
+        let name = nexthop.trim_start_matches("unix:");
+        let warning = format!("warning: --mta-sts has no effect on {name}: {reason}");
+        run_with_input(&args, b"").complains(&warning);
+    }
+    let args = [
+        "deliver",
+        "--mta-sts",
+        "--dns",
+        "127.0.0.1:9",
+        "--nexthop",
+        "x.example",
+    ];
+    let run = run_with_input(&[&args[..], &envelope].concat(), b"");
+    assert_eq!(run.stderr, "");
 }

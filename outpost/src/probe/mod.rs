@@ -18,6 +18,7 @@ use smtp_policy::{
 use crate::{
     cli::{ProbeArgs, ProtocolName},
     exit::{Exit, Failure, OrExit},
+    hints,
     interrupt::Interrupt,
     output::{Output, complain},
     runtime::Worker,
@@ -36,14 +37,16 @@ struct Seen {
 /// Looks at a destination as the command line asks for.
 pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
     let policy = settings::policy(&args.surroundings)?;
-    let worker = Worker::start(args.surroundings.runtime, policy).or_exit(Exit::System)?;
-    let interrupt = Interrupt::install().or_exit(Exit::System)?;
-    interrupt.on_first(worker.canceller());
-
     let protocol = match args.protocol {
         ProtocolName::Smtp => Protocol::Smtp,
         ProtocolName::Lmtp => Protocol::Lmtp,
     };
+    let mta_sts = args.surroundings.sts.mta_sts;
+    hints::next_hop(&policy, protocol, &args.destination, mta_sts);
+    let worker = Worker::start(args.surroundings.runtime, policy).or_exit(Exit::System)?;
+    let interrupt = Interrupt::install().or_exit(Exit::System)?;
+    interrupt.on_first(worker.canceller());
+
     let survey = args.address.map_or_else(Survey::default, Survey::only);
     let request = Request::survey(protocol, args.destination.clone(), survey);
     let progress = Progress::start(&args.destination);
