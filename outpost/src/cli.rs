@@ -177,9 +177,9 @@ pub(crate) struct SurroundingsArgs {
     #[arg(long, value_enum, default_value_t = Runtime::Tokio)]
     pub(crate) runtime: Runtime,
 
-    /// Ask this DNS server instead of those in /etc/resolv.conf. May be given
-    /// several times.
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Ask this DNS server instead of those in /etc/resolv.conf, at port 53 if none
+    /// is named. May be given several times.
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = dns_server)]
     pub(crate) dns: Vec<SocketAddr>,
 
     #[command(flatten)]
@@ -319,6 +319,7 @@ pub(crate) struct ProbeArgs {
 pub(crate) struct SinkArgs {
     /// Where to listen; port 0 takes any free port and says which.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:2525")]
+    #[arg(value_parser = socket_address)]
     pub(crate) listen: SocketAddr,
 
     /// Speak LMTP instead of SMTP.
@@ -411,6 +412,20 @@ fn parameter_setting(text: &str) -> Result<String, String> {
     }
 }
 
+fn dns_server(text: &str) -> Result<SocketAddr, String> {
+    const PORT: u16 = 53;
+    let alone: Option<IpAddr> = text.parse().ok();
+    match alone {
+        Some(address) => Ok(SocketAddr::new(address, PORT)),
+        None => socket_address(text),
+    }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    let what = "expected an IP address and a port, such as 127.0.0.1:2525 or [::1]:2525";
+    text.parse().map_err(|_| what.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,5 +434,21 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_dns_server_has_a_port_that_need_not_be_named() {
+        for (text, server) in [
+            ("192.0.2.53", Some("192.0.2.53:53")),
+            ("192.0.2.53:5353", Some("192.0.2.53:5353")),
+            ("::1", Some("[::1]:53")),
+            ("[::1]:5353", Some("[::1]:5353")),
+            ("dns.example", None),
+            ("192.0.2.53:", None),
+            ("192.0.2.53:99999", None),
+        ] {
+            let parsed = dns_server(text).ok().map(|server| server.to_string());
+            assert_eq!(parsed.as_deref(), server, "{text}");
+        }
     }
 }

@@ -28,6 +28,9 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
         Some(ProtocolName::Lmtp) => Protocol::Lmtp,
     };
     let sender = sender(args.from.as_deref().unwrap_or_default())?;
+    if let Some(nexthop) = &args.nexthop {
+        check_next_hop(policy, protocol, nexthop, "--nexthop")?;
+    }
     let config = policy.config(protocol);
     let relayhost = Some(config.connect.relayhost.as_str()).filter(|relay| !relay.is_empty());
     let nexthop = args.nexthop.as_deref().or(relayhost);
@@ -40,6 +43,9 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
         limit: args.size_limit,
     };
     let message = message(&args.message, intake)?;
+    if message.facts.length == 0 {
+        complain("warning: the message is empty");
+    }
 
     let mut jobs = Vec::new();
     for (nexthop, recipients) in groups {
@@ -55,6 +61,19 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
         jobs.push(Job::new(request, message.clone()));
     }
     Ok(jobs)
+}
+
+/// A next hop from the command line that makes no sense is no reason to try again later,
+/// as one from a queue is.
+pub(crate) fn check_next_hop(
+    policy: &Policy,
+    protocol: Protocol,
+    nexthop: &str,
+    argument: &str,
+) -> Result<(), Failure> {
+    let wrong = |error| Failure::new(Exit::Usage, format!("{argument} '{nexthop}': {error}"));
+    let known = policy.destinations(protocol, nexthop);
+    known.map(|_| ()).map_err(wrong)
 }
 
 fn sender(text: &str) -> Result<ReversePath, Failure> {

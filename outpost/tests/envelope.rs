@@ -87,7 +87,7 @@ fn a_name_that_only_the_hosts_file_has_gets_a_hint() {
     for bracketed in [false, true] {
         let bracketed = if bracketed { "[localhost]" } else { &nexthop };
         let args = ["deliver", "--dns", "127.0.0.1:9", "--nexthop", bracketed];
-        let run = run_with_input(&[&args[..], &envelope].concat(), b"");
+        let run = run_with_input(&[&args[..], &envelope].concat(), MESSAGE.as_bytes());
         run.exits(75).complains(hint);
     }
     let probe = ["probe", "--dns", "127.0.0.1:9", &nexthop];
@@ -99,7 +99,7 @@ fn a_name_that_only_the_hosts_file_has_gets_a_hint() {
         "-o",
         "inet_protocols=ipv4",
     ];
-    let done = run_with_input(&[&dns[..], &native, &envelope].concat(), b"");
+    let done = run_with_input(&[&dns[..], &native, &envelope].concat(), MESSAGE.as_bytes());
     assert_eq!(done.stderr, "");
 }
 
@@ -138,7 +138,7 @@ fn mta_sts_says_where_it_has_no_effect() {
         let args = [&nexthop_args[..], more, &envelope].concat();
         let name = nexthop.trim_start_matches("unix:");
         let warning = format!("warning: --mta-sts has no effect on {name}: {reason}");
-        run_with_input(&args, b"").complains(&warning);
+        run_with_input(&args, MESSAGE.as_bytes()).complains(&warning);
     }
     let args = [
         "deliver",
@@ -148,6 +148,28 @@ fn mta_sts_says_where_it_has_no_effect() {
         "--nexthop",
         "x.example",
     ];
-    let run = run_with_input(&[&args[..], &envelope].concat(), b"");
+    let run = run_with_input(&[&args[..], &envelope].concat(), MESSAGE.as_bytes());
     assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn a_next_hop_that_makes_no_sense_is_a_wrong_command_line() {
+    let envelope = ["--from", "a@x.example", "--to", "b@x.example"];
+    for (nexthop, reason) in [
+        (
+            "[127.0.0.1",
+            "missing \"]\" in server description: [127.0.0.1",
+        ),
+        ("[127.0.0.1]:99999", "bad network port: 99999"),
+        ("x.example:smpt", "unknown service: smpt"),
+        (",", "null destination"),
+        ("a b/c", "valid hostname or network address required"),
+    ] {
+        let args = [&["deliver", "--nexthop", nexthop], &envelope[..]].concat();
+        let said = format!("--nexthop '{nexthop}': {reason}");
+        let refused = run_with_input(&args, MESSAGE.as_bytes()).exits(64);
+        assert_eq!(refused.complains(&said).stdout, "");
+        let said = format!("destination '{nexthop}': ");
+        run(&["probe", nexthop]).exits(64).complains(&said);
+    }
 }

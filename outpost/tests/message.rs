@@ -118,3 +118,32 @@ fn a_message_has_the_size_that_is_allowed() {
         .exits(64)
         .complains("expected a number of bytes");
 }
+
+#[test]
+fn what_is_in_a_message_is_no_matter() {
+    let sink = Sink::start(&[]);
+    let folder = folder();
+    let cases: [(&[u8], &[u8]); 4] = [
+        (b"Subject: x\n\nno end", b"Subject: x\n\nno end\n"),
+        (b"Subject: nul\n\na\0b\n\0", b"Subject: nul\n\na\0b\n\0\n"),
+        (b"\n\n\n", b"\n\n\n"),
+        (b"no header\n.\n..\n", b"no header\n.\n..\n"),
+    ];
+    for (text, _) in cases {
+        let file = write(&folder, "message.eml", text);
+        assert_eq!(deliver(&sink, &[&file], b"").exits(0).stderr, "");
+    }
+    let arrived = sink.messages();
+    assert_eq!(arrived.len(), cases.len());
+    for (_, text) in cases {
+        assert!(arrived.iter().any(|message| message == text), "{text:?}");
+    }
+}
+
+#[test]
+fn an_empty_message_is_sent_with_a_warning() {
+    let sink = Sink::start(&[]);
+    let run = deliver(&sink, &[], b"").exits(0);
+    assert_eq!(run.stderr, "outpost: warning: the message is empty\n");
+    assert_eq!(sink.messages(), [b""]);
+}

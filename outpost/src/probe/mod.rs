@@ -17,6 +17,7 @@ use smtp_policy::{
 
 use crate::{
     cli::{ProbeArgs, ProtocolName},
+    envelope::check_next_hop,
     exit::{Exit, Failure, OrExit},
     hints,
     interrupt::Interrupt,
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
         ProtocolName::Smtp => Protocol::Smtp,
         ProtocolName::Lmtp => Protocol::Lmtp,
     };
+    check_next_hop(&policy, protocol, &args.destination, "destination")?;
     let mta_sts = args.surroundings.sts.mta_sts;
     hints::next_hop(&policy, protocol, &args.destination, mta_sts);
     let worker = Worker::start(args.surroundings.runtime, policy).or_exit(Exit::System)?;
