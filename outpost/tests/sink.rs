@@ -92,6 +92,16 @@ fn a_client_that_says_nothing_but_nonsense_is_sent_away() {
 }
 
 #[test]
+fn so_many_connections_are_served_and_no_more() {
+    let sink = Sink::start(&[]);
+    let served: Vec<Client> = (0..500).map(|_| Client::connect(&sink)).collect();
+    let mut turned_away = Client(BufReader::new(TcpStream::connect(sink.address).unwrap()));
+    assert_eq!(turned_away.reply(), "421 4.3.2 Error: too many connections");
+    assert_eq!(turned_away.reply(), "");
+    drop(served);
+}
+
+#[test]
 fn a_message_that_is_under_way_at_the_end_leaves_nothing_behind() {
     for name in ["TERM", "INT"] {
         let mut sink = Sink::start(&[]);
