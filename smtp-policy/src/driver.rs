@@ -213,7 +213,7 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
         }
     }
 
-    /// Answers [`Ask::Text`](crate::delivery::Ask::Text).
+    /// Answers [`Ask::Text`].
     pub fn read(&mut self, job: &mut Delivery, offset: u64, room: usize) {
         match self.text.read(offset, room) {
             Ok(chunk) => {

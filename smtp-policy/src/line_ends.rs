@@ -28,7 +28,9 @@ pub enum StrayCr {
     /// A blank takes its place. The length stays.
     #[default]
     Replace,
-    /// The message is refused.
+    /// The message is refused: a delivery bounces it (5.6.0). It reads the text as it
+    /// goes out, so that the connection can be given up in the middle, without the final
+    /// dot.
     Refuse,
     /// It goes out as it is.
     Pass,
