@@ -10,6 +10,9 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+use smtp_policy::line_ends::StrayCr;
+
+use crate::size::SizeLimit;
 
 const EXIT_STATUS: &str = "\
 Exit status (sysexits.h):
@@ -29,13 +32,15 @@ Examples:
   Deliver a message file to the mail exchangers of its recipient's domain:
     outpost deliver --from me@example.org --to you@example.com message.eml
   The same from standard input, to one server, with parameters of your own:
-    outpost deliver -o smtp_tls_security_level=encrypt --nexthop '[mail.example.com]:587' \\
+    outpost deliver -o smtp_tls_security_level=encrypt \\
+        --nexthop '[mail.example.com]:587' \\
         --from me@example.org --to you@example.com - < message.eml
   To a local mailbox server by LMTP, reported as Postfix logs it:
-    outpost deliver --protocol lmtp --nexthop unix:/run/dovecot/lmtp --report log \\
-        --from me@example.org --to joe@example.com message.eml
+    outpost deliver --protocol lmtp --nexthop unix:/run/dovecot/lmtp \\
+        --report log --from me@example.org --to joe@example.com message.eml
   Several requests with all details, asking one DNS server:
-    outpost deliver --config main.cf --dns 192.0.2.53:53 --request request.json --report json
+    outpost deliver --config main.cf --dns 192.0.2.53:53 \\
+        --request request.json --report json
 ";
 
 const CONFIG_EXAMPLES: &str = "\
@@ -54,31 +59,40 @@ Exit status:
 
 Examples:
   outpost probe example.com
-  outpost probe -o smtp_tls_security_level=dane -o smtp_dns_support_level=dnssec example.com
+  outpost probe -o smtp_tls_security_level=dane \\
+      -o smtp_dns_support_level=dnssec example.com
   outpost probe --config main.cf '[mail.example.com]:587'
   outpost probe --protocol lmtp unix:/run/dovecot/lmtp
   outpost probe --address 192.0.2.1 --json example.com";
 
 const PROBE_JSON: &str = "\
-With --json: one object with destination, protocol, verdict (usable, partly usable, unusable for
-now, unusable), servers, usable (both counts), destinations, hosts.
-  destinations[]  destination, fallback, mx {name, owner, dnssec} or null, addresses [{host,
-                  address, port, preference, dnssec, canonical}], failure, log
-  hosts[]         destination, host, address, port, preference, dnssec, beyond_limit,
-                  plaintext_retry, usable, encrypted, verified, logs_in, failure, banner, hello,
-                  policy, starttls, tls, tls_hello, log
+With --json: one object with destination, protocol, verdict (usable, partly
+usable, unusable for now, unusable), servers, usable (both counts),
+destinations, hosts.
+  destinations[]  destination, fallback, mx {name, owner, dnssec} or null,
+                  addresses [{host, address, port, preference, dnssec,
+                  canonical}], failure, log
+  hosts[]         destination, host, address, port, preference, dnssec,
+                  beyond_limit, plaintext_retry, usable, encrypted, verified,
+                  logs_in, failure, banner, hello, policy, starttls, tls,
+                  tls_hello, log
   failure         null or action (deferred, bounced), dsn, text, ends_delivery
-  banner, starttls  null or code, lines
-  hello, tls_hello  null or command, name, lines, auth (mechanisms, a text for each line), size
-  policy          null or level, configured, source (parameter, tls_policy_maps, tls_per_site),
-                  key, entry, wanted, dane {applies, why_not, lookups [{name, result (signed,
-                  unsigned, absent, failed), records, error}]} or null, mta_sts {domain,
-                  mode, names_host} or null
-  tls             null or established, error, version, cipher, bits, key_exchange, signature,
-                  trust (Verified, Trusted, Untrusted, Anonymous), matched, matched_by {by
-                  (name, tlsa, certificate-fingerprint, key-fingerprint), name, tlsa} or null,
-                  problem, showed_certificate, chain [{subject, issuer, names, not_before,
-                  not_after, key, sha256, key_sha256}]
+  banner, starttls
+                  null or code, lines
+  hello, tls_hello
+                  null or command, name, lines, auth (mechanisms, a text for
+                  each line), size
+  policy          null or level, configured, source (parameter,
+                  tls_policy_maps, tls_per_site), key, entry, wanted,
+                  dane {applies, why_not, lookups [{name, result (signed,
+                  unsigned, absent, failed), records, error}]} or null,
+                  mta_sts {domain, mode, names_host} or null
+  tls             null or established, error, version, cipher, bits,
+                  key_exchange, signature, trust (Verified, Trusted,
+                  Untrusted, Anonymous), matched, matched_by {by (name, tlsa,
+                  certificate-fingerprint, key-fingerprint), name, tlsa} or
+                  null, problem, showed_certificate, chain [{subject, issuer,
+                  names, not_before, not_after, key, sha256, key_sha256}]
 New fields may come; these stay.";
 
 const SINK_EXAMPLES: &str = "\
@@ -95,7 +109,8 @@ Examples:
   outpost sink --maildir /tmp/got
   outpost sink --listen 127.0.0.1:2525 --fault 'RCPT bob@=450 4.2.0 try later'
   outpost sink --fault 'CONNECT=554 no service here' --fault '.#2=close'
-  outpost deliver --nexthop '[127.0.0.1]:2525' --from a@example.org --to b@example.com hello.eml";
+  outpost deliver --nexthop '[127.0.0.1]:2525' \\
+      --from a@example.org --to b@example.com hello.eml";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:
@@ -109,7 +124,7 @@ Examples:
 /// instance RUST_LOG=debug.
 #[derive(Debug, Parser)]
 #[command(name = "outpost", version, after_help = EXIT_STATUS, after_long_help = EXIT_STATUS)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, max_term_width = 80)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -162,9 +177,9 @@ pub(crate) struct SurroundingsArgs {
     #[arg(long, value_enum, default_value_t = Runtime::Tokio)]
     pub(crate) runtime: Runtime,
 
-    /// Ask this DNS server instead of those in /etc/resolv.conf. May be given
-    /// several times.
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Ask this DNS server instead of those in /etc/resolv.conf, at port 53 if none
+    /// is named. May be given several times.
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = dns_server)]
     pub(crate) dns: Vec<SocketAddr>,
 
     #[command(flatten)]
@@ -221,6 +236,23 @@ pub(crate) struct DeliverArgs {
     /// An envelope recipient. May be given several times.
     #[arg(long, value_name = "ADDR", required_unless_present = "request")]
     pub(crate) to: Vec<String>,
+
+    /// What becomes of a carriage return in the message that ends no line. Servers
+    /// refuse such mail, or do not agree on where it ends. Requests of --request
+    /// pass theirs.
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = StrayCarriageReturn::Replace)]
+    #[arg(conflicts_with = "request")]
+    pub(crate) stray_cr: StrayCarriageReturn,
+
+    /// The most that the message may have: bytes, or with K, M or G for the powers of
+    /// 1024.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "256M",
+        conflicts_with = "request"
+    )]
+    pub(crate) size_limit: SizeLimit,
 
     /// The message file, or - for standard input. CRLF line ends are taken as
     /// line ends.
@@ -287,6 +319,7 @@ pub(crate) struct ProbeArgs {
 pub(crate) struct SinkArgs {
     /// Where to listen; port 0 takes any free port and says which.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:2525")]
+    #[arg(value_parser = socket_address)]
     pub(crate) listen: SocketAddr,
 
     /// Speak LMTP instead of SMTP.
@@ -331,6 +364,27 @@ pub(crate) enum Runtime {
     Blocking,
 }
 
+/// What becomes of a carriage return that ends no line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StrayCarriageReturn {
+    /// A blank takes its place, as in Postfix
+    Replace,
+    /// The message is refused, with exit status 65
+    Refuse,
+    /// It goes out as it is
+    Pass,
+}
+
+impl From<StrayCarriageReturn> for StrayCr {
+    fn from(how: StrayCarriageReturn) -> Self {
+        match how {
+            StrayCarriageReturn::Replace => Self::Replace,
+            StrayCarriageReturn::Refuse => Self::Refuse,
+            StrayCarriageReturn::Pass => Self::Pass,
+        }
+    }
+}
+
 /// The forms of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportFormat {
@@ -358,6 +412,20 @@ fn parameter_setting(text: &str) -> Result<String, String> {
     }
 }
 
+fn dns_server(text: &str) -> Result<SocketAddr, String> {
+    const PORT: u16 = 53;
+    let alone: Option<IpAddr> = text.parse().ok();
+    match alone {
+        Some(address) => Ok(SocketAddr::new(address, PORT)),
+        None => socket_address(text),
+    }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    let what = "expected an IP address and a port, such as 127.0.0.1:2525 or [::1]:2525";
+    text.parse().map_err(|_| what.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,5 +434,21 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_dns_server_has_a_port_that_need_not_be_named() {
+        for (text, server) in [
+            ("192.0.2.53", Some("192.0.2.53:53")),
+            ("192.0.2.53:5353", Some("192.0.2.53:5353")),
+            ("::1", Some("[::1]:53")),
+            ("[::1]:5353", Some("[::1]:5353")),
+            ("dns.example", None),
+            ("192.0.2.53:", None),
+            ("192.0.2.53:99999", None),
+        ] {
+            let parsed = dns_server(text).ok().map(|server| server.to_string());
+            assert_eq!(parsed.as_deref(), server, "{text}");
+        }
     }
 }

@@ -2,18 +2,22 @@
 
 use std::{io::IsTerminal, path::Path};
 
+use anyhow::Context;
 use smtp_policy::{
     config::Protocol,
+    line_ends::StrayCr,
     policy::Policy,
     request::{Nexthop, Recipient, Request},
 };
 use smtp_proto::address::{Address, ReversePath};
 
 use crate::{
+    address,
     cli::{DeliverArgs, ProtocolName},
     exit::{Exit, Failure, OrExit},
+    hints,
     job::{Job, encoding_of},
-    message::Message,
+    message::{Intake, Message},
     output::complain,
 };
 
@@ -24,11 +28,24 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
         Some(ProtocolName::Lmtp) => Protocol::Lmtp,
     };
     let sender = sender(args.from.as_deref().unwrap_or_default())?;
+    if let Some(nexthop) = &args.nexthop {
+        check_next_hop(policy, protocol, nexthop, "--nexthop")?;
+    }
     let config = policy.config(protocol);
     let relayhost = Some(config.connect.relayhost.as_str()).filter(|relay| !relay.is_empty());
     let nexthop = args.nexthop.as_deref().or(relayhost);
     let groups = group(&args.to, nexthop)?;
-    let message = message(&args.message)?;
+    for (nexthop, _) in &groups {
+        hints::next_hop(policy, protocol, nexthop, args.surroundings.sts.mta_sts);
+    }
+    let intake = Intake {
+        stray_cr: args.stray_cr.into(),
+        limit: args.size_limit,
+    };
+    let message = message(&args.message, intake)?;
+    if message.facts.length == 0 {
+        complain("warning: the message is empty");
+    }
 
     let mut jobs = Vec::new();
     for (nexthop, recipients) in groups {
@@ -36,6 +53,8 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
         let id = format!("M{}", jobs.len() + 1);
         request.id = id.parse().or_exit(Exit::Software)?;
         request.encoding = encoding_of(message.facts);
+        // The line ends have been read already.
+        request.stray_cr = StrayCr::Pass;
         // As for mail from sendmail(1): smtputf8_autodetect_classes.
         request.smtputf8 = config.general.smtputf8_enable;
         request.header_utf8 = message.facts.header_utf8;
@@ -45,26 +64,39 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
     Ok(jobs)
 }
 
+/// A next hop from the command line that makes no sense is no reason to try again later,
+/// as one from a queue is.
+pub(crate) fn check_next_hop(
+    policy: &Policy,
+    protocol: Protocol,
+    nexthop: &str,
+    argument: &str,
+) -> Result<(), Failure> {
+    let wrong = |error| Failure::new(Exit::Usage, format!("{argument} '{nexthop}': {error}"));
+    let known = policy.destinations(protocol, nexthop);
+    known.map(|_| ()).map_err(wrong)
+}
+
 fn sender(text: &str) -> Result<ReversePath, Failure> {
-    let inner = if text == "<>" { "" } else { text };
-    ReversePath::parse(inner)
+    if matches!(text.trim(), "" | "<>") {
+        return Ok(ReversePath::Null);
+    }
+    address::parse(text)
+        .map(ReversePath::Mailbox)
         .map_err(|error| Failure::new(Exit::Usage, format!("--from '{text}': {error}")))
 }
 
-fn message(path: &Path) -> Result<Message, Failure> {
+fn message(path: &Path, intake: Intake) -> Result<Message, Failure> {
     if path != Path::new("-") {
-        return Message::open(path).or_exit(Exit::Data);
+        return Message::open(path, intake).or_exit(Exit::Data);
     }
     let input = std::io::stdin();
     if input.is_terminal() {
         complain("reading the message from the terminal, up to Ctrl-D");
     }
-    Message::spool(input.lock()).map_err(|error| {
-        Failure::new(
-            Exit::Data,
-            format!("cannot read the message from standard input: {error}"),
-        )
-    })
+    Message::spool(input.lock(), intake)
+        .context("cannot read the message from standard input")
+        .or_exit(Exit::Data)
 }
 
 /// Recipients by next hop: the one that is given, or else their domain. Next
@@ -77,7 +109,7 @@ fn group(to: &[String], nexthop: Option<&str>) -> Result<Vec<(Nexthop, Vec<Recip
         let wrong = |why: &dyn std::fmt::Display| {
             Failure::new(Exit::Usage, format!("--to '{text}': {why}"))
         };
-        let address = Address::parse(text).map_err(|error| wrong(&error))?;
+        let address = address::parse(text).map_err(|error| wrong(&error))?;
         let domain = address.domain().filter(|domain| !domain.is_empty());
         let hop = match (&given, domain) {
             (Some(hop), _) => hop.clone(),
@@ -86,6 +118,14 @@ fn group(to: &[String], nexthop: Option<&str>) -> Result<Vec<(Nexthop, Vec<Recip
                 return Err(wrong(&"no domain to deliver to, and no --nexthop is given"));
             }
         };
+        if groups
+            .iter()
+            .flat_map(|(_, members)| members)
+            .any(|member| is_same(&member.address, &address))
+        {
+            complain(format_args!("warning: --to '{text}' is given twice"));
+            continue;
+        }
         let recipient = Recipient::new(address);
         match groups
             .iter_mut()
@@ -96,6 +136,12 @@ fn group(to: &[String], nexthop: Option<&str>) -> Result<Vec<(Nexthop, Vec<Recip
         }
     }
     Ok(groups)
+}
+
+/// Whether two addresses surely are one: domains have no case, local parts may.
+fn is_same(one: &Address, other: &Address) -> bool {
+    let folded = |address: &Address| address.domain().map(str::to_lowercase);
+    one.local_part() == other.local_part() && folded(one) == folded(other)
 }
 
 #[cfg(test)]

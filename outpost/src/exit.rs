@@ -1,7 +1,7 @@
 //! How the program ends: the exit statuses of `sysexits.h` and the error that
 //! carries one.
 
-use std::{fmt, process::ExitCode};
+use std::{fmt, io, process::ExitCode};
 
 /// The exit status of a run, with the numbers of `sysexits.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,15 +77,32 @@ impl fmt::Display for Failure {
 
 /// Gives an error its exit status.
 pub(crate) trait OrExit<T> {
-    /// The value, or the error with this exit status.
+    /// The value, or the error with this exit status; where the system had run out of
+    /// something, that is to blame, and not what could not be read then.
     fn or_exit(self, exit: Exit) -> Result<T, Failure>;
 }
 
 impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     fn or_exit(self, exit: Exit) -> Result<T, Failure> {
-        self.map_err(|error| Failure {
-            exit,
-            error: error.into(),
+        self.map_err(|error| {
+            let error = error.into();
+            let scarce = error.chain().any(is_scarcity);
+            let exit = if scarce { Exit::System } else { exit };
+            Failure { exit, error }
         })
     }
+}
+
+/// Whether the system has run out of file descriptors, memory or disk space.
+fn is_scarcity(error: &(dyn std::error::Error + 'static)) -> bool {
+    /// ENFILE and EMFILE, which the standard library has no kinds for.
+    const TOO_MANY_FILES: [i32; 2] = [23, 24];
+    error.downcast_ref::<io::Error>().is_some_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::OutOfMemory | io::ErrorKind::StorageFull
+        ) || error
+            .raw_os_error()
+            .is_some_and(|code| TOO_MANY_FILES.contains(&code))
+    })
 }

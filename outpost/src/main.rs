@@ -3,6 +3,7 @@
 //! It is a thin face over the library crates, and none of them needs it. Exit
 //! statuses are those of `sysexits.h`; `outpost --help` lists them.
 
+mod address;
 mod cli;
 mod config;
 mod deliver;
@@ -11,6 +12,7 @@ mod dnssec;
 mod envelope;
 mod exit;
 mod fields;
+mod hints;
 mod interrupt;
 mod job;
 mod log_line;
@@ -23,6 +25,7 @@ mod request;
 mod runtime;
 mod settings;
 mod sink;
+mod size;
 mod watch;
 
 use std::{env, ffi::OsString, io, process::ExitCode};

@@ -14,12 +14,35 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
-use smtp_policy::text::{ReaderSource, TextSource};
+use smtp_policy::{
+    line_ends::{LineEnds, StrayCr},
+    text::{ReaderSource, TextSource},
+};
+
+use crate::size::SizeLimit;
 
 /// The biggest text that is kept in memory, in bytes.
 const IN_MEMORY: u64 = 1024 * 1024;
 /// How much is read at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// What a message may be like that comes from outside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Intake {
+    /// What becomes of a CR that ends no line.
+    pub(crate) stray_cr: StrayCr,
+    /// The most bytes.
+    pub(crate) limit: SizeLimit,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            stray_cr: StrayCr::Replace,
+            limit: SizeLimit::mebibytes(256),
+        }
+    }
+}
 
 /// A message: its text, which can be read again and again, and its [`Facts`].
 #[derive(Clone, Debug)]
@@ -63,41 +86,44 @@ impl Message {
     }
 
     /// Opens a message file as a person gives it. CRLF line ends become LF, as
-    /// Postfix sendmail(1) does (`sendmail_fix_line_endings = always`).
-    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+    /// Postfix sendmail(1) does (`sendmail_fix_line_endings = always`); `intake` says
+    /// what any other CR becomes. No CR that means a line end is left in the text.
+    pub(crate) fn open(path: &Path, intake: Intake) -> anyhow::Result<Self> {
         let cannot = || format!("cannot read the message {}", path.display());
         let mut file = File::open(path).with_context(cannot)?;
         let data = file.metadata().with_context(cannot)?;
+        if data.is_file() {
+            intake.limit.check(data.len()).with_context(cannot)?;
+        }
         if data.is_file()
             && data.len() > IN_MEMORY
             && let Some(facts) = facts_in_place(&mut file).with_context(cannot)?
         {
             return Self::on_file(file, facts).with_context(cannot);
         }
-        Self::spool(file).with_context(cannot)
+        Self::spool(file, intake).with_context(cannot)
     }
 
-    /// Takes all of a stream. CRLF line ends become LF as with
-    /// [`Message::open`].
-    pub(crate) fn spool(mut stream: impl Read) -> io::Result<Self> {
+    /// Takes all of a stream, with its line ends read as by [`Message::open`].
+    pub(crate) fn spool(mut stream: impl Read, intake: Intake) -> anyhow::Result<Self> {
         let mut scan = Scan::default();
-        let mut line_ends = LineEnds::default();
+        let mut line_ends = LineEnds::new(intake.stray_cr);
+        let mut taken = 0;
         let mut kept = tempfile::spooled_tempfile(IN_MEMORY as usize);
         let mut chunk = vec![0; CHUNK];
-        let mut text = Vec::with_capacity(CHUNK + 1);
         loop {
             let read = match stream.read(&mut chunk) {
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             };
-            text.clear();
-            match chunk.get(..read) {
-                Some([]) | None => line_ends.finish(&mut text),
-                Some(bytes) => line_ends.push(bytes, &mut text),
-            }
+            let bytes = chunk.get(..read).unwrap_or_default();
+            taken += bytes.len() as u64;
+            intake.limit.check(taken)?;
+            let text = line_ends.push(Bytes::copy_from_slice(bytes))?;
             scan.push(&text);
-            kept.write_all(&text)?;
+            kept.write_all(&text)
+                .with_context(|| format!("cannot keep it in {}", std::env::temp_dir().display()))?;
             if read == 0 {
                 break;
             }
@@ -107,7 +133,7 @@ impl Message {
                 text: Text::Memory(cursor.into_inner().into()),
                 facts: scan.finish(),
             }),
-            tempfile::SpooledData::OnDisk(file) => Self::on_file(file, scan.finish()),
+            tempfile::SpooledData::OnDisk(file) => Ok(Self::on_file(file, scan.finish())?),
         }
     }
 
@@ -119,11 +145,10 @@ impl Message {
     }
 }
 
-/// The facts of a file that can be used as it is, or `None` when it has CRLF
-/// line ends. The file is left at its start.
+/// The facts of a file that can be used as it is, or `None` when it has a CR. The file
+/// is left at its start.
 fn facts_in_place(file: &mut File) -> io::Result<Option<Facts>> {
     let mut scan = Scan::default();
-    let mut line_ends = LineEnds::default();
     let mut chunk = vec![0; CHUNK];
     let mut unchanged = true;
     while unchanged {
@@ -134,7 +159,7 @@ fn facts_in_place(file: &mut File) -> io::Result<Option<Facts>> {
             Err(error) => return Err(error),
         };
         let bytes = chunk.get(..read).unwrap_or_default();
-        unchanged = !line_ends.sees_crlf(bytes);
+        unchanged = !bytes.contains(&b'\r');
         scan.push(bytes);
     }
     file.seek(SeekFrom::Start(0))?;
@@ -215,38 +240,6 @@ impl Scan {
     }
 }
 
-/// Turns CRLF into LF, in any chunks. A CR that no LF follows stays.
-#[derive(Debug, Default)]
-struct LineEnds {
-    carriage_return: bool,
-}
-
-impl LineEnds {
-    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        for byte in bytes {
-            if self.carriage_return && *byte != b'\n' {
-                out.push(b'\r');
-            }
-            self.carriage_return = *byte == b'\r';
-            if !self.carriage_return {
-                out.push(*byte);
-            }
-        }
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        if std::mem::take(&mut self.carriage_return) {
-            out.push(b'\r');
-        }
-    }
-
-    fn sees_crlf(&mut self, bytes: &[u8]) -> bool {
-        let over_the_edge = self.carriage_return && bytes.first() == Some(&b'\n');
-        self.carriage_return = bytes.last() == Some(&b'\r');
-        over_the_edge || bytes.windows(2).any(|pair| pair == b"\r\n")
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -302,15 +295,28 @@ mod tests {
                 },
                 "{text:?}"
             );
-            let dropwise = Message::spool(Drop(text.as_bytes())).unwrap();
+            let dropwise = Message::spool(Drop(text.as_bytes()), Intake::default()).unwrap();
             assert_eq!(dropwise.facts, facts, "{text:?} byte by byte");
         }
     }
 
     #[test]
-    fn crlf_becomes_lf_and_other_carriage_returns_stay() {
-        let message = Message::spool(Drop(b"A: b\r\n\r\nx\ry\r\r\nz\r")).unwrap();
-        assert_eq!(all(message.text), b"A: b\n\nx\ry\r\nz\r");
+    fn crlf_becomes_lf_and_a_stray_carriage_return_what_is_wanted() {
+        let text = b"A: b\r\n\r\nx\ry\r\r\nz\r";
+        let read = |stray_cr| {
+            let intake = Intake {
+                stray_cr,
+                ..Intake::default()
+            };
+            Message::spool(Drop(text), intake)
+        };
+        let replaced = read(StrayCr::Replace).unwrap();
+        assert_eq!(all(replaced.text), b"A: b\n\nx y \nz ");
+        let passed = read(StrayCr::Pass).unwrap();
+        assert_eq!(all(passed.text), b"A: b\n\nx\ry\r\nz\r");
+        assert_eq!(replaced.facts, passed.facts, "as long, and of one SIZE");
+        let error = read(StrayCr::Refuse).unwrap_err().to_string();
+        assert!(error.starts_with("line 3 of the message has"), "{error}");
     }
 
     #[test]
@@ -322,7 +328,7 @@ mod tests {
     #[test]
     fn a_big_text_goes_to_a_file_and_is_the_same_again() {
         let big = b"0123456789abcdef\n".repeat(100_000);
-        let message = Message::spool(big.as_slice()).unwrap();
+        let message = Message::spool(big.as_slice(), Intake::default()).unwrap();
         assert!(matches!(message.text, Text::File(_)));
         assert_eq!(all(message.text.clone()), big);
         assert_eq!(all(message.text), big, "a second time");

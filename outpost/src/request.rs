@@ -3,13 +3,14 @@
 //! The file is `{"protocol": "smtp" | "lmtp", "requests": [...]}`. A request that
 //! cannot be understood does not keep the others from being delivered.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{fs::File, path::Path, str::FromStr, time::Duration};
 
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use smtp_policy::{
     config::Protocol,
+    line_ends::StrayCr,
     request::{
         CacheHints, ClientInfo, ClientSource, DeliveryFlags, Encoding, QueueId, Recipient, Request,
         TextError, TlsWish,
@@ -24,7 +25,11 @@ use crate::{
     fields::{Fault, Fields, kind},
     job::{Job, encoding_of},
     message::Message,
+    size::SizeLimit,
 };
+
+/// The most that a file of requests may have.
+const LIMIT: SizeLimit = SizeLimit::mebibytes(256);
 
 /// Reads a file of requests.
 ///
@@ -33,7 +38,9 @@ use crate::{
 /// with a single request stands in its place in the list.
 pub(crate) fn read_file(path: &Path) -> anyhow::Result<Vec<Result<Job, Fault>>> {
     let name = path.display();
-    let text = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+    let text = File::open(path)
+        .and_then(|file| LIMIT.read(file))
+        .with_context(|| format!("cannot read {name}"))?;
     let value: Value =
         serde_json::from_slice(&text).with_context(|| format!("{name} is not valid JSON"))?;
     read_all(&value, &name.to_string()).map_err(anyhow::Error::from)
@@ -87,6 +94,8 @@ fn read_one(value: &Value, protocol: Protocol, name: &str, number: u32) -> Resul
         Some("8bit") => Encoding::EightBit,
         Some(other) => return Err(fields.fault("encoding", neither(other, "7bit", "8bit"))),
     };
+    // cleanup(8) of the queue manager that speaks here has seen the text.
+    request.stray_cr = StrayCr::Pass;
     request.size = fields.number("size")?;
     request.client = client(&mut fields)?;
     request.flags = flags(&mut fields)?;

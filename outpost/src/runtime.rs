@@ -1,7 +1,8 @@
 //! One face for the three runtimes.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
+use anyhow::Context;
 use smtp_policy::{
     delivery::Observer, policy::Policy, report::Report, request::Request, text::TextSource,
 };
@@ -23,15 +24,19 @@ impl Worker {
     ///
     /// # Errors
     /// The operating system refuses threads or polling.
-    pub(crate) fn start(runtime: Runtime, policy: Arc<Policy>) -> io::Result<Self> {
+    pub(crate) fn start(runtime: Runtime, policy: Arc<Policy>) -> anyhow::Result<Self> {
         Ok(match runtime {
             Runtime::Tokio => Self::Tokio(
                 tokio::runtime::Builder::new_multi_thread()
                     .enable_all()
-                    .build()?,
+                    .build()
+                    .context("cannot start tokio")?,
                 runtime_tokio::Client::new(policy),
             ),
-            Runtime::Smol => Self::Smol(runtime_smol::Client::new(policy)),
+            Runtime::Smol => {
+                runtime_smol::start_reactor().context("cannot start smol")?;
+                Self::Smol(runtime_smol::Client::new(policy))
+            }
             Runtime::Blocking => Self::Blocking(runtime_blocking::Client::new(policy)),
         })
     }

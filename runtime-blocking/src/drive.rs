@@ -3,7 +3,7 @@
 use smtp_policy::{
     delivery::{self, Ask, ConnectError, Delivery, Level, Note, Observer, Ticket},
     dns::{Answer, Failure},
-    driver::{self, Clerk, Line},
+    driver::{Clerk, Line},
     report::Report,
     sts::{FetchError, Fetched},
     tables::TableFailure,
@@ -33,10 +33,7 @@ pub(crate) fn run(
     let mut clerk = Clerk::new(job.request().recipients.len(), text, observer);
     let mut pending = match Pending::new(client) {
         Ok(pending) => pending,
-        Err(error) => {
-            tracing::warn!(target: "outpost", "cannot wait for I/O: {}", driver::error_text(&error));
-            return decline(client, job, clerk);
-        }
+        Err(error) => return clerk.decline(job, client.now(), &error),
     };
     let mut line = None;
     let mut cancelled = false;
@@ -90,22 +87,6 @@ pub(crate) fn run(
             }
             Ask::Close => line = None,
             Ask::Done => return clerk.report(&job.request().recipients),
-        }
-    }
-}
-
-/// Ends a delivery that cannot begin.
-fn decline<T: TextSource, O: Observer>(
-    client: &Inner,
-    mut job: Delivery,
-    mut clerk: Clerk<T, O>,
-) -> Report {
-    job.cancel();
-    loop {
-        match job.poll(client.now()) {
-            Ask::Report(index, outcome) => clerk.settle(index, *outcome),
-            Ask::Done => return clerk.report(&job.request().recipients),
-            _ => {}
         }
     }
 }

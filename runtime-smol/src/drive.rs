@@ -18,7 +18,7 @@ use smtp_policy::{
 };
 use smtp_proto::time::Time;
 
-use crate::{client::Inner, dns, https, net, net::Socket};
+use crate::{client::Inner, dns, https, net, net::Socket, reactor};
 
 /// An answer to a ticket, when it has come.
 enum Answered {
@@ -41,6 +41,9 @@ pub(crate) async fn run(
     observer: impl Observer,
 ) -> Report {
     let mut clerk = Clerk::new(job.request().recipients.len(), text, observer);
+    if let Err(error) = reactor::start_reactor() {
+        return clerk.decline(job, client.now(), &error);
+    }
     let mut answers = Answers::new();
     let mut line = None;
     let mut cancelled = false;

@@ -18,5 +18,7 @@ mod drive;
 mod https;
 mod net;
 mod pool;
+mod reactor;
 
 pub use client::Client;
+pub use reactor::start_reactor;

@@ -13,15 +13,16 @@ use std::{
 };
 
 use bytes::Buf;
-use smtp_proto::status::EnhancedStatus;
+use smtp_proto::{status::EnhancedStatus, time::Time};
 
 use crate::{
-    delivery::{ConnectError, Delivery, Note, Observer},
+    delivery::{Ask, ConnectError, Delivery, Note, Observer},
     dns::{Answer, Failure, NativeFailure, Record, RecordData},
     report::{Action, Outcome, Report, Scope, Status},
     request::{RcptIndex, Recipient},
     seed::SplitMix,
     survey::Finding,
+    tables::TableFailure,
     text::TextSource,
 };
 
@@ -212,7 +213,7 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
         }
     }
 
-    /// Answers [`Ask::Text`](crate::delivery::Ask::Text).
+    /// Answers [`Ask::Text`].
     pub fn read(&mut self, job: &mut Delivery, offset: u64, room: usize) {
         match self.text.read(offset, room) {
             Ok(chunk) => {
@@ -237,6 +238,25 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
         self.observer.note(note);
         if let Some(finding) = &note.finding {
             self.observer.found(finding);
+        }
+    }
+
+    /// Ends a delivery that cannot begin, since the system refuses what waiting for
+    /// input and output takes: too many files are open, for instance.
+    pub fn decline(mut self, mut job: Delivery, now: Time, error: &io::Error) -> Report {
+        let why = format!("cannot wait for input and output: {}", error_text(error));
+        job.driver_failed(&why);
+        loop {
+            match job.poll(now) {
+                Ask::Report(index, outcome) => self.settle(index, *outcome),
+                Ask::Note(note) => self.note(&note),
+                Ask::LookUp(ticket, query) => {
+                    let (table, reason) = (format!("external:{}", query.table), why.clone());
+                    job.looked_up(ticket, Err(TableFailure { table, reason }));
+                }
+                // There is no connection, and nothing that waits for one.
+                _ => return self.report(&job.request().recipients),
+            }
         }
     }
 

@@ -19,6 +19,7 @@
 //! | kept connections | [`reuse`], [`channel`] |
 //! | TLS: levels, certificates, DANE | [`tls`] |
 //! | MTA-STS | [`sts`] |
+//! | message text and its line ends | [`text`], [`line_ends`] |
 //! | what a delivery would meet | [`survey`] |
 //!
 //! [`policy::Policy`] holds what all deliveries share.
@@ -29,6 +30,7 @@ mod content;
 pub mod delivery;
 pub mod dns;
 pub mod driver;
+pub mod line_ends;
 mod local;
 pub mod policy;
 pub mod report;

@@ -18,7 +18,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
 
-/// Message text that can be read again from any offset. Lines end in LF.
+/// Message text that can be read again from any offset. Lines end in LF, or in CR LF;
+/// [`Request::stray_cr`](crate::request::Request::stray_cr) says what any other CR is.
 pub trait TextSource: Send {
     /// At most `room` bytes from `offset` on; an empty chunk is the end of the
     /// text. The same offset gives the same bytes each time.

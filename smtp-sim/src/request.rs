@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use smtp_policy::config::{MainCf, Protocol};
 use smtp_policy::dns::ResolverConfig;
+use smtp_policy::line_ends::StrayCr;
 use smtp_policy::policy::{Policy, PolicyError};
 use smtp_policy::report::{Report, Status};
 use smtp_policy::request::{
@@ -83,6 +84,8 @@ pub fn to_request(
         Some("8bit") => Encoding::EightBit,
         Some(other) => return Err(bad("encoding", other)),
     };
+    // What smtp(8) was recorded with came from a queue.
+    request.stray_cr = StrayCr::Pass;
     request.size = Some(spec.wire_size());
     request.client = spec.client.as_ref().map(client).transpose()?;
     request.flags = flags(spec.flags.as_deref().unwrap_or_default())?;

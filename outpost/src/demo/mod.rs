@@ -14,6 +14,7 @@ use std::{
 use smtp_policy::{
     config::{MainCf, Protocol},
     dns::ResolverConfig,
+    line_ends::StrayCr,
     policy::Policy,
     report::{Report, Status},
     request::{Recipient, Request},
@@ -26,7 +27,7 @@ use crate::{
     exit::{Exit, Failure, OrExit},
     interrupt::Interrupt,
     job::{Job, encoding_of},
-    message::{Message, Text},
+    message::{Intake, Message, Text},
     output::Output,
     progress::Progress,
     report,
@@ -59,7 +60,7 @@ const LAG: Duration = Duration::from_millis(500);
 pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let (message, name) = match &args.message {
         Some(path) => (
-            Message::open(path).or_exit(Exit::Data)?,
+            Message::open(path, Intake::default()).or_exit(Exit::Data)?,
             path.display().to_string(),
         ),
         None => (Message::exact(MESSAGE.to_vec()), "built in".to_owned()),
@@ -140,6 +141,8 @@ fn deliver(runtime: Runtime, server: SocketAddr, message: Message) -> Result<Rep
     let mut request = Request::new(Protocol::Smtp, nexthop, sender, recipients);
     request.id = "demo".parse().or_exit(Exit::Software)?;
     request.encoding = encoding_of(message.facts);
+    // The line ends have been read already.
+    request.stray_cr = StrayCr::Pass;
     request.smtputf8 = message.facts.header_utf8;
     let Job {
         request,

@@ -17,7 +17,9 @@ use smtp_policy::{
 
 use crate::{
     cli::{ProbeArgs, ProtocolName},
+    envelope::check_next_hop,
     exit::{Exit, Failure, OrExit},
+    hints,
     interrupt::Interrupt,
     output::{Output, complain},
     runtime::Worker,
@@ -37,14 +39,17 @@ struct Seen {
 pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
     let destination = args.destination.parse().or_exit(Exit::Usage)?;
     let policy = settings::policy(&args.surroundings)?;
-    let worker = Worker::start(args.surroundings.runtime, policy).or_exit(Exit::System)?;
-    let interrupt = Interrupt::install().or_exit(Exit::System)?;
-    interrupt.on_first(worker.canceller());
-
     let protocol = match args.protocol {
         ProtocolName::Smtp => Protocol::Smtp,
         ProtocolName::Lmtp => Protocol::Lmtp,
     };
+    check_next_hop(&policy, protocol, &args.destination, "destination")?;
+    let mta_sts = args.surroundings.sts.mta_sts;
+    hints::next_hop(&policy, protocol, &args.destination, mta_sts);
+    let worker = Worker::start(args.surroundings.runtime, policy).or_exit(Exit::System)?;
+    let interrupt = Interrupt::install().or_exit(Exit::System)?;
+    interrupt.on_first(worker.canceller());
+
     let survey = args.address.map_or_else(Survey::default, Survey::only);
     let request = Request::survey(protocol, destination, survey);
     let progress = Progress::start(&args.destination);

@@ -53,11 +53,23 @@ pub(crate) struct Envelope {
     pub(crate) recipients: Vec<String>,
 }
 
-/// One connection.
+const UNKNOWN: &str = "502 5.5.2 Error: command not recognized";
+
+/// The most recipients of one message.
+const RECIPIENTS: usize = 10_000;
+/// The longest address in bytes, as in Postfix.
+const ADDRESS: usize = 2048;
+/// How many commands that nobody knows a client may send.
+const NONSENSE: u32 = 100;
+
+/// One connection. Whatever the client sends, it holds no more than one envelope, whose
+/// size is limited.
 #[derive(Debug)]
 pub(crate) struct Dialogue {
     manner: Arc<Manner>,
+    /// How often the events have come that faults are about.
     counts: BTreeMap<String, u32>,
+    nonsense: u32,
     envelope: Envelope,
     mail: bool,
 }
@@ -77,6 +89,7 @@ impl Dialogue {
         Self {
             manner,
             counts: BTreeMap::new(),
+            nonsense: 0,
             envelope: Envelope::default(),
             mail: false,
         }
@@ -158,7 +171,7 @@ impl Dialogue {
         )
     }
 
-    fn usual(&self, verb: &str, line: &str) -> (Vec<String>, Next) {
+    fn usual(&mut self, verb: &str, line: &str) -> (Vec<String>, Next) {
         let one = |text: &str| (vec![text.to_owned()], Next::Command);
         match verb {
             "EHLO" if !self.manner.lmtp => (self.capabilities(), Next::Command),
@@ -166,9 +179,11 @@ impl Dialogue {
             "HELO" if !self.manner.lmtp => one(&format!("250 {}", self.manner.name)),
             "EHLO" | "HELO" | "LHLO" => one("500 5.5.1 Command unrecognized"),
             "MAIL" | "RCPT" if path(line).is_none() => one("501 5.5.4 Syntax error"),
+            "MAIL" | "RCPT" if !fits(line) => one("501 5.1.0 Error: address is too long"),
             "MAIL" if self.mail => one("503 5.5.1 Error: nested MAIL command"),
             "MAIL" => one("250 2.1.0 Ok"),
             "RCPT" if !self.mail => one("503 5.5.1 Error: need MAIL command"),
+            "RCPT" if self.is_full() => one("452 4.5.3 Error: too many recipients"),
             "RCPT" => one("250 2.1.5 Ok"),
             "DATA" if !self.mail => one("503 5.5.1 Error: need RCPT command"),
             "DATA" if self.envelope.recipients.is_empty() => {
@@ -180,15 +195,40 @@ impl Dialogue {
             ),
             "RSET" | "NOOP" => one("250 2.0.0 Ok"),
             "QUIT" => (vec!["221 2.0.0 Bye".to_owned()], Next::Close),
-            _ => one("502 5.5.2 Error: command not recognized"),
+            _ if self.is_about(verb) => one(UNKNOWN),
+            _ => self.nonsense(),
         }
+    }
+
+    /// A command that neither the server nor a fault knows.
+    fn nonsense(&mut self) -> (Vec<String>, Next) {
+        self.nonsense = self.nonsense.saturating_add(1);
+        let (reply, next) = if self.nonsense <= NONSENSE {
+            (UNKNOWN, Next::Command)
+        } else {
+            ("421 4.7.0 Error: too many errors", Next::Close)
+        };
+        (vec![reply.to_owned()], next)
+    }
+
+    /// Whether a fault is about events of this kind.
+    fn is_about(&self, event: &str) -> bool {
+        self.manner.faults.iter().any(|fault| fault.is_about(event))
+    }
+
+    /// Whether the message has as many recipients as it can have.
+    fn is_full(&self) -> bool {
+        self.envelope.recipients.len() >= RECIPIENTS
     }
 
     /// The turn of a fault that fits, or the usual one. A fault that answers DATA
     /// with anything but 3xx takes no text.
     fn turn(&mut self, event: &str, line: &str, usual: Vec<String>, next: Next) -> Turn {
+        if !self.is_about(event) {
+            return Turn { reply: usual, next };
+        }
         let count = self.counts.entry(event.to_owned()).or_default();
-        *count += 1;
+        *count = count.saturating_add(1);
         let fits = |fault: &&Fault| fault.fits(event, *count, line);
         let Some(fault) = self.manner.faults.iter().find(fits) else {
             return Turn { reply: usual, next };
@@ -228,6 +268,8 @@ impl Dialogue {
                 self.mail = true;
                 self.envelope.sender = path;
             }
+            // A fault may have accepted it.
+            "RCPT" if self.is_full() || !fits(line) => {}
             "RCPT" => self.envelope.recipients.push(path),
             "RSET" => {
                 self.take_envelope();
@@ -250,6 +292,11 @@ impl Dialogue {
 fn path(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once('<')?;
     rest.rsplit_once('>').map(|(path, _)| path)
+}
+
+/// Whether what stands there is no longer than an address can be.
+fn fits(line: &str) -> bool {
+    path(line).is_none_or(|path| path.len() <= ADDRESS)
 }
 
 #[cfg(test)]
@@ -364,6 +411,21 @@ mod tests {
                 next: Next::Command
             }
         );
+    }
+
+    #[test]
+    fn only_what_faults_are_about_is_counted() {
+        let mut dialogue = dialogue(false, &["XONE#2=450 4.0.0 twice", "RCPT=250 yes"]);
+        for number in 0..1000 {
+            dialogue.command(&format!("VERB{number} x"));
+        }
+        assert!(dialogue.counts.is_empty());
+        assert_eq!(dialogue.command("XONE").reply, [UNKNOWN]);
+        assert!(dialogue.command("xone").reply[0].starts_with("450"));
+        for _ in 0..RECIPIENTS + 1 {
+            assert_eq!(dialogue.command("RCPT TO:<a@b>").reply, ["250 yes"]);
+        }
+        assert_eq!(dialogue.envelope.recipients.len(), RECIPIENTS);
     }
 
     #[test]

@@ -28,12 +28,17 @@ impl Fault {
     /// Whether this is the fault for the `count`-th `event` (upper case) of a
     /// connection, which came with `line`.
     pub(crate) fn fits(&self, event: &str, count: u32, line: &str) -> bool {
-        self.event == event
+        self.is_about(event)
             && self.nth.is_none_or(|nth| nth == count)
             && self
                 .contains
                 .as_ref()
                 .is_none_or(|text| line.to_lowercase().contains(&text.to_lowercase()))
+    }
+
+    /// Whether it is about events of this kind.
+    pub(crate) fn is_about(&self, event: &str) -> bool {
+        self.event == event
     }
 
     /// What is to be done.

@@ -2,17 +2,27 @@
 //! nobody ever sees half of one.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 /// A folder with cur, new and tmp.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Maildir {
     folder: PathBuf,
     host: String,
+    drafts: Arc<Mutex<Drafts>>,
+}
+
+/// The messages below tmp.
+#[derive(Debug, Default)]
+struct Drafts {
+    paths: BTreeSet<PathBuf>,
+    closed: bool,
 }
 
 /// A message below tmp.
@@ -22,7 +32,7 @@ pub(crate) struct Draft {
     pub(crate) file: File,
     name: String,
     path: PathBuf,
-    kept: bool,
+    drafts: Arc<Mutex<Drafts>>,
 }
 
 impl Maildir {
@@ -40,6 +50,7 @@ impl Maildir {
         Ok(Self {
             folder: folder.to_owned(),
             host,
+            drafts: Arc::default(),
         })
     }
 
@@ -57,28 +68,57 @@ impl Maildir {
             self.host
         );
         let path = self.folder.join("tmp").join(&name);
+        let mut drafts = lock(&self.drafts);
+        drafts.check()?;
+        let file = File::create_new(&path)?;
+        drafts.paths.insert(path.clone());
         Ok(Draft {
-            file: File::create_new(&path)?,
+            file,
             name,
             path,
-            kept: false,
+            drafts: Arc::clone(&self.drafts),
         })
     }
 
     /// Puts a finished message into new; returns where it is then.
-    pub(crate) fn keep(&self, mut draft: Draft) -> io::Result<PathBuf> {
+    pub(crate) fn keep(&self, draft: Draft) -> io::Result<PathBuf> {
         draft.file.sync_all()?;
         let path = self.folder.join("new").join(&draft.name);
+        let mut drafts = lock(&self.drafts);
+        drafts.check()?;
         fs::rename(&draft.path, &path)?;
-        draft.kept = true;
+        drafts.paths.remove(&draft.path);
         Ok(path)
     }
+
+    /// Takes no more messages, and removes those that have not arrived. Connections may
+    /// still be in the middle of one.
+    pub(crate) fn close(&self) {
+        let mut drafts = lock(&self.drafts);
+        drafts.closed = true;
+        for path in std::mem::take(&mut drafts.paths) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl Drafts {
+    fn check(&self) -> io::Result<()> {
+        match self.closed {
+            true => Err(io::Error::other("the server is shutting down")),
+            false => Ok(()),
+        }
+    }
+}
+
+fn lock(drafts: &Mutex<Drafts>) -> MutexGuard<'_, Drafts> {
+    drafts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Draft {
     /// A message that did not arrive leaves nothing behind.
     fn drop(&mut self) {
-        if !self.kept {
+        if lock(&self.drafts).paths.remove(&self.path) {
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -58,6 +58,7 @@ pub(crate) fn run(args: &SinkArgs) -> Result<Exit, Failure> {
         output: Arc::clone(&output),
         interrupt: interrupt.clone(),
     });
+    let served = Arc::clone(&sink);
     let protocol = if args.lmtp { "LMTP" } else { "SMTP" };
     sink.say(&format!("listening on {address} ({protocol})"));
     let manner = Manner {
@@ -67,10 +68,13 @@ pub(crate) fn run(args: &SinkArgs) -> Result<Exit, Failure> {
     };
     thread::Builder::new()
         .name("listener".to_owned())
-        .spawn(move || serve::serve(listener, manner, sink))
+        .spawn(move || serve::serve(listener, manner, served))
         .or_exit(Exit::System)?;
 
     interrupt.wait();
+    if let Some(maildir) = &sink.maildir {
+        maildir.close();
+    }
     let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
     std::mem::take(&mut *output).finish(Exit::Ok)
 }

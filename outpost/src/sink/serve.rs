@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -18,6 +18,8 @@ use super::{
 
 /// How long a client may be silent.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// The most connections at once.
+const CONNECTIONS: usize = 500;
 /// The longest command line, in bytes.
 const LINE: u64 = 64 * 1024;
 /// What is read at a time, in bytes.
@@ -73,6 +75,7 @@ pub(crate) struct Received<T> {
 pub(crate) fn serve<L: Listener>(listener: TcpListener, manner: Manner, events: Arc<L>) {
     let manner = Arc::new(manner);
     let numbers = Arc::new(AtomicU64::new(0));
+    let seats = Arc::new(AtomicUsize::new(CONNECTIONS));
     for stream in listener.incoming() {
         let stream = match stream {
             Ok(stream) => stream,
@@ -83,11 +86,17 @@ pub(crate) fn serve<L: Listener>(listener: TcpListener, manner: Manner, events: 
                 continue;
             }
         };
+        let Some(seat) = Seat::take(&seats) else {
+            // It may not even hear that.
+            let _ = (&stream).write_all(b"421 4.3.2 Error: too many connections\r\n");
+            continue;
+        };
         let (manner, events) = (Arc::clone(&manner), Arc::clone(&events));
         let numbers = Arc::clone(&numbers);
         let spawned = thread::Builder::new()
             .name("connection".to_owned())
             .spawn(move || {
+                let _seat = seat;
                 if let Err(error) = Connection::serve(&stream, manner, &*events, &numbers) {
                     tracing::info!("connection ended: {error}");
                 }
@@ -96,6 +105,23 @@ pub(crate) fn serve<L: Listener>(listener: TcpListener, manner: Manner, events: 
         if let Err(error) = spawned {
             tracing::warn!("cannot serve a connection: {error}");
         }
+    }
+}
+
+/// The place of one connection among those that there may be at once.
+struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    fn take(free: &Arc<AtomicUsize>) -> Option<Self> {
+        let fewer = |free: usize| free.checked_sub(1);
+        let taken = free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        taken.ok().map(|_| Self(Arc::clone(free)))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -142,10 +168,7 @@ impl<'a, L: Listener> Connection<'a, L> {
     fn act(&mut self, turn: Turn) -> io::Result<bool> {
         match turn.next {
             Next::Command => self.say(&turn.reply)?,
-            Next::Text => {
-                self.say(&turn.reply)?;
-                return self.receive();
-            }
+            Next::Text => return self.receive(&turn.reply),
             // Both need a message and come from `receive` only.
             Next::Keep => self.say(&turn.reply)?,
             Next::Close => {
@@ -191,10 +214,11 @@ impl<'a, L: Listener> Connection<'a, L> {
         Ok(Some(line))
     }
 
-    /// Reads message text and answers its end.
-    fn receive(&mut self) -> io::Result<bool> {
+    /// Asks for message text, reads it and answers its end.
+    fn receive(&mut self, go_on: &[String]) -> io::Result<bool> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let begun = self.events.begin(number);
+        self.say(go_on)?;
         let (text, length) = self.read_text(begun)?;
         self.events
             .line(Who::Client, &format!("({length} bytes of message text)"));

@@ -11,7 +11,10 @@ use smtp_proto::{
 };
 
 use super::{raw::RawText, tokens::quote};
-use crate::request::{DeliveryFlags, OriginalRecipient};
+use crate::{
+    line_ends::{LineEnds, StrayCr},
+    request::{DeliveryFlags, OriginalRecipient},
+};
 
 /// The addresses of a message as they go into header fields: in internal form,
 /// after the generic maps. None of them can end a line.
@@ -60,6 +63,7 @@ pub(crate) struct LoopCheck {
     wanted: String,
     fold: Fold,
     seen: BTreeSet<String>,
+    line_ends: Option<LineEnds>,
     records: RecordReader,
     previous: RecordEnd,
     offset: u64,
@@ -97,11 +101,12 @@ impl Fold {
 
 impl LoopCheck {
     /// Begins to look for a recipient, in internal form and after the generic maps.
-    pub(crate) fn new(recipient: &str, fold: Fold) -> Self {
+    pub(crate) fn new(recipient: &str, fold: Fold, stray_cr: StrayCr) -> Self {
         Self {
             wanted: fold.fold(&quote(recipient)),
             fold,
             seen: BTreeSet::new(),
+            line_ends: LineEnds::unless_passed(stray_cr),
             records: RecordReader::new(),
             previous: RecordEnd::Line,
             offset: 0,
@@ -123,7 +128,16 @@ impl LoopCheck {
     pub(crate) fn push(&mut self, chunk: Bytes) {
         self.offset += chunk.len() as u64;
         let ended = chunk.is_empty();
-        self.records.push(chunk);
+        let read = match &mut self.line_ends {
+            Some(line_ends) => line_ends.push(chunk),
+            None => Ok(chunk),
+        };
+        let Ok(text) = read else {
+            // Whoever sends the text refuses it.
+            self.state = LoopState::Clear;
+            return;
+        };
+        self.records.push(text);
         while self.state == LoopState::Reading {
             let next = self.records.next_record();
             match next.or_else(|| if ended { self.records.finish() } else { None }) {
@@ -173,7 +187,7 @@ mod tests {
     use super::*;
 
     fn check(chunks: &[&str], recipient: &str) -> LoopState {
-        let mut check = LoopCheck::new(recipient, Fold::Unicode);
+        let mut check = LoopCheck::new(recipient, Fold::Unicode, StrayCr::Pass);
         for chunk in chunks {
             check.push(Bytes::copy_from_slice(chunk.as_bytes()));
         }
@@ -240,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_header_of_nothing_else_is_not_kept_for_ever() {
-        let mut check = LoopCheck::new("a@b", Fold::Ascii);
+        let mut check = LoopCheck::new("a@b", Fold::Ascii, StrayCr::Pass);
         for number in 0..2 * LIMIT {
             check.push(Bytes::from(format!("Delivered-To: {number}\n")));
         }

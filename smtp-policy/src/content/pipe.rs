@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     delivery::TableQuery,
+    line_ends::{LineEnds, StrayCr, StrayCrError},
     tables::{
         MapsSearch, MapsStep, TableFailure,
         byte_text::{narrow_text, widen},
@@ -52,6 +53,8 @@ pub(crate) enum PipeStep {
 pub(crate) enum PipeFailure {
     /// It cannot be converted.
     Nesting(NestingError),
+    /// It has a CR that is to be refused.
+    StrayCr(StrayCrError),
     /// A table failed.
     Table,
 }
@@ -62,6 +65,8 @@ pub(crate) struct Pipe {
     rules: Arc<ContentRules>,
     /// Header fields that come before the text.
     inserted: VecDeque<Bytes>,
+    /// What reads the line ends of the source; `None` if every CR is data.
+    line_ends: Option<LineEnds>,
     flow: Flow,
     parts: VecDeque<Part>,
     work: Option<Work>,
@@ -106,8 +111,14 @@ impl Pipe {
     /// The way of a message, with header fields before it. `convert`: it has to be
     /// 7bit.
     ///
-    /// Without conversion, checks and maps the text goes through untouched.
-    pub(crate) fn new(rules: Arc<ContentRules>, inserted: Vec<Bytes>, convert: bool) -> Self {
+    /// Without conversion, checks and maps the text goes through untouched, except for
+    /// its line ends as `stray_cr` says.
+    pub(crate) fn new(
+        rules: Arc<ContentRules>,
+        inserted: Vec<Bytes>,
+        stray_cr: StrayCr,
+        convert: bool,
+    ) -> Self {
         let flow = match rules.reading(convert) {
             Some(options) => Flow::Read(RecordReader::new(), Box::new(MimeReader::new(options))),
             None => Flow::Straight(Bytes::new()),
@@ -115,6 +126,7 @@ impl Pipe {
         Self {
             rules,
             inserted: inserted.into(),
+            line_ends: LineEnds::unless_passed(stray_cr),
             flow,
             parts: VecDeque::new(),
             work: None,
@@ -134,6 +146,19 @@ impl Pipe {
     pub(crate) fn push(&mut self, chunk: Bytes) {
         self.offset += chunk.len() as u64;
         self.ended |= chunk.is_empty();
+        let read = match &mut self.line_ends {
+            Some(line_ends) => line_ends.push(chunk),
+            None => Ok(chunk),
+        };
+        match read {
+            Ok(text) => self.take(text),
+            Err(error) => self
+                .out
+                .push_back(PipeStep::Failed(PipeFailure::StrayCr(error))),
+        }
+    }
+
+    fn take(&mut self, chunk: Bytes) {
         match &mut self.flow {
             Flow::Straight(waiting) if waiting.is_empty() => *waiting = chunk,
             Flow::Straight(waiting) => *waiting = [waiting.as_ref(), &chunk].concat().into(),

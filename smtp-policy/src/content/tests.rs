@@ -18,6 +18,7 @@ use super::*;
 use crate::{
     config::{MainCf, Protocol},
     dns::ResolverConfig,
+    line_ends::StrayCr,
     policy::Policy,
     tables::TableFailure,
 };
@@ -39,6 +40,7 @@ struct Case<'a> {
     rules: Arc<ContentRules>,
     convert: bool,
     inserted: Vec<Bytes>,
+    stray_cr: StrayCr,
     answers: Answers<'a>,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Case<'a> {
             rules,
             convert: false,
             inserted: Vec::new(),
+            stray_cr: StrayCr::Pass,
             answers: BTreeMap::new(),
         }
     }
@@ -67,7 +70,8 @@ impl<'a> Case<'a> {
     }
 
     fn pass<'t>(&self, chunks: impl IntoIterator<Item = &'t [u8]>) -> Given {
-        let mut pipe = Pipe::new(Arc::clone(&self.rules), self.inserted.clone(), self.convert);
+        let (rules, inserted) = (Arc::clone(&self.rules), self.inserted.clone());
+        let mut pipe = Pipe::new(rules, inserted, self.stray_cr, self.convert);
         let mut chunks = chunks.into_iter().filter(|chunk| !chunk.is_empty());
         let mut given = Given::default();
         let mut taken = 0;
@@ -449,6 +453,10 @@ fn line() -> impl Strategy<Value = &'static str> {
         "\tfolded\n",
         "gr\u{fc}n = \n",
         ".dot\n",
+        "a\r.\r\n",
+        "To: a@b.example\r\n",
+        "\r\n",
+        "b\r\r\n\r",
         "no end",
     ])
 }
@@ -460,6 +468,7 @@ proptest! {
         cuts in prop::collection::vec(0_usize..400, 0..6),
         convert: bool,
         rules in 0_usize..4,
+        stray_cr in prop::sample::select(vec![StrayCr::Replace, StrayCr::Refuse, StrayCr::Pass]),
     ) {
         let main_cf = [
             "",
@@ -467,10 +476,14 @@ proptest! {
             "smtp_header_checks = regexp:{{/drop/ STRIP},{/^To/ PREPEND Y: z}}\nsmtp_body_checks = regexp:{{/dot/ REPLACE .}}\n",
             "smtp_generic_maps = external:g\nsmtp_body_checks = external:b\n",
         ][rules];
-        let case = Case { convert, inserted: vec!["Return-Path: <a@b.example>".into()], ..Case::new(main_cf) }
+        let inserted = vec!["Return-Path: <a@b.example>".into()];
+        let case = |stray_cr| Case { convert, stray_cr, inserted: inserted.clone(), ..Case::new(main_cf) }
             .answering("a@b.example", Ok("e@f.example"))
             .answering("folded", Ok("WARN"));
+        let case_as_it_is = case(StrayCr::Pass);
+        let case = case(stray_cr);
         let message = lines.concat();
+        let clean = message.replace("\r\n", "\n").replace('\r', " ");
         let message = message.as_bytes();
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(message.len())).collect();
         cuts.sort_unstable();
@@ -481,9 +494,16 @@ proptest! {
             from = cut;
         }
         pieces.push(&message[from..]);
-        let same = |given: Given| Given { largest: 0, ..given };
+        // How much goes out before a text is refused depends on the pieces.
+        let same = |given: Given| match given.failure {
+            Some(failure @ PipeFailure::StrayCr(_)) => Given { failure: Some(failure), ..Given::default() },
+            _ => Given { largest: 0, ..given },
+        };
         let whole = same(case.pass([message]));
-        prop_assert_eq!(same(case.pass(pieces)), whole);
-        prop_assert_eq!(same(case.pass(message.chunks(1))), same(case.pass([message])));
+        prop_assert_eq!(&same(case.pass(pieces)), &whole);
+        prop_assert_eq!(&same(case.pass(message.chunks(1))), &whole);
+        if stray_cr == StrayCr::Replace {
+            prop_assert_eq!(same(case_as_it_is.pass([clean.as_bytes()])), whole);
+        }
     }
 }

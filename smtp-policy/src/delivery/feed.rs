@@ -34,8 +34,9 @@ impl Delivery {
     /// The way of the text to a server that offers this.
     pub(super) fn new_pipe(&self, offered: &Capabilities) -> Box<Pipe> {
         let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
+        let stray_cr = self.request.stray_cr;
         let convert = envelope::needs_downgrade(&self.request, &self.config, offered);
-        Box::new(Pipe::new(rules, self.inserted_fields(), convert))
+        Box::new(Pipe::new(rules, self.inserted_fields(), stray_cr, convert))
     }
 
     /// The session is ready for text: gives it what there is, or asks for more.
@@ -90,10 +91,8 @@ impl Delivery {
         };
         let peer = talk.channel.peer.name();
         match failure {
-            PipeFailure::Nesting(error) => {
-                let status = EnhancedStatus::new(5, 6, 0);
-                self.fail_open(Reason::local(status, Scope::Message, error.to_string()));
-            }
+            PipeFailure::Nesting(error) => self.return_text(&error),
+            PipeFailure::StrayCr(error) => self.return_text(&error),
             PipeFailure::Table => {
                 self.record_data_error();
                 let text = format!("local data error while talking to {peer}");
@@ -107,5 +106,11 @@ impl Delivery {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.channel.session.abandon();
         }
+    }
+
+    /// The text cannot go to any server.
+    fn return_text(&mut self, error: &dyn core::error::Error) {
+        let status = EnhancedStatus::new(5, 6, 0);
+        self.fail_open(Reason::local(status, Scope::Message, error.to_string()));
     }
 }

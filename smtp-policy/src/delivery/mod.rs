@@ -309,6 +309,12 @@ impl Delivery {
         self.settle_unreadable(&why);
     }
 
+    /// The driver cannot do its work. Before anything is begun, so that there is no
+    /// connection: whoever is to get the message is deferred.
+    pub fn driver_failed(&mut self, why: &str) {
+        self.settle_undriven(why);
+    }
+
     /// Ends the delivery politely: nothing new is begun, whoever has no verdict is
     /// deferred, and the server hears QUIT where the dialogue allows it. If the
     /// text is complete and its verdict on the way, that is still waited for.

@@ -185,7 +185,7 @@ impl Delivery {
         }
         let utf8 = self.config.general.smtputf8_enable;
         let fold = if utf8 { Fold::Unicode } else { Fold::Ascii };
-        preparation.loop_check = Some(LoopCheck::new(&recipient, fold));
+        preparation.loop_check = Some(LoopCheck::new(&recipient, fold, self.request.stray_cr));
     }
 
     /// A table cannot say what the servers are to see. Postfix ends the process

@@ -135,6 +135,16 @@ impl Delivery {
         }
     }
 
+    /// Nobody can move this delivery.
+    pub(super) fn settle_undriven(&mut self, why: &str) {
+        let status = EnhancedStatus::new(4, 3, 0);
+        self.settle_left(&Reason::local(status, Scope::Site, why));
+        match &mut self.phase {
+            Phase::Talking(talk) => talk.channel.session.abandon(),
+            phase => *phase = Phase::Next,
+        }
+    }
+
     /// The delivery has outlasted `daemon_timeout`, where the watchdog ends the process
     /// in Postfix. Whoever is left is deferred, and the session ends without another
     /// word.

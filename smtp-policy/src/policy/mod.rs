@@ -21,6 +21,7 @@ pub(crate) use self::client::Client;
 use crate::{
     config::{Config, ConfigError, MainCf, Protocol},
     dns::{ResolverConfig, probe::DnssecProbe},
+    route::{Destination, NexthopError},
     sts::MtaSts,
     tables::TableError,
     tls::TlsConnector,
@@ -114,6 +115,19 @@ impl Policy {
             client.nexthop.ports.add_services(text);
         }
         self
+    }
+
+    /// The destinations that a next hop names, in order, as deliveries by `protocol` read
+    /// it.
+    ///
+    /// # Errors
+    /// One of them makes no sense.
+    pub fn destinations(
+        &self,
+        protocol: Protocol,
+        nexthop: &str,
+    ) -> Result<Vec<Destination>, NexthopError> {
+        self.client(protocol).nexthop.parse(nexthop)
     }
 
     /// A policy from configurations that were made in code. Tables are named

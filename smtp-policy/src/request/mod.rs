@@ -34,7 +34,7 @@ use smtp_proto::{
 pub use self::text::{
     ClientValue, EnvelopeId, Nexthop, Orcpt, OriginalRecipient, QueueId, TextError,
 };
-use crate::{config::Protocol, survey::Survey};
+use crate::{config::Protocol, line_ends::StrayCr, survey::Survey};
 
 /// The position of a recipient in [`Request::recipients`], counted from zero.
 pub type RcptIndex = usize;
@@ -64,6 +64,10 @@ pub struct Request {
     pub header_utf8: bool,
     /// What is known about the bytes of the message text.
     pub encoding: Encoding,
+    /// What becomes of a CR in the message text that no LF follows. With
+    /// [`StrayCr::Pass`] every CR is data, also one before LF, as smtp(8) takes the
+    /// text from a queue whose cleanup(8) has seen it; otherwise CR LF ends a line too.
+    pub stray_cr: StrayCr,
     /// The message size in bytes for `SIZE=` and for the check against the
     /// server's limit; `None` leaves both out.
     pub size: Option<u64>,
@@ -104,6 +108,7 @@ impl Request {
             smtputf8: false,
             header_utf8: false,
             encoding: Encoding::Unknown,
+            stray_cr: StrayCr::default(),
             size: None,
             client: None,
             flags: DeliveryFlags::default(),

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use smtp_policy::{
     config::Protocol,
+    line_ends::StrayCr,
     report::Outcome,
     request::{DeliveryFlags, Encoding, Recipient, Request},
 };
@@ -261,4 +262,71 @@ fn a_long_text_waits_at_its_source_however_it_grows() {
     assert_eq!(brief(&outcomes), ["sent 2.0.0"]);
     assert!(received(&world).len() > 30_000);
     assert!(world.most_queued < 70_000, "{}", world.most_queued);
+}
+
+/// The text of a smuggler: a server that takes a CR for a line end sees two messages.
+const STRAY: &str = "Subject: x\r\n\r\na\r.\r\nMAIL FROM:<b@example.com>\rend\r";
+const REPLACED: [&str; 4] = ["Subject: x", "", "a .", "MAIL FROM:<b@example.com> end "];
+
+#[test]
+fn a_stray_carriage_return_goes_out_as_a_blank_to_every_server() {
+    let busy = &[(".", "450 4.3.2 later")];
+    for main_cf in ["", "smtp_body_checks = regexp:{{/nothing/ DUNNO}}\n"] {
+        let mut world = World::new()
+            .with_server("192.0.2.1", busy)
+            .with_backup("192.0.2.2", &[]);
+        let outcomes = deliver(&mut world, main_cf, STRAY, request(&["a@example.com"]));
+        assert_eq!(brief(&outcomes), ["sent 2.0.0"]);
+        assert_eq!(received(&world), REPLACED);
+        for line in &REPLACED[2..] {
+            let times = world.heard.iter().filter(|heard| heard == line).count();
+            assert_eq!(times, 2, "{line:?}");
+        }
+        assert!(!world.heard.iter().any(|line| line.contains('\r')));
+    }
+}
+
+#[test]
+fn a_stray_carriage_return_goes_out_as_a_blank_in_converted_text() {
+    let text = format!("{EIGHT_BIT}a\rb\r\n.\r\n");
+    let mut world = World::new();
+    deliver(&mut world, "", &text, request(&["a@example.com"]));
+    let lines = received(&world);
+    assert_eq!(lines[2..], ["Gr=C3=BC=C3=9Fe", "a b", ".."]);
+}
+
+#[test]
+fn a_stray_carriage_return_is_data_where_it_is_to_pass() {
+    let mut world = World::new();
+    let mut request = request(&["a@example.com"]);
+    request.encoding = Encoding::SevenBit;
+    request.stray_cr = StrayCr::Pass;
+    deliver(&mut world, "", "a\r.\r\nb\n", request);
+    assert_eq!(received(&world), ["a\r.\r", "b"]);
+}
+
+#[test]
+fn a_mail_loop_shows_in_a_text_with_cr_lf_as_well() {
+    let text = "Delivered-To: a@example.com\r\n\r\nx\r\n";
+    let mut world = World::new();
+    let outcomes = deliver(&mut world, "", text, flagged("D", &["a@example.com"]));
+    assert_eq!(brief(&outcomes), ["bounced 5.4.6"]);
+}
+
+#[test]
+fn a_stray_carriage_return_that_is_refused_returns_the_message() {
+    let mut world = World::new().with_backup("192.0.2.2", &[]);
+    let mut request = request(&["a@example.com", "b@example.com"]);
+    request.stray_cr = StrayCr::Refuse;
+    let outcomes = deliver(&mut world, "", "a\r\nb\rc\n", request.clone());
+    assert_eq!(brief(&outcomes), ["bounced 5.6.0", "bounced 5.6.0"]);
+    assert_eq!(
+        outcomes[0].text,
+        "line 2 of the message has a carriage return without a line feed"
+    );
+    assert_eq!(world.connects, 1);
+    assert!(!world.heard.iter().any(|line| line == "." || line == "QUIT"));
+
+    let outcomes = deliver(&mut World::new(), "", "a\r\nb\r\n", request);
+    assert_eq!(brief(&outcomes), ["sent 2.0.0", "sent 2.0.0"]);
 }

@@ -7,12 +7,13 @@ use std::{
 
 use smtp_policy::{
     dns::Failure,
+    line_ends::StrayCr,
     report::{Outcome, Status},
 };
 
 use super::{Bench, Check};
 use crate::{
-    check::text::same_message,
+    check::text::{same_message, without_stray_cr},
     peer::{Breach, Taken},
     population::{Letter, letter_of},
     world::{Connection, Delivered, Door, Trouble, World},
@@ -237,7 +238,11 @@ impl Bench<'_> {
             true => !taken.text.is_empty(),
             false => accepted,
         };
-        if is_message && let Err(what) = same_message(&delivery.text, &taken.text, limit) {
+        let sent = match delivery.request.stray_cr {
+            StrayCr::Pass => delivery.text.clone(),
+            StrayCr::Replace | StrayCr::Refuse => without_stray_cr(&delivery.text).into(),
+        };
+        if is_message && let Err(what) = same_message(&sent, &taken.text, limit) {
             let sender = &taken.sender;
             self.find(Check::SameText, format!("from <{sender}>: {what}"));
         }

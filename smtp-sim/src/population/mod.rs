@@ -17,6 +17,7 @@ use bytes::Bytes;
 use smtp_policy::{
     config::Protocol,
     dns::RecordData,
+    line_ends::StrayCr,
     policy::PolicyError,
     request::{
         CacheHints, ClientInfo, ClientSource, ClientValue, Encoding, QueueId, Recipient, Request,
@@ -293,6 +294,10 @@ fn letter(number: usize, destinations: &[Destination], knobs: Knobs, dice: &mut 
     request.encoding = match eight_bit {
         true => Encoding::EightBit,
         false => Encoding::SevenBit,
+    };
+    request.stray_cr = match number % 2 {
+        0 => StrayCr::Replace,
+        _ => StrayCr::Pass,
     };
     request.size = Some(text.len() as u64);
     request.cache = cache;
