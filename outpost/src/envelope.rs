@@ -36,7 +36,7 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
         request.id = format!("M{}", jobs.len() + 1);
         request.encoding = encoding_of(message.facts);
         // As for mail from sendmail(1): smtputf8_autodetect_classes.
-        request.smtputf8 = config.general.smtputf8_enable;
+        request.smtputf8 = *config.general.smtputf8_enable;
         request.header_utf8 = message.facts.header_utf8;
         request.smtputf8 = request.needs_smtputf8();
         jobs.push(Job::new(request, message.clone()));

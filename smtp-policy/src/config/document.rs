@@ -71,6 +71,9 @@ fn kind(parameter: &Parameter) -> String {
         0 => String::new(),
         min => format!(", at least {min}"),
     };
+    if let Some(description) = parameter.grammar.description() {
+        return description.to_owned();
+    }
     match parameter.kind {
         Kind::Bool => "`yes` or `no`".to_owned(),
         Kind::Number if parameter.max < super::MAX_NUMBER => {

@@ -22,6 +22,8 @@ pub enum Origin {
     },
     /// By [`MainCf::set`](super::MainCf::set), which stands for `-o` on a command line.
     Override,
+    /// In a field of a [`Config`](super::Config), by a program.
+    Code,
     /// Nowhere: the built-in default.
     Default,
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Origin {
             Origin::File { name, line } => write!(f, "{name}: line {line}"),
             Origin::Whole { name } => write!(f, "{name}"),
             Origin::Override => f.write_str("parameter override"),
+            Origin::Code => f.write_str("set in code"),
             Origin::Default => f.write_str("built-in default"),
         }
     }

@@ -161,6 +161,25 @@ impl MainCf {
         Ok(())
     }
 
+    /// The settings that a program has made, as if they stood in a file. `$` is no reference there.
+    pub(crate) fn of_program(
+        host_name: &str,
+        texts: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        let entry = |(name, text): (&str, String)| {
+            let entry = Entry {
+                value: text.replace('$', "$$"),
+                origin: Origin::Code,
+            };
+            (name.to_owned(), entry)
+        };
+        Self {
+            host_name: host_name.to_owned(),
+            entries: texts.into_iter().map(entry).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Says how this machine is called. `myhostname` and `mydomain` have their defaults from it; a
     /// name without a dot is completed with `mydomain`. An empty name changes nothing.
     pub fn set_host_name(&mut self, name: &str) {
@@ -188,7 +207,7 @@ impl MainCf {
     pub fn config(&self, protocol: Protocol) -> Result<Config, ConfigError> {
         let mut source = Source::new(self, protocol);
         let config = Config::load(&mut source);
-        match source.errors.into_iter().next() {
+        match source.into_errors().into_iter().next() {
             None => Ok(config),
             Some(error) => Err(error),
         }
@@ -200,7 +219,7 @@ impl MainCf {
         for protocol in Protocol::ALL {
             let mut source = Source::new(self, protocol);
             let _config = Config::load(&mut source);
-            for error in source.errors {
+            for error in source.into_errors() {
                 if !errors.contains(&error) {
                     errors.push(error);
                 }
@@ -398,6 +417,18 @@ impl MainCf {
             .map_err(|error| self.error(name, Problem::Expand(error)))
     }
 
+    /// Whether the settings decide on a value, rather than its default: they set the parameter, or
+    /// a name without a field that the default refers to, such as the old name of the parameter.
+    fn decides(&self, named: Named) -> bool {
+        let is_set = |name: &str| {
+            let entry = self.entries.get(name);
+            entry.is_some_and(|entry| entry.origin != Origin::Default)
+        };
+        let has_field =
+            |name: &str| Parameter::find(name).is_some_and(|(row, _)| row.field.is_some());
+        is_set(named.name) || references(named.default).any(|name| is_set(name) && !has_field(name))
+    }
+
     fn error(&self, name: &str, problem: Problem) -> ConfigError {
         let origin = self
             .entries
@@ -468,6 +499,21 @@ impl<'a> Source<'a> {
         self.protocol
     }
 
+    /// The name of this machine, from which `myhostname` has its default.
+    pub(crate) fn host_name(&self) -> &str {
+        &self.main.host_name
+    }
+
+    /// The errors that were found. A default is wrong only because of what it refers to, which
+    /// says it better.
+    pub(crate) fn into_errors(mut self) -> Vec<ConfigError> {
+        let is_default = |error: &ConfigError| error.origin == Origin::Default;
+        if !self.errors.iter().all(is_default) {
+            self.errors.retain(|error| !is_default(error));
+        }
+        self.errors
+    }
+
     /// Whether a parameter is empty after expansion.
     pub(crate) fn is_empty(&self, name: &str) -> bool {
         matches!(self.main.expanded(name, self.protocol), Ok(Some(text)) if text.is_empty())
@@ -494,7 +540,24 @@ impl<'a> Source<'a> {
                 .map_err(|why| self.main.error(spelling, Problem::Value(why)));
         };
         let text = self.main.value(named, self.protocol)?;
-        T::parse(&text, parameter, named.default)
-            .map_err(|why| self.main.error(named.name, Problem::Value(why)))
+        let mut value = T::parse(&text, parameter, named.default)
+            .map_err(|why| self.main.error(named.name, Problem::Value(why)))?;
+        value.mark(self.main.decides(named));
+        Ok(value)
+    }
+
+    /// Checks a field that a program has set, and derives one that it has not.
+    pub(crate) fn settle<T: Setting>(&mut self, field: &mut T, parameter: &Parameter) {
+        if !field.is_set() {
+            *field = self.read(parameter);
+            field.mark(false);
+        } else if let Err(why) = field.check(parameter) {
+            let spelling = parameter.named(self.protocol).or(parameter.smtp);
+            let spelling = spelling.map_or("", |named| named.name);
+            let error = self.main.error(spelling, Problem::Value(why));
+            self.errors.push(error);
+        } else {
+            field.respell(parameter);
+        }
     }
 }

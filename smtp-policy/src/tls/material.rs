@@ -147,7 +147,7 @@ impl Loader<'_> {
                     )
                 })?;
             identities.push(TlsIdentity {
-                file: key_file.clone(),
+                file: key_file.to_string(),
                 chain,
                 key,
             });
