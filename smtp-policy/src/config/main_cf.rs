@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::error::{ConfigError, ConfigWarning, Oddity, Origin, Problem};
 use super::expand::expand;
+use super::files;
 use super::parameter::{Kind, Named, Parameter, Status};
 use super::suggest::suggest;
 use super::syntax;
@@ -78,7 +78,7 @@ impl MainCf {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let bytes = fs::read(path).map_err(|error| ConfigError {
+        let bytes = files::read(path, files::MAX_FILE).map_err(|error| ConfigError {
             origin: Origin::Whole { name: name.clone() },
             parameter: None,
             problem: Problem::Unreadable(error.to_string()),

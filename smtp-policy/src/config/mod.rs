@@ -27,7 +27,6 @@ mod document;
 mod dump;
 mod error;
 mod expand;
-#[cfg(feature = "tls")]
 pub(crate) mod files;
 mod grammar;
 mod main_cf;

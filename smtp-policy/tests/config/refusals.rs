@@ -1,5 +1,7 @@
 //! What cannot be used is refused, with place, parameter and reason.
 
+use std::path::Path;
+
 use smtp_policy::config::{MainCf, Protocol};
 
 use crate::{parse, refusal, smtp, warnings};
@@ -205,6 +207,32 @@ fn a_file_is_read_and_its_folder_becomes_config_directory() {
         error,
         format!("{}: line 2: the text is not UTF-8", path.display())
     );
+}
+
+#[test]
+fn a_file_without_end_is_refused_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let large = dir.path().join("large.cf");
+    std::fs::File::create(&large)
+        .unwrap()
+        .set_len((64 << 20) + 1)
+        .unwrap();
+    for path in [
+        large.as_path(),
+        Path::new("/dev/zero"),
+        Path::new("/dev/full"),
+    ] {
+        assert_eq!(
+            MainCf::read(path).unwrap_err().to_string(),
+            format!(
+                "{}: cannot be read: more than 67108864 bytes",
+                path.display()
+            )
+        );
+    }
+    let error = MainCf::read(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("cannot be read: Is a directory"), "{error}");
+    assert_eq!(MainCf::read("/dev/null").unwrap().errors(), vec![]);
 }
 
 #[test]
