@@ -11,7 +11,7 @@ use super::error::{ConfigError, ConfigWarning, Oddity, Origin, Problem};
 use super::expand::expand;
 use super::files;
 use super::parameter::{Kind, Named, Parameter, Status};
-use super::suggest::suggest;
+use super::suggest::Hints;
 use super::syntax;
 use super::value::Setting;
 use super::{Config, Protocol, params};
@@ -232,6 +232,7 @@ impl MainCf {
     /// effect here. By place in the file, then those made over it.
     pub fn warnings(&self) -> Vec<ConfigWarning> {
         let mut warnings = self.remarks.clone();
+        let mut hints = Hints::new();
         let user_defined = self.user_defined();
         for (name, entry) in &self.entries {
             if entry.origin == Origin::Default {
@@ -240,11 +241,7 @@ impl MainCf {
             let oddity = match Parameter::find(name) {
                 Some((parameter, _)) => self.oddity(name, &entry.value, parameter),
                 None if params::is_foreign(name) || user_defined.contains(name.as_str()) => None,
-                None => Some(Oddity::Unknown {
-                    name: name.clone(),
-                    value: shown(suggest(name).unwrap_or(name), entry.value.clone()),
-                    suggestion: suggest(name),
-                }),
+                None => Some(unknown(name, &entry.value, &mut hints)),
             };
             if let Some(oddity) = oddity {
                 warnings.push(ConfigWarning {
@@ -439,6 +436,21 @@ impl MainCf {
             parameter: Some(name.to_owned()),
             problem,
         }
+    }
+}
+
+/// The warning about a name that nobody knows. Its value is not shown where the name may be a slip
+/// for that of a parameter with a secret.
+fn unknown(name: &str, value: &str, hints: &mut Hints) -> Oddity {
+    let is_secret = hints.are_spent();
+    let suggestion = hints.hint(name);
+    Oddity::Unknown {
+        name: name.to_owned(),
+        value: match is_secret {
+            true => "…".to_owned(),
+            false => shown(suggestion.unwrap_or(name), value.to_owned()),
+        },
+        suggestion,
     }
 }
 

@@ -57,6 +57,39 @@ fn odd_settings_give_warnings() {
 }
 
 #[test]
+fn a_misspelt_name_of_one_protocol_is_taken_for_a_name_of_that_protocol() {
+    let cases = [
+        ("lmtp_helo_timeout", "lmtp_lhlo_timeout"),
+        ("lmtp_helo_timeuot", "lmtp_lhlo_timeout"),
+        ("lmtp_helo_name", "lmtp_lhlo_name"),
+        ("lmtp_discard_ehlo_keywords", "lmtp_discard_lhlo_keywords"),
+        ("lmtp_rcpt_timeot", "lmtp_rcpt_timeout"),
+        ("smtp_lhlo_timeout", "smtp_helo_timeout"),
+        ("smtp_rcpt_timeot", "smtp_rcpt_timeout"),
+        ("smtpd_lhlo_timeout", "smtp_helo_timeout"),
+    ];
+    for (name, known) in cases {
+        assert_eq!(
+            warnings(&format!("{name} = 5")),
+            [format!(
+                "main.cf: line 1: unused parameter: {name}=5 (did you mean {known}?)"
+            )]
+        );
+    }
+}
+
+#[test]
+fn a_file_full_of_unknown_names_gets_a_few_hints() {
+    let text: String = (0..1000)
+        .map(|n| format!("smtp_helo_timeout{n} = 5\n"))
+        .collect();
+    let warnings = warnings(&text);
+    assert_eq!(warnings.len(), 1000);
+    let hints = warnings.iter().filter(|text| text.contains("did you mean"));
+    assert_eq!(hints.count(), 100);
+}
+
+#[test]
 fn a_setting_without_effect_warns_unless_it_is_the_default() {
     for parameter in Parameter::all() {
         for named in parameter.spellings() {
