@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use super::error::{ConfigError, ConfigWarning, Oddity, Origin, Problem};
 use super::expand::expand;
 use super::files;
-use super::parameter::{Kind, Named, Parameter, Status};
-use super::suggest::Hints;
+use super::parameter::{Named, Parameter};
+use super::source::Source;
 use super::syntax;
-use super::value::Setting;
 use super::{Config, Protocol, params};
 
 /// What the host name is taken for if the caller does not say.
@@ -34,16 +32,16 @@ pub struct MainCf {
     /// The name of the file, for messages.
     file: String,
     directory: PathBuf,
-    host_name: String,
-    entries: BTreeMap<String, Entry>,
-    remarks: Vec<ConfigWarning>,
+    pub(super) host_name: String,
+    pub(super) entries: BTreeMap<String, Entry>,
+    pub(super) remarks: Vec<ConfigWarning>,
 }
 
 /// One setting.
 #[derive(Clone, PartialEq)]
-struct Entry {
-    value: String,
-    origin: Origin,
+pub(super) struct Entry {
+    pub(super) value: String,
+    pub(super) origin: Origin,
 }
 
 impl fmt::Debug for MainCf {
@@ -228,67 +226,6 @@ impl MainCf {
         errors
     }
 
-    /// What is odd about the settings: overridden lines, unknown names, and settings that have no
-    /// effect here. By place in the file, then those made over it.
-    pub fn warnings(&self) -> Vec<ConfigWarning> {
-        let mut warnings = self.remarks.clone();
-        let mut hints = Hints::new();
-        let user_defined = self.user_defined();
-        for (name, entry) in &self.entries {
-            if entry.origin == Origin::Default {
-                continue;
-            }
-            let oddity = match Parameter::find(name) {
-                Some((parameter, _)) => self.oddity(name, &entry.value, parameter),
-                None if params::is_foreign(name) || user_defined.contains(name.as_str()) => None,
-                None => Some(unknown(name, &entry.value, &mut hints)),
-            };
-            if let Some(oddity) = oddity {
-                warnings.push(ConfigWarning {
-                    origin: entry.origin.clone(),
-                    oddity,
-                });
-            }
-        }
-        warnings.sort_by_key(|warning| match warning.origin {
-            Origin::File { line, .. } => line,
-            _ => usize::MAX,
-        });
-        warnings
-    }
-
-    /// What is odd about a setting whose name is known.
-    fn oddity(&self, name: &str, value: &str, parameter: &Parameter) -> Option<Oddity> {
-        let (name, value) = (name.to_owned(), shown(name, value.to_owned()));
-        match parameter.status {
-            Status::Supported | Status::Mapped(_) => None,
-            Status::Removed(since) => Some(Oddity::Removed { name, value, since }),
-            Status::Refused(_) if self.is_default(&name) => None,
-            Status::Refused(why) => Some(Oddity::Refused { name, value, why }),
-        }
-    }
-
-    /// Whether a setting comes to the same as the default.
-    fn is_default(&self, name: &str) -> bool {
-        let Some((parameter, named)) = Parameter::find(name) else {
-            return false;
-        };
-        let protocol = spoken_in(name);
-        let expand = |text: &str| expand(text, &|name| self.raw(name, protocol));
-        let value = self.written(name).unwrap_or_default();
-        let (Ok(value), Ok(default)) = (expand(value), expand(named.default)) else {
-            return false;
-        };
-        match parameter.kind {
-            Kind::Time => {
-                let time = |text: &str| Duration::parse(text, parameter, named.default);
-                matches!((time(&value), time(&default)), (Ok(value), Ok(default)) if value == default)
-            }
-            Kind::Bool => value.eq_ignore_ascii_case(&default),
-            _ => value == default,
-        }
-    }
-
     /// The names that are set here, unknown otherwise, and referred to by known settings, directly
     /// or through each other. Postfix calls these user-defined; also the restriction classes.
     pub(crate) fn user_defined(&self) -> BTreeSet<&str> {
@@ -403,7 +340,7 @@ impl MainCf {
     }
 
     /// The value of a known parameter with its references expanded.
-    fn value(&self, named: Named, protocol: Protocol) -> Result<String, ConfigError> {
+    pub(super) fn value(&self, named: Named, protocol: Protocol) -> Result<String, ConfigError> {
         let written = self.written_or_computed(named.name, protocol);
         let raw = written.unwrap_or(Cow::Borrowed(named.default));
         self.expand(named.name, &raw, protocol)
@@ -416,7 +353,7 @@ impl MainCf {
 
     /// Whether the settings decide on a value, rather than its default: they set the parameter, or
     /// a name without a field that the default refers to, such as the old name of the parameter.
-    fn decides(&self, named: Named) -> bool {
+    pub(super) fn decides(&self, named: Named) -> bool {
         let is_set = |name: &str| {
             let entry = self.entries.get(name);
             entry.is_some_and(|entry| entry.origin != Origin::Default)
@@ -426,7 +363,7 @@ impl MainCf {
         is_set(named.name) || references(named.default).any(|name| is_set(name) && !has_field(name))
     }
 
-    fn error(&self, name: &str, problem: Problem) -> ConfigError {
+    pub(super) fn error(&self, name: &str, problem: Problem) -> ConfigError {
         let origin = self
             .entries
             .get(name)
@@ -436,21 +373,6 @@ impl MainCf {
             parameter: Some(name.to_owned()),
             problem,
         }
-    }
-}
-
-/// The warning about a name that nobody knows. Its value is not shown where the name may be a slip
-/// for that of a parameter with a secret.
-fn unknown(name: &str, value: &str, hints: &mut Hints) -> Oddity {
-    let is_secret = hints.are_spent();
-    let suggestion = hints.hint(name);
-    Oddity::Unknown {
-        name: name.to_owned(),
-        value: match is_secret {
-            true => "…".to_owned(),
-            false => shown(suggestion.unwrap_or(name), value.to_owned()),
-        },
-        suggestion,
     }
 }
 
@@ -464,7 +386,7 @@ pub(crate) fn spoken_in(name: &str) -> Protocol {
 }
 
 /// A value as messages may show it.
-fn shown(name: &str, value: String) -> String {
+pub(super) fn shown(name: &str, value: String) -> String {
     match Parameter::find(name) {
         Some((parameter, _)) if parameter.private => "…".to_owned(),
         _ => value,
@@ -489,87 +411,4 @@ fn references(text: &str) -> impl Iterator<Item = &str> {
             .unwrap_or(rest.len());
         rest.get(..end).filter(|name| !name.is_empty())
     })
-}
-
-/// Gives typed values to the groups and collects what is wrong.
-pub(crate) struct Source<'a> {
-    main: &'a MainCf,
-    protocol: Protocol,
-    errors: Vec<ConfigError>,
-}
-
-impl<'a> Source<'a> {
-    pub(crate) fn new(main: &'a MainCf, protocol: Protocol) -> Self {
-        Self {
-            main,
-            protocol,
-            errors: Vec::new(),
-        }
-    }
-
-    pub(crate) fn protocol(&self) -> Protocol {
-        self.protocol
-    }
-
-    /// The name of this machine, from which `myhostname` has its default.
-    pub(crate) fn host_name(&self) -> &str {
-        &self.main.host_name
-    }
-
-    /// The errors that were found. A default is wrong only because of what it refers to, which
-    /// says it better.
-    pub(crate) fn into_errors(mut self) -> Vec<ConfigError> {
-        let is_default = |error: &ConfigError| error.origin == Origin::Default;
-        if !self.errors.iter().all(is_default) {
-            self.errors.retain(|error| !is_default(error));
-        }
-        self.errors
-    }
-
-    /// Whether a parameter is empty after expansion.
-    pub(crate) fn is_empty(&self, name: &str) -> bool {
-        matches!(self.main.expanded(name, self.protocol), Ok(Some(text)) if text.is_empty())
-    }
-
-    /// The value of one entry. After an error it is the type's zero, which nobody gets to see.
-    pub(crate) fn read<T: Setting>(&mut self, parameter: &Parameter) -> T {
-        match self.try_read(parameter) {
-            Ok(value) => value,
-            Err(error) => {
-                self.errors.push(error);
-                T::default()
-            }
-        }
-    }
-
-    fn try_read<T: Setting>(&self, parameter: &Parameter) -> Result<T, ConfigError> {
-        let Some(named) = parameter.named(self.protocol) else {
-            let spelling = parameter
-                .smtp
-                .or(parameter.lmtp)
-                .map_or("", |named| named.name);
-            return T::parse(parameter.absent, parameter, parameter.absent)
-                .map_err(|why| self.main.error(spelling, Problem::Value(why)));
-        };
-        let text = self.main.value(named, self.protocol)?;
-        let mut value = T::parse(&text, parameter, named.default)
-            .map_err(|why| self.main.error(named.name, Problem::Value(why)))?;
-        value.mark(self.main.decides(named));
-        Ok(value)
-    }
-
-    /// Checks a field that a program has set, and derives one that it has not.
-    pub(crate) fn settle<T: Setting>(&mut self, field: &mut T, parameter: &Parameter) {
-        if !field.is_set() {
-            *field = self.read(parameter);
-            field.mark(false);
-        } else if let Err(why) = field.check(parameter) {
-            let spelling = parameter.named(self.protocol).or(parameter.smtp);
-            let spelling = spelling.map_or("", |named| named.name);
-            let error = self.main.error(spelling, Problem::Value(why));
-            self.errors.push(error);
-        } else {
-            field.respell(parameter);
-        }
-    }
 }

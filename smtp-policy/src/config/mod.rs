@@ -30,9 +30,11 @@ mod expand;
 pub(crate) mod files;
 mod grammar;
 mod main_cf;
+mod oddities;
 mod parameter;
 mod params;
 mod private;
+mod source;
 mod suggest;
 mod syntax;
 #[cfg(test)]
@@ -68,7 +70,7 @@ pub use private::Private;
 
 use std::collections::BTreeMap;
 
-use main_cf::Source;
+use source::Source;
 
 /// What one of the two clients is to do: every parameter, typed, by subject.
 ///

@@ -325,7 +325,7 @@ macro_rules! params {
                 $( $bare.describe($group, None, &[$($row_doc),+], $crate::config::Kind::$kind), )*
             ];
 
-            pub(crate) fn load(source: &mut $crate::config::main_cf::Source<'_>) -> Self {
+            pub(crate) fn load(source: &mut $crate::config::source::Source<'_>) -> Self {
                 Self { $( $field: source.read(const { &$row }), )* }
             }
 
@@ -337,7 +337,7 @@ macro_rules! params {
             }
 
             /// Checks the fields that are set, and derives the others.
-            pub(crate) fn settle(&mut self, source: &mut $crate::config::main_cf::Source<'_>) {
+            pub(crate) fn settle(&mut self, source: &mut $crate::config::source::Source<'_>) {
                 $( source.settle(&mut self.$field, const { &$row }); )*
             }
 

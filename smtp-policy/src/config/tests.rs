@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::main_cf::{self, Source};
+use super::main_cf;
+use super::source::Source;
 use super::{Config, ConfigError, Kind, MainCf, Parameter, Protocol};
 use crate::dns::ResolverConfig;
 use crate::policy::{Policy, PolicyError};
