@@ -34,6 +34,7 @@ mod oddities;
 mod parameter;
 mod params;
 mod private;
+mod routing;
 mod source;
 mod suggest;
 mod syntax;

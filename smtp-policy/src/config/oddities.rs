@@ -8,7 +8,7 @@ use super::main_cf::{shown, spoken_in};
 use super::parameter::{Kind, Parameter, Status};
 use super::suggest::Hints;
 use super::value::Setting;
-use super::{MainCf, params};
+use super::{MainCf, Protocol, params, routing};
 
 impl MainCf {
     /// What is odd about the settings: overridden lines, unknown names, and settings that have no
@@ -23,6 +23,10 @@ impl MainCf {
             }
             let oddity = match Parameter::find(name) {
                 Some((parameter, _)) => self.oddity(name, &entry.value, parameter),
+                None if self.is_routing(name) => Some(Oddity::NotFollowed {
+                    name: name.clone(),
+                    value: entry.value.clone(),
+                }),
                 None if params::is_foreign(name) || user_defined.contains(name.as_str()) => None,
                 None => Some(unknown(name, &entry.value, &mut hints)),
             };
@@ -49,6 +53,16 @@ impl MainCf {
             Status::Refused(_) if self.is_default(&name) => None,
             Status::Refused(why) => Some(Oddity::Refused { name, value, why }),
         }
+    }
+
+    /// Whether a setting would have Postfix route mail in another way than by default.
+    fn is_routing(&self, name: &str) -> bool {
+        let Some(default) = routing::default_of(name) else {
+            return false;
+        };
+        let expand = |text: &str| expand(text, &|name| self.raw(name, Protocol::Smtp));
+        let value = expand(self.written(name).unwrap_or_default());
+        !matches!(&value, Ok(value) if value.is_empty()) && value != expand(default)
     }
 
     /// Whether a setting comes to the same as the default.
