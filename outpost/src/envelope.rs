@@ -15,6 +15,7 @@ use crate::{
     job::{Job, encoding_of},
     message::Message,
     output::complain,
+    settings,
 };
 
 /// The requests that the command line asks for: one for each next hop.
@@ -41,6 +42,8 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
         request.smtputf8 = request.needs_smtputf8();
         jobs.push(Job::new(request, message.clone()));
     }
+    let requests = jobs.iter().map(|job| &job.request);
+    settings::complain_without_smtputf8(&args.surroundings.parameters, config, requests);
     Ok(jobs)
 }
 
