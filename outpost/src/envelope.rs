@@ -19,6 +19,7 @@ use crate::{
     job::{Job, encoding_of},
     message::{Intake, Message},
     output::complain,
+    settings,
 };
 
 /// The requests that the command line asks for: one for each next hop.
@@ -56,11 +57,13 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
         // The line ends have been read already.
         request.stray_cr = StrayCr::Pass;
         // As for mail from sendmail(1): smtputf8_autodetect_classes.
-        request.smtputf8 = config.general.smtputf8_enable;
+        request.smtputf8 = *config.general.smtputf8_enable;
         request.header_utf8 = message.facts.header_utf8;
         request.smtputf8 = request.needs_smtputf8();
         jobs.push(Job::new(request, message.clone()));
     }
+    let requests = jobs.iter().map(|job| &job.request);
+    settings::complain_without_smtputf8(&args.surroundings.parameters, config, requests);
     Ok(jobs)
 }
 

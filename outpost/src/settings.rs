@@ -6,7 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use smtp_policy::{config::MainCf, dns::ResolverConfig, policy::Policy, sts::MtaSts};
+use smtp_policy::{
+    config::{Config, MainCf},
+    dns::ResolverConfig,
+    policy::Policy,
+    request::Request,
+    sts::MtaSts,
+};
 
 use crate::{
     cli::{ParameterArgs, StsArgs, SurroundingsArgs},
@@ -51,6 +57,34 @@ pub(crate) fn policy(args: &SurroundingsArgs) -> Result<Arc<Policy>, Failure> {
         complain(format_args!("warning: {warning}"));
     }
     Ok(Arc::new(policy))
+}
+
+/// Warns that requests go without SMTPUTF8 only because main.cf does not say which defaults apply:
+/// those of Postfix before 3.0 do then.
+pub(crate) fn complain_without_smtputf8<'a>(
+    args: &ParameterArgs,
+    config: &Config,
+    mut requests: impl Iterator<Item = &'a Request>,
+) {
+    let general = &config.general;
+    let Some(file) = &args.config else {
+        return;
+    };
+    let needs_it = |request: &Request| {
+        let able = Request {
+            smtputf8: true,
+            ..request.clone()
+        };
+        able.needs_smtputf8()
+    };
+    if !*general.smtputf8_enable && !general.smtputf8_enable.is_set() && requests.any(needs_it) {
+        complain(format_args!(
+            "warning: {}: smtputf8_enable is no, the default of compatibility_level = {}: the \
+             message goes out without SMTPUTF8",
+            file.display(),
+            general.compatibility_level
+        ));
+    }
 }
 
 /// MTA-STS, if the command line turns it on.

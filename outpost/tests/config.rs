@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{folder, run, write};
+use common::{MESSAGE, folder, run, write};
 
 #[test]
 fn the_settings_of_a_file_are_listed_as_postconf_does() {
@@ -86,4 +86,36 @@ fn what_is_odd_or_wrong_is_told() {
     run(&["config", "--config", "/no/such/main.cf"])
         .exits(78)
         .complains("/no/such/main.cf");
+}
+
+#[test]
+fn an_old_default_that_keeps_smtputf8_away_is_told() {
+    let (folder, message) = (folder(), MESSAGE);
+    let message = write(&folder, "m.eml", message);
+    let told = |main_cf: &str, to: &str| {
+        let path = write(&folder, "main.cf", main_cf);
+        let to = format!("{to}@[127.0.0.1]");
+        let args = [
+            "deliver",
+            "--config",
+            &path,
+            "-o",
+            "smtp_tcp_port=1",
+            "--from",
+            "a@example.org",
+            "--to",
+            &to,
+            &message,
+        ];
+        let run = run(&args).exits(75);
+        let line = format!(
+            "outpost: warning: {path}: smtputf8_enable is no, the default of compatibility_level = 0: \
+             the message goes out without SMTPUTF8"
+        );
+        run.stderr.matches(&line).count()
+    };
+    assert_eq!(told("", "j\u{f6}rg"), 1);
+    assert_eq!(told("", "joerg"), 0);
+    assert_eq!(told("compatibility_level = 3.6\n", "j\u{f6}rg"), 0);
+    assert_eq!(told("smtputf8_enable = no\n", "j\u{f6}rg"), 0);
 }

@@ -112,7 +112,7 @@ impl Client {
     ) -> Report {
         let cache = &self.inner.policy.config(request.protocol).cache;
         let mut report = Report::default();
-        for part in request.split(cache.destination_recipient_limit) {
+        for part in request.split(*cache.destination_recipient_limit) {
             let observer = PartObserver::new(&mut observer, report.recipients.len());
             report.append(self.deliver_part(part, &mut text, observer).await);
         }
@@ -217,7 +217,7 @@ impl<'a> Turn<'a> {
         let limit = match inner.is_cancelled() {
             true => 0,
             false => {
-                inner
+                *inner
                     .policy
                     .config(request.protocol)
                     .cache

@@ -117,9 +117,24 @@ macro_rules! one_word {
         impl Setting for $ty {
             const KIND: Kind = Kind::Words(&[$($word),+]);
 
-            fn parse(text: &str, _: &Parameter, _: &str) -> Result<Self, String> {
+            fn read(text: &str, _: &Parameter, _: &str) -> Result<Self, String> {
                 $( if text.eq_ignore_ascii_case($word) { return Ok($value); } )+
                 Err(unknown_word(text, &[$($word),+]))
+            }
+
+            fn check(&self, _: &Parameter) -> Result<(), String> {
+                Ok(())
+            }
+
+            fn text(&self) -> Option<String> {
+                let words = [$(($word, $value)),+];
+                let found = words.into_iter().rfind(|(_, value)| value == self);
+                found.map(|(word, _)| word.to_owned())
+            }
+
+            #[cfg(test)]
+            fn unchecked(_: &str) -> Option<Self> {
+                None
             }
         }
     };
@@ -143,11 +158,8 @@ macro_rules! word_set {
         impl Setting for $ty {
             const KIND: Kind = Kind::Words(&[$($word),+]);
 
-            fn parse(text: &str, parameter: &Parameter, _: &str) -> Result<Self, String> {
+            fn read(text: &str, _: &Parameter, _: &str) -> Result<Self, String> {
                 let mut value = Self::default();
-                if parameter.min > 0 && words(text).next().is_none() {
-                    return Err("the value must not be empty".to_owned());
-                }
                 for word in words(text) {
                     match word {
                         $( $word => { let set: fn(&mut Self) = $set; set(&mut value); } )+
@@ -155,6 +167,29 @@ macro_rules! word_set {
                     }
                 }
                 Ok(value)
+            }
+
+            fn check(&self, parameter: &Parameter) -> Result<(), String> {
+                match parameter.min > 0 && *self == Self::default() {
+                    true => Err("the value must not be empty".to_owned()),
+                    false => Ok(()),
+                }
+            }
+
+            fn text(&self) -> Option<String> {
+                let words: &[(&str, fn(&mut Self))] = &[$(($word, $set)),+];
+                let adds_nothing = |set: fn(&mut Self)| {
+                    let mut with = *self;
+                    set(&mut with);
+                    with == *self
+                };
+                let words = words.iter().filter(|(_, set)| adds_nothing(*set));
+                Some(words.map(|(word, _)| *word).collect::<Vec<_>>().join(" "))
+            }
+
+            #[cfg(test)]
+            fn unchecked(_: &str) -> Option<Self> {
+                None
             }
         }
     };

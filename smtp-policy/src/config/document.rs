@@ -11,8 +11,10 @@ Every name that main.cf may hold for this client, as the parameter table in `src
 has it. This file is generated: change the table and run `OUTPOST_UPDATE=1 cargo test -p
 smtp-policy --test config`.
 
-Names of other Postfix daemons (`smtpd_banner`, `alias_maps`, …) are accepted and not used. An unknown
-name gives a warning, and a hint if it looks like a slip.
+Names of other Postfix daemons (`smtpd_banner`, `alias_maps`, …) are accepted and not used. Those by
+which Postfix decides where mail goes (`transport_maps`, `sender_dependent_relayhost_maps`,
+`virtual_alias_maps`, …) give a warning if they are set. So does an unknown name, with a hint if it
+looks like a slip.
 
 *Supported*: as in Postfix. *Mapped*: accepted, with the effect named here. *Refused*: has no effect,
 for the reason named here; setting it gives a warning. *Removed*: no parameter of Postfix any more;
@@ -71,6 +73,9 @@ fn kind(parameter: &Parameter) -> String {
         0 => String::new(),
         min => format!(", at least {min}"),
     };
+    if let Some(description) = parameter.grammar.description() {
+        return description.to_owned();
+    }
     match parameter.kind {
         Kind::Bool => "`yes` or `no`".to_owned(),
         Kind::Number if parameter.max < super::MAX_NUMBER => {

@@ -22,6 +22,8 @@ pub enum Origin {
     },
     /// By [`MainCf::set`](super::MainCf::set), which stands for `-o` on a command line.
     Override,
+    /// In a field of a [`Config`](super::Config), by a program.
+    Code,
     /// Nowhere: the built-in default.
     Default,
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Origin {
             Origin::File { name, line } => write!(f, "{name}: line {line}"),
             Origin::Whole { name } => write!(f, "{name}"),
             Origin::Override => f.write_str("parameter override"),
+            Origin::Code => f.write_str("set in code"),
             Origin::Default => f.write_str("built-in default"),
         }
     }
@@ -124,6 +127,13 @@ pub enum Oddity {
         /// Since when it is gone.
         since: &'static str,
     },
+    /// A setting that decides in Postfix where mail goes, and that this client does not follow.
+    NotFollowed {
+        /// The name.
+        name: String,
+        /// The value it is set to.
+        value: String,
+    },
     /// A parameter that has no effect here, set to something else than its default.
     Refused {
         /// The name.
@@ -158,6 +168,13 @@ impl fmt::Display for ConfigWarning {
             }
             Oddity::Removed { name, value, since } => {
                 write!(f, "unused parameter: {name}={value} ({since})")
+            }
+            Oddity::NotFollowed { name, value } => {
+                write!(
+                    f,
+                    "not followed: {name}={value} (mail goes to the next hop of its request, with the \
+                     addresses that it has there)"
+                )
             }
             Oddity::Refused { name, value, why } => {
                 write!(f, "no effect: {name}={value} ({why})")

@@ -3,17 +3,15 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use super::error::{ConfigError, ConfigWarning, Oddity, Origin, Problem};
 use super::expand::expand;
-use super::parameter::{Kind, Named, Parameter, Status};
-use super::suggest::suggest;
+use super::files;
+use super::parameter::{Named, Parameter};
+use super::source::Source;
 use super::syntax;
-use super::value::Setting;
 use super::{Config, Protocol, params};
 
 /// What the host name is taken for if the caller does not say.
@@ -34,16 +32,16 @@ pub struct MainCf {
     /// The name of the file, for messages.
     file: String,
     directory: PathBuf,
-    host_name: String,
-    entries: BTreeMap<String, Entry>,
-    remarks: Vec<ConfigWarning>,
+    pub(super) host_name: String,
+    pub(super) entries: BTreeMap<String, Entry>,
+    pub(super) remarks: Vec<ConfigWarning>,
 }
 
 /// One setting.
 #[derive(Clone, PartialEq)]
-struct Entry {
-    value: String,
-    origin: Origin,
+pub(super) struct Entry {
+    pub(super) value: String,
+    pub(super) origin: Origin,
 }
 
 impl fmt::Debug for MainCf {
@@ -78,7 +76,7 @@ impl MainCf {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let name = path.display().to_string();
-        let bytes = fs::read(path).map_err(|error| ConfigError {
+        let bytes = files::read(path, files::MAX_FILE).map_err(|error| ConfigError {
             origin: Origin::Whole { name: name.clone() },
             parameter: None,
             problem: Problem::Unreadable(error.to_string()),
@@ -161,6 +159,25 @@ impl MainCf {
         Ok(())
     }
 
+    /// The settings that a program has made, as if they stood in a file. `$` is no reference there.
+    pub(crate) fn of_program(
+        host_name: &str,
+        texts: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        let entry = |(name, text): (&str, String)| {
+            let entry = Entry {
+                value: text.replace('$', "$$"),
+                origin: Origin::Code,
+            };
+            (name.to_owned(), entry)
+        };
+        Self {
+            host_name: host_name.to_owned(),
+            entries: texts.into_iter().map(entry).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Says how this machine is called. `myhostname` and `mydomain` have their defaults from it; a
     /// name without a dot is completed with `mydomain`. An empty name changes nothing.
     pub fn set_host_name(&mut self, name: &str) {
@@ -188,7 +205,7 @@ impl MainCf {
     pub fn config(&self, protocol: Protocol) -> Result<Config, ConfigError> {
         let mut source = Source::new(self, protocol);
         let config = Config::load(&mut source);
-        match source.errors.into_iter().next() {
+        match source.into_errors().into_iter().next() {
             None => Ok(config),
             Some(error) => Err(error),
         }
@@ -200,77 +217,13 @@ impl MainCf {
         for protocol in Protocol::ALL {
             let mut source = Source::new(self, protocol);
             let _config = Config::load(&mut source);
-            for error in source.errors {
+            for error in source.into_errors() {
                 if !errors.contains(&error) {
                     errors.push(error);
                 }
             }
         }
         errors
-    }
-
-    /// What is odd about the settings: overridden lines, unknown names, and settings that have no
-    /// effect here. By place in the file, then those made over it.
-    pub fn warnings(&self) -> Vec<ConfigWarning> {
-        let mut warnings = self.remarks.clone();
-        let user_defined = self.user_defined();
-        for (name, entry) in &self.entries {
-            if entry.origin == Origin::Default {
-                continue;
-            }
-            let oddity = match Parameter::find(name) {
-                Some((parameter, _)) => self.oddity(name, &entry.value, parameter),
-                None if params::is_foreign(name) || user_defined.contains(name.as_str()) => None,
-                None => Some(Oddity::Unknown {
-                    name: name.clone(),
-                    value: shown(suggest(name).unwrap_or(name), entry.value.clone()),
-                    suggestion: suggest(name),
-                }),
-            };
-            if let Some(oddity) = oddity {
-                warnings.push(ConfigWarning {
-                    origin: entry.origin.clone(),
-                    oddity,
-                });
-            }
-        }
-        warnings.sort_by_key(|warning| match warning.origin {
-            Origin::File { line, .. } => line,
-            _ => usize::MAX,
-        });
-        warnings
-    }
-
-    /// What is odd about a setting whose name is known.
-    fn oddity(&self, name: &str, value: &str, parameter: &Parameter) -> Option<Oddity> {
-        let (name, value) = (name.to_owned(), shown(name, value.to_owned()));
-        match parameter.status {
-            Status::Supported | Status::Mapped(_) => None,
-            Status::Removed(since) => Some(Oddity::Removed { name, value, since }),
-            Status::Refused(_) if self.is_default(&name) => None,
-            Status::Refused(why) => Some(Oddity::Refused { name, value, why }),
-        }
-    }
-
-    /// Whether a setting comes to the same as the default.
-    fn is_default(&self, name: &str) -> bool {
-        let Some((parameter, named)) = Parameter::find(name) else {
-            return false;
-        };
-        let protocol = spoken_in(name);
-        let expand = |text: &str| expand(text, &|name| self.raw(name, protocol));
-        let value = self.written(name).unwrap_or_default();
-        let (Ok(value), Ok(default)) = (expand(value), expand(named.default)) else {
-            return false;
-        };
-        match parameter.kind {
-            Kind::Time => {
-                let time = |text: &str| Duration::parse(text, parameter, named.default);
-                matches!((time(&value), time(&default)), (Ok(value), Ok(default)) if value == default)
-            }
-            Kind::Bool => value.eq_ignore_ascii_case(&default),
-            _ => value == default,
-        }
     }
 
     /// The names that are set here, unknown otherwise, and referred to by known settings, directly
@@ -387,7 +340,7 @@ impl MainCf {
     }
 
     /// The value of a known parameter with its references expanded.
-    fn value(&self, named: Named, protocol: Protocol) -> Result<String, ConfigError> {
+    pub(super) fn value(&self, named: Named, protocol: Protocol) -> Result<String, ConfigError> {
         let written = self.written_or_computed(named.name, protocol);
         let raw = written.unwrap_or(Cow::Borrowed(named.default));
         self.expand(named.name, &raw, protocol)
@@ -398,7 +351,19 @@ impl MainCf {
             .map_err(|error| self.error(name, Problem::Expand(error)))
     }
 
-    fn error(&self, name: &str, problem: Problem) -> ConfigError {
+    /// Whether the settings decide on a value, rather than its default: they set the parameter, or
+    /// a name without a field that the default refers to, such as the old name of the parameter.
+    pub(super) fn decides(&self, named: Named) -> bool {
+        let is_set = |name: &str| {
+            let entry = self.entries.get(name);
+            entry.is_some_and(|entry| entry.origin != Origin::Default)
+        };
+        let has_field =
+            |name: &str| Parameter::find(name).is_some_and(|(row, _)| row.field.is_some());
+        is_set(named.name) || references(named.default).any(|name| is_set(name) && !has_field(name))
+    }
+
+    pub(super) fn error(&self, name: &str, problem: Problem) -> ConfigError {
         let origin = self
             .entries
             .get(name)
@@ -421,7 +386,7 @@ pub(crate) fn spoken_in(name: &str) -> Protocol {
 }
 
 /// A value as messages may show it.
-fn shown(name: &str, value: String) -> String {
+pub(super) fn shown(name: &str, value: String) -> String {
     match Parameter::find(name) {
         Some((parameter, _)) if parameter.private => "…".to_owned(),
         _ => value,
@@ -446,55 +411,4 @@ fn references(text: &str) -> impl Iterator<Item = &str> {
             .unwrap_or(rest.len());
         rest.get(..end).filter(|name| !name.is_empty())
     })
-}
-
-/// Gives typed values to the groups and collects what is wrong.
-pub(crate) struct Source<'a> {
-    main: &'a MainCf,
-    protocol: Protocol,
-    errors: Vec<ConfigError>,
-}
-
-impl<'a> Source<'a> {
-    pub(crate) fn new(main: &'a MainCf, protocol: Protocol) -> Self {
-        Self {
-            main,
-            protocol,
-            errors: Vec::new(),
-        }
-    }
-
-    pub(crate) fn protocol(&self) -> Protocol {
-        self.protocol
-    }
-
-    /// Whether a parameter is empty after expansion.
-    pub(crate) fn is_empty(&self, name: &str) -> bool {
-        matches!(self.main.expanded(name, self.protocol), Ok(Some(text)) if text.is_empty())
-    }
-
-    /// The value of one entry. After an error it is the type's zero, which nobody gets to see.
-    pub(crate) fn read<T: Setting>(&mut self, parameter: &Parameter) -> T {
-        match self.try_read(parameter) {
-            Ok(value) => value,
-            Err(error) => {
-                self.errors.push(error);
-                T::default()
-            }
-        }
-    }
-
-    fn try_read<T: Setting>(&self, parameter: &Parameter) -> Result<T, ConfigError> {
-        let Some(named) = parameter.named(self.protocol) else {
-            let spelling = parameter
-                .smtp
-                .or(parameter.lmtp)
-                .map_or("", |named| named.name);
-            return T::parse(parameter.absent, parameter, parameter.absent)
-                .map_err(|why| self.main.error(spelling, Problem::Value(why)));
-        };
-        let text = self.main.value(named, self.protocol)?;
-        T::parse(&text, parameter, named.default)
-            .map_err(|why| self.main.error(named.name, Problem::Value(why)))
-    }
 }

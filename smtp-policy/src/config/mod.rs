@@ -14,7 +14,7 @@
 //! let text = "myhostname = mail.example.com\nsmtp_helo_timeout = 5m\n";
 //! let main = MainCf::parse(text, "main.cf", Path::new("/etc/outpost"))?;
 //! let config = main.config(Protocol::Smtp)?;
-//! assert_eq!(config.helo.helo_name, "mail.example.com");
+//! assert_eq!(*config.helo.helo_name, "mail.example.com");
 //! assert_eq!(config.timeout.helo_timeout.as_secs(), 300);
 //! # Ok::<(), smtp_policy::config::ConfigError>(())
 //! ```
@@ -22,28 +22,43 @@
 //! Answers to Postfix's mail_conf*.c, mail_params.c, smtp_params.c, lmtp_params.c and postconf.
 
 mod choice;
+mod derived;
 mod document;
 mod dump;
 mod error;
 mod expand;
-#[cfg(feature = "tls")]
 pub(crate) mod files;
+mod grammar;
 mod main_cf;
+mod oddities;
 mod parameter;
 mod params;
 mod private;
+mod routing;
+mod source;
 mod suggest;
 mod syntax;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+mod tests;
 mod value;
 
 pub use choice::{
     AddressFormat, AddressPreference, DnsSupport, HostLookup, InetProtocols, ProbeTarget, Protocol,
     ResolverOptions,
 };
+pub use derived::Derived;
 pub use document::parameters_md;
 pub use dump::{Listed, Listing};
 pub use error::{ConfigError, ConfigWarning, Oddity, Origin, Problem};
 pub use expand::ExpandError;
+pub use grammar::Grammar;
+pub(crate) use grammar::address;
 pub use main_cf::MainCf;
 pub use parameter::{Kind, MAX_NUMBER, Named, Parameter, Status};
 pub use params::{
@@ -54,7 +69,9 @@ pub use params::{
 
 pub use private::Private;
 
-use main_cf::Source;
+use std::collections::BTreeMap;
+
+use source::Source;
 
 /// What one of the two clients is to do: every parameter, typed, by subject.
 ///
@@ -63,6 +80,8 @@ use main_cf::Source;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
+    /// The name of this machine, from which `myhostname` has its default.
+    host_name: String,
     /// Which client this is for.
     pub protocol: Protocol,
     /// Names of this machine and common settings.
@@ -95,6 +114,7 @@ impl Config {
 
     fn load(source: &mut Source<'_>) -> Self {
         let mut config = Self {
+            host_name: source.host_name().to_owned(),
             protocol: source.protocol(),
             general: GeneralParams::load(source),
             connect: ConnectParams::load(source),
@@ -107,22 +127,71 @@ impl Config {
             sasl: SaslParams::load(source),
             tls: TlsParams::load(source),
         };
-        config.settle_dns_support(source);
-        config
-    }
-
-    /// An empty `smtp_dns_support_level` leaves the choice to `disable_dns_lookups`; without DNS,
-    /// hosts are looked up by the operating system alone (smtp.c, post_init).
-    fn settle_dns_support(&mut self, source: &Source<'_>) {
-        let lookup = &mut self.lookup;
-        let name = match self.protocol {
+        let name = match config.protocol {
             Protocol::Smtp => "smtp_dns_support_level",
             Protocol::Lmtp => "lmtp_dns_support_level",
         };
-        if source.is_empty(name) && lookup.disable_dns_lookups {
-            lookup.dns_support_level = DnsSupport::Disabled;
+        if source.is_empty(name) {
+            config.lookup.dns_support_level.unset();
         }
-        lookup.disable_dns_lookups = lookup.dns_support_level == DnsSupport::Disabled;
+        config.settle_dns_support();
+        config
+    }
+
+    /// Checks what a program has set, as if main.cf said so, and derives the rest from it.
+    pub(crate) fn settled(mut self) -> Result<Self, Vec<ConfigError>> {
+        let main = MainCf::of_program(&self.host_name, self.texts());
+        let mut source = Source::new(&main, self.protocol);
+        self.general.settle(&mut source);
+        self.connect.settle(&mut source);
+        self.lookup.settle(&mut source);
+        self.helo.settle(&mut source);
+        self.timeout.settle(&mut source);
+        self.content.settle(&mut source);
+        self.verdict.settle(&mut source);
+        self.cache.settle(&mut source);
+        self.sasl.settle(&mut source);
+        self.tls.settle(&mut source);
+        let errors = source.into_errors();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        self.settle_dns_support();
+        Ok(self)
+    }
+
+    /// The fields that are set, as texts by the names that this protocol has for them.
+    fn texts(&self) -> BTreeMap<&'static str, String> {
+        let mut texts = BTreeMap::new();
+        let mut tell = |parameter: &Parameter, text| {
+            if let Some(named) = parameter.named(self.protocol) {
+                texts.insert(named.name, text);
+            }
+        };
+        self.general.texts(&mut tell);
+        self.connect.texts(&mut tell);
+        self.lookup.texts(&mut tell);
+        self.helo.texts(&mut tell);
+        self.timeout.texts(&mut tell);
+        self.content.texts(&mut tell);
+        self.verdict.texts(&mut tell);
+        self.cache.texts(&mut tell);
+        self.sasl.texts(&mut tell);
+        self.tls.texts(&mut tell);
+        texts
+    }
+
+    /// A DNS support level that is not set follows from `disable_dns_lookups`; without DNS, hosts
+    /// are looked up by the operating system alone (smtp.c, post_init).
+    fn settle_dns_support(&mut self) {
+        let lookup = &mut self.lookup;
+        lookup
+            .dns_support_level
+            .derive(match lookup.disable_dns_lookups {
+                true => DnsSupport::Disabled,
+                false => DnsSupport::Enabled,
+            });
+        lookup.disable_dns_lookups = *lookup.dns_support_level == DnsSupport::Disabled;
         if lookup.disable_dns_lookups {
             lookup.host_lookup = HostLookup {
                 dns: false,

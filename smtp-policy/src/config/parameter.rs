@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::Protocol;
+use super::{Grammar, Protocol};
 
 /// What a value looks like; for documentation and messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub struct Parameter {
     pub max: u64,
     /// The words that are accepted; empty: any text.
     pub words: &'static [&'static str],
+    /// The form that a text has to have.
+    pub grammar: Grammar,
     /// How far the parameter is honoured.
     pub status: Status,
     /// Whether the value may hold a secret, which no message shows.
@@ -99,6 +101,7 @@ const BLANK: Parameter = Parameter {
     min: 0,
     max: MAX_NUMBER,
     words: &[],
+    grammar: Grammar::Any,
     status: Status::Supported,
     private: false,
     listed: true,
@@ -167,6 +170,10 @@ impl Parameter {
 
     pub(crate) const fn words(self, words: &'static [&'static str]) -> Self {
         Self { words, ..self }
+    }
+
+    pub(crate) const fn grammar(self, grammar: Grammar) -> Self {
+        Self { grammar, ..self }
     }
 
     pub(crate) const fn tables(self) -> Self {
@@ -318,8 +325,39 @@ macro_rules! params {
                 $( $bare.describe($group, None, &[$($row_doc),+], $crate::config::Kind::$kind), )*
             ];
 
-            pub(crate) fn load(source: &mut $crate::config::main_cf::Source<'_>) -> Self {
+            pub(crate) fn load(source: &mut $crate::config::source::Source<'_>) -> Self {
                 Self { $( $field: source.read(const { &$row }), )* }
+            }
+
+            /// Hands the texts of the fields that are set to `tell`, each with its entry.
+            pub(crate) fn texts(&self, tell: &mut dyn FnMut(&$crate::config::Parameter, String)) {
+                $( if let Some(text) = $crate::config::value::Setting::text(&self.$field) {
+                    tell(const { &$row }, text);
+                } )*
+            }
+
+            /// Checks the fields that are set, and derives the others.
+            pub(crate) fn settle(&mut self, source: &mut $crate::config::source::Source<'_>) {
+                $( source.settle(&mut self.$field, const { &$row }); )*
+            }
+
+            /// Puts a value into a field, by a name of its parameter, as a careless program would.
+            /// Not all fields can have all values.
+            #[cfg(test)]
+            pub(crate) fn put(&mut self, name: &str, text: &str) -> bool {
+                use $crate::config::value::Setting;
+                $( {
+                    const ROW: &$crate::config::Parameter = &$row;
+                    if ROW.spellings().any(|named| named.name == name) {
+                        let value = <$ty as Setting>::unchecked(text);
+                        let is_possible = value.is_some();
+                        if let Some(value) = value {
+                            self.$field = value;
+                        }
+                        return is_possible;
+                    }
+                } )*
+                false
             }
         }
     };

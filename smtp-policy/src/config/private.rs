@@ -35,7 +35,23 @@ impl fmt::Debug for Private {
 impl Setting for Private {
     const KIND: Kind = Kind::Text;
 
-    fn parse(text: &str, _: &Parameter, _: &str) -> Result<Self, String> {
+    fn read(text: &str, _: &Parameter, _: &str) -> Result<Self, String> {
         Ok(Self::new(text))
+    }
+
+    fn check(&self, _: &Parameter) -> Result<(), String> {
+        match self.0.contains('\0') {
+            true => Err("null byte in the value".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+
+    #[cfg(test)]
+    fn unchecked(text: &str) -> Option<Self> {
+        Some(Self::new(text))
     }
 }

@@ -24,7 +24,7 @@ impl Canonical {
         let wanted = |text: &str, yes: bool| if yes { text.to_owned() } else { String::new() };
         Self {
             origin: wanted(&general.myorigin, general.append_at_myorigin),
-            domain: wanted(&general.mydomain, general.append_dot_mydomain),
+            domain: wanted(&general.mydomain, *general.append_dot_mydomain),
             swap_bangpath: general.swap_bangpath,
             percent_hack: general.allow_percent_hack,
         }

@@ -59,7 +59,7 @@ impl Generic {
             parameter: format!("{}_generic_maps", config.protocol.as_str()),
             maps,
             canonical: Canonical::new(config),
-            origin: general.myorigin.clone(),
+            origin: general.myorigin.to_string(),
             destinations,
             own,
             delimiter: general.recipient_delimiter.clone(),

@@ -182,7 +182,7 @@ impl Delivery {
             }
             Place::Unix(path) => {
                 let peer = Peer {
-                    host: self.config.general.myhostname.clone(),
+                    host: self.config.general.myhostname.to_string(),
                     address: path.display().to_string(),
                     port: None,
                     destination: self.hosts.label.clone(),

@@ -265,7 +265,7 @@ impl Delivery {
             let mut places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
             self.found_destination(&text, None, &mut places, None);
             let site = Site {
-                domain: self.config.general.myhostname.clone(),
+                domain: self.config.general.myhostname.to_string(),
                 ..Site::new(places, 0, false)
             };
             self.open_site(site, path, path);

@@ -183,7 +183,7 @@ impl Delivery {
         if !self.request.flags.delivered_to {
             return self.start();
         }
-        let utf8 = self.config.general.smtputf8_enable;
+        let utf8 = *self.config.general.smtputf8_enable;
         let fold = if utf8 { Fold::Unicode } else { Fold::Ascii };
         preparation.loop_check = Some(LoopCheck::new(&recipient, fold, self.request.stray_cr));
     }

@@ -123,7 +123,10 @@ impl AddressLookups {
             Protocol::Lmtp => Dialect::Lmtp,
         };
         let name = HelloName::parse(&config.helo.helo_name).map_err(|error| TableFailure {
-            table: "smtp_helo_name".into(),
+            table: match config.protocol {
+                Protocol::Smtp => "smtp_helo_name".into(),
+                Protocol::Lmtp => "lmtp_lhlo_name".into(),
+            },
             reason: error.to_string(),
         })?;
         let mut profile = Profile::new(dialect, name);
@@ -142,7 +145,7 @@ impl AddressLookups {
         profile.line_length_limit =
             usize::try_from(config.content.line_length_limit).unwrap_or(usize::MAX);
         profile.timeouts = timeouts(config);
-        profile.deadline = if config.timeout.per_request_deadline {
+        profile.deadline = if *config.timeout.per_request_deadline {
             DeadlineRule::PerRequest {
                 min_data_rate: config.timeout.min_data_rate,
             }

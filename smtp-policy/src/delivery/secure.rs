@@ -117,7 +117,7 @@ impl Delivery {
 
     fn subject(&self, place: &Place) -> Option<Subject> {
         let site = self.hosts.site.as_ref()?;
-        let host = self.config.general.myhostname.clone();
+        let host = self.config.general.myhostname.to_string();
         let unix_time = self.epoch.unwrap_or_default() + self.now.as_duration();
         let waived = self.request.tls == TlsWish::Waived;
         Some(match place {

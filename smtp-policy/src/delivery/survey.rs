@@ -160,7 +160,7 @@ impl Delivery {
             destination: self.hosts.label.clone(),
             host: candidate
                 .as_ref()
-                .map_or_else(|| self.config.general.myhostname.clone(), name),
+                .map_or_else(|| self.config.general.myhostname.to_string(), name),
             address: place.address(),
             port: candidate.as_ref().map(|candidate| candidate.port),
             candidate,

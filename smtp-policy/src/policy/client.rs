@@ -20,7 +20,10 @@ use crate::{
     },
     sasl::{Sasl, SetupError},
     tables::{Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
-    tls::{TlsLevel, policy::TlsRules},
+    tls::{
+        TlsLevel,
+        policy::{TlsRules, insecure_mx},
+    },
 };
 
 /// One of the two clients, with what follows from its configuration.
@@ -273,17 +276,10 @@ fn bind_address<A: std::str::FromStr>(
     name: &str,
     text: &str,
 ) -> Result<Option<A>, PolicyError> {
-    let bare = text.trim();
-    let bare = bare
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(bare);
-    if bare.is_empty() {
-        return Ok(None);
-    }
-    bare.parse().map(Some).map_err(|_| PolicyError::Value {
+    let address = crate::config::address(text, "a network address of the right family");
+    address.map_err(|reason| PolicyError::Value {
         parameter: named(config, name),
-        reason: format!("\"{text}\" is not a network address of the right family"),
+        reason,
     })
 }
 
@@ -309,7 +305,7 @@ fn route_policy(config: &Config) -> RoutePolicy {
     RoutePolicy {
         mail_domains: config.protocol == Protocol::Smtp,
         families: families(config),
-        dns: match lookup.dns_support_level {
+        dns: match *lookup.dns_support_level {
             config::DnsSupport::Disabled => DnsSupport::Disabled,
             config::DnsSupport::Enabled => DnsSupport::Enabled,
             config::DnsSupport::Dnssec => DnsSupport::Dnssec,
@@ -334,7 +330,7 @@ fn route_policy(config: &Config) -> RoutePolicy {
         defer_without_mx_address: lookup.defer_if_no_mx_address_found,
         cname_overrides_name: lookup.cname_overrides_servername,
         validate_insecure_mx: config.protocol == Protocol::Smtp
-            && TlsLevel::parse(&config.tls.tls_dane_insecure_mx_policy) > Some(TlsLevel::May),
+            && insecure_mx(config) > TlsLevel::May,
         idna: idna(config),
         filter: None,
         own: Arc::default(),

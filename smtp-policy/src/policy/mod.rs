@@ -46,8 +46,9 @@ pub struct Policy {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// main.cf itself.
-    Config(ConfigError),
+    /// Everything that is wrong with main.cf itself, or with the fields of a [`Config`]. There
+    /// is at least one error.
+    Config(Vec<ConfigError>),
     /// A table that a parameter names.
     Table {
         /// The parameter.
@@ -67,7 +68,13 @@ pub enum PolicyError {
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(error) => error.fmt(f),
+            Self::Config(errors) => {
+                for (index, error) in errors.iter().enumerate() {
+                    f.write_str(if index > 0 { "; " } else { "" })?;
+                    error.fmt(f)?;
+                }
+                Ok(())
+            }
             Self::Table { parameter, error } => write!(f, "{parameter}: {error}"),
             Self::Value { parameter, reason } => write!(f, "{parameter}: {reason}"),
         }
@@ -78,7 +85,7 @@ impl std::error::Error for PolicyError {}
 
 impl From<ConfigError> for PolicyError {
     fn from(error: ConfigError) -> Self {
-        Self::Config(error)
+        Self::Config(vec![error])
     }
 }
 
@@ -99,7 +106,9 @@ impl Policy {
             .map(|warning| warning.to_string())
             .collect();
         let mut client = |protocol| {
-            let config = main_cf.config(protocol)?;
+            let config = main_cf
+                .config(protocol)
+                .map_err(|_| PolicyError::Config(main_cf.errors()))?;
             Client::new(config, main_cf.directory(), system, &mut warnings)
         };
         let (smtp, lmtp) = (client(Protocol::Smtp)?, client(Protocol::Lmtp)?);
@@ -133,8 +142,45 @@ impl Policy {
     /// A policy from configurations that were made in code. Tables are named
     /// relative to `directory`.
     ///
+    /// The fields are held to the same rules as the settings of main.cf. Those that were
+    /// not set and have their default from others follow from what was set: the name for
+    /// EHLO is that of the machine, what is true of `sasl_security_options` is true inside
+    /// TLS.
+    ///
+    /// ```
+    /// use smtp_policy::{
+    ///     config::{Config, Private, Protocol},
+    ///     dns::ResolverConfig,
+    ///     policy::Policy,
+    /// };
+    ///
+    /// let mut smtp = Config::default_for(Protocol::Smtp);
+    /// smtp.general.myhostname = "app.example.org".into();
+    /// smtp.tls.tls_security_level = "secure".into();
+    /// smtp.tls.tls_ca_file = "/etc/ssl/certs/ca-certificates.crt".into();
+    /// smtp.sasl.sasl_auth_enable = true;
+    /// smtp.sasl.sasl_password_maps = Private::new("static:user:password");
+    /// smtp.sasl.sasl_security_options = vec!["noanonymous".into()];
+    /// let lmtp = Config::default_for(Protocol::Lmtp);
+    ///
+    /// let from = |smtp, lmtp| {
+    ///     Policy::from_configs(smtp, lmtp, "/etc/app".as_ref(), ResolverConfig::default(), &[])
+    /// };
+    /// let policy = from(smtp.clone(), lmtp.clone())?;
+    /// let made = policy.config(Protocol::Smtp);
+    /// assert_eq!(*made.helo.helo_name, "app.example.org");
+    /// assert_eq!(*made.sasl.sasl_tls_security_options, ["noanonymous"]);
+    ///
+    /// // What cannot be read is refused: nothing is sent with less than was asked for.
+    /// smtp.tls.tls_security_level = "secur".into();
+    /// let refusal = from(smtp, lmtp).unwrap_err().to_string();
+    /// assert!(refusal.starts_with("set in code: smtp_tls_security_level: \"secur\" is not one of"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// As for [`new`](Self::new).
+    /// Values that cannot be used, all of them at once, configurations that are for the other
+    /// protocol, or a table that cannot be opened.
     pub fn from_configs(
         smtp: Config,
         lmtp: Config,
@@ -142,6 +188,7 @@ impl Policy {
         resolver: ResolverConfig,
         system: &[IpAddr],
     ) -> Result<Self, PolicyError> {
+        let (smtp, lmtp) = settled(smtp, lmtp)?;
         let mut warnings = Vec::new();
         let smtp = Client::new(smtp, directory, system, &mut warnings)?;
         let lmtp = Client::new(lmtp, directory, system, &mut warnings)?;
@@ -236,6 +283,35 @@ impl Policy {
         match protocol {
             Protocol::Smtp => &self.smtp,
             Protocol::Lmtp => &self.lmtp,
+        }
+    }
+}
+
+/// The two configurations, checked and with what follows from their fields.
+fn settled(smtp: Config, lmtp: Config) -> Result<(Config, Config), PolicyError> {
+    for (config, protocol) in [(&smtp, Protocol::Smtp), (&lmtp, Protocol::Lmtp)] {
+        if config.protocol != protocol {
+            return Err(PolicyError::Value {
+                parameter: "protocol".into(),
+                reason: format!(
+                    "the configuration for {protocol} is one for {}",
+                    config.protocol
+                ),
+            });
+        }
+    }
+    match (smtp.settled(), lmtp.settled()) {
+        (Ok(smtp), Ok(lmtp)) => Ok((smtp, lmtp)),
+        (smtp, lmtp) => {
+            let mut errors = smtp.err().unwrap_or_default();
+            let both = lmtp.err().unwrap_or_default();
+            // Parameters that both clients have are named once.
+            for error in both {
+                if !errors.contains(&error) {
+                    errors.push(error);
+                }
+            }
+            Err(PolicyError::Config(errors))
         }
     }
 }

@@ -41,6 +41,8 @@ impl Properties {
     const NOANONYMOUS: Self = Self(8);
     const MUTUAL_AUTH: Self = Self(16);
     const FORWARD_SECRECY: Self = Self(32);
+    /// No mechanism has it.
+    const UNKNOWN: Self = Self(128);
 
     const NAMES: [(&'static str, Self); 6] = [
         ("noplaintext", Self::NOPLAINTEXT),
@@ -51,12 +53,14 @@ impl Properties {
         ("forward_secrecy", Self::FORWARD_SECRECY),
     ];
 
-    /// The properties of these names. The configuration has checked the words.
+    /// The properties of these names. The configuration has checked the words; for one that
+    /// is unknown all the same, no mechanism is good enough.
     pub(crate) fn parse(words: &[String]) -> Self {
-        Self::NAMES
-            .iter()
-            .filter(|(name, _)| words.iter().any(|word| word == name))
-            .fold(Self::NONE, |all, (_, property)| all.and(*property))
+        let property = |word: &String| {
+            let known = Self::NAMES.into_iter().find(|(name, _)| word == name);
+            known.map_or(Self::UNKNOWN, |(_, property)| property)
+        };
+        words.iter().map(property).fold(Self::NONE, Self::and)
     }
 
     const fn and(self, other: Self) -> Self {
@@ -289,6 +293,7 @@ mod tests {
             ),
             ("X-FOO KERBEROS_V9 CRAM-MD5-PLUS", "", "", None),
             ("", "", "", None),
+            ("PLAIN SCRAM-SHA-256 ANONYMOUS", "", "noplaintxt", None),
         ];
         for (lines, filtered, options, expected) in rows {
             assert_eq!(

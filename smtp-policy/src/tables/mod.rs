@@ -65,8 +65,9 @@ pub use secret::SecretMaps;
 
 /// A lookup table.
 ///
-/// Consumers plug in tables of their own by implementing this trait and putting them into a
-/// [`Tables`] field, with [`Maps::push`] where the field is a list.
+/// A program brings in a table of its own under a name, `external:NAME`, wherever a parameter takes a
+/// list of tables. A delivery then asks its driver ([`Ask::LookUp`](crate::delivery::Ask::LookUp));
+/// the clients of the runtimes take such tables with `add_table`.
 pub trait Table: Send + Sync + fmt::Debug {
     /// The text for `key`, or `None` if the table has none.
     ///
@@ -133,7 +134,8 @@ impl fmt::Display for TableError {
 impl std::error::Error for TableError {}
 
 /// The tables of one protocol (SMTP or LMTP), one field per parameter. The default is all empty,
-/// which is also Postfix's default.
+/// which is also Postfix's default. A [`Policy`](crate::policy::Policy) opens them from its parameters;
+/// it takes none from outside.
 #[derive(Debug, Clone, Default)]
 pub struct Tables {
     /// `smtp_reply_filter`: a single table, asked with each reply line.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::byte_text::{narrow_text, widen};
 use super::pattern_file::Dialect;
 use super::words::{braced, split, unbrace};
+use crate::config::files;
+
 use super::{
     Table, TableError, cidr, inline, pattern_file, pipe, rand, static_map, texthash, union,
 };
@@ -246,14 +248,7 @@ pub(super) fn read_file(
     let error = |error: std::io::Error| {
         TableError::new(spec, format!("open {title}: {}", system_reason(&error)))
     };
-    let size = std::fs::metadata(&path).map_err(error)?.len();
-    if size > MAX_FILE {
-        return Err(TableError::new(
-            spec,
-            format!("open {title}: more than {MAX_FILE} bytes"),
-        ));
-    }
-    let bytes = std::fs::read(&path).map_err(error)?;
+    let bytes = files::read(&path, MAX_FILE).map_err(error)?;
     if context.bytes {
         return Ok((title, widen(&bytes).into_bytes()));
     }
@@ -312,6 +307,14 @@ mod tests {
                 "open /nonexistent/gone: No such file or directory",
             ),
             ("texthash:/", "Is a directory"),
+            (
+                "texthash:/dev/zero",
+                "open /dev/zero: more than 268435456 bytes",
+            ),
+            (
+                "regexp:/dev/full",
+                "open /dev/full: more than 268435456 bytes",
+            ),
             ("inline:{ }", "empty table"),
             ("inline:{ foo = xx }", "missing '=' after attribute name"),
             ("inline:{ foo=xx }x", "bad syntax"),

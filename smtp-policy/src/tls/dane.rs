@@ -96,6 +96,12 @@ impl DaneDigests {
         (Self(list), warnings)
     }
 
+    /// What is wrong with a word of the list, if it cannot be read.
+    pub(crate) fn refusal(word: &str) -> Option<String> {
+        let why = Self::word(word).err()?;
+        Some(why.unwrap_or_else(|| format!("no digest algorithm in \"{word}\"")))
+    }
+
     /// One word: `name` or `name=number`; an empty name switches a number off.
     fn word(word: &str) -> Result<(u8, Option<Digest>), Option<String>> {
         let (name, number) = word.split_once('=').unwrap_or((word, ""));

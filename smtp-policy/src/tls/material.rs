@@ -9,6 +9,9 @@ use rustls_pki_types::pem::{PemObject, SectionKind};
 use super::{PrivateKey, TlsIdentity, TlsMaterial, TrustAnchors};
 use crate::config::{Config, TlsParams, files};
 
+/// How many bytes of certificates a folder may hold in all its files.
+const MAX_FOLDER: usize = 64 * 1024 * 1024;
+
 /// Reads what `smtp_tls_CAfile` and its like name. Files are relative to
 /// `directory`.
 ///
@@ -52,7 +55,7 @@ pub(crate) fn system_authorities() -> Vec<Vec<u8>> {
 /// # Errors
 /// What is wrong, in Postfix's words where it has some.
 pub(crate) fn trust_anchors(file: &str, directory: &Path) -> Result<TrustAnchors, String> {
-    let pem = files::read(&directory.join(file))
+    let pem = files::read(&directory.join(file), files::MAX_FILE)
         .map_err(|error| format!("error opening trust anchor file: {file}: {error}"))?;
     let mut anchors = TrustAnchors::default();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(&pem) {
@@ -77,8 +80,8 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn sections(&self, parameter: &str, file: &str) -> Result<Vec<(SectionKind, Vec<u8>)>, String> {
         let fail = |error: String| format!("{}_{parameter}: {file}: {error}", self.prefix);
-        let pem =
-            files::read(&self.directory.join(file)).map_err(|error| fail(error.to_string()))?;
+        let pem = files::read(&self.directory.join(file), files::MAX_FILE)
+            .map_err(|error| fail(error.to_string()))?;
         <(SectionKind, Vec<u8>)>::pem_slice_iter(&pem)
             .collect::<Result<_, _>>()
             .map_err(|error| fail(error.to_string()))
@@ -101,10 +104,17 @@ impl Loader<'_> {
         let fail =
             |error: std::io::Error| format!("{}_{parameter}: {folder}: {error}", self.prefix);
         let listed = files::list(&self.directory.join(folder)).map_err(fail)?;
-        let mut found = Vec::new();
+        let (mut found, mut room) = (Vec::new(), MAX_FOLDER);
         for file in listed {
             let sections = self.sections(parameter, &file.to_string_lossy());
-            found.extend(certificates(sections.unwrap_or_default()));
+            let more = certificates(sections.unwrap_or_default());
+            let size = more.iter().map(Vec::len).sum();
+            room = room.checked_sub(size).ok_or_else(|| {
+                fail(std::io::Error::other(format!(
+                    "more than {MAX_FOLDER} bytes of certificates"
+                )))
+            })?;
+            found.extend(more);
         }
         // Folders made for OpenSSL hold each certificate under two names.
         found.sort();
@@ -147,7 +157,7 @@ impl Loader<'_> {
                     )
                 })?;
             identities.push(TlsIdentity {
-                file: key_file.clone(),
+                file: key_file.to_string(),
                 chain,
                 key,
             });

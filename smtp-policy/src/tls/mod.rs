@@ -36,7 +36,7 @@ pub(crate) mod load;
 pub(crate) mod material;
 mod names;
 pub(crate) mod policy;
-mod protocols;
+pub(crate) mod protocols;
 #[cfg(feature = "tls")]
 mod rustls;
 pub(crate) mod search;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
     DaneDigests, Digest, TlsConnector, TlsLevel, Tlsa, TrustAnchors, attributes::Attributes,
-    fingerprint::parse_fingerprint,
+    fingerprint::parse_fingerprint, protocols::exclusions,
 };
 use crate::{
     config::{Config, Protocol},
@@ -166,12 +166,11 @@ impl TlsRules {
             dane: DaneRules {
                 digests,
                 dnssec: lookup.host_lookup.dns
-                    && lookup.dns_support_level == crate::config::DnsSupport::Dnssec,
+                    && *lookup.dns_support_level == crate::config::DnsSupport::Dnssec,
                 ignores_mx_errors: config.protocol == Protocol::Smtp
                     && lookup.ignore_mx_lookup_error,
                 completes_names: search.defnames || search.dnsrch,
-                insecure_mx: TlsLevel::parse(&tls.tls_dane_insecure_mx_policy)
-                    .unwrap_or(TlsLevel::May),
+                insecure_mx: insecure_mx(config),
                 force: tls.tls_force_insecure_host_tlsa_lookup,
             },
             anchors: None,
@@ -288,8 +287,7 @@ impl TlsRules {
             ""
         };
         let configured = format!("{} {mandatory}", tls.tls_exclude_ciphers);
-        let words = own.unwrap_or(&configured).replace(':', " ");
-        split(&words).into_iter().map(str::to_owned).collect()
+        exclusions(own.unwrap_or(&configured))
     }
 
     fn fingerprints(
@@ -384,11 +382,20 @@ impl TlsRules {
     }
 }
 
-/// The level of the parameters, also of the obsolete ones.
+/// `smtp_tls_dane_insecure_mx_policy`. The configuration has checked the word; one that
+/// is unknown all the same counts as the strictest.
+pub(crate) fn insecure_mx(config: &Config) -> TlsLevel {
+    TlsLevel::parse(&config.tls.tls_dane_insecure_mx_policy).unwrap_or(TlsLevel::Dane)
+}
+
+/// The level of the parameters, also of the obsolete ones, which count where there is no
+/// other. The configuration has checked the word; one that is unknown all the same counts
+/// as the strictest.
 fn global_level(config: &Config) -> TlsLevel {
     let tls = &config.tls;
     match TlsLevel::parse(&tls.tls_security_level) {
         Some(level) => level,
+        None if !tls.tls_security_level.is_empty() => TlsLevel::Secure,
         None if tls.enforce_tls && tls.tls_enforce_peername => TlsLevel::Verify,
         None if tls.enforce_tls => TlsLevel::Encrypt,
         None if tls.use_tls => TlsLevel::May,
@@ -411,5 +418,21 @@ pub(super) fn sts_attributes() -> Attributes {
         matches: vec!["hostname".to_owned()],
         servername: Some("hostname".to_owned()),
         ..Attributes::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_nobody_knows_counts_as_the_strictest() {
+        let mut config = Config::default_for(Protocol::Smtp);
+        assert_eq!(global_level(&config), TlsLevel::None);
+        config.tls.tls_security_level = "encript".into();
+        assert_eq!(global_level(&config), TlsLevel::Secure);
+        assert_eq!(insecure_mx(&config), TlsLevel::May);
+        config.tls.tls_dane_insecure_mx_policy = "encript".into();
+        assert_eq!(insecure_mx(&config), TlsLevel::Dane);
     }
 }

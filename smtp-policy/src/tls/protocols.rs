@@ -4,6 +4,8 @@
 //! Postfix hands such settings to OpenSSL. rustls speaks TLS 1.2 and TLS 1.3 only,
 //! with modern ciphers only; what a setting says about anything else has no effect.
 
+use crate::tables::words::split;
+
 /// The versions that a handshake offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {
@@ -39,7 +41,7 @@ const PROTOCOLS: [(&str, u16); 6] = [
 /// Reads a list of protocols: `>=V` and `<=V` are limits, `!V` is left out, and as
 /// soon as there is a bare `V` only such are left. An empty list limits nothing.
 /// `None` if a word is not understood.
-pub(super) fn versions(list: &str) -> Option<Versions> {
+pub(crate) fn versions(list: &str) -> Option<Versions> {
     let (mut floor, mut ceiling) = (0, u16::MAX);
     let (mut left_out, mut named) = (Vec::new(), Vec::new());
     let separator = |c: char| c == ',' || c == ':' || c.is_ascii_whitespace();
@@ -92,7 +94,18 @@ pub(super) fn check_ciphers(grade: &str, exclusions: &[String]) -> Result<(), St
     if !GRADES.iter().any(|known| known.eq_ignore_ascii_case(grade)) {
         return Err(format!("invalid cipher grade: \"{grade}\""));
     }
-    match exclusions
+    check_exclusions(exclusions)
+}
+
+/// The words of a list of exclusions, which colons separate too.
+pub(crate) fn exclusions(list: &str) -> Vec<String> {
+    let words = list.replace(':', " ");
+    split(&words).into_iter().map(str::to_owned).collect()
+}
+
+/// What is wrong with the words of a list of exclusions, in Postfix's words.
+pub(crate) fn check_exclusions(words: &[String]) -> Result<(), String> {
+    match words
         .iter()
         .find(|word| word.starts_with(['!', '+', '-', '@']))
     {

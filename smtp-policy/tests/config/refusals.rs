@@ -1,5 +1,7 @@
 //! What cannot be used is refused, with place, parameter and reason.
 
+use std::path::Path;
+
 use smtp_policy::config::{MainCf, Protocol};
 
 use crate::{parse, refusal, smtp, warnings};
@@ -66,6 +68,46 @@ fn refusals_name_the_file_the_line_and_the_parameter() {
         (
             "smtp_tls_security_level = strong",
             "main.cf: line 1: smtp_tls_security_level: \"strong\" is not one of: (empty), none, may, encrypt, fingerprint, dane, dane-only, verify, secure",
+        ),
+        (
+            "smtp_helo_name = a b",
+            "main.cf: line 1: smtp_helo_name: \"a b\" is empty or has white space or control characters in it",
+        ),
+        (
+            "lmtp_lhlo_name = ${myhostname?{in $mydomain}}",
+            "main.cf: line 1: lmtp_lhlo_name: \"in localdomain\" is empty or has white space or control characters in it",
+        ),
+        (
+            "\nmyhostname = a b",
+            "main.cf: line 2: myhostname: \"a b\" is empty or has white space or control characters in it",
+        ),
+        (
+            "smtp_tls_protocols = >=TLSv1.2, TSLv1.3",
+            "main.cf: line 1: smtp_tls_protocols: \">=TLSv1.2, TSLv1.3\" is not a list of TLS protocols",
+        ),
+        (
+            "smtp_tls_exclude_ciphers = RC4:!aNULL",
+            "main.cf: line 1: smtp_tls_exclude_ciphers: invalid unary '!+-@' in cipher exclusion: !aNULL",
+        ),
+        (
+            "smtp_tls_fingerprint_digest = crc32",
+            "main.cf: line 1: smtp_tls_fingerprint_digest: unknown digest algorithm \"crc32\"",
+        ),
+        (
+            "tls_dane_digests = sha526 sha256",
+            "main.cf: line 1: tls_dane_digests: digest algorithm sha526 needs an explicit number",
+        ),
+        (
+            "smtp_bind_address = ::1",
+            "main.cf: line 1: smtp_bind_address: \"::1\" is not an IPv4 address",
+        ),
+        (
+            "dnssec_probe = nonsense",
+            "main.cf: line 1: dnssec_probe: \"nonsense\": the format is qtype:qname",
+        ),
+        (
+            "compatibility_level = new",
+            "main.cf: line 1: compatibility_level: malformed compatibility level \"new\"",
         ),
         (
             "lmtp_rcpt_timeout = 3y",
@@ -165,6 +207,32 @@ fn a_file_is_read_and_its_folder_becomes_config_directory() {
         error,
         format!("{}: line 2: the text is not UTF-8", path.display())
     );
+}
+
+#[test]
+fn a_file_without_end_is_refused_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let large = dir.path().join("large.cf");
+    std::fs::File::create(&large)
+        .unwrap()
+        .set_len((64 << 20) + 1)
+        .unwrap();
+    for path in [
+        large.as_path(),
+        Path::new("/dev/zero"),
+        Path::new("/dev/full"),
+    ] {
+        assert_eq!(
+            MainCf::read(path).unwrap_err().to_string(),
+            format!(
+                "{}: cannot be read: more than 67108864 bytes",
+                path.display()
+            )
+        );
+    }
+    let error = MainCf::read(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("cannot be read: Is a directory"), "{error}");
+    assert_eq!(MainCf::read("/dev/null").unwrap().errors(), vec![]);
 }
 
 #[test]

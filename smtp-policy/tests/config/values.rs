@@ -17,7 +17,7 @@ fn defaults_in_code_are_those_of_an_empty_file() {
         assert_eq!(Config::default_for(protocol), from_text);
     }
     let smtp = Config::default_for(Protocol::Smtp);
-    assert_eq!(smtp.general.myhostname, "localhost.localdomain");
+    assert_eq!(*smtp.general.myhostname, "localhost.localdomain");
     assert_eq!(smtp.connect.tcp_port, "smtp");
     assert_eq!(smtp.timeout.connect_timeout, Duration::from_secs(30));
     assert_eq!(smtp.content.line_length_limit, 998);
@@ -28,8 +28,8 @@ fn defaults_in_code_are_those_of_an_empty_file() {
             ipv6: true
         }
     );
-    assert_eq!(smtp.cache.destination_concurrency_limit, 20);
-    assert!(smtp.helo.skip_quit_response && !smtp.timeout.per_request_deadline);
+    assert_eq!(*smtp.cache.destination_concurrency_limit, 20);
+    assert!(smtp.helo.skip_quit_response && !*smtp.timeout.per_request_deadline);
     let lmtp = Config::default_for(Protocol::Lmtp);
     assert_eq!(lmtp.connect.tcp_port, "24");
     assert_eq!(lmtp.timeout.connect_timeout, Duration::ZERO);
@@ -40,16 +40,16 @@ fn defaults_in_code_are_those_of_an_empty_file() {
 #[test]
 fn each_protocol_reads_its_own_names() {
     let text = "smtp_helo_name = s\nlmtp_lhlo_name = l\nsmtp_per_record_deadline = yes\n";
-    assert_eq!(smtp(text).helo.helo_name, "s");
-    assert_eq!(lmtp(text).helo.helo_name, "l");
-    assert!(smtp(text).timeout.per_request_deadline);
-    assert!(!lmtp(text).timeout.per_request_deadline);
+    assert_eq!(*smtp(text).helo.helo_name, "s");
+    assert_eq!(*lmtp(text).helo.helo_name, "l");
+    assert!(*smtp(text).timeout.per_request_deadline);
+    assert!(!*lmtp(text).timeout.per_request_deadline);
     assert_eq!(
-        smtp("smtp_helo_name = $process_name").helo.helo_name,
+        *smtp("smtp_helo_name = $process_name").helo.helo_name,
         "smtp"
     );
     assert_eq!(
-        lmtp("lmtp_lhlo_name = $service_name").helo.helo_name,
+        *lmtp("lmtp_lhlo_name = $service_name").helo.helo_name,
         "lmtp"
     );
 }
@@ -79,7 +79,7 @@ fn values_become_types() {
         }
     );
     assert_eq!(config.verdict.address_verify_target, ProbeTarget::Data);
-    assert_eq!(config.lookup.dns_support_level, DnsSupport::Dnssec);
+    assert_eq!(*config.lookup.dns_support_level, DnsSupport::Dnssec);
     assert_eq!(
         config.connect.inet_protocols,
         InetProtocols {
@@ -89,7 +89,7 @@ fn values_become_types() {
     );
     assert!(config.verdict.soft_bounce);
     assert_eq!(
-        config.connect.fallback_relay,
+        *config.connect.fallback_relay,
         ["a.example", "[b.example]:26", "c"]
     );
     assert_eq!(config.timeout.quit_timeout, Duration::from_secs(7200));
@@ -110,11 +110,11 @@ fn the_old_switch_turns_dns_off_while_the_level_is_empty() {
     };
     let off = smtp("disable_dns_lookups = yes").lookup;
     assert_eq!(
-        (off.dns_support_level, off.host_lookup),
+        (*off.dns_support_level, off.host_lookup),
         (DnsSupport::Disabled, native)
     );
     let on = smtp("disable_dns_lookups = yes\nsmtp_dns_support_level = enabled").lookup;
-    assert_eq!(on.dns_support_level, DnsSupport::Enabled);
+    assert_eq!(*on.dns_support_level, DnsSupport::Enabled);
     assert!(!on.disable_dns_lookups && on.host_lookup.dns);
     let level = smtp("smtp_dns_support_level = disabled").lookup;
     assert!(level.disable_dns_lookups);
@@ -127,7 +127,7 @@ fn the_host_name_comes_from_the_caller() {
         let mut main = parse(text);
         main.set_host_name(host);
         let general = main.config(Protocol::Smtp).unwrap().general;
-        (general.myhostname, general.mydomain)
+        (general.myhostname.to_string(), general.mydomain.to_string())
     };
     let pair = |host: &str, domain: &str| (host.to_owned(), domain.to_owned());
     assert_eq!(
@@ -157,7 +157,7 @@ fn an_override_wins_over_the_file() {
     main.set("override=over=there").unwrap();
     let config = main.config(Protocol::Smtp).unwrap();
     assert_eq!(
-        (&*config.helo.helo_name, &*config.connect.tcp_port),
+        (config.helo.helo_name.as_str(), &*config.connect.tcp_port),
         ("over=there", "26")
     );
     assert_eq!(main.warnings(), vec![]);

@@ -1,8 +1,10 @@
 //! What is odd gives a warning, and nothing else does.
 
 use smtp_policy::config::{Parameter, Status};
+use smtp_policy::dns::ResolverConfig;
+use smtp_policy::policy::Policy;
 
-use crate::warnings;
+use crate::{parse, warnings};
 
 #[test]
 fn odd_settings_give_warnings() {
@@ -54,6 +56,84 @@ fn odd_settings_give_warnings() {
     for (text, expected) in cases {
         assert_eq!(&warnings(text), expected, "{text:?}");
     }
+}
+
+#[test]
+fn a_misspelt_name_of_one_protocol_is_taken_for_a_name_of_that_protocol() {
+    let cases = [
+        ("lmtp_helo_timeout", "lmtp_lhlo_timeout"),
+        ("lmtp_helo_timeuot", "lmtp_lhlo_timeout"),
+        ("lmtp_helo_name", "lmtp_lhlo_name"),
+        ("lmtp_discard_ehlo_keywords", "lmtp_discard_lhlo_keywords"),
+        ("lmtp_rcpt_timeot", "lmtp_rcpt_timeout"),
+        ("smtp_lhlo_timeout", "smtp_helo_timeout"),
+        ("smtp_rcpt_timeot", "smtp_rcpt_timeout"),
+        ("smtpd_lhlo_timeout", "smtp_helo_timeout"),
+    ];
+    for (name, known) in cases {
+        assert_eq!(
+            warnings(&format!("{name} = 5")),
+            [format!(
+                "main.cf: line 1: unused parameter: {name}=5 (did you mean {known}?)"
+            )]
+        );
+    }
+}
+
+#[test]
+fn a_file_full_of_unknown_names_gets_a_few_hints() {
+    let text: String = (0..1000)
+        .map(|n| format!("smtp_helo_timeout{n} = 5\n"))
+        .collect();
+    let warnings = warnings(&text);
+    assert_eq!(warnings.len(), 1000);
+    let hints = warnings.iter().filter(|text| text.contains("did you mean"));
+    assert_eq!(hints.count(), 100);
+}
+
+#[test]
+fn routing_that_is_set_and_not_followed_gives_a_warning() {
+    let names = [
+        "canonical_maps",
+        "content_filter",
+        "default_transport",
+        "local_transport",
+        "recipient_canonical_maps",
+        "relay_transport",
+        "relocated_maps",
+        "sender_canonical_maps",
+        "sender_dependent_default_transport_maps",
+        "sender_dependent_relayhost_maps",
+        "transport_maps",
+        "virtual_alias_maps",
+        "virtual_transport",
+    ];
+    for name in names {
+        let found = warnings(&format!("\n{name} = smtp:[there.example]"));
+        let start = format!("main.cf: line 2: not followed: {name}=smtp:[there.example] (");
+        assert!(
+            found.len() == 1 && found[0].starts_with(&start),
+            "{found:?}"
+        );
+        assert_eq!(warnings(&format!("{name} =")), Vec::<String>::new());
+        assert_eq!(
+            warnings(&format!("{name} = $mine\nmine =")),
+            Vec::<String>::new()
+        );
+    }
+    for default in [
+        "default_transport = smtp",
+        "relay_transport = relay",
+        "local_transport = local:$myhostname",
+        "virtual_transport = virtual",
+        "virtual_alias_maps = $virtual_maps",
+        "relayhost = [there.example]",
+    ] {
+        assert_eq!(warnings(default), Vec::<String>::new());
+    }
+    let main = parse("transport_maps = hash:/etc/postfix/transport");
+    let policy = Policy::new(&main, ResolverConfig::default(), &[]).unwrap();
+    assert_eq!(policy.warnings().len(), 1, "{:?}", policy.warnings());
 }
 
 #[test]

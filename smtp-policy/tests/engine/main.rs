@@ -9,6 +9,7 @@
 )]
 
 mod cancel;
+mod code;
 mod content;
 mod dsn;
 mod injection;

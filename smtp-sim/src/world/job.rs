@@ -55,7 +55,7 @@ impl World {
         };
         let request = delivered.request.clone();
         let cache = &self.policy.config(request.protocol).cache;
-        let parts = request.split(cache.destination_recipient_limit);
+        let parts = request.split(*cache.destination_recipient_limit);
         if let Some(slot) = self.parts.get_mut(id) {
             slot.waiting = parts.into();
         }
@@ -90,7 +90,7 @@ impl World {
         };
         let (text, is_called_off) = (delivered.text.clone(), delivered.cancelled.is_some());
         let limit = self.policy.config(request.protocol);
-        let limit = limit.cache.destination_concurrency_limit;
+        let limit = *limit.cache.destination_concurrency_limit;
         let (place, come) = self.turns.enter(&request.nexthop, limit, id);
         let clerk = Clerk::new(request.recipients.len(), text, ());
         let policy = Arc::clone(&self.policy);

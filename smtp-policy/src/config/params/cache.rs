@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::Derived;
 use crate::config::parameter::{params, shared, twins};
 
 params! {
@@ -42,14 +43,14 @@ params! {
             shared("connection_cache_ttl_limit", "2s").min(1);
         /// How many deliveries to one destination may run at the same time; 0 means no limit. In
         /// Postfix the queue manager sees to it, here the client of the runtime.
-        destination_concurrency_limit: u32 = twins(
+        destination_concurrency_limit: Derived<u32> = twins(
             "smtp_destination_concurrency_limit",
             "lmtp_destination_concurrency_limit",
             "$default_destination_concurrency_limit",
         );
         /// How many recipients one delivery to a destination may have. In Postfix the queue manager
         /// sees to it, here the client of the runtime.
-        destination_recipient_limit: u32 = twins(
+        destination_recipient_limit: Derived<u32> = twins(
             "smtp_destination_recipient_limit",
             "lmtp_destination_recipient_limit",
             "$default_destination_recipient_limit",

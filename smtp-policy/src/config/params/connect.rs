@@ -2,6 +2,7 @@
 
 use crate::config::choice::InetProtocols;
 use crate::config::parameter::{apart, params, shared, twins};
+use crate::config::{Derived, Grammar};
 
 params! {
     "connect";
@@ -18,9 +19,11 @@ params! {
         /// The source address of IPv4 connections, with or without square brackets. If it cannot be
         /// used, the system chooses one, unless `smtp_bind_address_enforce` is set. Empty: see
         /// `inet_interfaces`.
-        bind_address: String = twins("smtp_bind_address", "lmtp_bind_address", "");
+        bind_address: String = twins("smtp_bind_address", "lmtp_bind_address", "")
+            .grammar(Grammar::Ipv4Address);
         /// The source address of IPv6 connections, by the same rules as `smtp_bind_address`.
-        bind_address6: String = twins("smtp_bind_address6", "lmtp_bind_address6", "");
+        bind_address6: String = twins("smtp_bind_address6", "lmtp_bind_address6", "")
+            .grammar(Grammar::Ipv6Address);
         /// Whether an address is skipped, with status 4.4.0, when its connection cannot have the
         /// source address asked for. Otherwise a warning is given and the system chooses.
         bind_address_enforce: bool =
@@ -41,7 +44,7 @@ params! {
         /// Destinations to try, in order, for recipients whom no server of the destinations before
         /// could take for now, or whose servers could not be looked up. Not used after a loop, when
         /// this machine is an MX host of the domain, or for LMTP over a UNIX-domain socket.
-        fallback_relay: Vec<String> =
+        fallback_relay: Derived<Vec<String>> =
             apart("smtp_fallback_relay", "$fallback_relay", "lmtp_fallback_relay", "");
         /// The next hop for mail to other domains when no table says otherwise. Postfix's rewriting
         /// service uses it, not the client; programs may take it as the default next hop.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::parameter::{params, shared};
+use crate::config::{Derived, Grammar};
 
 params! {
     "general";
@@ -12,32 +13,33 @@ params! {
         /// The full name of this machine: what EHLO says, and what is compared with the names of
         /// servers to notice mail loops. Default: the machine's name as the caller gave it,
         /// completed with `mydomain`.
-        myhostname: String = shared("myhostname", "").min(1);
+        myhostname: Derived<String> = shared("myhostname", "").min(1).grammar(Grammar::Name);
         /// The domain of this machine: `myhostname` without its first label, unless set.
         /// `localdomain` if the host name has no dot.
-        mydomain: String = shared("mydomain", "").min(1);
+        mydomain: Derived<String> = shared("mydomain", "").min(1).grammar(Grammar::Name);
         /// The folder of the configuration file that was read; relative table names start there.
         config_directory: PathBuf = shared("config_directory", "/etc/postfix").min(1);
         /// Which of Postfix's newer defaults apply, as `major.minor.patch`; other defaults compare
         /// it with `<level`. Zero keeps all the old ones.
-        compatibility_level: String = shared("compatibility_level", "0").min(1);
+        compatibility_level: String = shared("compatibility_level", "0").min(1).grammar(Grammar::Level);
         /// The domain that is appended to addresses without one; also decides which addresses may
         /// match by their local part alone in address tables.
-        myorigin: String = shared("myorigin", "$myhostname")
-            .min(1);
+        myorigin: Derived<String> = shared("myorigin", "$myhostname")
+            .min(1)
+            .grammar(Grammar::Name);
         /// The domains for which this machine is the final destination; they may match by their
         /// local part alone in address tables.
-        mydestination: String =
+        mydestination: Derived<String> =
             shared("mydestination", "$myhostname, localhost.$mydomain, localhost");
         /// The networks that this machine trusts. The client itself does not use them.
         mynetworks: String = shared("mynetworks", "127.0.0.0/8 [::1]/128")
             .mapped("kept for references; the networks of this machine are not probed");
         /// How the default of `mynetworks` is made.
-        mynetworks_style: String =
+        mynetworks_style: Derived<String> =
             shared("mynetworks_style", "${{$compatibility_level} <level {2} ? {subnet} : {host}}")
                 .mapped("kept for references from other parameters");
         /// The domains that this machine relays mail to. The client itself does not use them.
-        relay_domains: String =
+        relay_domains: Derived<String> =
             shared("relay_domains", "${{$compatibility_level} <level {2} ? {$mydestination} : {}}")
                 .mapped("kept for references from other parameters");
         /// The lists in which `example.com` also matches its subdomains; in all others they are
@@ -59,7 +61,7 @@ params! {
         append_at_myorigin: bool = shared("append_at_myorigin", "yes");
         /// Whether domains without a dot get `.$mydomain` when table results are put in canonical
         /// form.
-        append_dot_mydomain: bool =
+        append_dot_mydomain: Derived<bool> =
             shared("append_dot_mydomain", "${{$compatibility_level} <level {1} ? {yes} : {no}}");
         /// Whether `host!user` becomes `user@host` when table results are put in canonical form.
         swap_bangpath: bool = shared("swap_bangpath", "yes");
@@ -68,7 +70,7 @@ params! {
         allow_percent_hack: bool = shared("allow_percent_hack", "yes");
         /// Whether non-ASCII addresses and domain names are supported in tables and lookups.
         /// Whether MAIL FROM says SMTPUTF8 depends on the request alone.
-        smtputf8_enable: bool =
+        smtputf8_enable: Derived<bool> =
             shared("smtputf8_enable", "${{$compatibility_level} <level {1} ? {no} : {yes}}");
         /// The kinds of mail for which Postfix finds out from the text whether SMTPUTF8 is needed.
         smtputf8_autodetect_classes: Vec<String> =
@@ -82,7 +84,8 @@ params! {
         enable_idna2003_compatibility: bool = shared("enable_idna2003_compatibility", "no");
         /// The sender of notices that must not bounce.
         double_bounce_sender: String = shared("double_bounce_sender", "double-bounce")
-            .min(1);
+            .min(1)
+            .grammar(Grammar::Line);
         /// Whether to warn about settings that are probably mistakes.
         helpful_warnings: bool = shared("helpful_warnings", "yes")
             .mapped("warnings are data; the caller decides whether to show them");
@@ -106,7 +109,7 @@ params! {
             .min(1)
             .mapped("log lines are handed to the caller");
         /// What log lines begin with.
-        syslog_name: String =
+        syslog_name: Derived<String> =
             shared("syslog_name", "${multi_instance_name?{$multi_instance_name}:{postfix}}")
                 .min(1)
                 .mapped("log lines are handed to the caller");
@@ -114,7 +117,7 @@ params! {
         multi_instance_name: String = shared("multi_instance_name", "")
             .mapped("kept for references from other parameters");
         /// The name of the mail system in messages that it makes.
-        mail_name: String = shared("mail_name", "Postfix").min(1);
+        mail_name: String = shared("mail_name", "Postfix").min(1).grammar(Grammar::Line);
         /// The version of Postfix whose behaviour is followed.
         mail_version: String = shared("mail_version", "3.7.11")
             .min(1)

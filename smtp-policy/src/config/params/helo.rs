@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::parameter::{apart, params, smtp_only, twins};
+use crate::config::{Derived, Grammar};
 
 params! {
     "helo";
@@ -10,7 +11,9 @@ params! {
     /// servers.
     pub struct HeloParams {
         /// The name to send with EHLO, HELO or LHLO.
-        helo_name: String = twins("smtp_helo_name", "lmtp_lhlo_name", "$myhostname").min(1);
+        helo_name: Derived<String> = twins("smtp_helo_name", "lmtp_lhlo_name", "$myhostname")
+            .min(1)
+            .grammar(Grammar::Name);
         /// SMTP only: yes, begin with EHLO whatever the greeting says; no, only if one of its words
         /// is ESMTP, and else with HELO.
         always_send_ehlo: bool = smtp_only("smtp_always_send_ehlo", "yes", "yes");

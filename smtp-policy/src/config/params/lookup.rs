@@ -2,6 +2,7 @@
 
 use crate::config::choice::{AddressPreference, DnsSupport, HostLookup, ResolverOptions};
 use crate::config::parameter::{params, shared, smtp_only, twins};
+use crate::config::{Derived, Grammar};
 
 params! {
     "lookup";
@@ -25,7 +26,7 @@ params! {
         host_lookup: HostLookup = twins("smtp_host_lookup", "lmtp_host_lookup", "dns").min(1);
         /// How much of the DNS is used. Empty: `disabled` if `disable_dns_lookups` is set, else
         /// `enabled`; the field holds the outcome.
-        dns_support_level: DnsSupport =
+        dns_support_level: Derived<DnsSupport> =
             twins("smtp_dns_support_level", "lmtp_dns_support_level", "");
         /// The old way to turn the DNS off: counts while `smtp_dns_support_level` is empty, and the
         /// field then agrees with it.
@@ -54,6 +55,7 @@ params! {
         /// A record, `type:name`, to look up once when replies turn out not to be validated, to
         /// warn of a resolver that does not validate. Empty turns it off.
         dnssec_probe: String = shared("dnssec_probe", "ns:.")
+            .grammar(Grammar::Record)
             .mapped("the types are a, aaaa, cname, mx, ns, srv and tlsa; a value that is malformed is \
                      refused when the configuration is loaded");
     }

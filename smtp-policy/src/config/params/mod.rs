@@ -11,6 +11,9 @@ pub(crate) mod timeout;
 pub(crate) mod tls;
 pub(crate) mod verdict;
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use super::parameter::Parameter;
 
 /// All groups, in the order of the fields of [`Config`](super::Config).
@@ -52,9 +55,11 @@ const TRANSPORT_SUFFIXES: &[&str] = &[
     "_transport_rate_delay",
 ];
 
+static FOREIGN_NAMES: LazyLock<BTreeSet<&str>> = LazyLock::new(|| foreign_names().collect());
+
 /// Whether a name is a parameter of another part of Postfix.
 pub(crate) fn is_foreign(name: &str) -> bool {
-    FOREIGN.lines().any(|line| line == name)
+    FOREIGN_NAMES.contains(name)
         || TRANSPORT_SUFFIXES
             .iter()
             .any(|suffix| name.ends_with(suffix))

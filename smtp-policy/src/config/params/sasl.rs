@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::Derived;
 use crate::config::Private;
 use crate::config::parameter::{apart, params, shared, twins};
 
@@ -30,7 +31,7 @@ params! {
         ]);
         /// The same as `smtp_sasl_security_options` for a session with TLS whose server is not
         /// authenticated.
-        sasl_tls_security_options: Vec<String> = apart(
+        sasl_tls_security_options: Derived<Vec<String>> = apart(
             "smtp_sasl_tls_security_options",
             "$smtp_sasl_security_options",
             "lmtp_sasl_tls_security_options",
@@ -42,7 +43,7 @@ params! {
         ]);
         /// The same as `smtp_sasl_security_options` for a session with TLS whose server is
         /// authenticated.
-        sasl_tls_verified_security_options: Vec<String> = apart(
+        sasl_tls_verified_security_options: Derived<Vec<String>> = apart(
             "smtp_sasl_tls_verified_security_options",
             "$smtp_sasl_tls_security_options",
             "lmtp_sasl_tls_verified_security_options",

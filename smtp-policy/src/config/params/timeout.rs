@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::Derived;
 use crate::config::parameter::{apart, params, twins};
 
 params! {
@@ -48,7 +49,7 @@ params! {
         /// Yes: a time limit covers a whole request, from sending a command to the end of its
         /// reply, and the message text may use the time that `smtp_min_data_rate` grants. no: it
         /// covers each read and write.
-        per_request_deadline: bool = apart(
+        per_request_deadline: Derived<bool> = apart(
             "smtp_per_request_deadline",
             "${smtp_per_record_deadline?{$smtp_per_record_deadline}:{no}}",
             "lmtp_per_request_deadline",

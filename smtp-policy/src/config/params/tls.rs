@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::parameter::{apart, params, shared, smtp_only, twins};
+use crate::config::{Derived, Grammar};
 
 params! {
     "tls";
@@ -42,7 +43,7 @@ params! {
         tls_cert_file: String = twins("smtp_tls_cert_file", "lmtp_tls_cert_file", "");
         /// Private key for `smtp_tls_cert_file`; must not be encrypted; read before privileges are
         /// dropped.
-        tls_key_file: String = apart(
+        tls_key_file: Derived<String> = apart(
             "smtp_tls_key_file",
             "$smtp_tls_cert_file",
             "lmtp_tls_key_file",
@@ -52,7 +53,7 @@ params! {
         tls_dcert_file: String = twins("smtp_tls_dcert_file", "lmtp_tls_dcert_file", "")
             .refused("rustls has no DSA");
         /// Private key for `smtp_tls_dcert_file`; must not be encrypted.
-        tls_dkey_file: String = apart(
+        tls_dkey_file: Derived<String> = apart(
             "smtp_tls_dkey_file",
             "$smtp_tls_dcert_file",
             "lmtp_tls_dkey_file",
@@ -62,7 +63,7 @@ params! {
         /// Client ECDSA certificate; same rules as `smtp_tls_cert_file`.
         tls_eccert_file: String = twins("smtp_tls_eccert_file", "lmtp_tls_eccert_file", "");
         /// Private key for `smtp_tls_eccert_file`.
-        tls_eckey_file: String = apart(
+        tls_eckey_file: Derived<String> = apart(
             "smtp_tls_eckey_file",
             "$smtp_tls_eccert_file",
             "lmtp_tls_eckey_file",
@@ -71,13 +72,15 @@ params! {
         /// Replaces all *_cert_file/*_key_file settings when non-empty.
         tls_chain_files: Vec<String> = twins("smtp_tls_chain_files", "lmtp_tls_chain_files", "");
         /// Protocols for levels encrypt and above unless the policy entry has protocols=. Names
-        /// SSLv2 SSLv3 TLSv1 TLSv1.1 TLSv1.2 TLSv1.3 (or hex versions after >= <=). An invalid list
-        /// aborts TLS for the session.
+        /// SSLv2 SSLv3 TLSv1 TLSv1.1 TLSv1.2 TLSv1.3 (or hex versions after >= <=). A list that
+        /// cannot be read is refused.
         tls_mandatory_protocols: String =
             twins("smtp_tls_mandatory_protocols", "lmtp_tls_mandatory_protocols", ">=TLSv1")
+                .grammar(Grammar::Protocols)
                 .mapped("rustls speaks TLSv1.2 and TLSv1.3 only; what the list says about others has no effect");
         /// Protocols for level may unless the policy entry has protocols=.
         tls_protocols: String = twins("smtp_tls_protocols", "lmtp_tls_protocols", ">=TLSv1")
+            .grammar(Grammar::Protocols)
             .mapped("rustls speaks TLSv1.2 and TLSv1.3 only; what the list says about others has no effect");
         /// Cipher grade for levels encrypt and above unless the policy entry has ciphers=. Selects
         /// one of the `tls_*_cipherlist` parameters. TLS 1.3 suites are not affected.
@@ -90,15 +93,17 @@ params! {
             .words(&["export", "low", "medium", "high", "null"])
             .mapped("rustls has modern ciphers only: all grades offer the same, but null, which leaves those of TLSv1.3");
         /// Each word is appended as an exclusion to the cipher list at every level, unless the
-        /// policy entry has exclude=. A word starting with ! + - @ aborts TLS.
+        /// policy entry has exclude=. A word starting with ! + - @ is refused.
         tls_exclude_ciphers: String =
             twins("smtp_tls_exclude_ciphers", "lmtp_tls_exclude_ciphers", "")
+                .grammar(Grammar::Exclusions)
                 .mapped("excludes those ciphers that rustls has for TLSv1.2, by name, parts or kind");
         /// Additional exclusions at encrypt and above (together with `smtp_tls_exclude_ciphers`);
         /// replaced as a whole by the policy attribute exclude=. Independent of both, eNULL is
         /// excluded at encrypt and aNULL at all authenticated levels.
         tls_mandatory_exclude_ciphers: String =
             twins("smtp_tls_mandatory_exclude_ciphers", "lmtp_tls_mandatory_exclude_ciphers", "")
+                .grammar(Grammar::Exclusions)
                 .mapped("excludes those ciphers that rustls has for TLSv1.2, by name, parts or kind");
         /// Accepted server certificate names at level verify, unless match= in the policy.
         tls_verify_cert_match: String =
@@ -118,14 +123,15 @@ params! {
         /// values are logged and skipped.
         tls_fingerprint_cert_match: String =
             twins("smtp_tls_fingerprint_cert_match", "lmtp_tls_fingerprint_cert_match", "");
-        /// Digest algorithm for fingerprint comparison and log output; unknown algorithm disables
-        /// TLS. With the legacy default a compatibility info line is logged at each use.
-        tls_fingerprint_digest: String = twins(
+        /// Digest algorithm for fingerprint comparison and log output; an unknown algorithm
+        /// is refused. With the legacy default a compatibility info line is logged at each use.
+        tls_fingerprint_digest: Derived<String> = twins(
             "smtp_tls_fingerprint_digest",
             "lmtp_tls_fingerprint_digest",
             "${{$compatibility_level} <level {3.6} ? {md5} : {sha256}}",
         )
-        .min(1);
+        .min(1)
+        .grammar(Grammar::Digest);
         /// Maximum length of the issuer chain accepted when verifying the server certificate
         /// (library depth is set to this plus one).
         tls_scert_verifydepth: u32 =
@@ -161,7 +167,7 @@ params! {
         );
         /// SMTP only: the TLS level of `dane` destinations for servers that are found through
         /// unsigned MX records.
-        tls_dane_insecure_mx_policy: String = smtp_only(
+        tls_dane_insecure_mx_policy: Derived<String> = smtp_only(
             "smtp_tls_dane_insecure_mx_policy",
             "${{$smtp_tls_security_level} == {dane} ? {dane} : {may}}",
             "may",
@@ -189,7 +195,8 @@ params! {
         /// Whether the system's certificate authorities are trusted besides the configured ones.
         tls_append_default_ca: bool = shared("tls_append_default_CA", "no");
         /// The digests that TLSA records may use, strongest first.
-        tls_dane_digests: Vec<String> = shared("tls_dane_digests", "sha512 sha256");
+        tls_dane_digests: Vec<String> = shared("tls_dane_digests", "sha512 sha256")
+            .grammar(Grammar::TlsaDigests);
         /// Yes: send close_notify but do not wait for the peer close_notify. no: wait up to
         /// `smtp_starttls_timeout`.
         tls_fast_shutdown_enable: bool = shared("tls_fast_shutdown_enable", "yes");

@@ -2,6 +2,7 @@
 
 use crate::config::choice::{AddressFormat, ProbeTarget};
 use crate::config::parameter::{params, shared, twins};
+use crate::config::{Derived, Grammar};
 
 params! {
     "verdict";
@@ -15,7 +16,7 @@ params! {
         soft_bounce: bool = shared("soft_bounce", "no");
         /// Tables that see each final verdict as `d.d.d text` and may replace it; 4 may become 5
         /// and the other way, but success stays success.
-        delivery_status_filter: String = twins(
+        delivery_status_filter: Derived<String> = twins(
             "smtp_delivery_status_filter",
             "lmtp_delivery_status_filter",
             "$default_delivery_status_filter",
@@ -39,7 +40,8 @@ params! {
             ]);
         /// Who gets transcripts of sessions that went wrong.
         error_notice_recipient: String = shared("error_notice_recipient", "postmaster")
-            .min(1);
+            .min(1)
+            .grammar(Grammar::Line);
         /// Names, addresses and networks whose sessions are logged verbosely.
         debug_peer_list: String = shared("debug_peer_list", "");
         /// How much more is logged for the peers of `debug_peer_list`. Any level logs the dialogue,
