@@ -5,7 +5,7 @@
 
 use smtp_proto::{
     reply::{Reply, ReplyNote},
-    session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step, Stop},
+    session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step},
     status::EnhancedStatus,
     time::Time,
 };
@@ -422,29 +422,21 @@ impl Delivery {
             talk.counted = true;
         }
 
-        let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
-        if let (Some(limit), Some(size)) = (size_limit, self.request.size)
-            && size > limit
-        {
-            let text = format!("message size {size} exceeds size limit {limit} of server {name}");
-            self.fail_open(Reason::local(
-                EnhancedStatus::new(5, 3, 4),
-                Scope::Message,
-                text,
-            ));
-            if let Phase::Talking(talk) = &mut self.phase {
-                talk.progress = Progress::Over;
-                talk.channel.session.abandon();
-            }
-            return;
-        }
-
         let limit = self.config.cache.connection_reuse_count_limit;
         let keepable = matches!(&self.phase, Phase::Talking(talk) if talk.keepable);
         // A connection that was kept once may be kept again, with or without leave.
         let may_keep = (self.hosts.cache.store || reused.is_some())
             && keepable
             && (limit == 0 || uses < limit);
+        let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
+        if let (Some(limit), Some(size)) = (size_limit, self.request.size)
+            && size > limit
+        {
+            let text = format!("message size {size} exceeds size limit {limit} of server {name}");
+            let status = EnhancedStatus::new(5, 3, 4);
+            self.fail_open(Reason::local(status, Scope::Message, text));
+            return self.end_before_mail(may_keep);
+        }
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
         let mut transaction = envelope::transaction(
@@ -457,20 +449,25 @@ impl Delivery {
         self.readdress(&mut transaction, &recipients);
         let pipe = self.new_pipe(&offered);
         transaction.mail.auth_null = names_no_author;
-        let probes_text = transaction.stop == Stop::AtText;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        talk.progress = if probes_text {
-            Progress::Over
-        } else {
-            Progress::Transfer
-        };
+        talk.progress = Progress::Transfer;
         talk.instead = None;
         talk.pipe = Some(pipe);
         talk.recipients = recipients;
         if let Some(idle) = talk.channel.session.idle() {
             idle.send(transaction);
+        }
+    }
+
+    /// The message is over before anything was said of it: the session is as good as it
+    /// was. One that is not kept ends without QUIT, as in Postfix.
+    fn end_before_mail(&mut self, may_keep: bool) {
+        if may_keep {
+            self.keep();
+        } else if let Phase::Talking(talk) = &mut self.phase {
+            talk.part();
         }
     }
 
