@@ -2,7 +2,10 @@
 //! (`src/smtp/smtp_connect.c`, smtp_cleanup_session; `src/smtp/smtp_reuse.c`).
 
 use super::{Ask, Delivery, hosts::Phase};
-use crate::{channel::Peer, reuse::CacheKeys};
+use crate::{
+    channel::Peer,
+    reuse::{CacheKeys, key::Binding},
+};
 
 impl Delivery {
     /// A transaction begins, perhaps on a kept connection. `instead` says that the
@@ -39,14 +42,14 @@ impl Delivery {
         let mut channel = talk.channel;
         channel.uses += 1;
         let nexthop = self.hosts.request_nexthop.take();
-        let destination = nexthop.map(|nexthop| self.destination_key(&nexthop));
-        let endpoint = channel
-            .peer
-            .port
-            .map(|port| self.endpoint_key(&channel.peer, port, channel.level));
+        let destination = nexthop.map(|nexthop| Binding {
+            key: self.destination_key(&nexthop),
+            peer: channel.peer.clone(),
+        });
+        let port = channel.peer.port.unwrap_or_default();
         let keys = CacheKeys {
             destination,
-            endpoint,
+            endpoint: self.endpoint_key(&channel.peer, port, channel.level),
         };
         let cache = &self.config.cache;
         let limit = cache.connection_cache_time_limit;
