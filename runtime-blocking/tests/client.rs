@@ -268,6 +268,32 @@ fn a_kept_connection_serves_the_next_message_and_is_closed_in_the_end() {
 }
 
 #[test]
+fn what_came_while_a_connection_was_kept_is_no_reply_to_the_next_message() {
+    let (kept, first) = (Arc::new(Barrier::new(2)), AtomicUsize::new(0));
+    let resting = Arc::clone(&kept);
+    let toy = Toy::tcp("127.0.0.1", move |mut peer| {
+        if first.fetch_add(1, Ordering::SeqCst) > 0 {
+            return serve(peer);
+        }
+        assert!(peer.serve_until("DATA"));
+        peer.say("354 go on");
+        peer.text();
+        peer.say("250 2.0.0 taken");
+        resting.wait();
+        peer.say("250 a\r\n250 b\r\n250 c\r\n250 d\r\n354 e\r\n250 2.0.0 lost");
+        peer.tell("said");
+        peer.answer_until("nothing");
+    });
+    let client = client("smtp_connection_cache_destinations = 127.0.0.1");
+    let report = deliver(&client, request(Smtp, &toy.nexthop, 1));
+    assert!(report.all(Status::Sent), "{report:?}");
+    kept.wait();
+    assert_eq!(toy.told(), "said");
+    let report = deliver(&client, request(Smtp, &toy.nexthop, 1));
+    assert_eq!(report.recipients[0].1.text, "250 2.0.0 taken");
+}
+
+#[test]
 fn an_answer_of_the_name_server_that_does_not_fit_is_fetched_over_tcp() {
     let toy = Toy::tcp("127.0.0.1", serve);
     let port = toy.nexthop.rsplit(':').next().unwrap();

@@ -158,8 +158,10 @@ impl Channel {
         let received = tls.engine.receive(bytes, &mut plain);
         if shut {
             tls.early = plain;
-        } else {
+        } else if tls.wire.is_empty() {
             self.session.receive(&plain);
+        } else {
+            self.session.receive_ahead(&plain);
         }
         if let Err(trouble) = received {
             tls.pump();

@@ -1,7 +1,9 @@
 //! Kept connections: how they count, and when one is put by for the next message
 //! (`src/smtp/smtp_connect.c`, smtp_cleanup_session; `src/smtp/smtp_reuse.c`).
 
-use super::{Ask, Delivery, hosts::Phase};
+use smtp_proto::session::Idle;
+
+use super::{Ask, Delivery, Note, hosts::Phase};
 use crate::{
     channel::Peer,
     reuse::{CacheKeys, key::Binding},
@@ -33,6 +35,13 @@ impl Delivery {
         if channel.expires < self.now {
             talk.give_up();
             return;
+        }
+        let unasked = talk.channel.session.idle().map_or(0, Idle::hush);
+        if unasked > 0 {
+            let name = talk.channel.peer.name();
+            self.note(Note::info(format!(
+                "host {name} said more than it was asked: {unasked} bytes are forgotten"
+            )));
         }
         self.notify_postmaster();
         self.taken = self.taken();

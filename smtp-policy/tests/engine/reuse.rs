@@ -222,3 +222,17 @@ fn the_last_moves_of_a_session_are_told_when_its_connection_is_closed_or_kept() 
     assert!(!has(&world, Place::Probing, Place::Lost));
     assert_eq!(world.taken.strays().count(), 0);
 }
+
+#[test]
+fn a_reply_too_many_is_forgotten_with_a_note_and_not_the_next_messages() {
+    let twice = &[(".", "250 2.0.0 ok\r\n250 2.0.0 once more")];
+    let mut world = World::new().with_server("192.0.2.1", twice);
+    for _ in 0..2 {
+        let outcomes = world.deliver(KEEP, &["a@example.com"]);
+        assert_eq!(outcomes[0].text, "250 2.0.0 ok");
+    }
+    assert_eq!(world.connects, 1);
+    let told = "host mx1.example[192.0.2.1] said more than it was asked: 21 bytes are forgotten";
+    let told = world.notes.iter().filter(|note| *note == told);
+    assert_eq!(told.count(), 2, "{:?}", world.notes);
+}
