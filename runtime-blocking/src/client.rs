@@ -244,7 +244,8 @@ impl<'a> Turn<'a> {
             }
         };
         let (waker, come) = mpsc::channel();
-        let (place, now) = lock(&inner.turns).enter(&request.nexthop, limit, waker);
+        let (place, now) =
+            lock(&inner.turns).enter(request.protocol, &request.nexthop, limit, waker);
         if let Some(waker) = now {
             let _ = waker.send(());
         }

@@ -207,7 +207,8 @@ impl<'a> Turn<'a> {
             }
         };
         let (waker, come) = smol::channel::bounded(1);
-        let (place, now) = lock(&inner.turns).enter(&request.nexthop, limit, waker);
+        let (place, now) =
+            lock(&inner.turns).enter(request.protocol, &request.nexthop, limit, waker);
         if let Some(waker) = now {
             let _ = waker.try_send(());
         }
