@@ -303,11 +303,13 @@ fn a_server_that_refuses_and_closes_during_the_text_is_heard() {
 }
 
 #[test]
-fn a_kept_connection_serves_the_next_message_and_is_closed_in_the_end() {
+fn a_kept_connection_serves_the_next_message_and_hears_quit_in_the_end() {
     smol::block_on(async {
-        let toy = Toy::tcp("127.0.0.1", |peer| {
+        let toy = Toy::tcp("127.0.0.1", |mut peer| {
             peer.tell("connected");
-            serve(peer);
+            if peer.serve_until("QUIT") {
+                peer.tell("QUIT");
+            }
         });
         let client = client("smtp_connection_cache_destinations = 127.0.0.1");
         for _ in 0..2 {
@@ -316,8 +318,8 @@ fn a_kept_connection_serves_the_next_message_and_is_closed_in_the_end() {
         }
         client.close().await;
         assert_eq!(
-            [(); 4].map(|()| toy.told()),
-            ["connected", WIRE, "RSET", WIRE]
+            [(); 5].map(|()| toy.told()),
+            ["connected", WIRE, "RSET", WIRE, "QUIT"]
         );
         assert!(toy.rest().is_empty());
     });

@@ -296,10 +296,12 @@ async fn a_server_that_refuses_and_closes_during_the_text_is_heard() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_serves_the_next_message_and_is_closed_in_the_end() {
-    let toy = Toy::tcp("127.0.0.1", |peer| {
+async fn a_kept_connection_serves_the_next_message_and_hears_quit_in_the_end() {
+    let toy = Toy::tcp("127.0.0.1", |mut peer| {
         peer.tell("connected");
-        serve(peer);
+        if peer.serve_until("QUIT") {
+            peer.tell("QUIT");
+        }
     });
     let client = client("smtp_connection_cache_destinations = 127.0.0.1");
     for _ in 0..2 {
@@ -308,8 +310,8 @@ async fn a_kept_connection_serves_the_next_message_and_is_closed_in_the_end() {
     }
     client.close().await;
     assert_eq!(
-        [(); 4].map(|()| toy.told()),
-        ["connected", WIRE, "RSET", WIRE]
+        [(); 5].map(|()| toy.told()),
+        ["connected", WIRE, "RSET", WIRE, "QUIT"]
     );
     assert!(toy.rest().is_empty());
 }

@@ -139,6 +139,13 @@ impl Channel {
         }
     }
 
+    /// Says QUIT, where the dialogue is at rest.
+    pub(crate) fn leave(&mut self) {
+        if let Some(idle) = self.session.idle() {
+            idle.quit();
+        }
+    }
+
     /// What is to be written to the wire. Advancing it acknowledges.
     pub(crate) fn output(&mut self) -> &mut SendQueue {
         match &mut self.tls {

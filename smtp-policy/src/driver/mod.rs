@@ -6,17 +6,17 @@
 //! may begin, [`Clerk`] keeps the books, and the rest turns errors of the
 //! operating system into the words that the engine expects.
 
+mod line;
 mod turns;
 
-use std::{
-    io::{self, IoSlice, Read, Write},
-    net::IpAddr,
-};
+use std::{io, net::IpAddr};
 
-use bytes::Buf;
 use smtp_proto::status::EnhancedStatus;
 
-pub use self::turns::{Place, Turns};
+pub use self::{
+    line::{Line, say_quit},
+    turns::{Place, Turns},
+};
 use crate::{
     delivery::{ConnectError, Delivery, Note, Observer},
     dns::{Answer, Failure, NativeFailure, Record, RecordData},
@@ -26,105 +26,6 @@ use crate::{
     survey::Finding,
     text::TextSource,
 };
-
-/// How much is read from a connection at a time, in bytes.
-const READ_SIZE: usize = 8 * 1024;
-/// How many pieces of output go into one write.
-const WRITE_PIECES: usize = 64;
-/// How many reads are made of a connection that can no longer be written to.
-const LAST_READS: usize = 64;
-
-/// An open connection as a driver holds it: a socket that does not block, and
-/// whether it is at its end.
-#[derive(Debug)]
-pub struct Line<S> {
-    socket: S,
-    ended: bool,
-}
-
-impl<S> Line<S> {
-    /// A connection from which more can come.
-    pub const fn new(socket: S) -> Self {
-        Self {
-            socket,
-            ended: false,
-        }
-    }
-
-    /// The socket.
-    pub const fn socket(&self) -> &S {
-        &self.socket
-    }
-
-    /// The socket, for the connection cache.
-    pub fn into_socket(self) -> S {
-        self.socket
-    }
-
-    /// Whether nothing more will come, so that there is no sense in waiting for
-    /// it. The server may still take what is written.
-    pub const fn is_ended(&self) -> bool {
-        self.ended
-    }
-}
-
-impl<S: Read + Write> Line<S> {
-    /// Moves bytes between a delivery and its open connection: one read, and
-    /// with `sending` one write of as many pieces as fit.
-    ///
-    /// Returns whether anything moved or ended; when not, it is time to wait
-    /// until the socket is readable, or writable when `sending`. A connection
-    /// that breaks under the write is first read to its end, since the server
-    /// may have said why ([`Delivery::write_failed`]).
-    pub fn exchange(&mut self, job: &mut Delivery, sending: bool) -> bool {
-        let heard = self.receive(job);
-        let sent = sending && self.send(job);
-        heard || sent
-    }
-
-    fn receive(&mut self, job: &mut Delivery) -> bool {
-        if self.ended {
-            return false;
-        }
-        let mut scratch = [0; READ_SIZE];
-        match self.socket.read(&mut scratch) {
-            Ok(count @ 1..) => job.receive(scratch.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            Ok(0) | Err(_) => {
-                self.ended = true;
-                job.disconnected();
-            }
-        }
-        true
-    }
-
-    fn send(&mut self, job: &mut Delivery) -> bool {
-        let Some(output) = job.output() else {
-            return false;
-        };
-        if !output.has_remaining() {
-            return false;
-        }
-        let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
-        let count = output.chunks_vectored(&mut pieces);
-        match self
-            .socket
-            .write_vectored(pieces.get(..count).unwrap_or_default())
-        {
-            Ok(count @ 1..) => output.advance(count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            Ok(0) | Err(_) => {
-                let mut reads = 0..LAST_READS;
-                while reads.next().is_some() && self.receive(job) {}
-                self.ended = true;
-                job.write_failed();
-            }
-        }
-        true
-    }
-}
 
 /// The text of an error as strerror(3) words it, without the number that the
 /// standard library adds.
