@@ -1,7 +1,7 @@
 //! Kept connections: how they count, and when one is put by for the next message
 //! (`src/smtp/smtp_connect.c`, smtp_cleanup_session; `src/smtp/smtp_reuse.c`).
 
-use smtp_proto::session::Idle;
+use smtp_proto::session::{Closed, Idle};
 
 use super::{Ask, Delivery, Note, hosts::Phase};
 use crate::{
@@ -65,5 +65,33 @@ impl Delivery {
         let until = self.now + limit.min(cache.connection_cache_ttl_limit);
         self.asks
             .push_back(Ask::Keep(keys, Box::new(channel), until));
+    }
+
+    /// A kept connection did not stand the probe. The message is none the worse for it.
+    pub(super) fn note_kept_connection_over(&mut self, why: Closed) {
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
+        let what = match (&talk.said_to_probe, why) {
+            (Some(said), Closed::Stale) => said,
+            (_, Closed::Lost(_)) => "lost connection",
+            (_, Closed::TimedOut(_)) => "the server does not answer",
+            _ => "the server has said something unasked",
+        };
+        let relay = talk.channel.peer.relay();
+        self.note(Note::info(format!(
+            "{relay}: the connection that was kept from an earlier message is over: {what}"
+        )));
+    }
+
+    /// A kept connection ends in the middle of a message, which it has nothing to do with.
+    pub(super) fn note_kept_connection_ended(&mut self, said: &str) {
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
+        let relay = talk.channel.peer.relay();
+        self.note(Note::info(format!(
+            "{relay}: the server ends the connection that was kept from an earlier message: {said}"
+        )));
     }
 }

@@ -28,6 +28,8 @@ use crate::{
     tables::TableFailure,
 };
 
+/// The server is about to close, whatever it was told (RFC 5321 section 3.8).
+const SHUTTING_DOWN: u16 = 421;
 /// The reply to QUIT, and to nothing else (RFC 5321 section 4.2.3).
 const CLOSING: u16 = 221;
 
@@ -39,6 +41,8 @@ pub(super) struct Talk {
     pub(super) login: Login,
     /// For a kept connection: what to try if it turns out to be dead.
     instead: Option<Box<Attempt>>,
+    /// What a kept connection said to the probe.
+    pub(super) said_to_probe: Option<String>,
     /// The recipients of the transaction, in the order of its RCPT commands.
     recipients: Vec<RcptIndex>,
     /// A failure blamed on the site or the session: the connection is not kept.
@@ -144,6 +148,7 @@ impl Talk {
             progress,
             login,
             instead,
+            said_to_probe: None,
             recipients: Vec::new(),
             throttled: false,
             keywords_failed: None,
@@ -287,6 +292,12 @@ impl Delivery {
             return;
         };
         let peer = talk.channel.peer.name();
+        let was_kept = talk.channel.uses > 0;
+        if stage == Stage::RsetProbe {
+            talk.said_to_probe = Some(reply.one_line());
+        } else if was_kept && reply.code() == SHUTTING_DOWN {
+            self.note_kept_connection_ended(&reply.one_line());
+        }
         self.visit_reply(stage, reply);
         if reply.is_irregular() {
             self.record_protocol_error();
@@ -480,6 +491,7 @@ impl Delivery {
         if talk.progress == Progress::Probing {
             // The kept connection was dead: as if nothing had been kept.
             let instead = talk.instead.take();
+            self.note_kept_connection_over(why);
             self.phase = Phase::Next;
             self.asks.push_back(Ask::Close);
             if let Some(attempt) = instead {
@@ -488,12 +500,16 @@ impl Delivery {
             return;
         }
         let peer = talk.channel.peer.name();
-        let why = self.in_starttls(in_hello(why, self.request.protocol));
-        let ended = Reason::ended(&peer, why).is_some();
+        let (stage, why) = (why.stage(), in_hello(why, self.request.protocol));
+        let why = self.in_starttls(why);
+        let ended = Reason::ended(&peer, why);
+        if ended.is_some() && stage == Some(Stage::Auth) {
+            self.note_unanswered_login();
+        }
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        talk.throttled |= ended && !is_handshake_failure(why);
+        talk.throttled |= ended.is_some() && !is_handshake_failure(why);
         if !talk.throttled {
             self.hosts.request_nexthop = None;
         }
@@ -503,8 +519,9 @@ impl Delivery {
         if is_handshake_failure(why) {
             self.visit_ended_in_handshake(why);
             self.fail_handshake();
-        } else if let Some(reason) = Reason::ended(&peer, why) {
-            self.fail_open(reason);
+        } else if let Some(reason) = ended {
+            // Whatever Postfix calls it, a report says what was waited for.
+            self.fail_open(Reason { stage, ..reason });
         }
         match why {
             Closed::Protocol(_, error) if error.is_local() => self.record_data_error(),

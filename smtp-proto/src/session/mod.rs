@@ -241,6 +241,16 @@ pub enum Closed {
     Protocol(Stage, ProtocolError),
 }
 
+impl Closed {
+    /// Where the dialogue was, if it ended against both sides' will.
+    pub const fn stage(self) -> Option<Stage> {
+        match self {
+            Self::Lost(stage) | Self::TimedOut(stage) | Self::Protocol(stage, _) => Some(stage),
+            _ => None,
+        }
+    }
+}
+
 /// What was wrong with what the server said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
