@@ -92,12 +92,13 @@ impl Worker {
         }
     }
 
-    /// Says QUIT on the connections that were kept.
+    /// Closes the connections that were kept, without QUIT: Postfix's processes say none
+    /// when they end either.
     pub(crate) fn close(self) {
         match self {
-            Self::Tokio(runtime, client) => runtime.block_on(client.close()),
-            Self::Smol(client) => smol::block_on(client.close()),
-            Self::Blocking(client) => client.close(),
+            Self::Tokio(_, client) => client.hang_up(),
+            Self::Smol(client) => client.hang_up(),
+            Self::Blocking(client) => client.hang_up(),
         }
     }
 }

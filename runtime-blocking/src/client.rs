@@ -15,7 +15,7 @@ use std::{
 use mio::Waker;
 use smtp_policy::{
     delivery::{Delivery, Observer, TableQuery},
-    driver::{PartObserver, Place, Seeds, Turns},
+    driver::{self, PartObserver, Place, Seeds, Turns},
     policy::Policy,
     report::Report,
     request::Request,
@@ -151,10 +151,19 @@ impl Client {
         }
     }
 
-    /// Closes the kept connections. To be called when the deliveries are over,
-    /// since each of them may keep one.
+    /// Says QUIT on the kept connections and closes them. No server is waited for: one
+    /// that takes no more bytes does not hear it, and no reply is read. To be called when
+    /// the deliveries are over, since each of them may keep a connection.
     pub fn close(&self) {
-        self.inner.pool.clear();
+        for (socket, channel) in self.inner.pool.drain() {
+            driver::say_quit(socket, channel, self.inner.now());
+        }
+    }
+
+    /// Closes the kept connections without a word, as scache(8) does when it ends. So
+    /// does dropping the last clone of the client.
+    pub fn hang_up(&self) {
+        drop(self.inner.pool.drain());
     }
 }
 
@@ -209,7 +218,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.pool.clear();
+        drop(self.pool.drain());
     }
 }
 
@@ -244,7 +253,8 @@ impl<'a> Turn<'a> {
             }
         };
         let (waker, come) = mpsc::channel();
-        let (place, now) = lock(&inner.turns).enter(&request.nexthop, limit, waker);
+        let (place, now) =
+            lock(&inner.turns).enter(request.protocol, &request.nexthop, limit, waker);
         if let Some(waker) = now {
             let _ = waker.send(());
         }

@@ -55,10 +55,11 @@ impl Pool {
         self.changed.notify_all();
     }
 
-    /// Closes all connections.
-    pub(crate) fn clear(&self) {
-        drop(lock(&self.state).cache.drain());
+    /// Takes all connections out.
+    pub(crate) fn drain(&self) -> Vec<(Socket, Box<Channel>)> {
+        let all = lock(&self.state).cache.drain();
         self.changed.notify_all();
+        all
     }
 
     /// Closes connections in time until none is left.

@@ -33,6 +33,6 @@ fn deliver(scenario: &Scenario, folder: &Path, dns: SocketAddr) -> Vec<Vec<Recip
         let text = Bytes::from(spec.message());
         reports.push(results(&client.deliver_whole(request, text, ())));
     }
-    client.close();
+    client.hang_up();
     reports
 }

@@ -45,8 +45,8 @@ impl Pool {
         .detach();
     }
 
-    /// Closes all connections.
-    pub(crate) fn clear(&self) {
-        drop(lock(&self.cache).drain());
+    /// Takes all connections out.
+    pub(crate) fn drain(&self) -> Vec<(Socket, Box<Channel>)> {
+        lock(&self.cache).drain()
     }
 }

@@ -303,11 +303,13 @@ fn a_server_that_refuses_and_closes_during_the_text_is_heard() {
 }
 
 #[test]
-fn a_kept_connection_serves_the_next_message_and_is_closed_in_the_end() {
+fn a_kept_connection_serves_the_next_message_and_hears_quit_in_the_end() {
     smol::block_on(async {
-        let toy = Toy::tcp("127.0.0.1", |peer| {
+        let toy = Toy::tcp("127.0.0.1", |mut peer| {
             peer.tell("connected");
-            serve(peer);
+            if peer.serve_until("QUIT") {
+                peer.tell("QUIT");
+            }
         });
         let client = client("smtp_connection_cache_destinations = 127.0.0.1");
         for _ in 0..2 {
@@ -316,10 +318,38 @@ fn a_kept_connection_serves_the_next_message_and_is_closed_in_the_end() {
         }
         client.close().await;
         assert_eq!(
-            [(); 4].map(|()| toy.told()),
-            ["connected", WIRE, "RSET", WIRE]
+            [(); 5].map(|()| toy.told()),
+            ["connected", WIRE, "RSET", WIRE, "QUIT"]
         );
         assert!(toy.rest().is_empty());
+    });
+}
+
+#[test]
+fn what_came_while_a_connection_was_kept_is_no_reply_to_the_next_message() {
+    smol::block_on(async {
+        let (kept, first) = (Arc::new(Barrier::new(2)), AtomicUsize::new(0));
+        let resting = Arc::clone(&kept);
+        let toy = Toy::tcp("127.0.0.1", move |mut peer| {
+            if first.fetch_add(1, Ordering::SeqCst) > 0 {
+                return serve(peer);
+            }
+            assert!(peer.serve_until("DATA"));
+            peer.say("354 go on");
+            peer.text();
+            peer.say("250 2.0.0 taken");
+            resting.wait();
+            peer.say("250 a\r\n250 b\r\n250 c\r\n250 d\r\n354 e\r\n250 2.0.0 lost");
+            peer.tell("said");
+            peer.answer_until("nothing");
+        });
+        let client = client("smtp_connection_cache_destinations = 127.0.0.1");
+        let report = deliver(&client, request(Smtp, &toy.nexthop, 1)).await;
+        assert!(report.all(Status::Sent), "{report:?}");
+        kept.wait();
+        assert_eq!(toy.told(), "said");
+        let report = deliver(&client, request(Smtp, &toy.nexthop, 1)).await;
+        assert_eq!(report.recipients[0].1.text, "250 2.0.0 taken");
     });
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use smtp_policy::{
     delivery::{Delivery, Observer, TableQuery},
-    driver::{PartObserver, Place, Seeds, Turns},
+    driver::{self, PartObserver, Place, Seeds, Turns},
     policy::Policy,
     report::Report,
     request::Request,
@@ -157,10 +157,19 @@ impl Client {
         }
     }
 
-    /// Closes the kept connections. To be called when the deliveries are over,
-    /// since each of them may keep one.
+    /// Says QUIT on the kept connections and closes them. No server is waited for: one
+    /// that takes no more bytes does not hear it, and no reply is read. To be called when
+    /// the deliveries are over, since each of them may keep a connection.
     pub async fn close(&self) {
-        self.inner.pool.clear();
+        for (socket, channel) in self.inner.pool.drain() {
+            driver::say_quit(socket, channel, self.inner.now());
+        }
+    }
+
+    /// Closes the kept connections without a word, as scache(8) does when it ends. So
+    /// does dropping the last clone of the client.
+    pub fn hang_up(&self) {
+        drop(self.inner.pool.drain());
     }
 }
 
@@ -225,7 +234,8 @@ impl<'a> Turn<'a> {
             }
         };
         let (waker, come) = oneshot::channel();
-        let (place, now) = lock(&inner.turns).enter(&request.nexthop, limit, waker);
+        let (place, now) =
+            lock(&inner.turns).enter(request.protocol, &request.nexthop, limit, waker);
         if let Some(waker) = now {
             let _ = waker.send(());
         }

@@ -34,6 +34,6 @@ async fn deliver(scenario: &Scenario, folder: &Path, dns: SocketAddr) -> Vec<Vec
         let text = Bytes::from(spec.message());
         reports.push(results(&client.deliver_whole(request, text, ()).await));
     }
-    client.close().await;
+    client.hang_up();
     reports
 }

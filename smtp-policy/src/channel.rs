@@ -139,6 +139,13 @@ impl Channel {
         }
     }
 
+    /// Says QUIT, where the dialogue is at rest.
+    pub(crate) fn leave(&mut self) {
+        if let Some(idle) = self.session.idle() {
+            idle.quit();
+        }
+    }
+
     /// What is to be written to the wire. Advancing it acknowledges.
     pub(crate) fn output(&mut self) -> &mut SendQueue {
         match &mut self.tls {
@@ -158,8 +165,10 @@ impl Channel {
         let received = tls.engine.receive(bytes, &mut plain);
         if shut {
             tls.early = plain;
-        } else {
+        } else if tls.wire.is_empty() {
             self.session.receive(&plain);
+        } else {
+            self.session.receive_ahead(&plain);
         }
         if let Err(trouble) = received {
             tls.pump();

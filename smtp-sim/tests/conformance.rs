@@ -25,13 +25,14 @@ fn every_recording_is_reproduced_in_the_simulator() -> Result<(), Failures> {
 }
 
 /// Whether when each piece comes is part of the case, so that other cuts make
-/// another case of it: a server cuts up what it says by itself, or it has plaintext
-/// behind its reply to STARTTLS, which the client throws away only if it is there
-/// before the handshake.
+/// another case of it: a server cuts up what it says by itself, or says more than a reply
+/// after STARTTLS or the text, which the client throws away only if it is there before
+/// the handshake, or before the connection is kept.
 fn has_cuts_of_its_own(scenario: &Scenario) -> bool {
     let says_more = |rule: &Rule| {
         let lines = rule.reply.iter().flatten();
-        rule.on == "STARTTLS" && lines.filter(|line| line.get(3..4) != Some("-")).count() > 1
+        let ends = matches!(rule.on.as_str(), "STARTTLS" | "." | "RSET");
+        ends && lines.filter(|line| line.get(3..4) != Some("-")).count() > 1
     };
     let mut rules = scenario.servers.values().flat_map(|server| &server.rules);
     rules.any(|rule| !rule.chunks.is_empty() || says_more(rule))

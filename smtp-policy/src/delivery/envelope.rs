@@ -2,6 +2,7 @@
 //! (`src/smtp/smtp_proto.c`, smtp_xfer and the command part of smtp_loop).
 
 use smtp_proto::{
+    address::ReversePath,
     command::{BodyType, MailFrom, RcptTo, Xforward, XforwardName},
     reply::Capabilities,
     session::{Stop, Transaction},
@@ -106,15 +107,25 @@ fn original_recipient(request: &Request, recipient: &Recipient) -> Option<(Strin
         .ok()?
         .quoted_822()
         .into_owned();
-    let utf8 = request.smtputf8
-        || request.header_utf8
-        || (request.recipients.iter()).any(|recipient| !recipient.address.is_ascii());
+    let utf8 = request.smtputf8 || request.header_utf8 || has_utf8_address(request);
     let kind = if utf8 && !quoted.is_ascii() {
         "utf-8"
     } else {
         "rfc822"
     };
     Some((kind.into(), quoted))
+}
+
+/// Whether the sender or a recipient needs UTF-8, which marks a message as one for
+/// SMTPUTF8 even if nobody has asked for that (`src/cleanup/cleanup_addr.c`).
+fn has_utf8_address(request: &Request) -> bool {
+    let sender = match &request.sender {
+        ReversePath::Null => None,
+        ReversePath::Mailbox(address) => Some(address),
+    };
+    let recipients = request.recipients.iter();
+    let addresses = recipients.map(|recipient| &recipient.address).chain(sender);
+    addresses.into_iter().any(|address| !address.is_ascii())
 }
 
 /// One XFORWARD command with the attributes that are known and wanted; `None` if

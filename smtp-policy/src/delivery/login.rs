@@ -112,10 +112,15 @@ impl Delivery {
     fn begin_login(&mut self, peer: &Peer, offered: &Capabilities) -> Result<(), Reason> {
         let policy = Arc::clone(&self.policy);
         let sasl = policy.client(self.request.protocol).sasl.as_ref();
-        let Some(sasl) = sasl.filter(|_| !offered.auth.is_empty()) else {
+        let Some(sasl) = sasl else {
             self.go_on();
             return Ok(());
         };
+        if offered.auth.is_empty() {
+            self.note_useless_password(peer);
+            self.go_on();
+            return Ok(());
+        }
         let offer = Offer::read(&offered.auth, sasl.filter()).map_err(|_| data_error(peer))?;
         for remark in &offer.remarks {
             self.note(Note::warning(format!("{} {remark}", peer.relay())));
@@ -136,6 +141,35 @@ impl Delivery {
         }
         let begun = self.begin_exchange(peer, &offer, &credentials);
         begun.map_err(|why| local(cannot(&name, why)))
+    }
+
+    /// The server does not want to know the password that there is for it: mail goes out
+    /// as a stranger's. Postfix does the same without a word.
+    fn note_useless_password(&mut self, peer: &Peer) {
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
+        if !matches!(talk.login.credentials, Ok(Some(_))) {
+            return;
+        }
+        let tls = match talk.channel.is_secure() {
+            true => "",
+            false => " outside of TLS",
+        };
+        let relay = peer.relay();
+        self.note(Note::warning(format!(
+            "{relay}: there is a password for this server, but it offers no AUTH{tls}: mail goes \
+             out without a login"
+        )));
+    }
+
+    /// Postfix counts the login as part of the hello, in all that it says of it.
+    pub(super) fn note_unanswered_login(&mut self) {
+        if let Phase::Talking(talk) = &self.phase {
+            let relay = talk.channel.peer.relay();
+            let text = format!("{relay}: it was the reply to AUTH that did not come");
+            self.note(Note::info(text));
+        }
     }
 
     /// What the tables said; their failure matters only now that the server wants

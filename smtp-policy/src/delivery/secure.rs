@@ -328,7 +328,12 @@ impl Delivery {
         match talk.channel.handshake() {
             Handshake::UnderWay => {}
             Handshake::NotBegun => {
-                if let Err(trouble) = self.begin_handshake() {
+                let mut warnings = Vec::new();
+                let begun = self.begin_handshake(&mut warnings);
+                for warning in warnings {
+                    self.note(Note::warning(warning));
+                }
+                if let Err(trouble) = begun {
                     self.visit_handshake_failed(trouble.0.clone());
                     self.note(Note::warning(trouble.0));
                     self.shut_gate();
@@ -355,7 +360,9 @@ impl Delivery {
         }
     }
 
-    fn begin_handshake(&mut self) -> Result<(), TlsTrouble> {
+    /// Makes the engine for the handshake. What is odd about the policy goes to
+    /// `warnings`, also where there is none to be had.
+    fn begin_handshake(&mut self, warnings: &mut Vec<String>) -> Result<(), TlsTrouble> {
         let (rules, survey) = (self.tls_rules(), self.is_survey());
         let unix_time = self.epoch.map(|epoch| epoch + self.now.as_duration());
         let Phase::Talking(talk) = &mut self.phase else {
@@ -364,8 +371,7 @@ impl Delivery {
         let relay = talk.channel.peer.relay();
         let (policy, domain) = (&talk.security.policy, &talk.security.domain);
         let host = &talk.channel.peer.host;
-        let mut warnings = Vec::new();
-        let setup = rules.setup(policy, &relay, domain, host, &mut warnings);
+        let setup = rules.setup(policy, &relay, domain, host, warnings);
         let mut setup = setup.map_err(TlsTrouble)?;
         setup.unix_time = unix_time;
         if survey {
@@ -385,9 +391,6 @@ impl Delivery {
             wait: wait.then_some(timeout.starttls_timeout),
         };
         talk.channel.secure(engine, ending);
-        warnings
-            .into_iter()
-            .for_each(|warning| self.note(Note::warning(warning)));
         Ok(())
     }
 

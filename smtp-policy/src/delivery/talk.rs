@@ -5,7 +5,7 @@
 
 use smtp_proto::{
     reply::{Reply, ReplyNote},
-    session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step, Stop},
+    session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step},
     status::EnhancedStatus,
     time::Time,
 };
@@ -28,6 +28,8 @@ use crate::{
     tables::TableFailure,
 };
 
+/// The server is about to close, whatever it was told (RFC 5321 section 3.8).
+const SHUTTING_DOWN: u16 = 421;
 /// The reply to QUIT, and to nothing else (RFC 5321 section 4.2.3).
 const CLOSING: u16 = 221;
 
@@ -39,6 +41,8 @@ pub(super) struct Talk {
     pub(super) login: Login,
     /// For a kept connection: what to try if it turns out to be dead.
     instead: Option<Box<Attempt>>,
+    /// What a kept connection said to the probe.
+    pub(super) said_to_probe: Option<String>,
     /// The recipients of the transaction, in the order of its RCPT commands.
     recipients: Vec<RcptIndex>,
     /// A failure blamed on the site or the session: the connection is not kept.
@@ -144,6 +148,7 @@ impl Talk {
             progress,
             login,
             instead,
+            said_to_probe: None,
             recipients: Vec::new(),
             throttled: false,
             keywords_failed: None,
@@ -287,6 +292,12 @@ impl Delivery {
             return;
         };
         let peer = talk.channel.peer.name();
+        let was_kept = talk.channel.uses > 0;
+        if stage == Stage::RsetProbe {
+            talk.said_to_probe = Some(reply.one_line());
+        } else if was_kept && reply.code() == SHUTTING_DOWN {
+            self.note_kept_connection_ended(&reply.one_line());
+        }
         self.visit_reply(stage, reply);
         if reply.is_irregular() {
             self.record_protocol_error();
@@ -422,29 +433,21 @@ impl Delivery {
             talk.counted = true;
         }
 
-        let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
-        if let (Some(limit), Some(size)) = (size_limit, self.request.size)
-            && size > limit
-        {
-            let text = format!("message size {size} exceeds size limit {limit} of server {name}");
-            self.fail_open(Reason::local(
-                EnhancedStatus::new(5, 3, 4),
-                Scope::Message,
-                text,
-            ));
-            if let Phase::Talking(talk) = &mut self.phase {
-                talk.progress = Progress::Over;
-                talk.channel.session.abandon();
-            }
-            return;
-        }
-
         let limit = self.config.cache.connection_reuse_count_limit;
         let keepable = matches!(&self.phase, Phase::Talking(talk) if talk.keepable);
         // A connection that was kept once may be kept again, with or without leave.
         let may_keep = (self.hosts.cache.store || reused.is_some())
             && keepable
             && (limit == 0 || uses < limit);
+        let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
+        if let (Some(limit), Some(size)) = (size_limit, self.request.size)
+            && size > limit
+        {
+            let text = format!("message size {size} exceeds size limit {limit} of server {name}");
+            let status = EnhancedStatus::new(5, 3, 4);
+            self.fail_open(Reason::local(status, Scope::Message, text));
+            return self.end_before_mail(may_keep);
+        }
         let recipients = self.roll.open();
         let keep_until = may_keep.then_some(expires);
         let mut transaction = envelope::transaction(
@@ -457,20 +460,25 @@ impl Delivery {
         self.readdress(&mut transaction, &recipients);
         let pipe = self.new_pipe(&offered);
         transaction.mail.auth_null = names_no_author;
-        let probes_text = transaction.stop == Stop::AtText;
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        talk.progress = if probes_text {
-            Progress::Over
-        } else {
-            Progress::Transfer
-        };
+        talk.progress = Progress::Transfer;
         talk.instead = None;
         talk.pipe = Some(pipe);
         talk.recipients = recipients;
         if let Some(idle) = talk.channel.session.idle() {
             idle.send(transaction);
+        }
+    }
+
+    /// The message is over before anything was said of it: the session is as good as it
+    /// was. One that is not kept ends without QUIT, as in Postfix.
+    fn end_before_mail(&mut self, may_keep: bool) {
+        if may_keep {
+            self.keep();
+        } else if let Phase::Talking(talk) = &mut self.phase {
+            talk.part();
         }
     }
 
@@ -483,6 +491,7 @@ impl Delivery {
         if talk.progress == Progress::Probing {
             // The kept connection was dead: as if nothing had been kept.
             let instead = talk.instead.take();
+            self.note_kept_connection_over(why);
             self.phase = Phase::Next;
             self.asks.push_back(Ask::Close);
             if let Some(attempt) = instead {
@@ -491,12 +500,16 @@ impl Delivery {
             return;
         }
         let peer = talk.channel.peer.name();
-        let why = self.in_starttls(in_hello(why, self.request.protocol));
-        let ended = Reason::ended(&peer, why).is_some();
+        let (stage, why) = (why.stage(), in_hello(why, self.request.protocol));
+        let why = self.in_starttls(why);
+        let ended = Reason::ended(&peer, why);
+        if ended.is_some() && stage == Some(Stage::Auth) {
+            self.note_unanswered_login();
+        }
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
-        talk.throttled |= ended && !is_handshake_failure(why);
+        talk.throttled |= ended.is_some() && !is_handshake_failure(why);
         if !talk.throttled {
             self.hosts.request_nexthop = None;
         }
@@ -506,8 +519,9 @@ impl Delivery {
         if is_handshake_failure(why) {
             self.visit_ended_in_handshake(why);
             self.fail_handshake();
-        } else if let Some(reason) = Reason::ended(&peer, why) {
-            self.fail_open(reason);
+        } else if let Some(reason) = ended {
+            // Whatever Postfix calls it, a report says what was waited for.
+            self.fail_open(Reason { stage, ..reason });
         }
         match why {
             Closed::Protocol(_, error) if error.is_local() => self.record_data_error(),

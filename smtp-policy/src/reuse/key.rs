@@ -1,6 +1,6 @@
 //! Under which name a connection is kept.
 
-use crate::{request::TlsWish, tls::TlsLevel};
+use crate::{channel::Peer, request::TlsWish, tls::TlsLevel};
 
 /// The key of a kept connection. It holds everything that must be equal for a
 /// connection to serve another message: the client, and the next hop or the
@@ -13,19 +13,20 @@ pub struct CacheKey {
 /// The two names of one kept connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheKeys {
-    /// The next hop that it was made for, unless it leads to a less preferred
-    /// server of that next hop.
-    pub(crate) destination: Option<CacheKey>,
-    /// The endpoint that it leads to; `None` for a UNIX-domain socket, which is
-    /// found by its next hop only.
-    pub(crate) endpoint: Option<CacheKey>,
+    /// The next hop that is bound to the endpoint from now on, unless the connection
+    /// leads to a less preferred server of that next hop.
+    pub(crate) destination: Option<Binding>,
+    /// The endpoint that it leads to. A UNIX-domain socket has one too, by which nobody
+    /// looks for it.
+    pub(crate) endpoint: CacheKey,
 }
 
-impl CacheKeys {
-    /// Both names, as far as there are two.
-    pub fn iter(&self) -> impl Iterator<Item = &CacheKey> {
-        self.destination.iter().chain(&self.endpoint)
-    }
+/// A next hop that is bound to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Binding {
+    pub(crate) key: CacheKey,
+    /// As what the next hop knows the server that it leads to.
+    pub(crate) peer: Peer,
 }
 
 /// On whose behalf a connection is made.

@@ -57,13 +57,17 @@ impl Exchange {
             Mechanism::Plain => (Next::Nothing, Some(plain(party)?)),
             Mechanism::Login => (Next::User(credentials.clone()), None),
             Mechanism::CramMd5 => (Next::Digest(credentials.clone()), None),
-            Mechanism::ScramSha1 | Mechanism::ScramSha1Plus => begin_scram(Hash::Sha1, party),
-            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => begin_scram(Hash::Sha256, party),
-            Mechanism::ScramSha512 | Mechanism::ScramSha512Plus => begin_scram(Hash::Sha512, party),
+            Mechanism::ScramSha1 | Mechanism::ScramSha1Plus => begin_scram(Hash::Sha1, party)?,
+            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
+                begin_scram(Hash::Sha256, party)?
+            }
+            Mechanism::ScramSha512 | Mechanism::ScramSha512Plus => {
+                begin_scram(Hash::Sha512, party)?
+            }
             // Without an identity that the server can know from elsewhere there is
             // nothing to refer to.
             Mechanism::External if !party.has_certificate => return Err(Refusal::Protocol),
-            Mechanism::External => (Next::Nothing, Some(Secret::new(party.authzid()))),
+            Mechanism::External => (Next::Nothing, Some(Secret::new(party.authzid()?))),
             Mechanism::Anonymous => {
                 let trace = format!("anonymous@{}", party.own_name);
                 (Next::Nothing, Some(Secret::new(trace)))
@@ -87,6 +91,7 @@ impl Exchange {
     pub(crate) fn step(&mut self, challenge: &[u8]) -> Result<Secret, Refusal> {
         match core::mem::replace(&mut self.next, Next::Nothing) {
             Next::User(Credentials { user, password }) => {
+                let user = canonical(&user)?;
                 self.next = Next::Password(password);
                 Ok(Secret::new(user))
             }
@@ -123,12 +128,25 @@ impl fmt::Debug for Exchange {
 
 impl Party<'_> {
     /// The identity to act as; empty for that of the user.
-    fn authzid(&self) -> &str {
-        if self.authzid {
-            &self.credentials.user
-        } else {
-            ""
+    fn authzid(&self) -> Result<&str, Refusal> {
+        match self.authzid {
+            true => canonical(&self.credentials.user),
+            false => Ok(""),
         }
+    }
+}
+
+/// A user name without the blanks around it; an empty one is refused. As Cyrus SASL does
+/// it (`lib/canonusr.c`), one with as many blanks in front as characters behind them
+/// counts as empty, and one of blanks alone does not.
+fn canonical(user: &str) -> Result<&str, Refusal> {
+    let blank = |c: char| matches!(c, '\t'..='\r' | ' ');
+    let rest = user.trim_start_matches(blank);
+    let blanks = user.len() - rest.len();
+    let name = rest.trim_end_matches(blank);
+    match name.len() == blanks {
+        true => Err(Refusal::Failure),
+        false => Ok(name),
     }
 }
 
@@ -142,8 +160,8 @@ pub(crate) fn fingerprint(user: &str, password: &[u8]) -> Fingerprint {
 fn plain(party: &Party<'_>) -> Result<Secret, Refusal> {
     let Credentials { user, password } = party.credentials;
     let parts = [
-        party.authzid().as_bytes(),
-        user.as_bytes(),
+        party.authzid()?.as_bytes(),
+        canonical(user)?.as_bytes(),
         password.expose(),
     ];
     if parts.iter().any(|part| part.contains(&0)) {
@@ -157,21 +175,21 @@ fn cram_md5(credentials: &Credentials, challenge: &[u8]) -> Result<Secret, Refus
     if challenge.len() > CRAM_LIMIT {
         return Err(Refusal::Protocol);
     }
+    let user = canonical(&credentials.user)?;
     let mac = Hmac::<Md5>::new_from_slice(credentials.password.expose());
     let mac = mac.map_err(|_| Refusal::Failure)?.chain_update(challenge);
     let digest = Bytes::copy_from_slice(&mac.finalize().into_bytes());
-    Ok(Secret::new(format!("{} {digest:x}", credentials.user)))
+    Ok(Secret::new(format!("{user} {digest:x}")))
 }
 
-fn begin_scram(hash: Hash, party: &Party<'_>) -> (Next, Option<Secret>) {
-    let (scram, first) = Scram::begin(
-        hash,
-        party.credentials,
-        party.authzid,
-        &party.binding,
-        nonce(party),
-    );
-    (Next::Proof(Box::new(scram)), Some(first))
+fn begin_scram(hash: Hash, party: &Party<'_>) -> Result<(Next, Option<Secret>), Refusal> {
+    let credentials = Credentials {
+        user: canonical(&party.credentials.user)?.to_owned(),
+        password: party.credentials.password.clone(),
+    };
+    let (authzid, binding) = (party.authzid, &party.binding);
+    let (scram, first) = Scram::begin(hash, &credentials, authzid, binding, nonce(party));
+    Ok((Next::Proof(Box::new(scram)), Some(first)))
 }
 
 /// A number used once, as unforeseeable as the seed. The server gets to see it, so
@@ -188,12 +206,13 @@ fn nonce(party: &Party<'_>) -> String {
 /// RFC 7628 section 3.1. The password is the token.
 fn oauthbearer(party: &Party<'_>) -> Result<Secret, Refusal> {
     let Credentials { user, password } = party.credentials;
+    let user = canonical(user)?;
     let name = user.replace('=', "=3D").replace(',', "=2C");
     let port = party
         .port
         .map_or_else(String::new, |port| format!("\x01port={port}"));
     let start = format!("n,a={name},\x01host={}{port}", party.host);
-    with_token(user, &start, password)
+    with_token(&user, &start, password)
 }
 
 /// A response with a token. What separates its parts cannot be in them.
@@ -208,11 +227,8 @@ fn with_token(user: &str, start: &str, token: &Secret) -> Result<Secret, Refusal
 
 /// The predecessor of OAUTHBEARER, as Google documents it.
 fn xoauth2(credentials: &Credentials) -> Result<Secret, Refusal> {
-    with_token(
-        &credentials.user,
-        &format!("user={}", credentials.user),
-        &credentials.password,
-    )
+    let user = canonical(&credentials.user)?;
+    with_token(&user, &format!("user={user}"), &credentials.password)
 }
 
 #[cfg(test)]

@@ -205,3 +205,53 @@ fn nothing_of_an_exchange_is_shown() {
         assert!(!shown.contains("hush") && !shown.contains("bob"), "{shown}");
     }
 }
+
+#[test]
+fn blanks_around_a_user_name_are_left_out_and_there_must_be_a_name() {
+    let refused = Err(Refusal::Failure);
+    let rows = [
+        ("bob", Ok("bob")),
+        (" bob", Ok("bob")),
+        ("bob ", Ok("bob")),
+        ("\t bob c\r\n", Ok("bob c")),
+        ("\u{a0}bob", Ok("\u{a0}bob")),
+        ("", refused),
+        // As many blanks as other characters, and blanks alone.
+        (" b", refused),
+        ("  bo  ", refused),
+        (" ", Ok("")),
+    ];
+    for (user, expected) in rows {
+        let known = credentials(user, " p ");
+        let (known, acting) = (
+            party(&known),
+            Party {
+                authzid: true,
+                ..party(&known)
+            },
+        );
+        let plain = expected.map(|user| Some(format!("\0{user}\0 p ")));
+        assert_eq!(first(Mechanism::Plain, &known), plain, "{user:?}");
+        let plain = expected.map(|user| Some(format!("{user}\0{user}\0 p ")));
+        assert_eq!(first(Mechanism::Plain, &acting), plain, "{user:?}");
+        let scram = first(Mechanism::ScramSha256, &known);
+        let scram = scram.map(|first| {
+            first
+                .unwrap()
+                .starts_with(&format!("n,,n={},r=", expected.unwrap()))
+        });
+        assert_eq!(scram, expected.map(|_| true), "{user:?}");
+        // Where the server speaks first, the name is looked at when it is wanted.
+        for mechanism in [Mechanism::Login, Mechanism::CramMd5] {
+            let (mut exchange, initial) = Exchange::begin(mechanism, &known).unwrap();
+            assert!(initial.is_none());
+            let said = exchange.step(b"<1@mx>").map(|said| text(&said));
+            let name = said.as_deref().map(|said| {
+                said.rsplit_once(' ')
+                    .filter(|_| mechanism == Mechanism::CramMd5)
+                    .map_or(said, |(name, _)| name)
+            });
+            assert_eq!(name.map_err(|refusal| *refusal), expected, "{user:?}");
+        }
+    }
+}

@@ -93,7 +93,12 @@ fn a_text_that_cannot_be_read_to_its_end_is_not_ended_with_a_dot() {
 fn a_delivery_whose_driver_cannot_work_is_deferred() {
     for main_cf in ["", "smtp_delivery_status_filter = external:filter\n"] {
         let to = Recipient::new(Address::parse("a@example.com").unwrap());
-        let request = Request::new(Protocol::Smtp, "example.com".parse().unwrap(), ReversePath::Null, vec![to]);
+        let request = Request::new(
+            Protocol::Smtp,
+            "example.com".parse().unwrap(),
+            ReversePath::Null,
+            vec![to],
+        );
         let job = Delivery::new(request, policy(main_cf), 7);
         let clerk = Clerk::new(1, Bytes::new(), ());
         let error = io::Error::from_raw_os_error(24);

@@ -35,7 +35,12 @@ fn policy(edit: impl FnOnce(&mut Config)) -> Result<Policy, PolicyError> {
 fn request() -> Request {
     let to = Recipient::new(Address::parse("to@example.com").unwrap());
     let sender = ReversePath::parse("from@example.org").unwrap();
-    Request::new(Protocol::Smtp, "example.com".parse().unwrap(), sender, vec![to])
+    Request::new(
+        Protocol::Smtp,
+        "example.com".parse().unwrap(),
+        sender,
+        vec![to],
+    )
 }
 
 /// What a server hears under these settings, and the verdict; nothing if they are refused.

@@ -64,6 +64,8 @@ pub struct World {
     pub then_verdict: Option<Interruption>,
     /// When to lose the connection: likewise.
     pub cut_after: Option<&'static str>,
+    /// Rules of servers whose connection is used again.
+    pub on_reuse: Option<Rules>,
     /// How much of what the servers say arrives; then there is nothing more.
     pub budget: usize,
     /// What happens when the budget is spent.
@@ -127,6 +129,7 @@ impl Default for World {
             cancel_after: None,
             then_verdict: None,
             cut_after: None,
+            on_reuse: None,
             budget: usize::MAX,
             then: Then::Close,
             unreadable_from: None,
@@ -274,7 +277,8 @@ impl World {
         socket: Server,
         channel: Box<Channel>,
     ) -> Box<Channel> {
-        *server = Some(socket);
+        let rules = self.on_reuse.unwrap_or(socket.rules);
+        *server = Some(Server { rules, ..socket });
         channel
     }
 

@@ -9,7 +9,7 @@ use smtp_proto::{
     session::{Place, TRANSITIONS},
 };
 
-use crate::{MINUTE, World, brief};
+use crate::{MINUTE, Rules, World, brief};
 
 const KEEP: &str = "smtp_connection_cache_destinations = example.com\n\
     smtp_connection_cache_time_limit = 30s\nsmtp_connection_reuse_time_limit = 300s\n";
@@ -226,4 +226,57 @@ fn the_last_moves_of_a_session_are_told_when_its_connection_is_closed_or_kept() 
     assert!(has(&world, Place::Leaving, Place::Quit));
     assert!(!has(&world, Place::Probing, Place::Lost));
     assert_eq!(world.taken.strays().count(), 0);
+}
+
+#[test]
+fn a_reply_too_many_is_forgotten_with_a_note_and_not_the_next_messages() {
+    let twice = &[(".", "250 2.0.0 ok\r\n250 2.0.0 once more")];
+    let mut world = World::new().with_server("192.0.2.1", twice);
+    for _ in 0..2 {
+        let outcomes = world.deliver(KEEP, &["a@example.com"]);
+        assert_eq!(outcomes[0].text, "250 2.0.0 ok");
+    }
+    assert_eq!(world.connects, 1);
+    let told = "host mx1.example[192.0.2.1] said more than it was asked: 21 bytes are forgotten";
+    let told = world.notes.iter().filter(|note| *note == told);
+    assert_eq!(told.count(), 2, "{:?}", world.notes);
+}
+
+#[test]
+fn a_kept_connection_that_is_no_more_is_told_as_that() {
+    let relay = "mx1.example[192.0.2.1]:25";
+    let over = "the connection that was kept from an earlier message is over";
+    let ends = "the server ends the connection that was kept from an earlier message";
+    let rows: [(Rules, String); 3] = [
+        (
+            &[("RSET", "421 4.4.2 idle")],
+            format!("{over}: 421 4.4.2 idle"),
+        ),
+        (&[("RSET", "502 5.5.1 no")], format!("{over}: 502 5.5.1 no")),
+        (
+            &[("MAIL", "421 4.3.2 bye")],
+            format!("{ends}: 421 4.3.2 bye"),
+        ),
+    ];
+    for (rules, told) in rows {
+        let mut world = World::new();
+        world.deliver(KEEP, &["a@example.com"]);
+        assert!(
+            !world
+                .notes
+                .iter()
+                .any(|note| note.contains("was kept from"))
+        );
+        world.on_reuse = Some(rules);
+        world.deliver(KEEP, &["b@example.com"]);
+        let told = format!("{relay}: {told}");
+        let notes = world.notes.iter().filter(|note| **note == told);
+        assert_eq!(notes.count(), 1, "{:?}", world.notes);
+    }
+    let mut world = World::new();
+    world.deliver(KEEP, &["a@example.com"]);
+    world.cut_after = Some("RSET");
+    world.deliver(KEEP, &["b@example.com"]);
+    let told = format!("{relay}: {over}: lost connection");
+    assert!(world.notes.contains(&told), "{:?}", world.notes);
 }

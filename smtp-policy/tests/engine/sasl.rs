@@ -11,7 +11,7 @@ use smtp_policy::{
 };
 use smtp_proto::{Address, ReversePath, session::Stage};
 
-use crate::{MINUTE, Rules, World, brief, policy};
+use crate::{MINUTE, Rules, Then, World, brief, policy};
 
 const LOGIN: &str = "smtp_sasl_auth_enable = yes\n\
     smtp_sasl_password_maps = inline:{mx1.example=bob:hush}\n\
@@ -520,4 +520,50 @@ fn what_would_give_a_password_away_is_noticed() {
         assert!(leaks(shown).is_some(), "{shown}");
     }
     assert_eq!(leaks("bob"), None);
+}
+
+#[test]
+fn a_password_for_a_server_without_auth_is_told() {
+    let told = |world: &World| {
+        let start =
+            "mx1.example[192.0.2.1]:25: there is a password for this server, but it offers no AUTH";
+        world.notes.iter().any(|note| note.starts_with(start))
+    };
+    let (world, outcome) = deliver(&[], "");
+    assert_eq!(
+        (brief(&[outcome]), told(&world)),
+        (vec!["sent 2.0.0".to_owned()], true)
+    );
+    // Nobody's password, no login, or a login that is made.
+    assert!(!told(
+        &deliver(&[], "smtp_sasl_password_maps = inline:{other=bob:hush}\n").0
+    ));
+    assert!(!told(&deliver(&[], "smtp_sasl_auth_enable = no\n").0));
+    assert!(!told(&deliver(&[PLAIN, ("AUTH", "235 2.7.0 ok")], "").0));
+}
+
+#[test]
+fn a_connection_that_is_lost_while_auth_is_out_was_lost_at_auth() {
+    for (then, text) in [
+        (Then::Close, "lost connection with"),
+        (Then::Stall, "conversation with"),
+    ] {
+        let mut world = with_rules(&[PLAIN]);
+        world.budget = "220 mx ESMTP\r\n250-mx\r\n250 AUTH PLAIN\r\n".len();
+        world.then = then;
+        let outcomes = world.deliver(LOGIN, &["a@example.com"]);
+        assert!(outcomes[0].text.starts_with(text), "{}", outcomes[0].text);
+        assert!(
+            outcomes[0]
+                .text
+                .ends_with("while performing the EHLO handshake")
+        );
+        assert_eq!(outcomes[0].stage, Some(Stage::Auth));
+        let told = "mx1.example[192.0.2.1]:25: it was the reply to AUTH that did not come";
+        assert!(
+            world.notes.iter().any(|note| note == told),
+            "{:?}",
+            world.notes
+        );
+    }
 }

@@ -4,12 +4,13 @@
 use std::{fmt::Write as _, fs};
 
 use rcgen::{DnType, ExtendedKeyUsagePurpose, date_time_ymd};
+use smtp_policy::dns::{QueryKind, RecordData};
 use tempfile::TempDir;
 
 use crate::{
     certificates::{Authority, Identity, colons, pem, self_signed, sha256},
     server::Offer,
-    world::{World, brief},
+    world::{Entry, World, brief},
 };
 
 /// A folder with `ca.pem`.
@@ -466,4 +467,25 @@ fn the_name_to_ask_for_is_what_the_settings_say() {
         (brief(&outcome).as_str(), world.past.len()),
         ("deferred 4.7.5", 0)
     );
+}
+
+#[test]
+fn what_is_odd_about_a_policy_is_noted_also_where_the_handshake_cannot_begin() {
+    // A name that mail servers can have, and TLS cannot ask for.
+    let mx = RecordData::Mx {
+        preference: 10,
+        host: "mx.1".into(),
+    };
+    let address = RecordData::A("192.0.2.1".parse().unwrap());
+    let mut world = World::new(Offer::StartTls(self_signed(&["x.example"]).server()))
+        .with(QueryKind::Mx, "example.com", Entry::Signed(vec![mx]))
+        .with(QueryKind::A, "mx.1", Entry::Signed(vec![address]));
+    let outcome = world.deliver(
+        "smtp_tls_security_level = secure\nsmtp_tls_secure_cert_match = .:nexthop\n\
+         smtp_tls_servername = hostname\n",
+    );
+    assert_eq!(brief(&outcome), "deferred 4.7.5");
+    let first = "mx.1[192.0.2.1]:25: ignoring invalid match name: \".\"";
+    let then = "error setting SNI hostname to: mx.1";
+    assert_eq!(world.notes[..2], [first, then], "{:?}", world.notes);
 }

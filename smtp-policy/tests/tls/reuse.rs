@@ -56,3 +56,23 @@ fn a_connection_without_tls_does_not_serve_mail_that_demands_it() {
     assert_eq!(world.cache.drain().len(), 1);
     assert_eq!(world.now, Time::ZERO);
 }
+
+#[test]
+fn what_is_said_inside_tls_while_the_connection_rests_is_no_reply() {
+    for line in [
+        "250 2.0.0 late",
+        "250 a\r\n250 b\r\n250 c\r\n250 d\r\n354 e\r\n250 lost",
+        "421 idle",
+    ] {
+        let mut world = World::new(Offer::StartTls(self_signed(&["x.example"]).server()));
+        world.at_rest = Some(line);
+        let wished = "smtp_tls_security_level = encrypt\nsmtp_tls_connection_reuse = yes\n";
+        for _ in 0..2 {
+            let outcome = world.deliver(&format!("{KEPT}{wished}"));
+            assert_eq!(outcome.text, "250 2.0.0 queued", "{line}");
+        }
+        assert_eq!(world.connects, 2, "{line}");
+        let last = world.past[0].secret.last();
+        assert_eq!(last.map(String::as_str), Some("RSET"), "{line}");
+    }
+}

@@ -116,6 +116,12 @@ impl Server {
         self.flush();
     }
 
+    /// Says a line that nobody asked for.
+    pub fn mutter(&mut self, line: &str) {
+        self.say(line);
+        self.flush();
+    }
+
     fn lines(&mut self) {
         while self.open
             && let Some(end) = self.input.windows(2).position(|pair| pair == b"\r\n")

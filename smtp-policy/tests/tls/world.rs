@@ -53,6 +53,8 @@ pub struct World {
     pub garble: bool,
     /// In pieces of so many bytes.
     pub piece: usize,
+    /// What a server says while its connection rests.
+    pub at_rest: Option<&'static str>,
     pub age: Duration,
     pub probe: bool,
     pub nexthop: &'static str,
@@ -94,6 +96,7 @@ impl World {
             budget: usize::MAX,
             garble: false,
             piece: usize::MAX,
+            at_rest: None,
             age: Duration::ZERO,
             probe: false,
             nexthop: "example.com",
@@ -178,7 +181,14 @@ impl World {
                     let made = server.as_ref().map(|_| ()).ok_or(ConnectError::Refused);
                     job.connected(ticket, made);
                 }
-                Ask::Send { .. } => {
+                Ask::Send { until } => {
+                    // What is there already is read first, as every driver does.
+                    if server
+                        .as_ref()
+                        .is_some_and(|server| !server.wire.is_empty())
+                    {
+                        self.wait(&mut job, server.as_mut().unwrap(), until);
+                    }
                     let output = job.output().unwrap();
                     let bytes = output.copy_to_bytes(output.remaining());
                     server.as_mut().unwrap().hear(&bytes);
@@ -192,8 +202,11 @@ impl World {
                     self.notes.push(note.text.into());
                 }
                 Ask::Keep(keys, channel, expires) => {
-                    self.cache
-                        .put(keys, server.take().unwrap(), channel, expires);
+                    let mut server = server.take().unwrap();
+                    self.at_rest
+                        .into_iter()
+                        .for_each(|line| server.mutter(line));
+                    self.cache.put(keys, server, channel, expires);
                 }
                 Ask::Close => self.past.extend(server.take()),
                 Ask::Done => return verdict,

@@ -22,6 +22,9 @@ use crate::{
 /// its stream buffer size.
 const SEND_WINDOW: usize = 4096;
 
+/// The length of CR and LF.
+const LINE_END: usize = 2;
+
 /// The session at rest: a message can be sent.
 #[derive(Debug)]
 pub struct Idle<'a> {
@@ -40,11 +43,19 @@ impl Idle<'_> {
         self.session.state.go(State::Mail(Box::new(mail)));
     }
 
-    /// Asks with RSET whether the server still answers.
+    /// Forgets what the server has said since its last reply that was wanted: it answers
+    /// nothing that is asked from now on. Returns how many bytes that were.
+    pub fn hush(self) -> usize {
+        self.session.hush()
+    }
+
+    /// Asks with RSET whether the server still answers. What it has said before is no
+    /// answer.
     pub fn probe(self) {
+        self.session.hush();
         self.session.output.write(command::RSET);
         self.session.arm(Stage::RsetProbe);
-        self.session.state.go(State::Probing);
+        self.session.state.go(State::Probing { silent: true });
     }
 
     /// Leaves with QUIT.
@@ -300,6 +311,14 @@ impl Session {
     /// The session at rest, while it is.
     pub fn idle(&mut self) -> Option<Idle<'_>> {
         matches!(*self.state, State::Idle).then_some(Idle { session: self })
+    }
+
+    fn hush(&mut self) -> usize {
+        let replies = self.early.drain(..);
+        let said: usize = replies.map(|reply| reply.text().len() + LINE_END).sum();
+        let count = said + self.reader.buffered();
+        self.reader.clear();
+        count
     }
 
     /// Goes on with the transaction as far as possible.

@@ -128,8 +128,9 @@ enum State {
     Auth(Box<Auth>),
     /// At rest between messages.
     Idle,
-    /// RSET is out to see whether a kept connection is alive.
-    Probing,
+    /// RSET is out to see whether a kept connection is alive; or the server was heard
+    /// before it was.
+    Probing { silent: bool },
     /// A mail transaction.
     Mail(Box<Mail>),
     /// QUIT is out; its reply is awaited or not. Then the session ends as it says.
@@ -240,6 +241,16 @@ pub enum Closed {
     Protocol(Stage, ProtocolError),
 }
 
+impl Closed {
+    /// Where the dialogue was, if it ended against both sides' will.
+    pub const fn stage(self) -> Option<Stage> {
+        match self {
+            Self::Lost(stage) | Self::TimedOut(stage) | Self::Protocol(stage, _) => Some(stage),
+            _ => None,
+        }
+    }
+}
+
 /// What was wrong with what the server said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -345,6 +356,22 @@ impl Session {
 
     /// Takes what was read, in any chunking.
     pub fn receive(&mut self, bytes: &[u8]) {
+        match self.output.is_empty() {
+            true => self.take_in(bytes),
+            false => self.receive_ahead(bytes),
+        }
+    }
+
+    /// The same where the output was taken, but is known not to have gone out: what is
+    /// read cannot be an answer to it yet.
+    pub fn receive_ahead(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() && matches!(*self.state, State::Probing { .. }) {
+            self.state.go(State::Probing { silent: false });
+        }
+        self.take_in(bytes);
+    }
+
+    fn take_in(&mut self, bytes: &[u8]) {
         self.received |= !bytes.is_empty();
         self.reader.push(bytes);
     }

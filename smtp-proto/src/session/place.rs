@@ -160,7 +160,7 @@ impl State {
             Self::Auth(auth) if auth.is_challenged() => Place::Challenge,
             Self::Auth(_) => Place::Auth,
             Self::Idle => Place::Idle,
-            Self::Probing => Place::Probing,
+            Self::Probing { .. } => Place::Probing,
             Self::Mail(mail) => mail.place(),
             Self::Leaving { .. } => Place::Leaving,
             Self::Closed(why) => why.place(),

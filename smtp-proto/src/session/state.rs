@@ -40,7 +40,7 @@ impl Session {
             State::Auth(auth) if auth.is_challenged() => return self.at_rest(Need::Sasl),
             State::Auth(_) => self.on_auth(),
             State::Idle => return self.at_rest(Need::Envelope),
-            State::Probing => self.on_probe(),
+            State::Probing { silent } => self.on_probe(*silent),
             State::Mail(_) => return self.advance_mail(),
             State::Leaving { reply, why } => self.on_leaving(*reply, *why),
             State::Closed(_) => {}
@@ -62,14 +62,22 @@ impl Session {
         Some(need)
     }
 
-    fn on_probe(&mut self) {
-        if let Some(reply) = self.take_reply(Stage::RsetProbe) {
-            self.state.go(if reply.is_success() {
-                State::Idle
-            } else {
-                State::Closed(Closed::Stale)
-            });
+    /// A server that says something before it is asked, or more than that, has lost the
+    /// thread: its next replies would be taken for others. RSET goes out all the same, and
+    /// what was said is heard, since it may say that the server is about to close.
+    fn on_probe(&mut self, silent: bool) {
+        if !silent && !self.output.is_empty() && self.line != Line::Dead {
+            return;
         }
+        let reply = self.take_reply(Stage::RsetProbe);
+        if matches!(*self.state, State::Closed(_)) || (silent && reply.is_none()) {
+            return;
+        }
+        let in_step = silent && self.reader.is_empty();
+        self.state.go(match reply {
+            Some(reply) if in_step && reply.is_success() => State::Idle,
+            _ => State::Closed(Closed::Stale),
+        });
     }
 
     /// QUIT has been written and goes out, even if its reply is here already.

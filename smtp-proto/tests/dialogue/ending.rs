@@ -113,6 +113,41 @@ fn a_kept_connection_is_probed_before_it_is_used() {
 }
 
 #[test]
+fn a_kept_connection_starts_from_silence() {
+    for unasked in [
+        "250 one too many\r\n",
+        "250-half\r\n",
+        "421 idle\r\n",
+        "354 x\r\n25",
+    ] {
+        let mut play = kept();
+        play.session().receive(unasked.as_bytes());
+        play.session().idle().unwrap().probe();
+        let mut play = play.run("C: RSET\n S: 250 ok");
+        assert_eq!(play.closed, None, "{unasked:?}");
+        assert!(play.session().idle().is_some(), "{unasked:?}");
+    }
+}
+
+#[test]
+fn what_came_before_the_probe_went_out_is_no_reply_to_it() {
+    for (unasked, rest) in [
+        ("250 late\r\n", ""),
+        ("2", "50 late\r\n"),
+        ("421 idle\r\n", ""),
+    ] {
+        let mut play = kept();
+        play.session().idle().unwrap().probe();
+        play.session().receive(unasked.as_bytes());
+        // The probe goes out all the same, as from Postfix.
+        assert_eq!(play.pump(), "RSET\r\n", "{unasked:?}");
+        play.session().receive(rest.as_bytes());
+        play.pump();
+        assert_eq!(play.closed, Some(Closed::Stale), "{unasked:?}");
+    }
+}
+
+#[test]
 fn a_connection_past_its_time_is_not_kept() {
     let mut mail = transaction(&["a@b.example"]);
     mail.keep_until = Some(Time::at(Duration::from_secs(5)));

@@ -155,6 +155,8 @@ pub struct Temper {
     pub recipients: Vec<u16>,
     /// The code after the text. With LMTP chosen by the address.
     pub verdicts: Vec<u16>,
+    /// Says one reply too many behind the last one to the text, in the same segment.
+    pub trails: bool,
     /// How long every reply takes.
     pub thinks: Duration,
     /// What goes wrong.
@@ -181,6 +183,7 @@ impl Default for Temper {
             wants_login: false,
             recipients: vec![250],
             verdicts: vec![250],
+            trails: false,
             thinks: Duration::ZERO,
             faults: Vec::new(),
         }

@@ -96,6 +96,9 @@ impl Peer {
             verdicts.push(self.answer(Moment::End, code, "message"));
         }
         let last = verdicts.last().copied();
+        if self.temper.trails && verdicts.iter().all(|told| told.at.is_some()) {
+            self.trail();
+        }
         let mut each = verdicts.into_iter();
         // A verdict of LMTP that reads 221 could be the reply to QUIT. Nobody hears it as a
         // verdict, nor what follows.

@@ -145,11 +145,18 @@ fn temper(lmtp: bool, knobs: Knobs, dice: &mut Dice) -> Temper {
         wants_login: dice.once_in(12),
         recipients,
         verdicts,
+        trails: false,
         thinks: dice.one_of(Duration::ZERO, &[Duration::from_millis(200)]),
         faults: Vec::new(),
     };
+    // Nobody can follow a server that says too much and goes wrong besides.
+    let trails = dice.once_in(6) && faults.is_empty();
     faults.truncate(knobs.faults);
-    Temper { faults, ..temper }
+    Temper {
+        faults,
+        trails: trails && knobs.rough,
+        ..temper
+    }
 }
 
 fn fault(lmtp: bool, dice: &mut Dice) -> Fault {
@@ -241,5 +248,6 @@ pub(super) fn is_timeless(server: &Server) -> bool {
     shape.cut.is_none()
         && shape.slow.is_none()
         && shape.jitter.is_zero()
+        && !server.host.temper.trails
         && server.host.temper.faults.iter().all(steady)
 }

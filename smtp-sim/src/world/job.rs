@@ -91,7 +91,9 @@ impl World {
         let (text, is_called_off) = (delivered.text.clone(), delivered.cancelled.is_some());
         let limit = self.policy.config(request.protocol);
         let limit = *limit.cache.destination_concurrency_limit;
-        let (place, come) = self.turns.enter(&request.nexthop, limit, id);
+        let (place, come) = self
+            .turns
+            .enter(request.protocol, &request.nexthop, limit, id);
         let clerk = Clerk::new(request.recipients.len(), text, ());
         let policy = Arc::clone(&self.policy);
         let mut delivery = Delivery::new(request, policy, self.dice.draw()).with_epoch(EPOCH);

@@ -6,15 +6,17 @@
 //! may begin, [`Clerk`] keeps the books, and the rest turns errors of the
 //! operating system into the words that the engine expects.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    io::{self, IoSlice, Read, Write},
-    net::IpAddr,
-};
+mod line;
+mod turns;
 
-use bytes::Buf;
+use std::{io, net::IpAddr};
+
 use smtp_proto::{status::EnhancedStatus, time::Time};
 
+pub use self::{
+    line::{Line, say_quit},
+    turns::{Place, Turns},
+};
 use crate::{
     delivery::{Ask, ConnectError, Delivery, Note, Observer},
     dns::{Answer, Failure, NativeFailure, Record, RecordData},
@@ -25,105 +27,6 @@ use crate::{
     tables::TableFailure,
     text::TextSource,
 };
-
-/// How much is read from a connection at a time, in bytes.
-const READ_SIZE: usize = 8 * 1024;
-/// How many pieces of output go into one write.
-const WRITE_PIECES: usize = 64;
-/// How many reads are made of a connection that can no longer be written to.
-const LAST_READS: usize = 64;
-
-/// An open connection as a driver holds it: a socket that does not block, and
-/// whether it is at its end.
-#[derive(Debug)]
-pub struct Line<S> {
-    socket: S,
-    ended: bool,
-}
-
-impl<S> Line<S> {
-    /// A connection from which more can come.
-    pub const fn new(socket: S) -> Self {
-        Self {
-            socket,
-            ended: false,
-        }
-    }
-
-    /// The socket.
-    pub const fn socket(&self) -> &S {
-        &self.socket
-    }
-
-    /// The socket, for the connection cache.
-    pub fn into_socket(self) -> S {
-        self.socket
-    }
-
-    /// Whether nothing more will come, so that there is no sense in waiting for
-    /// it. The server may still take what is written.
-    pub const fn is_ended(&self) -> bool {
-        self.ended
-    }
-}
-
-impl<S: Read + Write> Line<S> {
-    /// Moves bytes between a delivery and its open connection: one read, and
-    /// with `sending` one write of as many pieces as fit.
-    ///
-    /// Returns whether anything moved or ended; when not, it is time to wait
-    /// until the socket is readable, or writable when `sending`. A connection
-    /// that breaks under the write is first read to its end, since the server
-    /// may have said why ([`Delivery::write_failed`]).
-    pub fn exchange(&mut self, job: &mut Delivery, sending: bool) -> bool {
-        let heard = self.receive(job);
-        let sent = sending && self.send(job);
-        heard || sent
-    }
-
-    fn receive(&mut self, job: &mut Delivery) -> bool {
-        if self.ended {
-            return false;
-        }
-        let mut scratch = [0; READ_SIZE];
-        match self.socket.read(&mut scratch) {
-            Ok(count @ 1..) => job.receive(scratch.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            Ok(0) | Err(_) => {
-                self.ended = true;
-                job.disconnected();
-            }
-        }
-        true
-    }
-
-    fn send(&mut self, job: &mut Delivery) -> bool {
-        let Some(output) = job.output() else {
-            return false;
-        };
-        if !output.has_remaining() {
-            return false;
-        }
-        let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
-        let count = output.chunks_vectored(&mut pieces);
-        match self
-            .socket
-            .write_vectored(pieces.get(..count).unwrap_or_default())
-        {
-            Ok(count @ 1..) => output.advance(count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            Ok(0) | Err(_) => {
-                let mut reads = 0..LAST_READS;
-                while reads.next().is_some() && self.receive(job) {}
-                self.ended = true;
-                job.write_failed();
-            }
-        }
-        true
-    }
-}
 
 /// The text of an error as strerror(3) words it, without the number that the
 /// standard library adds.
@@ -318,98 +221,6 @@ impl<O: Observer> Observer for PartObserver<'_, O> {
     }
 }
 
-/// Who may deliver to which destination, and who waits for a turn
-/// (`transport_destination_concurrency_limit`). First come, first served.
-///
-/// `W` wakes one waiting delivery; the driver chooses what that is.
-#[derive(Debug)]
-pub struct Turns<W> {
-    lanes: BTreeMap<String, Lane<W>>,
-    serial: u64,
-}
-
-#[derive(Debug)]
-struct Lane<W> {
-    running: u32,
-    waiting: VecDeque<(u64, W)>,
-}
-
-/// A place in [`Turns`], running or waiting, to be given back with
-/// [`Turns::leave`].
-#[derive(Debug)]
-pub struct Place {
-    lane: String,
-    id: u64,
-}
-
-impl<W> Default for Turns<W> {
-    fn default() -> Self {
-        Self {
-            lanes: BTreeMap::new(),
-            serial: 0,
-        }
-    }
-}
-
-impl<W> Turns<W> {
-    /// Asks for a turn on a destination where at most `limit` deliveries run at
-    /// a time; zero is no limit. With `waker` given back the turn has come at once;
-    /// otherwise `waker` comes out of a later [`leave`](Self::leave) or
-    /// [`open`](Self::open).
-    pub fn enter(&mut self, destination: &str, limit: u32, waker: W) -> (Place, Option<W>) {
-        self.serial += 1;
-        let place = Place {
-            lane: destination.to_ascii_lowercase(),
-            id: self.serial,
-        };
-        let lane = self
-            .lanes
-            .entry(place.lane.clone())
-            .or_insert_with(|| Lane {
-                running: 0,
-                waiting: VecDeque::new(),
-            });
-        if limit == 0 || lane.running < limit {
-            lane.running += 1;
-            return (place, Some(waker));
-        }
-        lane.waiting.push_back((place.id, waker));
-        (place, None)
-    }
-
-    /// Gives a place back, whether its turn had come or not. Returns whom to
-    /// wake, if a turn is passed on.
-    pub fn leave(&mut self, place: &Place) -> Option<W> {
-        let lane = self.lanes.get_mut(&place.lane)?;
-        let waited = lane.waiting.iter().position(|(id, _)| *id == place.id);
-        if let Some(at) = waited {
-            lane.waiting.remove(at);
-            return None;
-        }
-        if let Some((_, next)) = lane.waiting.pop_front() {
-            return Some(next);
-        }
-        lane.running = lane.running.saturating_sub(1);
-        if lane.running == 0 {
-            self.lanes.remove(&place.lane);
-        }
-        None
-    }
-
-    /// Gives everybody who waits a turn, for deliveries that are to end at once.
-    /// Returns whom to wake.
-    pub fn open(&mut self) -> Vec<W> {
-        let mut wakers = Vec::new();
-        for lane in self.lanes.values_mut() {
-            for (_, waker) in lane.waiting.drain(..) {
-                lane.running = lane.running.saturating_add(1);
-                wakers.push(waker);
-            }
-        }
-        wakers
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -446,47 +257,6 @@ mod tests {
             of(io::ErrorKind::NetworkUnreachable),
             ConnectError::Other(_)
         ));
-    }
-
-    #[test]
-    fn turns_come_in_the_order_of_arrival_and_are_passed_on() {
-        let mut turns = Turns::default();
-        let (first, go) = turns.enter("example.com", 1, "first");
-        assert_eq!(go, Some("first"));
-        let (second, go) = turns.enter("Example.COM", 1, "second");
-        assert_eq!(go, None);
-        let (third, go) = turns.enter("example.com", 1, "third");
-        assert_eq!(go, None);
-        assert_eq!(turns.enter("example.net", 1, "other").1, Some("other"));
-        assert_eq!(turns.leave(&first), Some("second"));
-        assert_eq!(turns.leave(&second), Some("third"));
-        assert_eq!(turns.leave(&third), None);
-        assert_eq!(turns.enter("example.com", 1, "fourth").1, Some("fourth"));
-    }
-
-    #[test]
-    fn who_leaves_while_waiting_takes_no_turn() {
-        let mut turns = Turns::default();
-        let (first, _) = turns.enter("a", 1, 1);
-        let (second, _) = turns.enter("a", 1, 2);
-        let (_third, _) = turns.enter("a", 1, 3);
-        assert_eq!(turns.leave(&second), None);
-        assert_eq!(turns.leave(&first), Some(3));
-    }
-
-    #[test]
-    fn a_limit_of_zero_is_no_limit() {
-        let mut turns = Turns::default();
-        assert!((0..1000).all(|n| turns.enter("a", 0, n).1.is_some()));
-    }
-
-    #[test]
-    fn opening_wakes_everybody_and_forgets_nobody() {
-        let mut turns = Turns::default();
-        let places: Vec<Place> = (0..4).map(|n| turns.enter("a", 1, n).0).collect();
-        assert_eq!(turns.open(), [1, 2, 3]);
-        assert!(places.iter().all(|place| turns.leave(place).is_none()));
-        assert!(turns.lanes.is_empty());
     }
 
     #[test]
