@@ -25,7 +25,7 @@ use smtp_proto::{Address, ReversePath};
 pub use self::profile::{Habit, Logins, Policies, Profile, Security, time_limit};
 use crate::{
     dice::Dice,
-    world::{Host, Trouble, World},
+    world::{Host, NameServers, Trouble, World},
 };
 
 /// What makes a population smaller than its seed has it.
@@ -123,6 +123,10 @@ pub struct Population {
     pub destinations: Vec<Destination>,
     /// The messages.
     pub letters: Vec<Letter>,
+    /// The name servers; `None`: names are known without them.
+    pub name_servers: Option<NameServers>,
+    /// Whether those servers validate: whether there is a signed root.
+    pub validating: bool,
 }
 
 impl Population {
@@ -134,7 +138,11 @@ impl Population {
     /// The population of a row of throws. What is left to chance in its world follows
     /// from `seed`.
     pub fn throw(seed: u64, mut dice: Dice, knobs: Knobs) -> Self {
-        let profile = Profile::throw(&mut dice);
+        let mut profile = Profile::throw(&mut dice);
+        // Thrown apart, since most worlds do without.
+        let mut side = Dice::new(!seed);
+        let name_servers = servers::name_servers(&mut side, knobs);
+        profile.probing = name_servers.is_some() && profile.security == Security::Dane;
         let count = 1 + dice.count(servers::MOST);
         let destinations: Vec<Destination> = (0..count)
             .map(|number| servers::destination(number, &profile, knobs, &mut dice))
@@ -149,6 +157,8 @@ impl Population {
             profile,
             letters: letters.collect(),
             destinations,
+            name_servers,
+            validating: !side.once_in(4),
         }
     }
 
@@ -164,6 +174,14 @@ impl Population {
         }
         for destination in &self.destinations {
             destination.settle(&mut world, policies);
+        }
+        if let Some(servers) = &self.name_servers {
+            world.resolve_with(servers.clone());
+            let root = RecordData::Ns("a.root.example".to_owned());
+            world.names().add(".", root);
+            if self.validating {
+                world.names().sign(".");
+            }
         }
         for letter in &self.letters {
             let id = world.submit(letter.after, letter.request.clone(), letter.text.clone());
