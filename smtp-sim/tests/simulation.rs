@@ -292,8 +292,8 @@ fn where_no_name_server_answers_mail_waits() {
 }
 
 #[test]
-fn every_fourth_population_asks_name_servers_and_some_ask_whether_they_validate() {
-    let populations = (0..400).map(|seed| Population::generate(seed, Knobs::default()));
+fn every_sixth_population_asks_name_servers_and_some_ask_whether_they_validate() {
+    let populations = (0..600).map(|seed| Population::generate(seed, Knobs::default()));
     let asking: Vec<Population> = populations.filter(|p| p.name_servers.is_some()).collect();
     assert!((60..140).contains(&asking.len()), "{}", asking.len());
     let mut policies = Policies::default();

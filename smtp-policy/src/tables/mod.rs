@@ -38,6 +38,7 @@ mod inline;
 mod lines;
 mod maps;
 mod match_list;
+mod octets;
 mod open;
 mod pattern_file;
 mod patterns;
@@ -50,6 +51,7 @@ mod regexp;
 mod rules;
 mod secret;
 mod static_map;
+mod steps;
 mod texthash;
 mod union;
 pub(crate) mod words;
@@ -62,6 +64,7 @@ pub use maps::{Maps, MapsSearch, MapsStep};
 pub use match_list::{MatchKind, MatchList};
 pub use open::{TableContext, open, open_in};
 pub use secret::SecretMaps;
+pub use steps::Steps;
 
 /// A lookup table.
 ///
@@ -74,6 +77,17 @@ pub trait Table: Send + Sync + fmt::Debug {
     ///
     /// When the question cannot be answered now. Mail that depends on the answer is deferred.
     fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure>;
+
+    /// The same, where the work that it takes is counted and limited. A table whose lookups
+    /// take about as long as the key is has nothing to do for it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`lookup`](Table::lookup); also when it takes too many steps.
+    fn lookup_within(&self, key: &str, steps: &mut Steps) -> Result<Option<String>, TableFailure> {
+        steps.forward(key.len());
+        self.lookup(key)
+    }
 
     /// Whether the keys are patterns, so that only a full key (a whole address, a whole host name)
     /// may be looked up, never a part of it such as `@domain`.

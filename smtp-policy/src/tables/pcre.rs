@@ -3,12 +3,13 @@
 //! Most of what PCRE knows is known: groups by number and name, look-around, atomic groups, short and
 //! possessive repetitions, references back, `\Q…\E`, inline flags, all the flags of pcre_table(5).
 //! Recursion, branch reset, callouts and verbs such as `(*SKIP)` are refused with a reason. Text is
-//! read by characters, not by bytes; `\d`, `\w` and `\s` stand for ASCII characters as in PCRE's
-//! default mode.
+//! [masked](super::octets): `\d`, `\w` and `\s` stand for ASCII characters, and a character code is
+//! that of a byte.
 //!
 //! Source: pcre2pattern(3), Postfix `src/util/dict_pcre.c`.
 
-use super::bracket::{Count, Members, POSIX_CLASSES, Scan, literal};
+use super::bracket::{Count, Members, NOTHING, POSIX_CLASSES, Scan, literal};
+use super::octets::octet;
 use super::patterns::Flags;
 
 /// What `$` matches where it does not match at every line feed.
@@ -33,12 +34,14 @@ pub(super) fn translate(source: &str, flags: Flags, end: End) -> Result<String, 
             spaced: flags.spaced,
             ungreedy: flags.ungreedy,
             lines: flags.lines,
+            plain: false,
         },
         end,
         open: Vec::new(),
         groups: 0,
         names: Vec::new(),
         repeatable: false,
+        looked: false,
     };
     if flags.anchored {
         perl.out.push_str("\\A(?:");
@@ -61,6 +64,8 @@ struct Scope {
     spaced: bool,
     ungreedy: bool,
     lines: bool,
+    /// Groups without a name do not capture.
+    plain: bool,
 }
 
 struct Perl<'a> {
@@ -68,8 +73,7 @@ struct Perl<'a> {
     out: String,
     scope: Scope,
     end: End,
-    /// What applies again after each open group.
-    open: Vec<Scope>,
+    open: Vec<Group>,
     /// How many capturing groups were opened so far.
     groups: usize,
     /// The names of groups so far, and their numbers. Groups are written without names, since the crate
@@ -77,6 +81,17 @@ struct Perl<'a> {
     names: Vec<(&'a str, usize)>,
     /// Whether a repetition may follow.
     repeatable: bool,
+    /// Whether it would be one of a look ahead or behind.
+    looked: bool,
+}
+
+/// An open group.
+struct Group {
+    /// What applies again behind it.
+    outside: Scope,
+    /// It looks ahead or behind. It stands in another group then, since the crate repeats no such
+    /// things by themselves.
+    looks: bool,
 }
 
 /// An escape that stands for a set of characters, as members of a bracket expression.
@@ -85,8 +100,8 @@ fn class_of(letter: char) -> Option<(&'static str, bool)> {
         'd' => "0-9",
         'w' => "A-Za-z0-9_",
         's' => "\\x{20}\\t-\\r",
-        'h' => "\\x{20}\\t\\x{A0}",
-        'v' => "\\n-\\r\\x{85}",
+        'h' => "\\x{20}\\t\\x{E0A0}",
+        'v' => "\\n-\\r\\x{E085}",
         _ => return None,
     };
     Some((members, letter.is_ascii_uppercase()))
@@ -116,25 +131,42 @@ fn code_point(digits: &str, radix: u32) -> Result<char, String> {
         u32::from_str_radix(digits, radix).ok()
     };
     number
-        .and_then(char::from_u32)
-        .ok_or_else(|| format!("bad character code \"{digits}\""))
+        .and_then(|number| u8::try_from(number).ok())
+        .map(octet)
+        .ok_or_else(|| format!("character code \"{digits}\" is too large"))
 }
 
 impl<'a> Perl<'a> {
     fn one(&mut self, c: char) -> Result<(), String> {
+        if !matches!(c, '*' | '+' | '?' | '{') && !(self.scope.spaced && c.is_ascii_whitespace()) {
+            self.looked = false;
+        }
         match c {
             '\\' => return self.escape(),
             '(' => return self.open(),
             '[' => self.bracket()?,
             ')' => {
-                self.scope = self.open.pop().ok_or("unmatched closing parenthesis")?;
-                self.out.push(')');
+                let group = self.open.pop().ok_or("unmatched closing parenthesis")?;
+                self.scope = group.outside;
+                self.out.push_str(if group.looks { "))" } else { ")" });
+                self.repeatable = true;
+                self.looked = group.looks;
+                return Ok(());
             }
             '*' | '+' | '?' => return self.repeat(&c.to_string()),
             '{' => match Count::read(&mut self.scan, "}") {
+                Some(count) if !count.is_in_order() => {
+                    return Err("numbers out of order in {} quantifier".to_owned());
+                }
                 Some(count) if !count.least.is_empty() => return self.repeat(&count.write()),
-                Some(count) => self.quote(&format!("{{,{}}}", count.most.unwrap_or(""))),
-                None => literal(&mut self.out, c),
+                Some(count) => {
+                    self.looked = false;
+                    self.quote(&format!("{{,{}}}", count.most.unwrap_or("")));
+                }
+                None => {
+                    self.looked = false;
+                    literal(&mut self.out, c);
+                }
             },
             '|' | '^' | '$' => {
                 if c == '$' && self.end == End::LineFeed && !self.scope.lines {
@@ -168,6 +200,15 @@ impl<'a> Perl<'a> {
             return Err("quantifier does not follow a repeatable item".to_owned());
         }
         self.repeatable = false;
+        if self.looked {
+            // To look twice is to look once.
+            let _ = self.scan.eat("+") || self.scan.eat("?");
+            if matches!(sign, "*" | "?") || sign.starts_with("{0") {
+                self.out.pop();
+                self.out.push_str("|)");
+            }
+            return Ok(());
+        }
         self.out.push_str(sign);
         if self.scan.eat("+") {
             self.out.push('+');
@@ -197,7 +238,7 @@ impl<'a> Perl<'a> {
                 self.repeatable = false;
             }
             'N' => self.out.push_str("[^\\n]"),
-            'R' => self.out.push_str("(?:\\r\\n|[\\n-\\r])"),
+            'R' => self.out.push_str("(?:\\r\\n|[\\n-\\r\\x{E085}])"),
             'Q' => {
                 let rest = self.scan.rest;
                 let text = self.scan.until("\\E").unwrap_or_else(|| {
@@ -207,6 +248,9 @@ impl<'a> Perl<'a> {
                 self.quote(text);
             }
             'E' => {}
+            'C' => self.out.push_str("(?s:.)"),
+            // No byte joins the one before it, but for a line end.
+            'X' => self.out.push_str("(?>\\r\\n|(?s:.))"),
             'p' | 'P' => self.property(c)?,
             'g' | 'k' => self.reference()?,
             '1'..='9' => self.digits(c)?,
@@ -248,8 +292,9 @@ impl<'a> Perl<'a> {
     }
 
     fn property(&mut self, c: char) -> Result<(), String> {
+        // A property has no other case.
         let text = self.property_text(c)?;
-        self.out.push_str(&text);
+        self.out.push_str(&format!("(?-i:{text})"));
         Ok(())
     }
 
@@ -267,7 +312,8 @@ impl<'a> Perl<'a> {
             return Err("malformed \\P or \\p sequence".to_owned());
         }
         let negated = (c == 'P') != (plain.len() != name.len());
-        Ok(format!("\\{}{{{plain}}}", if negated { 'P' } else { 'p' }))
+        let class = format!("\\{}{{{plain}}}", if negated { 'P' } else { 'p' });
+        octets_in(&class)
     }
 
     /// `\12`: a reference back if there are so many groups, else an octal code.
@@ -334,13 +380,27 @@ impl<'a> Perl<'a> {
         }
         self.repeatable = false;
         if !self.scan.eat("?") {
-            self.groups += 1;
-            self.enter("(");
+            if self.scope.plain {
+                self.enter("(?:");
+            } else {
+                self.groups += 1;
+                self.enter("(");
+            }
             return Ok(());
         }
-        for plain in [":", "=", "!", "<=", "<!", ">"] {
+        for plain in [":", ">"] {
             if self.scan.eat(plain) {
                 self.enter(&format!("(?{plain}"));
+                return Ok(());
+            }
+        }
+        for look in ["=", "!", "<=", "<!"] {
+            if self.scan.eat(look) {
+                self.open.push(Group {
+                    outside: self.scope,
+                    looks: true,
+                });
+                self.out.push_str(&format!("(?:(?{look}"));
                 return Ok(());
             }
         }
@@ -377,7 +437,10 @@ impl<'a> Perl<'a> {
     }
 
     fn enter(&mut self, text: &str) {
-        self.open.push(self.scope);
+        self.open.push(Group {
+            outside: self.scope,
+            looks: false,
+        });
         self.out.push_str(text);
     }
 
@@ -391,6 +454,9 @@ impl<'a> Perl<'a> {
                 Some('-') if switch => switch = false,
                 Some('x') => scope.spaced = switch,
                 Some('U') => scope.ungreedy = switch,
+                Some('n') => scope.plain = switch,
+                // Two groups of one name are refused all the same.
+                Some('J') => {}
                 Some(c @ ('i' | 'm' | 's')) => {
                     if c == 'm' {
                         scope.lines = switch;
@@ -507,6 +573,25 @@ impl<'a> Perl<'a> {
             c => Some(Some(self.character(c)?)),
         })
     }
+}
+
+/// The bytes whose characters (ISO 8859-1) are in a class of the crate, as another class.
+fn octets_in(class: &str) -> Result<String, String> {
+    let class =
+        fancy_regex::Regex::new(class).map_err(|_| "unknown property name after \\P or \\p")?;
+    let mut members = Members::default();
+    let mut none = true;
+    for byte in 0..=u8::MAX {
+        let mut text = [0; 4];
+        let text = char::from(byte).encode_utf8(&mut text);
+        if class.is_match(text).unwrap_or(false) {
+            members.range(octet(byte), octet(byte))?;
+            none = false;
+        }
+    }
+    let mut out = String::new();
+    members.write(&mut out, false);
+    Ok(if none { NOTHING.to_owned() } else { out })
 }
 
 fn group_name(name: &str) -> Result<&str, String> {

@@ -66,10 +66,10 @@ pub(super) fn destination(
     }
 }
 
-/// The name servers that every fourth population asks. One of them answers at least.
+/// The name servers that every sixth population asks. One of them answers at least.
 pub(super) fn name_servers(dice: &mut Dice, knobs: Knobs) -> Option<NameServers> {
     use NameServer::{Failing, Gone, Good, Refusing, Silent, Truncating, WithoutEdns};
-    if !dice.once_in(4) {
+    if !dice.once_in(6) {
         return None;
     }
     let mut names = NameServers::good(NAME_SERVERS.len());
