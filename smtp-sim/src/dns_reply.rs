@@ -24,7 +24,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// The message for a question. Over TCP it comes without its length.
-    pub(crate) fn to_bytes(self, question: &Message, is_tcp: bool) -> Option<Vec<u8>> {
+    pub(crate) fn into_bytes(self, question: &Message, is_tcp: bool) -> Option<Vec<u8>> {
         let query = question.queries.first()?.clone();
         let dnssec_ok = question
             .edns

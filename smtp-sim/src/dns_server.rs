@@ -141,7 +141,7 @@ impl Zone {
                 .filter_map(|(n, t, v)| record(n, *t, v))
                 .collect(),
         };
-        said.to_bytes(&question, is_tcp)
+        said.into_bytes(&question, is_tcp)
     }
 
     /// Follows aliases from a name to the records of a type.

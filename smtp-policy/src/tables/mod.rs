@@ -24,7 +24,11 @@
 //! says that a line of a table was skipped, as in Postfix; [`TableContext`] collects them. A
 //! [`TableFailure`] says that a lookup could not be answered, which must never be read as "not found".
 //! Postfix opens a table that it cannot read all the same and lets each lookup fail; here the
-//! configuration is refused at once instead.
+//! configuration is refused at once instead. Each lookup in a `texthash:` table with two entries for
+//! a key fails, as in Postfix, with a warning from the start.
+//!
+//! Patterns see the bytes of keys and not their characters, in the C locale. The work of lookups is
+//! counted, see [`Steps`].
 
 use std::fmt;
 use std::sync::Arc;

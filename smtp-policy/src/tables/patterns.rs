@@ -143,7 +143,7 @@ impl Expression {
     /// If that cannot be found out within the limits.
     pub(super) fn is_match(&self, text: &str, steps: &mut Steps) -> Result<bool, String> {
         self.program_for(text)
-            .run(text, steps, |regex| regex.is_match(text))
+            .run(text, steps, |regex| regex.is_match(text).map_err(Box::new))
     }
 
     /// What the groups have matched; empty without a match. Number 0 is the whole match.
@@ -153,7 +153,7 @@ impl Expression {
     /// If that cannot be found out within the limits.
     pub(super) fn captures(&self, text: &str, steps: &mut Steps) -> Result<Vec<String>, String> {
         let program = self.program_for(text);
-        let captures = program.run(text, steps, |regex| regex.captures(text))?;
+        let captures = program.run(text, steps, |regex| regex.captures(text).map_err(Box::new))?;
         Ok(captures.map_or_else(Vec::new, |captures| {
             captures
                 .iter()
@@ -185,21 +185,19 @@ impl Program {
         &'t self,
         text: &str,
         steps: &mut Steps,
-        attempt: impl Fn(&'t Regex) -> fancy_regex::Result<T>,
+        attempt: impl Fn(&'t Regex) -> Result<T, Box<Error>>,
     ) -> Result<T, String> {
         steps.forward(text.len());
         let found = attempt(&self.quick);
-        if !matches!(
-            &found,
-            Err(Error::RuntimeError(RuntimeError::BacktrackLimitExceeded))
-        ) {
-            return found.map_err(reason);
+        match found {
+            Err(error) if is_limit(&error) => {}
+            found => return found.map_err(|error| reason(*error)),
         }
         steps.back(MAX_BACK as u64)?;
         let patient = self
             .patient
             .get_or_init(|| build(&self.text, self.flags, MAX_BACK));
-        attempt(patient.as_ref().map_err(Clone::clone)?).map_err(reason)
+        attempt(patient.as_ref().map_err(Clone::clone)?).map_err(|error| reason(*error))
     }
 }
 
@@ -223,6 +221,14 @@ fn build(text: &str, flags: Flags, most_back: usize) -> Result<Regex, String> {
         .delegate_dfa_size_limit(MAX_COMPILED)
         .build()
         .map_err(|error| format!("error in regex: {}", reason(error)))
+}
+
+/// Whether a match took too many steps back.
+fn is_limit(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::RuntimeError(RuntimeError::BacktrackLimitExceeded)
+    )
 }
 
 /// The last line of a report, which is the one that says what is wrong.

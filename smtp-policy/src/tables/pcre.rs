@@ -138,9 +138,8 @@ fn code_point(digits: &str, radix: u32) -> Result<char, String> {
 
 impl<'a> Perl<'a> {
     fn one(&mut self, c: char) -> Result<(), String> {
-        if !matches!(c, '*' | '+' | '?' | '{') && !(self.scope.spaced && c.is_ascii_whitespace()) {
-            self.looked = false;
-        }
+        let is_blank = self.scope.spaced && c.is_ascii_whitespace();
+        self.looked &= is_blank || matches!(c, '*' | '+' | '?' | '{');
         match c {
             '\\' => return self.escape(),
             '(' => return self.open(),

@@ -278,7 +278,7 @@ impl Question {
         };
         said.truncated = server == NameServer::Truncating;
         let is_whole = said.code != ResponseCode::NoError || (said.truncated && !tcp);
-        let mut bytes = said.to_bytes(question, tcp)?;
+        let mut bytes = said.into_bytes(question, tcp)?;
         if matches!(self.truth, Err(Failure::Garbled(_))) && !is_whole {
             // It ends in the middle of its only record.
             bytes.truncate(question_end(question) + 8);
@@ -306,9 +306,9 @@ impl Question {
         }
         let elsewhere = SocketAddr::new(to.ip(), to.port().wrapping_add(1));
         let forged = [
-            (to, lie.clone().to_bytes(&other_id, false)),
-            (to, lie.clone().to_bytes(&other_name, false)),
-            (elsewhere, lie.to_bytes(question, false)),
+            (to, lie.clone().into_bytes(&other_id, false)),
+            (to, lie.clone().into_bytes(&other_name, false)),
+            (elsewhere, lie.into_bytes(question, false)),
             (to, question.to_vec().ok()),
             (to, Some(b"no message".to_vec())),
         ];
