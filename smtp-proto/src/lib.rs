@@ -48,7 +48,7 @@ pub use dsn::{Notify, Ret, utf8_xtext, xforward_text, xtext};
 pub use queue::SendQueue;
 pub use reply::{
     Capabilities, FilterFailure, Keyword, KeywordSet, LineFilter, Reply, ReplyError, ReplyLimits,
-    ReplyNote, ReplyReader, XforwardSet,
+    ReplyNote, ReplyReader, ReplyText, XforwardSet,
 };
 pub use secret::Secret;
 pub use status::EnhancedStatus;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use smtp_proto::{
-    FilterFailure, LineFilter, Reply, ReplyError, ReplyLimits, ReplyNote, ReplyReader,
+    FilterFailure, LineFilter, Reply, ReplyError, ReplyLimits, ReplyNote, ReplyReader, ReplyText,
 };
 
 type Read = (Vec<Result<Reply, ReplyError>>, Vec<ReplyNote>, usize);
@@ -187,6 +187,19 @@ fn how_much_is_told_of_a_reply_does_not_depend_on_the_cuts() {
     let (head, tail) = flood.as_bytes().split_at(700);
     assert_eq!(told(&[flood.as_bytes()]), 1000);
     assert_eq!(told(&[head, tail]), 1000);
+}
+
+#[test]
+fn without_utf8_each_byte_above_127_is_a_question_mark() {
+    let reply = "550 5.1.1 Empfänger\tunbekannt\r\n".as_bytes();
+    for (text, expected) in [
+        (ReplyText::Utf8, "550 5.1.1 Empfänger?unbekannt"),
+        (ReplyText::Ascii, "550 5.1.1 Empf??nger?unbekannt"),
+    ] {
+        let mut reader = ReplyReader::new(ReplyLimits::default(), None).with_text(text);
+        reader.push(reply);
+        assert_eq!(reader.next().unwrap().unwrap().text(), expected);
+    }
 }
 
 #[test]

@@ -8,20 +8,16 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, TLSA, TXT};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::rr::{RData, Record, RecordType};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The time to live of every answer, in seconds.
-const TTL: u32 = 300;
+use crate::dns_reply::{Reply, TTL, name_of, text_of};
+
 /// The longest chain of aliases that is followed.
 const MAX_ALIASES: usize = 8;
-/// The longest answer over UDP to a question without EDNS, in bytes.
-const UDP_PLAIN: usize = 512;
-/// The longest answer over UDP to a question with EDNS, in bytes.
-const UDP_EDNS: u16 = 4096;
 
 /// What a zone knows about one name.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -129,51 +125,23 @@ impl Zone {
     /// without its length.
     pub fn answer(&self, question: &[u8], is_tcp: bool) -> Option<Vec<u8>> {
         let question = Message::from_vec(question).ok()?;
-        let query = question.queries.first()?.clone();
+        let query = question.queries.first()?;
         let name = text_of(query.name());
         let verdict = self.look_up(&name, query.query_type());
         if verdict.faults.timeout == Some(true) {
             return None;
         }
-        let dnssec_ok = question
-            .edns
-            .as_ref()
-            .is_some_and(|edns| edns.flags().dnssec_ok);
-        let mut answer = Message::new(question.metadata.id, MessageType::Response, OpCode::Query);
-        answer.metadata.recursion_desired = question.metadata.recursion_desired;
-        answer.metadata.recursion_available = true;
-        answer.metadata.checking_disabled = question.metadata.checking_disabled;
-        answer.metadata.response_code = verdict.code;
-        answer.metadata.authentic_data = verdict.validated
-            && (dnssec_ok || question.metadata.authentic_data)
-            && matches!(verdict.code, ResponseCode::NoError | ResponseCode::NXDomain);
-        answer.queries.push(query);
-        if question.edns.is_some() {
-            let mut edns = Edns::new();
-            edns.set_max_payload(UDP_EDNS).set_dnssec_ok(dnssec_ok);
-            answer.edns = Some(edns);
-        }
-        if verdict.faults.truncate == Some(true) && !is_tcp {
-            answer.metadata.truncation = true;
-        } else {
-            answer.answers = verdict
+        let said = Reply {
+            code: verdict.code,
+            validated: verdict.validated,
+            truncated: verdict.faults.truncate == Some(true),
+            answers: verdict
                 .answers
                 .iter()
                 .filter_map(|(n, t, v)| record(n, *t, v))
-                .collect();
-        }
-        let bytes = answer.to_vec().ok()?;
-        let room = if answer.edns.is_some() {
-            usize::from(UDP_EDNS)
-        } else {
-            UDP_PLAIN
+                .collect(),
         };
-        if is_tcp || bytes.len() <= room {
-            return Some(bytes);
-        }
-        answer.metadata.truncation = true;
-        answer.answers.clear();
-        answer.to_vec().ok()
+        said.into_bytes(&question, is_tcp)
     }
 
     /// Follows aliases from a name to the records of a type.
@@ -258,24 +226,6 @@ impl Zone {
     }
 }
 
-/// A name as text without its final dot, with the case of the question.
-fn text_of(name: &Name) -> String {
-    let labels: Vec<String> = name
-        .iter()
-        .map(|label| String::from_utf8_lossy(label).into_owned())
-        .collect();
-    labels.join(".")
-}
-
-/// A name from its text; the text may be UTF-8, and nothing is converted.
-fn name_of(text: &str) -> Option<Name> {
-    let labels = text
-        .trim_end_matches('.')
-        .split('.')
-        .filter(|label| !label.is_empty());
-    Name::from_labels(labels.map(str::as_bytes)).ok()
-}
-
 /// A record from its value in the zone; `None` if the value does not fit the type.
 fn record(owner: &str, kind: RecordType, value: &Value) -> Option<Record> {
     let text = value.as_str();
@@ -332,7 +282,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 )]
 mod tests {
     use super::*;
-    use hickory_proto::op::Query;
+    use hickory_proto::op::{Edns, MessageType, OpCode, Query};
 
     fn zone(text: &str) -> Zone {
         Zone::new(&serde_json::from_str(text).unwrap())

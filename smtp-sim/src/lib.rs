@@ -70,6 +70,7 @@ pub mod conformance;
 pub mod coverage;
 pub mod dice;
 mod diff;
+mod dns_reply;
 pub mod dns_server;
 pub mod harness;
 #[cfg(feature = "host")]

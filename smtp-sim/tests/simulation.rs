@@ -23,7 +23,7 @@ use smtp_sim::{
     peer::{Act, Fault, Moment, Temper},
     population::{Knobs, Policies, Population},
     trial,
-    world::{Cut, Host, Shape, Trouble, World},
+    world::{Cut, Host, NameServer, NameServers, Shape, Trouble, World},
 };
 
 const SERVER: &str = "192.0.2.1:25";
@@ -196,6 +196,114 @@ fn a_name_that_fails_defers_only_as_long_as_it_fails() {
     let ended = world.delivery(first).unwrap().ended().unwrap();
     assert_eq!(ended.since(Time::ZERO).as_secs(), 10);
     assert_eq!(outcomes(&world, second)[0].status, Status::Sent);
+}
+
+/// A world at level `dane` whose only domain is not signed, whose root is or is not, and
+/// whose name servers are asked.
+fn unsigned_domain(root_is_signed: bool, servers: NameServers) -> World {
+    let main_cf = "smtp_tls_security_level = dane\nsmtp_dns_support_level = dnssec\n";
+    let main_cf = MainCf::parse(main_cf, "main.cf", "/nowhere".as_ref()).unwrap();
+    let resolver = ResolverConfig {
+        servers: (1..4)
+            .map(|number| ([192, 0, 2, 250 + number], 53).into())
+            .collect(),
+        ..ResolverConfig::default()
+    };
+    let policy = Policy::new(&main_cf, resolver, &[]).unwrap();
+    let mut world = World::new(Arc::new(policy), 3).traced();
+    world.resolve_with(servers);
+    world.host(SERVER.parse().unwrap(), Host::new(Temper::default()));
+    let address = RecordData::A("192.0.2.1".parse().unwrap());
+    world.names().add("example.com", address);
+    world
+        .names()
+        .add(".", RecordData::Ns("a.root.example".to_owned()));
+    if root_is_signed {
+        world.names().sign(".");
+    }
+    for number in 0..2 {
+        let to_domain = Request {
+            nexthop: "example.com".to_owned(),
+            ..request(number, 1)
+        };
+        world.submit(Duration::from_secs(60), to_domain, "x\n".into());
+    }
+    world.run_out();
+    assert_eq!(world.misheard(), [] as [&str; 0]);
+    assert!((0..2).all(|id| outcomes(&world, id)[0].status == Status::Sent));
+    world
+}
+
+#[test]
+fn the_answer_to_the_dnssec_probe_is_taken_at_once() {
+    for (root_is_signed, alarms) in [(true, 0), (false, 1)] {
+        let world = unsigned_domain(root_is_signed, NameServers::good(3));
+        assert_eq!(world.trace().text().matches("asks for NS .").count(), 1);
+        let warnings = world.deliveries().iter().flat_map(|d| &d.warnings);
+        let alarm = "DNSSEC validation may be unavailable";
+        assert_eq!(warnings.filter(|text| *text == alarm).count(), alarms);
+        for delivery in world.deliveries() {
+            let took = delivery.ended().unwrap().since(delivery.begun().unwrap());
+            assert!(took < Duration::from_secs(5), "{took:?}");
+        }
+    }
+}
+
+#[test]
+fn names_are_found_as_long_as_one_server_answers() {
+    use NameServer::{Failing, Gone, Good, Refusing, Silent, Truncating, WithoutEdns};
+    for bad in [Silent, Gone, Failing, Refusing] {
+        for good in [Good, Truncating, WithoutEdns] {
+            for servers in [[bad, bad, good], [bad, good, bad], [good, bad, bad]] {
+                let servers = NameServers {
+                    servers: servers.into(),
+                    mishaps: 1,
+                    forgeries: 1,
+                };
+                unsigned_domain(true, servers);
+            }
+        }
+    }
+}
+
+#[test]
+fn where_no_name_server_answers_mail_waits() {
+    use NameServer::{Failing, Gone, Silent};
+    for (servers, seconds) in [
+        (vec![], 30),
+        (vec![Silent, Failing, Gone], 10),
+        (vec![Gone; 3], 1),
+    ] {
+        let mut world = world("", Host::new(Temper::default()));
+        world.resolve_with(NameServers {
+            servers,
+            ..NameServers::default()
+        });
+        let to_domain = Request {
+            nexthop: "example.com".to_owned(),
+            ..request(0, 1)
+        };
+        let id = world.submit(Duration::ZERO, to_domain, "x\n".into());
+        world.run_out();
+        assert_eq!(outcomes(&world, id)[0].status, Status::Deferred);
+        let ended = world.delivery(id).unwrap().ended().unwrap();
+        assert!(ended.since(Time::ZERO).as_secs() <= seconds, "{ended:?}");
+    }
+}
+
+#[test]
+fn every_sixth_population_asks_name_servers_and_some_ask_whether_they_validate() {
+    let populations = (0..600).map(|seed| Population::generate(seed, Knobs::default()));
+    let asking: Vec<Population> = populations.filter(|p| p.name_servers.is_some()).collect();
+    assert!((60..140).contains(&asking.len()), "{}", asking.len());
+    let mut policies = Policies::default();
+    let probes = |population: &&Population| {
+        let mut world = population.world(&mut policies, true).unwrap();
+        world.run_out();
+        world.trace().text().contains("asks for NS .")
+    };
+    let count = asking.iter().filter(probes).count();
+    assert!(count > 2, "{count}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use smtp_policy::{
+    dns::names::is_same_name,
     report::{Status, printable},
     survey::{
         DaneStory, DestinationFinding, Failing, Finding, HandshakeFinding, Hello, HostFinding,
@@ -111,7 +112,7 @@ fn destination(page: &mut Page, found: &DestinationFinding) {
     };
     page.title(&format!("{what} {}", found.destination));
     if let Some(exchange) = &found.exchange {
-        let alias = match exchange.owner.eq_ignore_ascii_case(&exchange.asked) {
+        let alias = match is_same_name(&exchange.owner, &exchange.asked) {
             true => String::new(),
             false => format!(", an alias of {}", exchange.owner),
         };
@@ -139,7 +140,7 @@ fn destination(page: &mut Page, found: &DestinationFinding) {
                 "{}[{}]:{}",
                 candidate.host, candidate.address, candidate.port
             );
-            let alias = match candidate.canonical.eq_ignore_ascii_case(&candidate.asked) {
+            let alias = match is_same_name(&candidate.canonical, &candidate.asked) {
                 true => String::new(),
                 false => format!(", an alias of {}", candidate.canonical),
             };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{
     canonical::Canonical,
+    pipe::STEPS_AT_ONCE,
     tokens::{Token, Tokens, parse, quote, scan, unquote},
 };
 use crate::{
@@ -196,6 +197,11 @@ impl AddressMapping {
         }
     }
 
+    /// How many steps it has taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.search.as_ref().map_or(0, AddressSearch::taken)
+    }
+
     /// The answer to [`Lookup::Ask`].
     pub(crate) fn answered(&mut self, answer: Result<Option<String>, TableFailure>) {
         if let Ok(search) = &mut self.search {
@@ -214,6 +220,8 @@ pub(super) struct HeaderMapping {
     at: usize,
     address: Option<AddressMapping>,
     mapped: bool,
+    /// The steps that were taken since somebody asked.
+    taken: u64,
 }
 
 impl HeaderMapping {
@@ -227,17 +235,26 @@ impl HeaderMapping {
             at: 0,
             address: None,
             mapped: false,
+            taken: 0,
         }
     }
 
-    /// The field with its new addresses, one on each line; `None` if it stays as it
-    /// is.
+    /// The steps that were taken since the last call.
+    pub(super) fn take_taken(&mut self) -> u64 {
+        std::mem::take(&mut self.taken)
+    }
+
+    /// The field with its new addresses, one on each line; `None` inside if it stays as it
+    /// is. `None`: much was looked up, and there is more to come.
     pub(super) fn step(
         &mut self,
         rules: &Generic,
         notes: &mut Vec<String>,
-    ) -> Lookup<Option<String>> {
+    ) -> Option<Lookup<Option<String>>> {
         while let Some(token) = self.tokens.list.get_mut(self.at) {
+            if self.taken >= STEPS_AT_ONCE {
+                return None;
+            }
             if let Token::Address(tokens) = token {
                 let internal = tokens.internal();
                 let mapping = self
@@ -245,9 +262,10 @@ impl HeaderMapping {
                     .get_or_insert_with(|| AddressMapping::new(rules, &internal));
                 let mapped = match mapping.step(rules, notes) {
                     Lookup::Done(mapped) => mapped,
-                    Lookup::Ask(query) => return Lookup::Ask(query),
-                    Lookup::Failed(why) => return Lookup::Failed(why),
+                    Lookup::Ask(query) => return Some(Lookup::Ask(query)),
+                    Lookup::Failed(why) => return Some(Lookup::Failed(why)),
                 };
+                self.taken = self.taken.saturating_add(mapping.taken());
                 self.mapped |= mapped.is_some();
                 *tokens = scan(&quote(&mapped.unwrap_or(internal)));
                 self.address = None;
@@ -255,7 +273,7 @@ impl HeaderMapping {
             self.at += 1;
         }
         if !self.mapped {
-            return Lookup::Done(None);
+            return Some(Lookup::Done(None));
         }
         let (value, stripped) = self.tokens.external_lines();
         let field = format!("{}: {value}", self.name);
@@ -265,7 +283,7 @@ impl HeaderMapping {
                 super::raw::beginning(&field, 100)
             ));
         }
-        Lookup::Done(Some(field))
+        Some(Lookup::Done(Some(field)))
     }
 
     /// The answer to [`Lookup::Ask`].

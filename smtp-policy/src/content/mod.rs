@@ -27,7 +27,7 @@ use self::checks::CheckMaps;
 pub(crate) use self::{
     generic::{AddressMapping, Generic, Lookup},
     inserted::{Fold, LoopCheck, LoopState, TraceAddresses, inserted_fields},
-    pipe::{Pipe, PipeFailure, PipeStep},
+    pipe::{Pipe, PipeFailure, PipeStep, STEPS_AT_ONCE},
 };
 use crate::{
     config::Config,

@@ -25,6 +25,10 @@ use crate::{
     },
 };
 
+/// So many [steps](crate::tables::Steps) of looking things up are taken in a row, about. Then
+/// whoever drives the pipe looks at the clock.
+pub(crate) const STEPS_AT_ONCE: u64 = 1_000_000;
+
 /// What a [`Pipe`] has to say.
 #[derive(Debug)]
 pub(crate) enum PipeStep {
@@ -38,6 +42,8 @@ pub(crate) enum PipeStep {
     Ask(TableQuery),
     /// The answer of that table is still out.
     Waiting,
+    /// Much was looked up, and there is more to come: time may have passed.
+    Pause,
     /// Something for the log about an action on this message.
     Info(String),
     /// A warning.
@@ -75,6 +81,8 @@ pub(crate) struct Pipe {
     offset: u64,
     ended: bool,
     asked: bool,
+    /// The steps that were taken since the last pause.
+    taken: u64,
 }
 
 /// How the text is read.
@@ -134,6 +142,7 @@ impl Pipe {
             offset: 0,
             ended: false,
             asked: false,
+            taken: 0,
         }
     }
 
@@ -190,6 +199,10 @@ impl Pipe {
             }
             if self.asked {
                 return PipeStep::Waiting;
+            }
+            if self.taken >= STEPS_AT_ONCE {
+                self.taken = 0;
+                return PipeStep::Pause;
             }
             if let Some(work) = self.work.take() {
                 self.go_on(work);
@@ -298,7 +311,10 @@ impl Pipe {
         let answer = match &mut work {
             Work::CheckHeader { search, .. } | Work::CheckBody { search, .. } => {
                 match search.next() {
-                    MapsStep::Done(answer) => answer,
+                    MapsStep::Done(answer) => {
+                        self.taken = self.taken.saturating_add(search.steps().taken());
+                        answer
+                    }
                     MapsStep::Ask { table, key } => {
                         // Outside, keys are text.
                         let (table, key) = (narrow_text(&table), narrow_text(&key));
@@ -413,6 +429,11 @@ impl Pipe {
         let mut notes = Vec::new();
         let step = mapping.step(generic, &mut notes);
         self.out.extend(notes.into_iter().map(PipeStep::Warning));
+        self.taken = self.taken.saturating_add(mapping.take_taken());
+        let Some(step) = step else {
+            self.work = Some(work);
+            return;
+        };
         match step {
             Lookup::Ask(query) => self.ask(query, work),
             Lookup::Failed(why) => self.fail([why]),

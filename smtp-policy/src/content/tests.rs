@@ -32,6 +32,7 @@ struct Given {
     failure: Option<PipeFailure>,
     /// The most bytes that were given in one step, and between two chunks.
     largest: usize,
+    pauses: usize,
 }
 
 type Answers<'a> = BTreeMap<&'a str, Result<&'a str, &'a str>>;
@@ -105,6 +106,7 @@ impl<'a> Case<'a> {
                     given.asked.push(query.key);
                 }
                 PipeStep::Waiting => panic!("nothing was asked"),
+                PipeStep::Pause => given.pauses += 1,
                 PipeStep::Info(text) | PipeStep::Warning(text) => given.notes.push(text),
                 PipeStep::Done => return given,
                 PipeStep::Failed(failure) => {
@@ -386,6 +388,35 @@ fn a_table_that_fails_ends_the_text() {
         assert_eq!(given.failure, Some(PipeFailure::Table), "{main_cf}");
         assert_eq!(&given.notes[1..], notes, "{main_cf}");
     }
+}
+
+#[test]
+fn a_table_that_goes_back_too_often_fails_and_others_make_pauses() {
+    // Each of these lines can be read in millions of ways.
+    let line = format!("{}\n", "a".repeat(40));
+    let message = format!("X: y\n\n{}", line.repeat(12));
+    let check = |pattern: &str| {
+        let table = format!("smtp_body_checks = pcre:{{{{/{pattern}/ DUNNO}}}}\n");
+        Case::new(&table).pass([message.as_bytes()])
+    };
+    let given = check("^(?:a|a(?!b))*c$$");
+    assert_eq!(given.failure, Some(PipeFailure::Table), "{:?}", given.notes);
+    assert!(given.notes[0].contains("line 1: "), "{:?}", given.notes);
+    // A few thousand steps are taken for each line, and count as a quarter of a million.
+    let given = check("^(?:a|a(?!b)){1,10}c$$");
+    assert_eq!((given.failure, given.pauses), (None, 12 / 4));
+    assert_eq!(given.text, message.as_bytes());
+    let given = check("^(a+)b\\1$$");
+    assert_eq!((given.failure, given.pauses), (None, 0));
+}
+
+#[test]
+fn a_long_list_of_addresses_makes_pauses() {
+    let table = "smtp_generic_maps = pcre:{{/^(?:a|a(?!b)){1,10}c$$/ x@y}}\n";
+    let address = format!("{}@example.org", "a".repeat(40));
+    let list = vec![address; 8].join(",\n ");
+    let given = Case::new(table).pass([format!("To: {list}\n\n").as_bytes()]);
+    assert_eq!((given.failure, given.pauses), (None, 8 / 4));
 }
 
 #[test]

@@ -70,6 +70,9 @@ impl Delivery {
                 }
                 PipeStep::Waiting if idle => return Some(Ask::Wait { until }),
                 PipeStep::Waiting => return Some(Ask::Send { until }),
+                // The driver looks at the clock and comes again at once.
+                PipeStep::Pause if idle => return Some(Ask::Wait { until: self.now }),
+                PipeStep::Pause => return Some(Ask::Send { until: self.now }),
                 PipeStep::Info(text) => {
                     self.message_note(&text);
                     return None;

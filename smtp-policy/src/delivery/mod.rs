@@ -339,7 +339,19 @@ impl Delivery {
         Ticket::new(self.serial)
     }
 
-    fn note(&mut self, note: Note) {
+    /// A line for the log, in ASCII where there is to be nothing else
+    /// (`smtputf8_enable = no`; `src/util/msg_output.c`).
+    fn note(&mut self, mut note: Note) {
+        if !self.config.general.smtputf8_enable && !note.text.is_ascii() {
+            let shown = |byte: u8| {
+                if byte.is_ascii() {
+                    char::from(byte)
+                } else {
+                    '?'
+                }
+            };
+            note.text = note.text.bytes().map(shown).collect();
+        }
         self.asks.push_back(Ask::Note(note));
     }
 

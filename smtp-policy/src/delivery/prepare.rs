@@ -15,7 +15,7 @@ use smtp_proto::{
 use super::{Ask, Delivery, Note, hosts::Phase};
 use crate::{
     content::{
-        AddressMapping, Fold, Generic, Lookup, LoopCheck, LoopState, TraceAddresses,
+        AddressMapping, Fold, Generic, Lookup, LoopCheck, LoopState, STEPS_AT_ONCE, TraceAddresses,
         inserted_fields,
     },
     report::{Scope, trouble::Reason},
@@ -43,6 +43,8 @@ pub(super) struct Preparation {
     /// What was mapped, in the same order.
     mapped: Vec<String>,
     mapping: Option<AddressMapping>,
+    /// The steps of looking up since the driver looked at the clock.
+    taken: u64,
     /// The question about a table that is out.
     question: Option<u32>,
     loop_check: Option<LoopCheck>,
@@ -91,6 +93,7 @@ impl Delivery {
             addresses: addresses(&self.request),
             mapped: Vec::new(),
             mapping: None,
+            taken: 0,
             question: None,
             loop_check: None,
         }));
@@ -107,6 +110,10 @@ impl Delivery {
         }
         if let Some(address) = preparation.addresses.get(preparation.mapped.len()) {
             match &rules.generic {
+                Some(_) if self.now >= give_up => {
+                    self.settle_overdue();
+                    return None;
+                }
                 Some(generic) => return self.map_next(generic),
                 None => preparation.mapped.push(address.clone()),
             }
@@ -150,7 +157,13 @@ impl Delivery {
             Lookup::Done(mapped) => {
                 let mapped = mapped.unwrap_or_else(|| address.clone());
                 preparation.mapped.push(mapped);
+                preparation.taken = preparation.taken.saturating_add(mapping.taken());
                 preparation.mapping = None;
+                if preparation.taken >= STEPS_AT_ONCE {
+                    // The driver looks at the clock and comes again at once.
+                    preparation.taken = 0;
+                    ask = Some(Ask::Wait { until: self.now });
+                }
             }
             Lookup::Ask(query) => {
                 preparation.question = Some(ticket.serial());

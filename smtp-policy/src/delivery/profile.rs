@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smtp_proto::{
     command::HelloName,
-    reply::{FilterFailure, KeywordSet, LineFilter},
+    reply::{FilterFailure, KeywordSet, LineFilter, ReplyText},
     session::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
 };
 
@@ -151,6 +151,11 @@ impl AddressLookups {
             }
         } else {
             DeadlineRule::PerOperation
+        };
+        profile.reply_text = if config.general.smtputf8_enable {
+            ReplyText::Utf8
+        } else {
+            ReplyText::Ascii
         };
         profile.reply_filter = tables
             .reply_filter

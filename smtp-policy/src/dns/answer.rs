@@ -8,7 +8,7 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-use super::names::{Wildcard, is_valid_address, is_valid_hostname};
+use super::names::{Wildcard, is_root, is_valid_address, is_valid_hostname};
 use super::wire::{Head, name_text, record_type};
 use super::{Answer, Failure, Query, QueryKind, Record, RecordData};
 
@@ -178,7 +178,7 @@ impl Reader<'_> {
             self.warn(format!("dns_get_fixed: bad class: {class}"));
             return Err(Bad::Garbled);
         }
-        let root = self.name == "." && owner.is_empty();
+        let root = is_root(self.name) && is_root(&owner);
         if !root && !self.accept(&owner, "resource name", kind) {
             return Err(Bad::Invalid);
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use smtp_proto::Time;
 
 use super::answer::{Found, read_answers};
-use super::names::{Wildcard, is_valid_address, is_valid_hostname};
+use super::names::{Wildcard, is_same_name, is_valid_address, is_valid_hostname};
 use super::search::{Search, SearchStep};
 use super::wire::{Head, record_type};
 use super::{Answer, Failure, Query, ResolverConfig};
@@ -204,7 +204,7 @@ impl Lookup {
     }
 
     fn finish(&mut self, result: Result<Answer, Failure>) {
-        let aliased = self.name != self.query.name;
+        let aliased = !is_same_name(&self.name, &self.query.name);
         self.finished = Some(result.map_err(|failure| match failure {
             failure if aliased => Failure::Aliased {
                 name: self.name.clone(),

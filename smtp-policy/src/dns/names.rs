@@ -18,6 +18,18 @@ pub enum Wildcard {
     Forbidden,
 }
 
+/// Whether two texts stand for the same name. Letters are the same in either case (RFC 4343),
+/// and the root may be written as `.` or as an empty text.
+pub fn is_same_name(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other) || (is_root(one) && is_root(other))
+}
+
+/// Whether `name` is the root: `.` in questions and in settings, an empty text in what
+/// servers reply.
+pub fn is_root(name: &str) -> bool {
+    matches!(name, "" | ".")
+}
+
 /// Whether `name` is a host name: labels of letters, digits, hyphens (not at
 /// the ends) and underscores, separated by single dots, no final dot, with at
 /// least one character that is neither digit nor dot.
@@ -145,6 +157,22 @@ mod tests {
         }
         assert!(!is_valid_hostname("*.example.com", Wildcard::Forbidden));
         assert!(!is_valid_hostname(&"a.".repeat(140), Wildcard::Allowed));
+    }
+
+    #[test]
+    fn names_are_the_same_in_any_case_and_the_root_in_either_form() {
+        let cases = [
+            ("mx.example", "MX.Example", true),
+            ("mx.example", "mx.example.org", false),
+            (".", "", true),
+            ("", ".", true),
+            (".", ".", true),
+            (".", "example", false),
+            ("", "example", false),
+        ];
+        for (one, other, same) in cases {
+            assert_eq!(is_same_name(one, other), same, "{one} {other}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use hickory_proto::op::{Message, Query as WireQuery};
 use hickory_proto::rr::{Name, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable};
 
-use super::QueryKind;
+use super::{QueryKind, names::is_same_name};
 
 /// The size of datagram that a question with EDNS allows, in bytes. It fits
 /// every usual path without fragments.
@@ -89,7 +89,7 @@ impl Head {
     pub(super) fn is_for(&self, id: u16, name: &str, kind: QueryKind) -> bool {
         let same_question = match &self.question {
             Some((asked, record)) => {
-                asked.eq_ignore_ascii_case(name) && Some(*record) == record_type(kind)
+                is_same_name(asked, name) && Some(*record) == record_type(kind)
             }
             // A server that does not understand the question repeats none.
             None => self.code() == ResponseCode::FormErr && self.header.counts.queries == 0,

@@ -2,7 +2,7 @@
 //! and other words (`src/global/dsn_filter.c`). It does not see what merely
 //! keeps a recipient for another server.
 //!
-//! The key is `d.d.d text`, and so is the result. Success stays success; a
+//! The key is `d.d.d text`, and so is the result; the text may be left out of it. Success stays success; a
 //! temporary failure may become a permanent one and the other way. A result that
 //! breaks this rule, and a table that fails, leave the verdict as it is.
 
@@ -19,6 +19,7 @@ pub(crate) struct Filtering {
     search: MapsSearch,
     /// Empty where there is no table to ask.
     key: String,
+    text: String,
     success: bool,
 }
 
@@ -44,6 +45,7 @@ impl Filtering {
         Self {
             search: maps.search(&key),
             success: status.class() == 2,
+            text: text.to_owned(),
             key,
         }
     }
@@ -69,8 +71,10 @@ impl Filtering {
     fn judge(&self, parameter: &str, result: &str) -> Filtered {
         match EnhancedStatus::parse(result) {
             Some((status, used)) if (status.class() == 2) == self.success => {
-                let text = result.get(used..).unwrap_or_default();
-                Filtered::Replaced(status, text.trim_ascii_start().into())
+                let text = result.get(used..).unwrap_or_default().trim_ascii_start();
+                // With a status alone the text stays as it is.
+                let text = if text.is_empty() { &self.text } else { text };
+                Filtered::Replaced(status, text.into())
             }
             _ => Filtered::Unchanged(Some(format!("{parameter}: bad status code: {result}"))),
         }
@@ -94,7 +98,9 @@ mod tests {
         let rows = [
             ("5.2.2 full", "4.2.2", Some(("5.2.2", "full"))),
             ("4.0.0 \t later on", "5.1.1", Some(("4.0.0", "later on"))),
-            ("5.1.9", "5.1.1", Some(("5.1.9", ""))),
+            ("5.1.9", "5.1.1", Some(("5.1.9", "some reason"))),
+            ("4.10.123 \t", "5.1.1", Some(("4.10.123", "some reason"))),
+            ("2.6.1", "2.0.0", Some(("2.6.1", "some reason"))),
             ("2.6.0 fine", "2.0.0", Some(("2.6.0", "fine"))),
             ("2.6.0 fine", "5.0.0", None),
             ("4.6.0 oh", "2.0.0", None),

@@ -20,7 +20,7 @@ use super::{
     Candidate, DnsSupport, InetDestination, MailExchange, Resolved, RouteFailure, RouteNote,
     RoutePolicy,
 };
-use crate::dns::names::is_valid_address;
+use crate::dns::names::{is_root, is_valid_address};
 use crate::dns::{Answer, Failure, Query, QueryKind, RecordData};
 
 /// So many questions are out at the same time, at most.
@@ -246,10 +246,9 @@ impl Resolution {
             return Err(miss(&Failure::NoData, name, kind, notes));
         }
         cut(&mut records, || format!("qname={name} qtype={kind}"), notes);
-        let null = |host: &String| host.is_empty() || host == ".";
         for record in &records {
             match &record.data {
-                RecordData::Mx { host, .. } if null(host) => return Ok(None),
+                RecordData::Mx { host, .. } if is_root(host) => return Ok(None),
                 RecordData::Mx { host, .. } if is_valid_address(host) => {
                     notes.push(RouteNote::Warning(format!(
                         "numeric domain name in resource data of MX record for {name}: {host}"

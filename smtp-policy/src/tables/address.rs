@@ -115,6 +115,8 @@ pub struct AddressSearch {
     /// The keys that were not tried yet, the next one last.
     keys: Vec<Key>,
     current: Option<(Key, MapsSearch)>,
+    /// The work of the searches that are over, in steps.
+    taken: u64,
     result: Option<Result<Option<AddressMatch>, TableFailure>>,
 }
 
@@ -146,6 +148,7 @@ impl AddressSearch {
             maps: maps.clone(),
             keys,
             current: None,
+            taken: 0,
             result: None,
         }
     }
@@ -163,7 +166,10 @@ impl AddressSearch {
             if let Some((key, search)) = &mut self.current {
                 match search.next() {
                     MapsStep::Ask { table, key } => return AddressStep::Ask { table, key },
-                    MapsStep::Done(Ok(None)) => self.current = None,
+                    MapsStep::Done(Ok(None)) => {
+                        self.taken = self.taken.saturating_add(search.steps().taken());
+                        self.current = None;
+                    }
                     MapsStep::Done(Ok(Some(value))) => {
                         let extension = key.extension.take();
                         self.result = Some(Ok(Some(AddressMatch { value, extension })));
@@ -184,6 +190,13 @@ impl AddressSearch {
                 }
             }
         }
+    }
+
+    /// How many [`Steps`](super::Steps) the search has taken so far.
+    pub fn taken(&self) -> u64 {
+        let current = self.current.as_ref();
+        let current = current.map_or(0, |(_, search)| search.steps().taken());
+        self.taken.saturating_add(current)
     }
 
     /// Takes the answer to the last [`AddressStep::Ask`]. It is ignored if nothing was asked.

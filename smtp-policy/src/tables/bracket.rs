@@ -74,6 +74,15 @@ impl<'a> Count<'a> {
         Some(Count { least, most })
     }
 
+    /// Whether the least number is not more than the most.
+    pub(super) fn is_in_order(&self) -> bool {
+        let number = |digits: &str| digits.parse::<u32>().unwrap_or(0);
+        match self.most {
+            Some(most) if !most.is_empty() => number(self.least) <= number(most),
+            _ => true,
+        }
+    }
+
     /// The count as the regex crates write it.
     pub(super) fn write(&self) -> String {
         let least = if self.least.is_empty() {
@@ -138,6 +147,9 @@ impl Members {
         out.push(']');
     }
 }
+
+/// A bracket expression without members.
+pub(super) const NOTHING: &str = "[^\\x00-\\x{10FFFF}]";
 
 /// The class names of POSIX.
 pub(super) const POSIX_CLASSES: &[&str] = &[

@@ -159,10 +159,10 @@ impl Table for Cidr {
         let Some(address) = parse_address(key) else {
             return Ok(None);
         };
-        self.rules.find(
-            |block| Ok(block.holds(address)),
-            |block, answer| Ok(block.holds(address).then(|| answer.clone())),
-        )
+        self.rules.find(|block, answer| {
+            let holds = block.holds(address);
+            Ok(holds.then(|| answer.cloned().unwrap_or_default()))
+        })
     }
 
     fn is_pattern(&self) -> bool {

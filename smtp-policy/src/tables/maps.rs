@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::byte_text::widen;
 use super::open::{TableContext, open_in};
 use super::words::split;
-use super::{Table, TableError, TableFailure};
+use super::{Steps, Table, TableError, TableFailure};
 
 /// A list of tables; the first answer wins and the first failure ends a search.
 ///
@@ -138,6 +138,7 @@ impl Maps {
             key: key.to_owned(),
             partial,
             next: 0,
+            steps: Steps::default(),
             result: key.is_empty().then_some(Ok(None)),
         }
     }
@@ -164,6 +165,7 @@ pub struct MapsSearch {
     key: String,
     partial: bool,
     next: usize,
+    steps: Steps,
     result: Option<Result<Option<String>, TableFailure>>,
 }
 
@@ -206,11 +208,16 @@ impl MapsSearch {
                     self.next += 1;
                 }
                 Some(Entry::Own { spec, table }) => {
-                    let result = checked(spec, table.lookup(&self.key));
+                    let result = checked(spec, table.lookup_within(&self.key, &mut self.steps));
                     self.take(result);
                 }
             }
         }
+    }
+
+    /// The work that the search has taken so far.
+    pub fn steps(&self) -> &Steps {
+        &self.steps
     }
 
     /// Takes the answer to the last [`MapsStep::Ask`]. It is ignored if nothing was asked.

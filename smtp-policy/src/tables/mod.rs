@@ -24,7 +24,11 @@
 //! says that a line of a table was skipped, as in Postfix; [`TableContext`] collects them. A
 //! [`TableFailure`] says that a lookup could not be answered, which must never be read as "not found".
 //! Postfix opens a table that it cannot read all the same and lets each lookup fail; here the
-//! configuration is refused at once instead.
+//! configuration is refused at once instead. Each lookup in a `texthash:` table with two entries for
+//! a key fails, as in Postfix, with a warning from the start.
+//!
+//! Patterns see the bytes of keys and not their characters, in the C locale. The work of lookups is
+//! counted, see [`Steps`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +42,7 @@ mod inline;
 mod lines;
 mod maps;
 mod match_list;
+mod octets;
 mod open;
 mod pattern_file;
 mod patterns;
@@ -50,6 +55,7 @@ mod regexp;
 mod rules;
 mod secret;
 mod static_map;
+mod steps;
 mod texthash;
 mod union;
 pub(crate) mod words;
@@ -62,6 +68,7 @@ pub use maps::{Maps, MapsSearch, MapsStep};
 pub use match_list::{MatchKind, MatchList};
 pub use open::{TableContext, open, open_in};
 pub use secret::SecretMaps;
+pub use steps::Steps;
 
 /// A lookup table.
 ///
@@ -75,6 +82,17 @@ pub trait Table: Send + Sync + fmt::Debug {
     ///
     /// When the question cannot be answered now. Mail that depends on the answer is deferred.
     fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure>;
+
+    /// The same, where the work that it takes is counted and limited. A table whose lookups
+    /// take about as long as the key is has nothing to do for it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`lookup`](Table::lookup); also when it takes too many steps.
+    fn lookup_within(&self, key: &str, steps: &mut Steps) -> Result<Option<String>, TableFailure> {
+        steps.forward(key.len());
+        self.lookup(key)
+    }
 
     /// Whether the keys are patterns, so that only a full key (a whole address, a whole host name)
     /// may be looked up, never a part of it such as `@domain`.

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::byte_text::{narrow_text, widen};
+use super::octets::Octets;
 use super::pattern_file::Dialect;
+use super::texthash::Duplicates;
 use super::words::{braced, split, unbrace};
 use crate::config::files;
 
@@ -151,7 +153,19 @@ fn dispatch(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Table>
         "static" => Arc::new(static_map::Static::open(name)?),
         "texthash" | "hash" | "btree" | "lmdb" | "cdb" | "dbm" | "sdbm" => {
             let (title, bytes) = read_file(spec, name, context)?;
-            Arc::new(texthash::read(&title, &bytes, &mut context.warnings))
+            let duplicates = if kind == "texthash" {
+                Duplicates::NoTable
+            } else {
+                Duplicates::First
+            };
+            match texthash::read(&title, &bytes, duplicates, &mut context.warnings) {
+                Ok(table) => Arc::new(table),
+                Err(reason) => {
+                    let table = static_map::Unavailable::new(spec, reason);
+                    context.warnings.push(table.to_string());
+                    Arc::new(table)
+                }
+            }
         }
         "cidr" => {
             let (title, bytes) = read_rules(spec, name, context)?;
@@ -164,8 +178,14 @@ fn dispatch(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Table>
                 Dialect::Regexp
             };
             let (title, bytes) = read_rules(spec, name, context)?;
+            let octets = if context.bytes {
+                Octets::Characters
+            } else {
+                Octets::Utf8
+            };
             Arc::new(pattern_file::read(
                 dialect,
+                octets,
                 &title,
                 &bytes,
                 &mut context.warnings,

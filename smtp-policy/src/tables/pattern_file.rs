@@ -3,10 +3,11 @@
 //! Sources: Postfix `src/util/dict_regexp.c`, `src/util/dict_pcre.c`, `src/util/mac_parse.c`.
 
 use super::lines::logical_lines;
+use super::octets::Octets;
 use super::patterns::{Expression, Flags};
 use super::rules::{Rule, Rules, after_word, negation};
 use super::words::{is_space, trim};
-use super::{Table, TableFailure};
+use super::{Steps, Table, TableFailure};
 
 /// Which of the two kinds of tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,7 @@ impl Dialect {
 #[derive(Debug)]
 pub(super) struct PatternTable {
     spec: String,
+    octets: Octets,
     rules: Rules<Condition, Vec<Part>>,
 }
 
@@ -61,6 +63,7 @@ enum Part {
 /// Reads the text of a table. Lines with mistakes are skipped with a warning.
 pub(super) fn read(
     dialect: Dialect,
+    octets: Octets,
     name: &str,
     bytes: &[u8],
     warnings: &mut Vec<String>,
@@ -69,6 +72,7 @@ pub(super) fn read(
     for line in logical_lines(name, bytes, warnings) {
         let mut reader = LineReader {
             dialect,
+            octets,
             line: line.number,
             notes: Vec::new(),
         };
@@ -94,6 +98,7 @@ pub(super) fn read(
     }
     PatternTable {
         spec: format!("{}:{name}", dialect.as_str()),
+        octets,
         rules,
     }
 }
@@ -101,6 +106,7 @@ pub(super) fn read(
 /// Reads one line; errors are the warning with which it is skipped.
 struct LineReader {
     dialect: Dialect,
+    octets: Octets,
     line: usize,
     /// Warnings about a line that is used all the same.
     notes: Vec<String>,
@@ -202,7 +208,8 @@ impl LineReader {
         let length = rest.find(end).unwrap_or(rest.len());
         let (letters, rest) = rest.split_at(length);
         let flags = self.flags(letters)?;
-        let expression = Expression::compile(self.dialect, source, flags)
+        let source = self.octets.mask(source);
+        let expression = Expression::compile(self.dialect, &source, flags)
             .map_err(|reason| format!("{reason}: skipping this rule"))?;
         let pattern = Pattern {
             expression,
@@ -320,10 +327,16 @@ impl PatternTable {
         }
     }
 
-    fn holds(&self, line: usize, pattern: &Pattern, key: &str) -> Result<bool, TableFailure> {
+    fn holds(
+        &self,
+        line: usize,
+        pattern: &Pattern,
+        key: &str,
+        steps: &mut Steps,
+    ) -> Result<bool, TableFailure> {
         let found = pattern
             .expression
-            .is_match(key)
+            .is_match(key, steps)
             .map_err(|reason| self.failure(line, &reason))?;
         Ok(found == pattern.positive)
     }
@@ -334,13 +347,14 @@ impl PatternTable {
         condition: &Condition,
         answer: &[Part],
         key: &str,
+        steps: &mut Steps,
     ) -> Result<Option<String>, TableFailure> {
         let line = condition.line;
-        if !self.holds(line, &condition.first, key)? {
+        if !self.holds(line, &condition.first, key, steps)? {
             return Ok(None);
         }
         if let Some(second) = &condition.second
-            && !self.holds(line, second, key)?
+            && !self.holds(line, second, key, steps)?
         {
             return Ok(None);
         }
@@ -351,11 +365,15 @@ impl PatternTable {
                 Part::Text(literal) => text.push_str(literal),
                 Part::Group(number) => {
                     if groups.is_none() {
-                        let found = condition.first.expression.captures(key);
+                        let found = condition.first.expression.captures(key, steps);
                         groups = Some(found.map_err(|reason| self.failure(line, &reason))?);
                     }
                     let group = groups.as_ref().and_then(|groups| groups.get(*number));
-                    text.push_str(group.map_or("", String::as_str));
+                    let group = group.map_or("", String::as_str);
+                    let group = self.octets.unmask(group).ok_or_else(|| {
+                        self.failure(line, &format!("${number} is half a character"))
+                    })?;
+                    text.push_str(&group);
                 }
             }
         }
@@ -365,10 +383,18 @@ impl PatternTable {
 
 impl Table for PatternTable {
     fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure> {
-        self.rules.find(
-            |condition| self.holds(condition.line, &condition.first, key),
-            |condition, answer| self.answer(condition, answer, key),
-        )
+        self.lookup_within(key, &mut Steps::default())
+    }
+
+    fn lookup_within(&self, key: &str, steps: &mut Steps) -> Result<Option<String>, TableFailure> {
+        let key = &*self.octets.mask(key);
+        self.rules.find(|condition, answer| match answer {
+            None => {
+                let holds = self.holds(condition.line, &condition.first, key, steps)?;
+                Ok(holds.then(String::new))
+            }
+            Some(answer) => self.answer(condition, answer, key, steps),
+        })
     }
 
     fn is_pattern(&self) -> bool {

@@ -1,9 +1,11 @@
 //! Compiled expressions of `regexp:` and `pcre:` tables.
 
-use fancy_regex::{Regex, RegexBuilder};
+use std::sync::OnceLock;
+
+use fancy_regex::{Error, Regex, RegexBuilder, RuntimeError};
 
 use super::pattern_file::Dialect;
-use super::{pcre, regexp};
+use super::{Steps, pcre, regexp};
 
 /// How long the source of an expression may be, in bytes.
 const MAX_SOURCE: usize = 32 * 1024;
@@ -11,8 +13,13 @@ const MAX_SOURCE: usize = 32 * 1024;
 /// How large a compiled expression may be, in bytes.
 const MAX_COMPILED: usize = 8 * 1024 * 1024;
 
-/// How many steps back a match may take before the lookup fails.
-const MAX_BACKTRACKS: usize = 1_000_000;
+/// How many steps back a match may take before the lookup fails. PCRE counts otherwise, and
+/// has a limit of ten million.
+const MAX_BACK: usize = 250_000;
+
+/// How many steps back a match may take that are not counted: few expressions take more, and
+/// the engine does not say how many it took.
+const FREE_BACK: usize = 1_000;
 
 /// The letters after a pattern. Each toggles the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,12 +77,23 @@ impl Flags {
     }
 }
 
-/// A compiled expression.
+/// A compiled expression. It reads [masked](super::octets) texts.
 #[derive(Debug)]
 pub(super) struct Expression {
-    regex: Regex,
+    program: Program,
     /// For texts that end in a line feed, where `$` may match before it.
-    before_line_feed: Option<Regex>,
+    before_line_feed: Option<Program>,
+}
+
+/// An expression in the syntax of the crate.
+#[derive(Debug)]
+struct Program {
+    text: String,
+    flags: Flags,
+    /// With the limit of steps that are not counted.
+    quick: Regex,
+    /// The same with more patience, once a text has needed it.
+    patient: OnceLock<Result<Regex, String>>,
 }
 
 impl Expression {
@@ -94,7 +112,7 @@ impl Expression {
             let dot_all = !flags.lines;
             let flags = Flags { dot_all, ..flags };
             return Ok(Expression {
-                regex: build(&text, flags)?,
+                program: Program::new(text, flags)?,
                 before_line_feed: None,
             });
         }
@@ -106,15 +124,16 @@ impl Expression {
         // A second expression only where it makes a difference, because it is slower to match.
         let lax = translate(pcre::End::LineFeed)?;
         let differs = !flags.end_only && lax != text;
+        let lax = differs.then(|| Program::new(lax, flags));
         Ok(Expression {
-            regex: build(&text, flags)?,
-            before_line_feed: differs.then(|| build(&lax, flags)).transpose()?,
+            program: Program::new(text, flags)?,
+            before_line_feed: lax.transpose()?,
         })
     }
 
     /// How many groups there are to refer to.
     pub(super) fn groups(&self) -> usize {
-        self.regex.captures_len().saturating_sub(1)
+        self.program.quick.captures_len().saturating_sub(1)
     }
 
     /// Whether the expression matches somewhere in the text.
@@ -122,8 +141,9 @@ impl Expression {
     /// # Errors
     ///
     /// If that cannot be found out within the limits.
-    pub(super) fn is_match(&self, text: &str) -> Result<bool, String> {
-        self.regex_for(text).is_match(text).map_err(reason)
+    pub(super) fn is_match(&self, text: &str, steps: &mut Steps) -> Result<bool, String> {
+        self.program_for(text)
+            .run(text, steps, |regex| regex.is_match(text).map_err(Box::new))
     }
 
     /// What the groups have matched; empty without a match. Number 0 is the whole match.
@@ -131,8 +151,9 @@ impl Expression {
     /// # Errors
     ///
     /// If that cannot be found out within the limits.
-    pub(super) fn captures(&self, text: &str) -> Result<Vec<String>, String> {
-        let captures = self.regex_for(text).captures(text).map_err(reason)?;
+    pub(super) fn captures(&self, text: &str, steps: &mut Steps) -> Result<Vec<String>, String> {
+        let program = self.program_for(text);
+        let captures = program.run(text, steps, |regex| regex.captures(text).map_err(Box::new))?;
         Ok(captures.map_or_else(Vec::new, |captures| {
             captures
                 .iter()
@@ -141,24 +162,73 @@ impl Expression {
         }))
     }
 
-    fn regex_for(&self, text: &str) -> &Regex {
+    fn program_for(&self, text: &str) -> &Program {
         match &self.before_line_feed {
-            Some(regex) if text.ends_with('\n') => regex,
-            _ => &self.regex,
+            Some(program) if text.ends_with('\n') => program,
+            _ => &self.program,
         }
     }
 }
 
-fn build(text: &str, flags: Flags) -> Result<Regex, String> {
-    RegexBuilder::new(text)
-        .case_insensitive(flags.any_case)
-        .multi_line(flags.lines)
-        .dot_matches_new_line(flags.dot_all)
-        .backtrack_limit(MAX_BACKTRACKS)
+impl Program {
+    fn new(text: String, flags: Flags) -> Result<Self, String> {
+        Ok(Self {
+            quick: build(&text, flags, FREE_BACK)?,
+            patient: OnceLock::new(),
+            text,
+            flags,
+        })
+    }
+
+    /// Matches within the limits.
+    fn run<'t, T>(
+        &'t self,
+        text: &str,
+        steps: &mut Steps,
+        attempt: impl Fn(&'t Regex) -> Result<T, Box<Error>>,
+    ) -> Result<T, String> {
+        steps.forward(text.len());
+        let found = attempt(&self.quick);
+        match found {
+            Err(error) if is_limit(&error) => {}
+            found => return found.map_err(|error| reason(*error)),
+        }
+        steps.back(MAX_BACK as u64)?;
+        let patient = self
+            .patient
+            .get_or_init(|| build(&self.text, self.flags, MAX_BACK));
+        attempt(patient.as_ref().map_err(Clone::clone)?).map_err(|error| reason(*error))
+    }
+}
+
+fn build(text: &str, flags: Flags, most_back: usize) -> Result<Regex, String> {
+    // As part of the expression, since what the builder sets cannot be unset in it.
+    let set: String = [
+        (flags.any_case, 'i'),
+        (flags.lines, 'm'),
+        (flags.dot_all, 's'),
+    ]
+    .into_iter()
+    .filter_map(|(set, letter)| set.then_some(letter))
+    .collect();
+    let text = match set.as_str() {
+        "" => text.to_owned(),
+        set => format!("(?{set}){text}"),
+    };
+    RegexBuilder::new(&text)
+        .backtrack_limit(most_back)
         .delegate_size_limit(MAX_COMPILED)
         .delegate_dfa_size_limit(MAX_COMPILED)
         .build()
         .map_err(|error| format!("error in regex: {}", reason(error)))
+}
+
+/// Whether a match took too many steps back.
+fn is_limit(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::RuntimeError(RuntimeError::BacktrackLimitExceeded)
+    )
 }
 
 /// The last line of a report, which is the one that says what is wrong.
@@ -209,10 +279,24 @@ mod tests {
             (Pcre, "(?m:b$)c|d$", "", "d\n", true),
             (Pcre, "(?m)b$", "", "b\nc", true),
             (Pcre, "[$]", "", "b\n", false),
+            (Pcre, "\\p{Lu}", "", "a", false),
+            (Pcre, "(?-i:A)", "", "a", false),
+            (Pcre, "(?-s:.)", "", "\n", false),
+            (Pcre, "(?-m:^b)", "m", "a\nb", false),
+            (Pcre, "^(?=a){2}a", "", "a", true),
+            (Pcre, "^(?=b)*a", "", "a", true),
+            (Pcre, "^(?!a)+a", "", "a", false),
+            (Pcre, "^\\X\\X$", "", "a\r\n", true),
+            (Pcre, "(?n)^(a)$", "", "a", true),
+            (Pcre, "^\\C$", "s", "\n", true),
+            (Regexp, "a{2,1}", "", "aa", false),
         ];
         for (dialect, source, letters, text, expected) in rows {
-            let expression = compile(dialect, source, letters).unwrap();
-            let found = expression.is_match(text);
+            let Ok(expression) = compile(dialect, source, letters) else {
+                assert!(!expected, "{dialect:?} {source} {letters}");
+                continue;
+            };
+            let found = expression.is_match(text, &mut Steps::default());
             assert_eq!(
                 found,
                 Ok(expected),
@@ -234,11 +318,31 @@ mod tests {
         }
         let expression = compile(Dialect::Pcre, "^(a+)+(?=b)\\1c$", "").unwrap();
         let text = format!("{}d", "a".repeat(60));
-        let answer = expression.is_match(&text);
+        let answer = expression.is_match(&text, &mut Steps::default());
         assert!(answer.is_err() || answer == Ok(false));
         let expression = compile(Dialect::Pcre, "^(?:a|a(?!b))*c$", "").unwrap();
-        let failure = expression.is_match(&text).unwrap_err();
+        let mut steps = Steps::default();
+        let failure = expression.is_match(&text, &mut steps).unwrap_err();
         assert!(failure.contains("acktrack"), "{failure}");
+        // The next ones in the same lookup have to do with what is left.
+        let fails = |steps: &mut Steps| expression.is_match(&text, steps).unwrap_err();
+        assert!((0..3).all(|_| fails(&mut steps).contains("acktrack")));
+        assert!(fails(&mut steps).contains("1000000 steps back"));
+        assert!(steps.taken() < 1_001_000);
+    }
+
+    #[test]
+    fn steps_are_counted_by_the_text_and_by_what_has_to_be_tried_again() {
+        let taken = |source: &str, text: &str| {
+            let mut steps = Steps::default();
+            let expression = compile(Dialect::Pcre, source, "").unwrap();
+            let found = expression.is_match(text, &mut steps);
+            (found.is_ok(), steps.taken())
+        };
+        assert_eq!(taken("a.*b", &"a".repeat(500)), (true, 500));
+        assert_eq!(taken("(a)\\1b", &"a".repeat(500)), (true, 500));
+        let many = taken("^(?:a|a(?!b)){1,12}c$", &"a".repeat(40));
+        assert_eq!(many, (true, 40 + MAX_BACK as u64));
     }
 
     #[test]
@@ -248,7 +352,6 @@ mod tests {
             ("(a)(?1)", "(?1"),
             ("(?|a|b)", "(?|"),
             ("(*SKIP)a", "(*"),
-            ("\\Xa", "\\X"),
             ("(?(?=a)b)", "(?("),
         ] {
             let error = compile(Dialect::Pcre, source, "").unwrap_err();

@@ -3,13 +3,16 @@
 //! Most of what PCRE knows is known: groups by number and name, look-around, atomic groups, short and
 //! possessive repetitions, references back, `\Q…\E`, inline flags, all the flags of pcre_table(5).
 //! Recursion, branch reset, callouts and verbs such as `(*SKIP)` are refused with a reason. Text is
-//! read by characters, not by bytes; `\d`, `\w` and `\s` stand for ASCII characters as in PCRE's
-//! default mode.
+//! [masked](super::octets): `\d`, `\w` and `\s` stand for ASCII characters, and a character code is
+//! that of a byte.
 //!
 //! Source: pcre2pattern(3), Postfix `src/util/dict_pcre.c`.
 
-use super::bracket::{Count, Members, POSIX_CLASSES, Scan, literal};
+use super::bracket::{Count, Scan, literal};
+use super::octets::octet;
 use super::patterns::Flags;
+
+mod sets;
 
 /// What `$` matches where it does not match at every line feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +36,14 @@ pub(super) fn translate(source: &str, flags: Flags, end: End) -> Result<String, 
             spaced: flags.spaced,
             ungreedy: flags.ungreedy,
             lines: flags.lines,
+            plain: false,
         },
         end,
         open: Vec::new(),
         groups: 0,
         names: Vec::new(),
         repeatable: false,
+        looked: false,
     };
     if flags.anchored {
         perl.out.push_str("\\A(?:");
@@ -61,6 +66,8 @@ struct Scope {
     spaced: bool,
     ungreedy: bool,
     lines: bool,
+    /// Groups without a name do not capture.
+    plain: bool,
 }
 
 struct Perl<'a> {
@@ -68,8 +75,7 @@ struct Perl<'a> {
     out: String,
     scope: Scope,
     end: End,
-    /// What applies again after each open group.
-    open: Vec<Scope>,
+    open: Vec<Group>,
     /// How many capturing groups were opened so far.
     groups: usize,
     /// The names of groups so far, and their numbers. Groups are written without names, since the crate
@@ -77,6 +83,17 @@ struct Perl<'a> {
     names: Vec<(&'a str, usize)>,
     /// Whether a repetition may follow.
     repeatable: bool,
+    /// Whether it would be one of a look ahead or behind.
+    looked: bool,
+}
+
+/// An open group.
+struct Group {
+    /// What applies again behind it.
+    outside: Scope,
+    /// It looks ahead or behind. It stands in another group then, since the crate repeats no such
+    /// things by themselves.
+    looks: bool,
 }
 
 /// An escape that stands for a set of characters, as members of a bracket expression.
@@ -85,8 +102,8 @@ fn class_of(letter: char) -> Option<(&'static str, bool)> {
         'd' => "0-9",
         'w' => "A-Za-z0-9_",
         's' => "\\x{20}\\t-\\r",
-        'h' => "\\x{20}\\t\\x{A0}",
-        'v' => "\\n-\\r\\x{85}",
+        'h' => "\\x{20}\\t\\x{E0A0}",
+        'v' => "\\n-\\r\\x{E085}",
         _ => return None,
     };
     Some((members, letter.is_ascii_uppercase()))
@@ -116,25 +133,41 @@ fn code_point(digits: &str, radix: u32) -> Result<char, String> {
         u32::from_str_radix(digits, radix).ok()
     };
     number
-        .and_then(char::from_u32)
-        .ok_or_else(|| format!("bad character code \"{digits}\""))
+        .and_then(|number| u8::try_from(number).ok())
+        .map(octet)
+        .ok_or_else(|| format!("character code \"{digits}\" is too large"))
 }
 
 impl<'a> Perl<'a> {
     fn one(&mut self, c: char) -> Result<(), String> {
+        let is_blank = self.scope.spaced && c.is_ascii_whitespace();
+        self.looked &= is_blank || matches!(c, '*' | '+' | '?' | '{');
         match c {
             '\\' => return self.escape(),
             '(' => return self.open(),
             '[' => self.bracket()?,
             ')' => {
-                self.scope = self.open.pop().ok_or("unmatched closing parenthesis")?;
-                self.out.push(')');
+                let group = self.open.pop().ok_or("unmatched closing parenthesis")?;
+                self.scope = group.outside;
+                self.out.push_str(if group.looks { "))" } else { ")" });
+                self.repeatable = true;
+                self.looked = group.looks;
+                return Ok(());
             }
             '*' | '+' | '?' => return self.repeat(&c.to_string()),
             '{' => match Count::read(&mut self.scan, "}") {
+                Some(count) if !count.is_in_order() => {
+                    return Err("numbers out of order in {} quantifier".to_owned());
+                }
                 Some(count) if !count.least.is_empty() => return self.repeat(&count.write()),
-                Some(count) => self.quote(&format!("{{,{}}}", count.most.unwrap_or(""))),
-                None => literal(&mut self.out, c),
+                Some(count) => {
+                    self.looked = false;
+                    self.quote(&format!("{{,{}}}", count.most.unwrap_or("")));
+                }
+                None => {
+                    self.looked = false;
+                    literal(&mut self.out, c);
+                }
             },
             '|' | '^' | '$' => {
                 if c == '$' && self.end == End::LineFeed && !self.scope.lines {
@@ -168,6 +201,15 @@ impl<'a> Perl<'a> {
             return Err("quantifier does not follow a repeatable item".to_owned());
         }
         self.repeatable = false;
+        if self.looked {
+            // To look twice is to look once.
+            let _ = self.scan.eat("+") || self.scan.eat("?");
+            if matches!(sign, "*" | "?") || sign.starts_with("{0") {
+                self.out.pop();
+                self.out.push_str("|)");
+            }
+            return Ok(());
+        }
         self.out.push_str(sign);
         if self.scan.eat("+") {
             self.out.push('+');
@@ -197,7 +239,7 @@ impl<'a> Perl<'a> {
                 self.repeatable = false;
             }
             'N' => self.out.push_str("[^\\n]"),
-            'R' => self.out.push_str("(?:\\r\\n|[\\n-\\r])"),
+            'R' => self.out.push_str("(?:\\r\\n|[\\n-\\r\\x{E085}])"),
             'Q' => {
                 let rest = self.scan.rest;
                 let text = self.scan.until("\\E").unwrap_or_else(|| {
@@ -207,6 +249,9 @@ impl<'a> Perl<'a> {
                 self.quote(text);
             }
             'E' => {}
+            'C' => self.out.push_str("(?s:.)"),
+            // No byte joins the one before it, but for a line end.
+            'X' => self.out.push_str("(?>\\r\\n|(?s:.))"),
             'p' | 'P' => self.property(c)?,
             'g' | 'k' => self.reference()?,
             '1'..='9' => self.digits(c)?,
@@ -248,26 +293,10 @@ impl<'a> Perl<'a> {
     }
 
     fn property(&mut self, c: char) -> Result<(), String> {
+        // A property has no other case.
         let text = self.property_text(c)?;
-        self.out.push_str(&text);
+        self.out.push_str(&format!("(?-i:{text})"));
         Ok(())
-    }
-
-    fn property_text(&mut self, c: char) -> Result<String, String> {
-        let name = if self.scan.eat("{") {
-            self.scan
-                .until("}")
-                .ok_or("malformed \\P or \\p sequence")?
-        } else {
-            self.scan.take(1, |c| c.is_ascii_alphabetic())
-        };
-        let plain = name.strip_prefix('^').unwrap_or(name);
-        let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '=' | ' ' | '&');
-        if plain.is_empty() || !plain.chars().all(fit) {
-            return Err("malformed \\P or \\p sequence".to_owned());
-        }
-        let negated = (c == 'P') != (plain.len() != name.len());
-        Ok(format!("\\{}{{{plain}}}", if negated { 'P' } else { 'p' }))
     }
 
     /// `\12`: a reference back if there are so many groups, else an octal code.
@@ -334,13 +363,27 @@ impl<'a> Perl<'a> {
         }
         self.repeatable = false;
         if !self.scan.eat("?") {
-            self.groups += 1;
-            self.enter("(");
+            if self.scope.plain {
+                self.enter("(?:");
+            } else {
+                self.groups += 1;
+                self.enter("(");
+            }
             return Ok(());
         }
-        for plain in [":", "=", "!", "<=", "<!", ">"] {
+        for plain in [":", ">"] {
             if self.scan.eat(plain) {
                 self.enter(&format!("(?{plain}"));
+                return Ok(());
+            }
+        }
+        for look in ["=", "!", "<=", "<!"] {
+            if self.scan.eat(look) {
+                self.open.push(Group {
+                    outside: self.scope,
+                    looks: true,
+                });
+                self.out.push_str(&format!("(?:(?{look}"));
                 return Ok(());
             }
         }
@@ -377,7 +420,10 @@ impl<'a> Perl<'a> {
     }
 
     fn enter(&mut self, text: &str) {
-        self.open.push(self.scope);
+        self.open.push(Group {
+            outside: self.scope,
+            looks: false,
+        });
         self.out.push_str(text);
     }
 
@@ -391,6 +437,9 @@ impl<'a> Perl<'a> {
                 Some('-') if switch => switch = false,
                 Some('x') => scope.spaced = switch,
                 Some('U') => scope.ungreedy = switch,
+                Some('n') => scope.plain = switch,
+                // Two groups of one name are refused all the same.
+                Some('J') => {}
                 Some(c @ ('i' | 'm' | 's')) => {
                     if c == 'm' {
                         scope.lines = switch;
@@ -412,100 +461,6 @@ impl<'a> Perl<'a> {
                 None => return Err("missing closing parenthesis".to_owned()),
             }
         }
-    }
-
-    fn bracket(&mut self) -> Result<(), String> {
-        const UNCLOSED: &str = "missing terminating ] for character class";
-        let mut known = POSIX_CLASSES.to_vec();
-        known.extend(["word", "ascii"]);
-        let negated = self.scan.eat("^");
-        let mut members = Members::default();
-        let mut first = true;
-        loop {
-            if !first && self.scan.eat("]") {
-                members.write(&mut self.out, negated);
-                return Ok(());
-            }
-            first = false;
-            if let Some(name) = self.class_name() {
-                members.named(name, &known)?;
-                continue;
-            }
-            if self.scan.eat("\\Q") {
-                let text = self.scan.until("\\E").ok_or(UNCLOSED)?;
-                for c in text.chars() {
-                    members.range(c, c)?;
-                }
-                continue;
-            }
-            if self.scan.eat("\\E") {
-                continue;
-            }
-            let Some(from) = self.member(&mut members)? else {
-                continue;
-            };
-            let from = from.ok_or(UNCLOSED)?;
-            let mut ahead = self.scan.clone();
-            let is_range = ahead.eat("-") && !matches!(ahead.peek(), None | Some(']'));
-            if !is_range {
-                members.range(from, from)?;
-                continue;
-            }
-            self.scan = ahead;
-            match self.member(&mut members)? {
-                Some(to) => members.range(from, to.ok_or(UNCLOSED)?)?,
-                // `[a-\d]`: the hyphen stands for itself.
-                None => {
-                    members.range(from, from)?;
-                    members.range('-', '-')?;
-                }
-            }
-        }
-    }
-
-    /// `[:name:]` if it is next.
-    fn class_name(&mut self) -> Option<&str> {
-        let mut ahead = self.scan.clone();
-        if !ahead.eat("[:") {
-            return None;
-        }
-        let name = ahead.take(usize::MAX, |c| c == '^' || c.is_ascii_alphabetic());
-        if !ahead.eat(":]") {
-            return None;
-        }
-        self.scan = ahead;
-        Some(name)
-    }
-
-    /// A character of a bracket expression (`Some(None)` at the end of the text), or `None` if it was
-    /// a set and has been added.
-    fn member(&mut self, members: &mut Members) -> Result<Option<Option<char>>, String> {
-        let Some(c) = self.scan.next() else {
-            return Ok(Some(None));
-        };
-        if c != '\\' {
-            return Ok(Some(Some(c)));
-        }
-        let Some(c) = self.scan.next() else {
-            return Ok(Some(None));
-        };
-        if let Some((text, negated)) = class_of(c) {
-            members.raw(&format!("[{}{text}]", if negated { "^" } else { "" }));
-            return Ok(None);
-        }
-        Ok(match c {
-            'b' => Some(Some('\x08')),
-            'p' | 'P' => {
-                let text = self.property_text(c)?;
-                members.raw(&text);
-                None
-            }
-            '1'..='7' => {
-                let digits = format!("{c}{}", self.scan.take(2, |c| c.is_digit(8)));
-                Some(Some(code_point(&digits, 8)?))
-            }
-            c => Some(Some(self.character(c)?)),
-        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Table, TableFailure};
+use super::{Steps, Table, TableFailure};
 
 /// Looks the answer of each table up in the next; the first table without one ends it.
 #[derive(Debug)]
@@ -12,9 +12,13 @@ pub(super) struct Pipe {
 
 impl Table for Pipe {
     fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure> {
+        self.lookup_within(key, &mut Steps::default())
+    }
+
+    fn lookup_within(&self, key: &str, steps: &mut Steps) -> Result<Option<String>, TableFailure> {
         let mut text = key.to_owned();
         for table in &self.tables {
-            match table.lookup(&text)? {
+            match table.lookup_within(&text, steps)? {
                 Some(answer) => text = answer,
                 None => return Ok(None),
             }

@@ -12,6 +12,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::pattern_file::{self, Dialect};
+use super::texthash::Duplicates;
 use super::*;
 
 /// What means something in tables and expressions.
@@ -116,10 +117,10 @@ proptest! {
     fn no_table_text_and_no_key_panics(text in bytes(), key in pieces(12)) {
         let mut warnings = Vec::new();
         let tables: [Box<dyn Table>; 4] = [
-            Box::new(texthash::read("t", &text, &mut warnings)),
+            Box::new(texthash::read("t", &text, Duplicates::First, &mut warnings).unwrap()),
             Box::new(cidr::read("t", &text, &mut warnings)),
-            Box::new(pattern_file::read(Dialect::Regexp, "t", &text, &mut warnings)),
-            Box::new(pattern_file::read(Dialect::Pcre, "t", &text, &mut warnings)),
+            Box::new(pattern_file::read(Dialect::Regexp, super::octets::Octets::Utf8, "t", &text, &mut warnings)),
+            Box::new(pattern_file::read(Dialect::Pcre, super::octets::Octets::Utf8, "t", &text, &mut warnings)),
         ];
         for table in tables {
             let _ = table.lookup(&key);
@@ -131,7 +132,7 @@ proptest! {
         let mut line = format!("~{pattern}~{flags} $1x\n~{pattern}~{flags} x\n");
         line.retain(|c| c != '\0');
         for dialect in [Dialect::Regexp, Dialect::Pcre] {
-            let table = pattern_file::read(dialect, "t", line.as_bytes(), &mut Vec::new());
+            let table = pattern_file::read(dialect, super::octets::Octets::Utf8, "t", line.as_bytes(), &mut Vec::new());
             let _ = table.lookup(&key);
         }
     }
@@ -142,7 +143,7 @@ proptest! {
     ) {
         for dialect in [Dialect::Regexp, Dialect::Pcre] {
             let line = format!("/^{text}$/i hit");
-            let table = pattern_file::read(dialect, "t", line.as_bytes(), &mut Vec::new());
+            let table = pattern_file::read(dialect, super::octets::Octets::Utf8, "t", line.as_bytes(), &mut Vec::new());
             prop_assert_eq!(table.lookup(&text), Ok(Some("hit".to_owned())));
         }
     }
@@ -174,7 +175,7 @@ proptest! {
         entries in prop::collection::btree_map("[a-z]{1,8}(@[a-z]{1,4})?", "[a-zA-Z]{1,8}", 1..10),
     ) {
         let text: String = entries.iter().map(|(key, value)| format!("{key}\t {value}\n")).collect();
-        let table = texthash::read("t", text.as_bytes(), &mut Vec::new());
+        let table = texthash::read("t", text.as_bytes(), Duplicates::First, &mut Vec::new()).unwrap();
         for (key, value) in &entries {
             prop_assert_eq!(table.lookup(&key.to_uppercase()), Ok(Some(value.clone())));
         }

@@ -3,12 +3,12 @@
 //! The GNU additions that Postfix inherits from the C library are known too: `\w \W \s \S \b \B \< \>`,
 //! references back `\1`, and `\| \+ \?` in basic expressions. Two differences from POSIX remain. Where
 //! alternatives overlap, the first that matches is taken and not the longest, and a repeated group may
-//! match nothing in its last round; both can be seen only in what `$1` stands for. And text is read by
-//! characters, not by bytes.
+//! match nothing in its last round; both can be seen only in what `$1` stands for. Text is
+//! [masked](super::octets).
 //!
 //! Source: regex(7), Postfix `src/util/dict_regexp.c`.
 
-use super::bracket::{Count, Members, POSIX_CLASSES, Scan, literal};
+use super::bracket::{Count, Members, NOTHING, POSIX_CLASSES, Scan, literal};
 use super::patterns::Flags;
 
 /// Rewrites an expression.
@@ -22,6 +22,7 @@ pub(super) fn translate(source: &str, flags: Flags) -> Result<String, String> {
         out: String::with_capacity(source.len() * 2),
         extended: flags.extended,
         lines: flags.lines,
+        any_case: flags.any_case,
         groups: Vec::new(),
         count: 0,
         complete: Vec::new(),
@@ -70,6 +71,7 @@ struct Posix<'a> {
     out: String,
     extended: bool,
     lines: bool,
+    any_case: bool,
     /// The open groups: number, and where they begin in `out`.
     groups: Vec<(usize, usize)>,
     /// How many groups were opened so far.
@@ -129,12 +131,17 @@ impl<'a> Posix<'a> {
             ('>', _) => Token::Assertion("\\>"),
             ('`', _) => Token::Assertion("\\A"),
             ('\'', _) => Token::Assertion("\\z"),
+            // Without distinction of case the C library compares the text in capitals, but
+            // leaves a character behind a backslash as it is.
+            (c, _) if self.any_case && c.is_ascii_lowercase() => Token::Class(NOTHING),
             (c, _) => Token::Char(c),
         })
     }
 
     fn count(&mut self, end: &str) -> Result<Count<'a>, String> {
-        Count::read(&mut self.scan, end).ok_or_else(|| "Invalid content of \\{\\}".to_owned())
+        let count = Count::read(&mut self.scan, end);
+        let count = count.filter(Count::is_in_order);
+        count.ok_or_else(|| "Invalid content of \\{\\}".to_owned())
     }
 
     fn write(&mut self, token: Token<'a>) -> Result<(), String> {
@@ -219,13 +226,26 @@ impl<'a> Posix<'a> {
                 members.write(&mut self.out, negated);
                 return Ok(());
             }
+            let rest = self.scan.rest;
+            if !first && rest.starts_with('-') && !rest.starts_with("-]") {
+                return Err("Invalid range end".to_owned());
+            }
             first = false;
             if self.scan.eat("[:") {
                 let name = self.scan.until(":]").ok_or(UNMATCHED)?;
+                let name = match name {
+                    "lower" | "upper" if self.any_case => "alpha",
+                    name => name,
+                };
                 members.named(name, POSIX_CLASSES)?;
                 continue;
             }
+            let is_range_start = !self.scan.rest.starts_with("[=");
             let from = self.member()?;
+            if !is_range_start {
+                members.range(from, from)?;
+                continue;
+            }
             let to = if self.scan.rest.starts_with('-') && !self.scan.rest.starts_with("-]") {
                 self.scan.next();
                 self.member()?
@@ -236,8 +256,19 @@ impl<'a> Posix<'a> {
         }
     }
 
-    /// A character, `[.c.]` or `[=c=]`. A backslash stands for itself.
+    /// A character, as it is compared: in capitals without distinction of case, which counts in
+    /// ranges.
     fn member(&mut self) -> Result<char, String> {
+        let c = self.any_member()?;
+        Ok(if self.any_case {
+            c.to_ascii_uppercase()
+        } else {
+            c
+        })
+    }
+
+    /// A character, `[.c.]` or `[=c=]`. A backslash stands for itself.
+    fn any_member(&mut self) -> Result<char, String> {
         for (open, close) in [("[.", ".]"), ("[=", "=]")] {
             if self.scan.eat(open) {
                 let name = self.scan.until(close).ok_or(UNMATCHED)?;

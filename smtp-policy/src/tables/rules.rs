@@ -60,12 +60,11 @@ impl<C, A> Rules<C, A> {
         self.open.iter().rev().map(|&(_, line)| line)
     }
 
-    /// The first answer. `holds` decides about `if` conditions, `answer` about the others: it gives
-    /// `None` if the condition does not hold.
+    /// The first answer. `judge` gives `None` if a condition does not hold; if it does, the answer of
+    /// the rule, or any text for an `if`, which has none.
     pub(super) fn find<E>(
         &self,
-        mut holds: impl FnMut(&C) -> Result<bool, E>,
-        mut answer: impl FnMut(&C, &A) -> Result<Option<String>, E>,
+        mut judge: impl FnMut(&C, Option<&A>) -> Result<Option<String>, E>,
     ) -> Result<Option<String>, E> {
         let mut at = 0;
         while let Some(step) = self.steps.get(at) {
@@ -74,12 +73,12 @@ impl<C, A> Rules<C, A> {
                     condition,
                     answer: text,
                 } => {
-                    if let Some(text) = answer(condition, text)? {
+                    if let Some(text) = judge(condition, Some(text))? {
                         return Ok(Some(text));
                     }
                 }
                 Rule::If { condition } => {
-                    if !holds(condition)? {
+                    if judge(condition, None)?.is_none() {
                         match step.end {
                             Some(end) => at = end,
                             // A block without end runs to the end of the table.

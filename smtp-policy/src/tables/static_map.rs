@@ -1,6 +1,9 @@
-//! `static:value`, the same answer for every key, and `fail:name`, no answer for any.
+//! `static:value`, the same answer for every key, and `fail:name`, no answer for any; nor has a
+//! table that contradicts itself.
 //!
-//! Sources: Postfix `src/util/dict_static.c` and `src/util/dict_fail.c`.
+//! Sources: Postfix `src/util/dict_static.c`, `src/util/dict_fail.c`, `src/util/dict_surrogate.c`.
+
+use std::fmt;
 
 use super::words::unbrace;
 use super::{Table, TableError, TableFailure};
@@ -65,5 +68,31 @@ impl Table for Fail {
 
     fn is_pattern(&self) -> bool {
         true
+    }
+}
+
+/// A table that was read but cannot be used: its lookups all fail with the reason.
+#[derive(Debug)]
+pub(super) struct Unavailable(TableFailure);
+
+impl Unavailable {
+    pub(super) fn new(spec: &str, reason: String) -> Self {
+        Unavailable(TableFailure {
+            table: spec.to_owned(),
+            reason: format!("is unavailable. {reason}"),
+        })
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TableFailure { table, reason } = &self.0;
+        write!(f, "{table} {reason}")
+    }
+}
+
+impl Table for Unavailable {
+    fn lookup(&self, _key: &str) -> Result<Option<String>, TableFailure> {
+        Err(self.0.clone())
     }
 }

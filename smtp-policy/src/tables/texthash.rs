@@ -6,9 +6,26 @@ use super::fixed::Fixed;
 use super::lines::logical_lines;
 use super::words::{is_space, key_length, trim};
 
-/// Reads the text of a table file. Lines that cannot be used are skipped with a warning, and so are
-/// all entries but the first for a key.
-pub(super) fn read(name: &str, bytes: &[u8], warnings: &mut Vec<String>) -> Fixed {
+/// What two entries for one key, in any case, mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Duplicates {
+    /// The first counts, with a warning: what `postmap` makes of the source text of a database.
+    First,
+    /// There is no table: `texthash:` itself.
+    NoTable,
+}
+
+/// Reads the text of a table file. Lines that cannot be used are skipped with a warning.
+///
+/// # Errors
+///
+/// Why there is no table.
+pub(super) fn read(
+    name: &str,
+    bytes: &[u8],
+    duplicates: Duplicates,
+    warnings: &mut Vec<String>,
+) -> Result<Fixed, String> {
     let mut table = Fixed::default();
     for line in logical_lines(name, bytes, warnings) {
         let (number, text) = (line.number, line.text.as_str());
@@ -32,8 +49,12 @@ pub(super) fn read(name: &str, bytes: &[u8], warnings: &mut Vec<String>) -> Fixe
             ));
         }
         if !table.add(key, value) {
-            warnings.push(format!("{name}, line {number}: duplicate entry: \"{key}\""));
+            let what = format!("{name}, line {number}: duplicate entry: \"{key}\"");
+            match duplicates {
+                Duplicates::First => warnings.push(what),
+                Duplicates::NoTable => return Err(what),
+            }
         }
     }
-    table
+    Ok(table)
 }

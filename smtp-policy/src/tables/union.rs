@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Table, TableFailure};
+use super::{Steps, Table, TableFailure};
 
 /// Joins the answers that its tables have for a key with commas.
 #[derive(Debug)]
@@ -12,9 +12,13 @@ pub(super) struct Union {
 
 impl Table for Union {
     fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure> {
+        self.lookup_within(key, &mut Steps::default())
+    }
+
+    fn lookup_within(&self, key: &str, steps: &mut Steps) -> Result<Option<String>, TableFailure> {
         let mut all = String::new();
         for table in &self.tables {
-            if let Some(answer) = table.lookup(key)? {
+            if let Some(answer) = table.lookup_within(key, steps)? {
                 if !all.is_empty() {
                     all.push(',');
                 }

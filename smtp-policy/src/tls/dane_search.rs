@@ -12,7 +12,7 @@ use super::{
     search::{PolicySearch, Stage, Subject},
 };
 use crate::{
-    dns::{Answer, Failure, QueryKind},
+    dns::{Answer, Failure, QueryKind, names::is_same_name},
     report::{PolicyType, ResultType},
     survey::TlsaAnswer,
 };
@@ -91,7 +91,7 @@ impl PolicySearch {
     /// was asked.
     fn begin_records(&mut self) {
         let subject = &self.subject;
-        let alias = !subject.canonical.eq_ignore_ascii_case(&subject.asked);
+        let alias = !is_same_name(&subject.canonical, &subject.asked);
         self.stage = if subject.validated {
             let fallback = alias.then(|| subject.asked.clone());
             Stage::Records {

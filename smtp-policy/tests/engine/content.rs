@@ -1,6 +1,8 @@
 //! What becomes of the message text and its addresses between the request and the
 //! server.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 use smtp_policy::{
     config::Protocol,
@@ -116,6 +118,55 @@ fn a_table_that_fails_in_the_text_defers_and_the_next_server_is_tried() {
             .contains(&"smtp body checks lookup error".to_owned())
     );
     assert!(!world.heard.iter().any(|line| line == "."));
+}
+
+/// A table whose look-ups go back as far as they may, without failing.
+const SLOW: &str = "pcre:{{/^(?:a|a(?!b)){1,10}c$$/ x@y}}";
+
+#[test]
+fn the_end_of_the_whole_time_is_seen_between_slow_look_ups() {
+    let line = format!("{}\n", "a".repeat(40));
+    let text = format!("X: y\n\n{}", line.repeat(1000));
+    let main_cf = format!("smtp_body_checks = {SLOW}\n");
+    let mut world = World::new();
+    world.pause = Duration::from_secs(10_000);
+    let outcomes = deliver(&mut world, &main_cf, &text, request(&["a@example.com"]));
+    assert_eq!(brief(&outcomes), ["deferred 4.3.0"]);
+    // A look-up counts as a quarter of the steps between two pauses.
+    assert_eq!(world.pauses, 2);
+    let lines = world.heard.iter().filter(|line| line.starts_with('a'));
+    assert!(lines.count() <= 8);
+}
+
+#[test]
+fn the_end_of_the_whole_time_is_seen_between_slow_addresses() {
+    let to: Vec<String> = (0..100)
+        .map(|number| format!("{}{number}@example.com", "a".repeat(40)))
+        .collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    let main_cf = format!("smtp_generic_maps = {SLOW}\n");
+    let mut world = World::new();
+    world.pause = Duration::from_secs(10_000);
+    let outcomes = deliver(&mut world, &main_cf, "x\n", request(&to));
+    assert!(
+        brief(&outcomes)
+            .iter()
+            .all(|outcome| outcome == "deferred 4.3.0")
+    );
+    assert_eq!((world.pauses, world.connects), (2, 0));
+}
+
+#[test]
+fn the_log_is_ascii_without_smtputf8_enable() {
+    for (enable, expected) in [("yes", "Gr\u{fc}\u{df}e"), ("no", "Gr????e")] {
+        let main_cf =
+            format!("smtputf8_enable = {enable}\nsmtp_header_checks = pcre:{{{{/^X/ INFO}}}}\n");
+        let mut world = World::new();
+        let text = "X: Gr\u{fc}\u{df}e\n\nx\n";
+        deliver(&mut world, &main_cf, text, request(&["a@example.com"]));
+        let note = world.notes.iter().find(|note| note.contains("header X"));
+        assert!(note.unwrap().contains(expected), "{:?}", world.notes);
+    }
 }
 
 #[test]

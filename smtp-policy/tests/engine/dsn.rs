@@ -58,7 +58,7 @@ fn request() -> Request {
 
 fn report(request: &Request, rules: Rules) -> Report {
     let mut world = World::new().with_server("192.0.2.1", rules);
-    let outcomes = world.run("", request.clone());
+    let outcomes = world.run("smtputf8_enable = yes\n", request.clone());
     Report::new(request.recipients.iter().cloned().zip(outcomes).collect())
 }
 

@@ -74,6 +74,10 @@ pub struct World {
     pub unreadable_from: Option<u64>,
     /// What sessions had taken when the last connection was closed or kept.
     pub taken: Taken,
+    /// How often the engine wanted to be polled again at once, and how long that takes each
+    /// time.
+    pub pauses: usize,
+    pub pause: Duration,
     /// What `Debug` shows of deliveries and their questions, if anybody looks.
     pub shown: Option<String>,
 }
@@ -134,6 +138,8 @@ impl Default for World {
             then: Then::Close,
             unreadable_from: None,
             taken: Taken::default(),
+            pauses: 0,
+            pause: Duration::ZERO,
             shown: None,
         }
     }
@@ -186,6 +192,11 @@ impl World {
             let ask = job.poll(self.now);
             if let Some(shown) = &mut self.shown {
                 shown.push_str(&format!("{ask:?} {job:?}\n"));
+            }
+            if matches!(ask, Ask::Send { until } | Ask::Wait { until } if until <= self.now) {
+                self.pauses += 1;
+                self.now = self.now + self.pause;
+                continue;
             }
             match ask {
                 Ask::Resolve(ticket, query) => job.resolved(ticket, self.answer(&query)),

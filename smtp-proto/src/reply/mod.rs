@@ -8,7 +8,9 @@ mod reader;
 use alloc::string::String;
 
 pub use ehlo::{Capabilities, Keyword, KeywordSet, XforwardSet};
-pub use reader::{FilterFailure, LineFilter, ReplyError, ReplyLimits, ReplyNote, ReplyReader};
+pub use reader::{
+    FilterFailure, LineFilter, ReplyError, ReplyLimits, ReplyNote, ReplyReader, ReplyText,
+};
 
 use crate::status::EnhancedStatus;
 

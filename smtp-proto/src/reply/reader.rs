@@ -62,6 +62,16 @@ impl Default for ReplyLimits {
     }
 }
 
+/// Which bytes of a reply are text. All others become `?`, each by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyText {
+    /// Printable ASCII, and valid UTF-8.
+    #[default]
+    Utf8,
+    /// Printable ASCII only (`smtputf8_enable = no`).
+    Ascii,
+}
+
 /// Why no reply can be read.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +143,7 @@ const LINE_COST: usize = size_of::<Line>();
 pub struct ReplyReader {
     limits: ReplyLimits,
     filter: Option<Arc<dyn LineFilter>>,
+    text: ReplyText,
     /// Whole lines that wait to be parsed, and the sum of their costs.
     waiting: VecDeque<Line>,
     waiting_cost: usize,
@@ -173,6 +184,7 @@ impl ReplyReader {
         Self {
             limits,
             filter,
+            text: ReplyText::default(),
             waiting: VecDeque::new(),
             waiting_cost: 0,
             partial: Line::default(),
@@ -181,6 +193,13 @@ impl ReplyReader {
             dead: false,
             overrun: false,
         }
+    }
+
+    /// The same reader, for which other bytes are text.
+    #[must_use]
+    pub fn with_text(mut self, text: ReplyText) -> Self {
+        self.text = text;
+        self
     }
 
     /// Takes bytes from the connection, in any chunking.
@@ -276,7 +295,7 @@ impl ReplyReader {
             return Err(ReplyError::TooManyLines);
         }
         let (content, cut) = line.content(self.limits.line);
-        let text = printable(content);
+        let text = printable(content, self.text);
         if cut {
             self.note(ReplyNote::TooLongLine(head(&text, 30)));
         }
@@ -379,11 +398,17 @@ impl Line {
     }
 }
 
-/// The line as text: unprintable ASCII characters and each byte that is not part of valid UTF-8
-/// become `?`. As in Postfix, whose lines are C strings, a NUL ends it
+/// The line as text: unprintable ASCII characters and each byte that is not part of text become `?`. As in Postfix, whose lines are C strings, a NUL ends it
 /// (`src/util/printable.c`).
-fn printable(line: &[u8]) -> String {
+fn printable(line: &[u8], kind: ReplyText) -> String {
     let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    if kind == ReplyText::Ascii {
+        let shown = |byte: &u8| match byte {
+            b' '..=b'~' => char::from(*byte),
+            _ => '?',
+        };
+        return line.iter().map(shown).collect();
+    }
     let mut text = String::with_capacity(line.len());
     for chunk in line.utf8_chunks() {
         let shown = |c: char| if c.is_ascii_control() { '?' } else { c };

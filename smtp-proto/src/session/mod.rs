@@ -304,7 +304,8 @@ impl Session {
         Self {
             state: Course::new(state),
             timer,
-            reader: ReplyReader::new(profile.reply_limits, profile.reply_filter.clone()),
+            reader: ReplyReader::new(profile.reply_limits, profile.reply_filter.clone())
+                .with_text(profile.reply_text),
             output: Output::new(profile.journal),
             events: VecDeque::new(),
             capabilities: Capabilities::default(),

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use crate::{
     command::HelloName,
-    reply::{KeywordSet, LineFilter, ReplyLimits},
+    reply::{KeywordSet, LineFilter, ReplyLimits, ReplyText},
 };
 
 /// Which protocol a session speaks.
@@ -142,6 +142,8 @@ pub struct Profile {
     pub deadline: DeadlineRule,
     /// Limits on replies.
     pub reply_limits: ReplyLimits,
+    /// Which bytes of replies are text.
+    pub reply_text: ReplyText,
     /// Replaces reply lines before they are understood (`smtp_reply_filter`).
     pub reply_filter: Option<Arc<dyn LineFilter>>,
     /// Whether the dialogue is written down for
@@ -165,6 +167,7 @@ impl Profile {
             timeouts: Timeouts::default(),
             deadline: DeadlineRule::default(),
             reply_limits: ReplyLimits::default(),
+            reply_text: ReplyText::default(),
             reply_filter: None,
             journal: false,
         }

@@ -2,6 +2,7 @@
 //! at the clock, and not into the engine.
 
 mod limits;
+mod names;
 mod secrecy;
 mod text;
 mod verdicts;
@@ -86,6 +87,10 @@ checks! {
     Memory = "no more is held than is bounded",
     /// Connections.
     Closed = "no connection is left open",
+    /// Names.
+    Names = "names are found as the name servers have them",
+    /// Names.
+    FalseAlarm = "nobody is told that name servers do not validate which do, or twice",
     /// Chance.
     SameTrace = "the same seed gives the same run",
     /// Chunking.
@@ -107,6 +112,7 @@ pub fn judge(population: &Population, world: &World) -> Vec<Finding> {
     bench.truth();
     bench.secrecy();
     bench.limits();
+    bench.names();
     bench.findings
 }
 

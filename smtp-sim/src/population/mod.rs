@@ -28,7 +28,7 @@ use smtp_proto::{Address, ReversePath};
 pub use self::profile::{Habit, Logins, Policies, Profile, Security, time_limit};
 use crate::{
     dice::Dice,
-    world::{Host, Trouble, World},
+    world::{Host, NameServers, Trouble, World},
 };
 
 /// What makes a population smaller than its seed has it.
@@ -126,6 +126,10 @@ pub struct Population {
     pub destinations: Vec<Destination>,
     /// The messages.
     pub letters: Vec<Letter>,
+    /// The name servers; `None`: names are known without them.
+    pub name_servers: Option<NameServers>,
+    /// Whether those servers validate: whether there is a signed root.
+    pub validating: bool,
 }
 
 impl Population {
@@ -137,7 +141,11 @@ impl Population {
     /// The population of a row of throws. What is left to chance in its world follows
     /// from `seed`.
     pub fn throw(seed: u64, mut dice: Dice, knobs: Knobs) -> Self {
-        let profile = Profile::throw(&mut dice);
+        let mut profile = Profile::throw(&mut dice);
+        // Thrown apart, since most worlds do without.
+        let mut side = Dice::new(!seed);
+        let name_servers = servers::name_servers(&mut side, knobs);
+        profile.probing = name_servers.is_some() && profile.security == Security::Dane;
         let count = 1 + dice.count(servers::MOST);
         let destinations: Vec<Destination> = (0..count)
             .map(|number| servers::destination(number, &profile, knobs, &mut dice))
@@ -152,6 +160,8 @@ impl Population {
             profile,
             letters: letters.collect(),
             destinations,
+            name_servers,
+            validating: !side.once_in(4),
         }
     }
 
@@ -167,6 +177,14 @@ impl Population {
         }
         for destination in &self.destinations {
             destination.settle(&mut world, policies);
+        }
+        if let Some(servers) = &self.name_servers {
+            world.resolve_with(servers.clone());
+            let root = RecordData::Ns("a.root.example".to_owned());
+            world.names().add(".", root);
+            if self.validating {
+                world.names().sign(".");
+            }
         }
         for letter in &self.letters {
             let id = world.submit(letter.after, letter.request.clone(), letter.text.clone());

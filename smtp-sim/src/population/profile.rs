@@ -9,6 +9,7 @@ use smtp_policy::{
     tls::TlsConnector,
 };
 
+use super::servers::NAME_SERVERS;
 #[cfg(feature = "certificates")]
 use super::{certificates::Certificates, servers};
 
@@ -20,12 +21,10 @@ use crate::{
 
 /// The user name and password that is used everywhere.
 const LOGIN: &str = "static:sim-user:sim-password";
-/// What all configurations have in common. `dnssec_probe` is off: it asks once for all
-/// deliveries under a policy, and worlds share their policies.
+/// What all configurations have in common.
 const COMMON: &str = "\
 myhostname = client.example
 inet_interfaces = 192.0.2.250
-dnssec_probe =
 daemon_timeout = 1000s
 smtp_connect_timeout = 30s
 lmtp_connect_timeout = 30s
@@ -112,6 +111,10 @@ pub struct Profile {
     pub skip_quit: bool,
     /// What is done besides.
     pub habit: Habit,
+    /// Name servers that do not seem to validate are asked whether they do
+    /// (`dnssec_probe`). That happens once under a policy, so that each world has one of
+    /// its own.
+    pub probing: bool,
 }
 
 impl Profile {
@@ -137,12 +140,21 @@ impl Profile {
             line_length: dice.one_of(998, &[998, 40, 0]),
             per_request: dice.once_in(2),
             skip_quit: dice.once_in(3),
+            probing: false,
         }
     }
 
     /// The main.cf of these choices.
     pub fn main_cf(&self) -> String {
         let mut text = COMMON.to_owned();
+        if !self.probing {
+            text.push_str("dnssec_probe =\n");
+        }
+        // There is no DANE for names that are found with a search list.
+        let search = match self.security {
+            Security::Dane => "",
+            _ => "res_dnsrch",
+        };
         let yes = |yes: bool| if yes { "yes" } else { "no" };
         let level = match self.security {
             Security::None => "none",
@@ -165,6 +177,7 @@ impl Profile {
                     self.concurrency.to_string(),
                 ),
                 ("destination_recipient_limit", self.recipients.to_string()),
+                ("dns_resolver_options", search.to_owned()),
                 ("line_length_limit", self.line_length.to_string()),
                 ("per_request_deadline", yes(self.per_request).to_owned()),
                 ("skip_quit_response", yes(self.skip_quit).to_owned()),
@@ -199,7 +212,12 @@ impl Profile {
 
     fn policy(&self, connector: Arc<dyn TlsConnector>) -> Result<Policy, PolicyError> {
         let main_cf = MainCf::parse(&self.main_cf(), "main.cf", "/nowhere".as_ref())?;
-        let policy = Policy::new(&main_cf, ResolverConfig::default(), &[])?;
+        let resolver = ResolverConfig {
+            servers: NAME_SERVERS.map(|server| (server, 53).into()).into(),
+            search: vec!["search.example".to_owned()],
+            ..ResolverConfig::default()
+        };
+        let policy = Policy::new(&main_cf, resolver, &[])?;
         Ok(policy.with_tls(connector))
     }
 }
@@ -237,7 +255,9 @@ impl Policies {
             return Ok(Arc::clone(policy));
         }
         let policy = Arc::new(profile.policy(self.connector())?);
-        self.made.insert(profile, Arc::clone(&policy));
+        if !profile.probing {
+            self.made.insert(profile, Arc::clone(&policy));
+        }
         Ok(policy)
     }
 

@@ -8,11 +8,18 @@ use super::{Destination, Habit, Knobs, Place, Profile, Server};
 use crate::{
     dice::Dice,
     peer::{Act, Fault, Identity, MOMENTS, Moment, Temper},
-    world::{Cut, Door, Host, Shape, Trouble},
+    world::{Cut, Door, Host, NameServer, NameServers, Shape, Trouble},
 };
 
 /// The most destinations, and the most servers of one.
 pub(super) const MOST: usize = 3;
+
+/// The name servers that the resolver is told of.
+pub(super) const NAME_SERVERS: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(192, 0, 2, 251),
+    Ipv4Addr::new(192, 0, 2, 252),
+    Ipv4Addr::new(192, 0, 2, 253),
+];
 
 /// The names that the servers of any population have.
 #[cfg(feature = "certificates")]
@@ -56,6 +63,39 @@ pub(super) fn destination(
         servers,
         signed,
         trouble: trouble(dice).filter(|_| knobs.rough),
+    }
+}
+
+/// The name servers that every sixth population asks. One of them answers at least.
+pub(super) fn name_servers(dice: &mut Dice, knobs: Knobs) -> Option<NameServers> {
+    use NameServer::{Failing, Gone, Good, Refusing, Silent, Truncating, WithoutEdns};
+    if !dice.once_in(6) {
+        return None;
+    }
+    let mut names = NameServers::good(NAME_SERVERS.len());
+    for server in &mut names.servers {
+        let others = [
+            Good,
+            Truncating,
+            WithoutEdns,
+            Silent,
+            Gone,
+            Failing,
+            Refusing,
+        ];
+        *server = dice.one_of(Good, &others);
+    }
+    let sound = dice.count(NAME_SERVERS.len());
+    if let Some(server) = names.servers.get_mut(sound)
+        && !server.answers()
+    {
+        *server = dice.one_of(Good, &[Truncating, WithoutEdns]);
+    }
+    names.mishaps = dice.one_of(0, &[2, 8]);
+    names.forgeries = dice.one_of(0, &[1, 4]);
+    match knobs.rough {
+        true => Some(names),
+        false => Some(NameServers::good(NAME_SERVERS.len())),
     }
 }
 

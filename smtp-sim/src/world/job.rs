@@ -4,8 +4,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::{Buf, Bytes};
 use smtp_policy::{
-    delivery::{Ask, ConnectError, Delivery, Dns, Socket, Ticket},
-    dns::{Answer, Failure},
+    delivery::{Ask, ConnectError, Delivery, Dns, Level, Socket, Ticket},
+    dns::{Answer, Failure, Query, QueryKind},
     driver::{Clerk, Place},
     report::Report,
     request::Request,
@@ -14,7 +14,11 @@ use smtp_policy::{
 };
 use smtp_proto::Time;
 
-use super::{EPOCH, Event, Span, World};
+use super::{
+    EPOCH, Event, Span, World,
+    resolver::{Question, is_true},
+};
+use crate::dice::Dice;
 
 /// How often a delivery may be polled without time passing.
 const MAX_POLLS: u32 = 2_000_000;
@@ -26,6 +30,9 @@ pub(super) struct Job {
     clerk: Clerk<Bytes, ()>,
     link: Option<usize>,
     pending: Vec<(Time, Pending)>,
+    questions: Vec<Question>,
+    /// How many questions were asked.
+    asked: u64,
     pub(super) armed: Option<Time>,
     place: Place,
     begun: bool,
@@ -106,6 +113,8 @@ impl World {
                 clerk,
                 link: None,
                 pending: Vec::new(),
+                questions: Vec::new(),
+                asked: 0,
                 armed: None,
                 place,
                 begun: false,
@@ -142,6 +151,7 @@ impl World {
         };
         for _ in 0..MAX_POLLS {
             self.answer(&mut job);
+            self.resolve(id, &mut job);
             let ask = job.delivery.poll(self.now);
             let (until, sending) = match ask {
                 Ask::Send { until } => (until, true),
@@ -155,8 +165,12 @@ impl World {
             if self.exchange(id, &mut job, sending) {
                 continue;
             }
-            let pending = job.pending.iter().map(|(at, _)| *at).min();
-            let due = pending.map_or(until, |at| at.min(until)).max(self.now);
+            let pending = job.pending.iter().map(|(at, _)| *at);
+            let pending = pending.chain(job.questions.iter().map(|question| question.due));
+            let due = pending
+                .min()
+                .map_or(until, |at| at.min(until))
+                .max(self.now);
             if job.armed.is_none_or(|armed| due < armed) {
                 job.armed = Some(due);
                 self.at(due, Event::Job(id));
@@ -185,6 +199,59 @@ impl World {
         }
     }
 
+    /// Lets the resolver go on, and gives the answers that it has found.
+    fn resolve(&mut self, id: usize, job: &mut Job) {
+        let Some(servers) = &self.name_servers else {
+            return;
+        };
+        let mut at = 0;
+        while let Some(question) = job.questions.get_mut(at) {
+            if question.due > self.now {
+                at += 1;
+                continue;
+            }
+            let Some(result) = question.step(servers, self.now) else {
+                at += 1;
+                continue;
+            };
+            let Question {
+                ticket,
+                query,
+                truth,
+                ..
+            } = job.questions.remove(at);
+            self.trace.note(self.now, id as u64, || {
+                format!("delivery {id} hears of {} {}", query.kind, query.name)
+            });
+            if !is_true(&result, &truth) && servers.servers.iter().any(|server| server.answers()) {
+                let Query { name, kind, .. } = query;
+                let what = format!("{kind} {name}: {result:?} instead of {truth:?}");
+                self.misheard.push(what);
+            }
+            job.delivery.resolved(ticket, result);
+        }
+    }
+
+    /// Takes a question, whose answer is known here already.
+    fn ask(&mut self, id: usize, job: &mut Job, ticket: Ticket<Dns>, query: Query) {
+        self.trace.note(self.now, id as u64, || {
+            format!("delivery {id} asks for {} {}", query.kind, query.name)
+        });
+        let (longer, answer) = self.names.answer(&query);
+        let is_native = matches!(query.kind, QueryKind::Native(_));
+        if self.name_servers.is_none() || is_native {
+            let at = self.now + self.name_delay + longer;
+            return job.pending.push((at, Pending::Names(ticket, answer)));
+        }
+        job.asked += 1;
+        // Each question fares in its own way, whatever else happens.
+        let mut dice = Dice::new(self.seed ^ (id as u64) << 32 ^ job.asked << 16);
+        let config = Arc::clone(self.policy.resolver());
+        let due = self.now + longer;
+        let question = Question::new(ticket, query, answer, config, dice.draw(), due);
+        job.questions.push(question);
+    }
+
     /// Moves bytes of the open connection.
     fn exchange(&mut self, id: usize, job: &mut Job, sending: bool) -> bool {
         let queued = job.delivery.output().map_or(0, |output| output.remaining());
@@ -205,14 +272,7 @@ impl World {
     /// Does one thing that a delivery asks.
     fn oblige(&mut self, id: usize, job: &mut Job, ask: Ask) {
         match ask {
-            Ask::Resolve(ticket, query) => {
-                let (longer, answer) = self.names.answer(&query);
-                self.trace.note(self.now, id as u64, || {
-                    format!("delivery {id} asks for {} {}", query.kind, query.name)
-                });
-                let at = self.now + self.name_delay + longer;
-                job.pending.push((at, Pending::Names(ticket, answer)));
-            }
+            Ask::Resolve(ticket, query) => self.ask(id, job, ticket, query),
             Ask::Fetch(ticket, _) => job.delivery.fetched(ticket, Err(FetchError::Unsupported)),
             Ask::LookUp(ticket, query) => {
                 let reason = "no such table in this world".to_owned();
@@ -253,6 +313,11 @@ impl World {
                 self.trace.note(self.now, id as u64, || {
                     format!("delivery {id} notes: {}", note.text)
                 });
+                if note.level == Level::Warning
+                    && let Some(delivered) = self.deliveries.get_mut(id)
+                {
+                    delivered.warnings.push(note.text);
+                }
             }
             Ask::Keep(keys, channel, expires) => {
                 if let Some(number) = job.link.take() {

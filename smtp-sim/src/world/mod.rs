@@ -25,6 +25,7 @@
 
 mod job;
 mod link;
+mod resolver;
 mod scenario;
 mod tap;
 mod trace;
@@ -55,6 +56,7 @@ use self::{
 };
 pub use self::{
     link::{Cut, Shape},
+    resolver::{NameServer, NameServers},
     scenario::Observation,
     tap::{Wait, Waits},
     trace::Trace,
@@ -129,6 +131,8 @@ pub struct Delivered {
     pub reported: Vec<u32>,
     /// The most output in bytes that ever waited to be written.
     pub most_queued: usize,
+    /// What it warned of.
+    pub warnings: Vec<String>,
 }
 
 impl Delivered {
@@ -199,6 +203,11 @@ pub struct World {
     turns: Turns<usize>,
     cache: ConnectionCache<usize>,
     name_delay: Duration,
+    /// The servers that the engine's resolver asks; without them, answers come out of
+    /// nowhere.
+    name_servers: Option<NameServers>,
+    misheard: Vec<String>,
+    seed: u64,
     chunk_seed: u64,
     trace: Trace,
     happened: u64,
@@ -229,6 +238,9 @@ impl World {
             turns: Turns::default(),
             cache: ConnectionCache::new(),
             name_delay: Duration::from_millis(3),
+            name_servers: None,
+            misheard: Vec::new(),
+            seed,
             chunk_seed: seed,
             trace: Trace::default(),
             happened: 0,
@@ -262,6 +274,18 @@ impl World {
         &mut self.names
     }
 
+    /// Lets name questions go through the engine's resolver, as DNS messages to these
+    /// servers.
+    pub fn resolve_with(&mut self, servers: NameServers) {
+        self.name_servers = Some(servers);
+    }
+
+    /// The name questions that the resolver answered otherwise than the names of this
+    /// world have it, although a server [answers](NameServer::answers).
+    pub fn misheard(&self) -> &[String] {
+        &self.misheard
+    }
+
     /// Lets a server listen at an address. One that listens there already goes away,
     /// and its connections stay.
     pub fn host(&mut self, address: SocketAddr, host: Host) {
@@ -280,6 +304,7 @@ impl World {
             report: None,
             cancelled: None,
             most_queued: 0,
+            warnings: Vec::new(),
         });
         self.jobs.push(None);
         self.parts.push(Parts::default());

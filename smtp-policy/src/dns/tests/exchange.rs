@@ -67,6 +67,23 @@ fn a_question_may_come_back_in_other_case() {
     assert!(done(&mut lookup, Time::ZERO).is_ok());
 }
 
+#[test]
+fn a_reply_about_the_root_is_taken() {
+    let query = Query {
+        validate: true,
+        ..Query::new(".", QueryKind::Ns)
+    };
+    let mut lookup = start(query, config(1));
+    let (to, question) = sent(&mut lookup, Time::ZERO);
+    let server = WireRecord::from_rdata(name("."), 60, RData::NS(NS(name("a.example"))));
+    let mut message = reply(&question, vec![server]);
+    message.metadata.authentic_data = true;
+    lookup.datagram(to, &message.to_vec().unwrap());
+    let answer = done(&mut lookup, Time::ZERO).unwrap();
+    assert!(answer.validated);
+    assert_eq!(answer.records[0].data, RecordData::Ns("a.example".into()));
+}
+
 trait UpperCaseNames {
     fn to_ascii_uppercase_names(&self) -> Vec<u8>;
 }

@@ -16,7 +16,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
-use hickory_proto::rr::rdata::{A, CNAME, MX};
+use hickory_proto::rr::rdata::{A, CNAME, MX, NS};
 use hickory_proto::rr::{Name, RData, Record as WireRecord};
 use smtp_proto::Time;
 
