@@ -20,6 +20,8 @@ import time
 
 from scripted_session import Session
 
+# IPV6_FREEBIND of linux/in6.h.
+FREEBIND = 78
 VERSIONS = {
     "TLSv1": ssl.TLSVersion.TLSv1,
     "TLSv1.1": ssl.TLSVersion.TLSv1_1,
@@ -152,5 +154,8 @@ def listen(address):
     host, port = address.rsplit(":", 1)
     bound = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if bound.family == socket.AF_INET6:
+        # An address that was added a moment ago may not be ready.
+        bound.setsockopt(socket.IPPROTO_IPV6, FREEBIND, 1)
     bound.bind((host.strip("[]"), int(port)))
     return bound
