@@ -109,3 +109,16 @@ def rendered(whole):
 
 def listed(value):
     return value if isinstance(value, list) else [value]
+
+
+def self_test():
+    """Shows that every kind of difference is found."""
+    session = {"server": "a:1", "transcript": [["C", "QUIT"]], "pipeline_groups": [["QUIT"]], "data_base64": ["eA=="]}
+    verdict = {"address": "a@b", "status": "sent", "dsn": "2.0.0", "relay": "r", "text": "t", "report": "relayed"}
+    expected = {"sessions": [session], "recipients": [[verdict]]}
+    assert not compare({"expect": expected}, expected)
+    changes = [{"sessions": []}, {"recipients": []}, {"recipients": [[]]}, {"error": "did not end"}]
+    changes += [{"sessions": [{**session, name: ["eQ=="]}]} for name in session]
+    changes += [{"recipients": [[{**verdict, name: "x"}]]} for name in verdict]
+    for change in changes:
+        assert compare({"expect": expected}, {**expected, **change}), f"{change} goes unnoticed"

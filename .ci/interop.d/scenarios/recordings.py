@@ -16,7 +16,7 @@ import time
 
 import namespaces
 import replay
-from comparison import compare
+from comparison import compare, self_test
 
 DELIVER = ["deliver", "--config", "{config}/main.cf", "--dns", "{dns}", "--request", "{request}", "--report", "json"]
 
@@ -49,6 +49,7 @@ def main():
     if trouble := namespaces.permitted():
         print(f"recordings: {trouble}", file=sys.stderr)
         return 2
+    self_test()
     paths = [path for path in sorted(options.folder.glob("*.json")) if options.only in path.stem]
     excused = pending(options.folder)
     failures = 0
