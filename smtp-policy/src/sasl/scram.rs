@@ -159,11 +159,8 @@ impl Scram {
 impl ServerProof {
     /// Checks the server's last message.
     pub(super) fn check(&self, challenge: &[u8]) -> Result<(), Refusal> {
-        let message = text(challenge)?;
-        if message.starts_with("e=") {
-            return Err(Refusal::Failure);
-        }
-        let signature = message
+        // `e=…`, the server's reason for a refusal, is no signature either.
+        let signature = text(challenge)?
             .split(',')
             .next()
             .and_then(|text| text.strip_prefix("v="));
@@ -268,7 +265,7 @@ mod tests {
         let (proof, _) = scram.prove(server_first.as_bytes()).unwrap();
         let rows = [
             ("v=rmF9pqV8S7suAoZWja4dJRkFsKQ=", Refusal::Server),
-            ("e=invalid-proof", Refusal::Failure),
+            ("e=invalid-proof", Refusal::Protocol),
             ("v=***", Refusal::Protocol),
             ("", Refusal::Protocol),
         ];
