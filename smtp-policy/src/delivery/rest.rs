@@ -77,6 +77,8 @@ impl Delivery {
         let client = self.policy.client(protocol);
         self.config = Arc::clone(&client.config);
         self.tables = Arc::clone(&client.tables);
+        // What the generic maps of this client made of the envelope is for its own servers.
+        self.envelope = None;
         self.hosts = Hosts {
             passed: true,
             ..Hosts::default()
