@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 
-HASHES = {"1": "sha1", "256": "sha256", "384": "sha384", "512": "sha512"}
+HASHES = {"1": "sha1", "256": "sha256", "512": "sha512"}
 SALT = b"salt of a test"
 # What the server adds to the client's nonce.
 NONCE = "server-nonce"
@@ -50,10 +50,10 @@ class Exchange:
         if self.fault == "garbage":
             return self.go_on("334 !!!", "334 !!!")
         self.nonce = ("other" if self.fault == "nonce" else nonce) + NONCE
-        rounds = 0 if self.fault == "iterations" else self.settings["iterations"]
         salt = base64.b64encode(SALT).decode()
-        self.server_first = f"r={self.nonce},s={salt},i={rounds}"
-        return self.go_on(f"334 {encode(self.server_first)}", f"334 [r=*,s={salt},i={rounds}]")
+        rest = f"s={salt},i={self.settings['iterations']}"
+        self.server_first = f"r={self.nonce},{rest}"
+        return self.go_on(f"334 {encode(self.server_first)}", f"334 [r=*,{rest}]")
 
     def go_on(self, sent, noted):
         self.step = self.final

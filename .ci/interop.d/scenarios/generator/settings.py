@@ -66,8 +66,8 @@ class Settings(Dice):
 
     def own(self, name, value):
         """Sets a parameter of the client that delivers."""
-        if self.protocol == "lmtp" and name in ("helo_name", "helo_timeout"):
-            name = "l" + name.replace("helo", "hlo")
+        if self.protocol == "lmtp":
+            name = name.replace("helo_", "lhlo_").replace("_ehlo_", "_lhlo_")
         self.params[f"{self.protocol}_{name}"] = value
 
     def shared(self, name, value):
