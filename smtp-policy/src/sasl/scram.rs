@@ -168,7 +168,7 @@ impl ServerProof {
         if signature == self.signature {
             Ok(())
         } else {
-            Err(Refusal::Server)
+            Err(Refusal::Mismatch)
         }
     }
 }
@@ -264,7 +264,7 @@ mod tests {
         let (scram, _) = begin(hash, "user", nonce);
         let (proof, _) = scram.prove(server_first.as_bytes()).unwrap();
         let rows = [
-            ("v=rmF9pqV8S7suAoZWja4dJRkFsKQ=", Refusal::Server),
+            ("v=rmF9pqV8S7suAoZWja4dJRkFsKQ=", Refusal::Mismatch),
             ("e=invalid-proof", Refusal::Protocol),
             ("v=***", Refusal::Protocol),
             ("", Refusal::Protocol),
@@ -272,6 +272,8 @@ mod tests {
         for (message, expected) in rows {
             assert_eq!(proof.check(message.as_bytes()), Err(expected), "{message}");
         }
+        let bluff = proof.check(rows[0].0.as_bytes()).unwrap_err();
+        assert_eq!(bluff.to_string(), "authentication failure");
     }
 
     #[test]
