@@ -3,7 +3,7 @@
 
     recordings.py --outpost PROGRAM [--runtimes R…] [--jobs N] [--only TEXT] [--verbose] FOLDER
 
-Each recording is compared in every runtime. Those that the folder's file PENDING names may differ. Needs root, Linux, Python 3.9 and
+Each recording is compared in every runtime. Those that the folder's file PENDING names may differ. Needs root, Linux, Python 3.10 and
 nothing else. Exit status 1 if anything differs.
 """
 
