@@ -94,7 +94,7 @@ class Generator(
             "inet_protocols": "all",
         }
         self.port = 10025 if smtp else 10024
-        if smtp and (self.chance(0.06) or self.focus == "bestmx" and self.chance(0.5)):
+        if smtp and (self.chance(0.06) or self.focus == "bestmx" and self.chance(0.85)):
             self.port = 25
         self.own("tcp_port", str(self.port))
         self.own("randomize_addresses", "no")
