@@ -51,7 +51,8 @@ class Maker:
         self.openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
         self.openssl("req", "-new", "-key", key, "-subj", f"/CN={subject}", "-out", request)
         by = ["-CA", f"{issuer}.crt", "-CAkey", f"{issuer}.key", "-CAcreateserial"] if issuer else ["-signkey", key]
-        self.openssl("x509", "-req", "-in", request, *by, "-days", str(days), "-extfile", "extensions", "-out", certificate)
+        more = ["-days", str(days), "-extfile", "extensions"]
+        self.openssl("x509", "-req", "-in", request, *by, *more, "-out", certificate)
         self.openssl("x509", "-in", certificate, "-outform", "DER", "-out", f"{name}.der")
         self.openssl("pkey", "-in", key, "-pubout", "-outform", "DER", "-out", f"{name}.spki")
 

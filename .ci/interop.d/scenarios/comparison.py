@@ -89,7 +89,7 @@ def rendered(whole):
         lines.append(f"session {number} at {session['server']}")
         for entry in listed(session["transcript"]):
             lines.append(f"    {entry[0]}: {entry[1]}" if isinstance(entry, list) else f"    {entry}")
-        groups = [" ".join(group) if isinstance(group, list) else str(group) for group in listed(session["pipeline_groups"])]
+        groups = [" ".join(listed(group)) for group in listed(session["pipeline_groups"])]
         lines.append("    groups: " + " | ".join(groups))
         for index, content in enumerate(listed(session["data_base64"])):
             lines.append(f"    data {index}:")

@@ -74,8 +74,8 @@ def missing_reply(scenario, ours, theirs):
     """The 221 to QUIT where a recipient's reply should be."""
     if scenario["protocol"] != "lmtp":
         return None
-    wanted = verdicts(scenario["expect"])
-    paths = [path for path, one in wanted if one["status"] == "sent" and re.search(r"(^| )221 2\.0\.0 Bye$", one["text"])]
+    sent = [(path, one) for path, one in verdicts(scenario["expect"]) if one["status"] == "sent"]
+    paths = [path for path, one in sent if re.search(r"(^| )221 2\.0\.0 Bye$", one["text"])]
     if paths and equal_but(scenario, ours, paths):
         return "an LMTP reply too few: 221 is no acceptance"
     return None
@@ -84,7 +84,8 @@ def missing_reply(scenario, ours, theirs):
 def size_before_tls(scenario, ours, theirs):
     """A SIZE limit from before STARTTLS, which nobody inside TLS has repeated."""
     said = {one["text"] for _, one in verdicts(ours)}
-    over = [path for path, one in verdicts(scenario["expect"]) if "exceeds size limit" in one["text"] and one["text"] not in said]
+    only_theirs = [(path, one) for path, one in verdicts(scenario["expect"]) if one["text"] not in said]
+    over = [path for path, one in only_theirs if "exceeds size limit" in one["text"]]
     secured = any(entry[0] == "T" for session in scenario["expect"]["sessions"] for entry in session["transcript"])
     if secured and over and equal_but(scenario, ours, ["sessions", *over]):
         return "a SIZE limit from before STARTTLS"
@@ -132,15 +133,13 @@ def anonymous_trace(scenario, ours, theirs):
 
 def inner_anchor(scenario, ours, theirs):
     """^ and $ in the middle of a regexp: expression, around the line break of a folded header."""
-    expressions = "".join(
-        scenario["files"].get(name, "") for name in re.findall(r"regexp:\$\{config_directory\}/(\w+)", str(scenario["params"]))
-    )
+    names = re.findall(r"regexp:\$\{config_directory\}/(\w+)", str(scenario["params"]))
+    expressions = "".join(scenario["files"].get(name, "") for name in names)
     inside = re.search(r"(?m)^!?/.*[^/\[\\](\^|\$).*[^$/]/", expressions)
     folded = any(b"\n " in base64.b64decode(one["message_base64"]) for one in scenario["requests"])
     if inside and folded and equal_but(scenario, ours, ["sessions[*].data_base64"]):
         return "an anchor inside an expression and a folded header"
     return None
-
 
 
 

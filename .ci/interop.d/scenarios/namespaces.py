@@ -1,4 +1,4 @@
-"""Name spaces of Linux: a loopback of one's own for each run, and a resolver that all of the machine's look-ups reach."""
+"""Name spaces of Linux: a loopback of one's own for each run, and a resolver for look-ups by way of the system."""
 
 import ctypes
 import fcntl

@@ -7,8 +7,8 @@
     random_diff.py --record FILE…                         records scenarios (anew) with Postfix, in place
     random_diff.py --print SEED
 
-A seed makes one scenario; RANDOM_FOCUS in the environment says what about (generator/scenario.py has the words). Postfix
-is recorded in it and the program replayed. If they differ, both are run again, with other pauses: what Postfix does
+A seed makes one scenario; RANDOM_FOCUS in the environment says what about (generator/scenario.py has the words).
+Postfix is recorded in it and the program replayed. If they differ, both are run again, with other pauses: what Postfix does
 not do twice is dropped as unstable. What known.py explains is counted apart. Closes with "N compared, M equal, K
 differ"; exit status 0 only if nothing differs. README.md says what this needs.
 """
@@ -173,7 +173,8 @@ def compare_seeds(options):
             counts[found["result"]] += 1
             if found["result"] in ("equal", "skipped"):
                 continue
-            print(f"{seed} {runtime} {found['result']}: {found.get('why') or ' '.join(found.get('kind', []))}", flush=True)
+            what = found.get("why") or " ".join(found.get("kind", []))
+            print(f"{seed} {runtime} {found['result']}: {what}", flush=True)
             if "scenario" in found:
                 save(options.out, seed, runtime, found)
     compared = sum(counts[name] for name in ("equal", "flaky", "differs", "explained"))
@@ -209,8 +210,8 @@ def check(options):
         path = pathlib.Path(name)
         for file in sorted(path.glob("*.json")) if path.is_dir() else [path]:
             for runtime in RUNTIMES if options.runtime == "rotate" else [options.runtime]:
-                scenario = read(file)
-                difference = compare(scenario, replay.apart(replay.observe, scenario, program(options.outpost, runtime)))
+                scenario, command = read(file), program(options.outpost, runtime)
+                difference = compare(scenario, replay.apart(replay.observe, scenario, command))
                 differ += bool(difference)
                 print("\n".join([f"{'differs' if difference else 'equal'} {runtime} {file.name}", *difference]))
     print(f"{differ} differ")

@@ -3,8 +3,8 @@
 
     recordings.py --outpost PROGRAM [--runtimes R…] [--jobs N] [--only TEXT] [--verbose] FOLDER
 
-Each recording is compared in every runtime. Those that the folder's file PENDING names may differ. Needs root, Linux, Python 3.10 and
-nothing else. Exit status 1 if anything differs.
+Each recording is compared in every runtime. Those that the folder's file PENDING names may differ. Needs root, Linux,
+Python 3.10 and nothing else. Exit status 1 if anything differs.
 """
 
 import argparse
