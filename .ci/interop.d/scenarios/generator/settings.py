@@ -141,8 +141,15 @@ class Settings(Dice):
     def respell(self):
         """Other spellings of the same values: case, blanks, references, table types."""
         for name, value in list(self.params.items()):
-            if value in ("yes", "no") and self.chance(0.08):
-                spellings = [value.upper(), value.title(), "${nosuch?x}" + value, "$my_" + value, "${nosuch:%s}" % value]
+            if value in ("yes", "no") and self.chance(0.3 if self.focus == "maps" else 0.08):
+                other = {"yes": "no", "no": "yes"}[value]
+                spellings = [
+                    value.upper(), value.title(), "${nosuch?x}" + value, "$my_" + value, "${nosuch:%s}" % value,
+                    "${myhostname?{%s}:{%s}}" % (value, other), "${nosuch?{%s}:{%s}}" % (other, value),
+                    "${{$myhostname} == {%s} ? {%s} : {%s}}" % (self.params["myhostname"], value, other),
+                    "${{10} < {9} ? {%s} : {%s}}" % (other, value), "$(nosuch:%s)" % value, "\n" + value, value + " ",
+                    "${{$compatibility_level} <level {3.5} ? {%s} : {%s}}" % (other, value),
+                ]
                 self.params[name] = self.pick(spellings)
                 if "$my_" in self.params[name]:
                     self.params["my_" + value] = value

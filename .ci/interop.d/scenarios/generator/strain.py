@@ -54,6 +54,20 @@ class Strain(Dice):
             script["rules"].insert(0, {"on": "DATA", **conditions, "reply": ["354 go"], **cut})
         self.own("data_xfer_timeout", "2s")
 
+    def table_text(self, pairs):
+        """The source of a table of keys and values, as people write them."""
+        lines = []
+        for key, value in pairs:
+            key = self.weigh([(key, 80), (key.upper(), 8), (key.title(), 4), (f'"{key}"', 4), (key + ":", 4)])
+            forms = [
+                (f"{key} {value}", 55), (f"{key}\t{value}  ", 8), (f"{key}\n  {value}", 8), (f"{key} {value} # note", 5),
+                (f"# {key} {value}", 4), (f"{key} {value}\r", 3), (key, 3), (f"{key} {value}\n# note\n more", 3),
+                (f"{key} {value}\n\n  more", 3), (f" {key} {value}", 3), (f"{key}={value}", 2), (f"\n{key} {value}", 3),
+                (f"{key} {value}, other@example.org", 3), (f"{key}\u00a0{value}", 1),
+            ]
+            lines.append(self.weigh(forms))
+        return "\n".join(lines) + self.weigh([("\n", 85), ("", 10), ("\n\n", 5)])
+
     def table_types(self):
         """The tables of a scenario as other types, or more tables that are asked for the same."""
         for name in list(self.params):
@@ -77,7 +91,7 @@ class Strain(Dice):
                 "pcre:{{/^(.*)@client/ $1@pub.example}}", "hash:%s/gen2" % PLACE, "texthash:%s/gen2" % PLACE,
                 "cidr:{{127.0.0.0/8 x}}",
             ]
-            self.files["gen2"] = "".join(f"{key} {public}\n" for key in self.some(keys, 1, 3))
+            self.files["gen2"] = self.table_text([(key, public) for key in self.some(keys, 1, 3)])
             self.own("generic_maps", self.pick(kinds))
         if self.chance(0.3):
             hosts = self.some(["[mx1.example.com]", "mx1.example.com", "example.com", "127.0.0.11"], 1, 3)
