@@ -13,6 +13,7 @@ use super::{
 use crate::{
     config::Protocol,
     report::{Scope, trouble::Reason},
+    request::DeliveryFlags,
 };
 
 impl Delivery {
@@ -70,6 +71,10 @@ impl Delivery {
             self.phase = Phase::Next;
             return;
         };
+        if name != self.request.protocol.as_str() {
+            // Flags belong to the service that the request came to.
+            self.request.flags = DeliveryFlags::default();
+        }
         self.request.protocol = protocol;
         if !nexthop.is_empty() {
             self.request.nexthop = nexthop.into();
