@@ -42,16 +42,18 @@ class Login(Dice):
     def login(self):
         self.tags.append("sasl")
         self.own("sasl_auth_enable", "yes")
-        mechanisms = self.focus == "mechanisms"
-        if mechanisms or self.focus == "authcache" or self.chance(0.25):
+        mechanisms, remembered = self.focus == "mechanisms", self.focus == "authcache"
+        if mechanisms or self.chance(0.5 if remembered else 0.25):
             self.own("sasl_password_maps", "static:" + self.pick(["u:p", "user:secret"]))
         else:
             self.password_table()
         if mechanisms:
             self.own("sasl_security_options", self.pick(["noanonymous", "", "noplaintext", "noanonymous"]))
+        elif remembered:
+            self.own("sasl_security_options", "noanonymous")
         elif self.chance(0.8):
             self.own("sasl_security_options", self.pick(OPTIONS))
-        if not mechanisms and self.chance(0.25):
+        if not mechanisms and not remembered and self.chance(0.25):
             self.own("sasl_mechanism_filter", self.pick(FILTERS))
         for name, value, probability in (
             ("sender_dependent_authentication", "yes", 0.3),
@@ -69,7 +71,8 @@ class Login(Dice):
                 self.offer(script)
 
     def password_table(self):
-        keys = self.some(KEYS, 1, 5) + (["mx1.example.com"] if self.chance(0.5) else [])
+        often = 0.9 if self.focus == "authcache" else 0.5
+        keys = self.some(KEYS, 1, 5) + (["mx1.example.com"] if self.chance(often) else [])
         lines, taken = [], set()
         for key in keys:
             # Keys that differ in case only are one key twice.
@@ -82,7 +85,7 @@ class Login(Dice):
 
     def offer(self, script):
         words = script["extensions"]
-        if self.chance(0.85):
+        if self.chance(0.95 if self.focus == "authcache" else 0.85):
             names = self.some(["PLAIN", "LOGIN", "CRAM-MD5", "X-FOO", "plain", "login", "ANONYMOUS"], 1, 4)
             if self.chance(0.4) or self.focus == "authcache":
                 names = ["PLAIN"]
