@@ -38,7 +38,8 @@ class Envelope(Dice):
             self.own("connection_cache_destinations", names)
 
     def request(self, number, message):
-        recipients = self.recipients if number == 0 else self.weigh([(self.recipients, 50), (1, 30), (2, 20)])
+        same = number == 0 or self.focus == "bestmx"
+        recipients = self.recipients if same else self.weigh([(self.recipients, 50), (1, 30), (2, 20)])
         request = {
             "nexthop": self.next_hop(number),
             "sender": self.sender(),

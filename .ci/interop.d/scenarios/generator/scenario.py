@@ -104,6 +104,9 @@ class Generator(
         self.recipients = self.weigh([(1, 42), (2, 22), (3, 16), (4, 7), (5, 4), (8, 5), (12, 4)])
         if self.focus not in ("mixed", "dialog", "cache"):
             self.recipients = self.weigh([(1, 70), (2, 25), (3, 5)])
+        if self.focus == "bestmx" and self.chance(0.8):
+            # With more, the one delivery for all is all that is seen.
+            self.recipients = 1
         elif self.focus == "mixed" and self.chance(0.04):
             self.recipients = self.pick([30, 60, 120])
         # The connections that rules are meant for.
