@@ -13,6 +13,7 @@ use super::{
 use crate::{
     config::Protocol,
     report::{Scope, trouble::Reason},
+    request::DeliveryFlags,
 };
 
 impl Delivery {
@@ -74,11 +75,17 @@ impl Delivery {
             self.phase = Phase::Next;
             return;
         };
+        if name != self.request.protocol.as_str() {
+            // Flags belong to the service that the request came to.
+            self.request.flags = DeliveryFlags::default();
+        }
         self.request.protocol = protocol;
         self.request.nexthop = nexthop;
         let client = self.policy.client(protocol);
         self.config = Arc::clone(&client.config);
         self.tables = Arc::clone(&client.tables);
+        // What the generic maps of this client made of the envelope is for its own servers.
+        self.envelope = None;
         self.hosts = Hosts {
             passed: true,
             ..Hosts::default()

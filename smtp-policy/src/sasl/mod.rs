@@ -166,8 +166,10 @@ pub(crate) enum Refusal {
     Protocol,
     /// A challenge ends in the middle of a base64 group.
     Incomplete,
-    /// The server could not show that it knows the password.
+    /// The server did not show that it knows the password, and has to.
     Server,
+    /// What the server showed of the password is wrong.
+    Mismatch,
     /// Anything else, such as a challenge when all was said.
     Failure,
 }
@@ -180,6 +182,7 @@ impl fmt::Display for Refusal {
             Self::Protocol => "bad protocol / cancel",
             Self::Incomplete => "another step is needed in authentication",
             Self::Server => "server failed mutual authentication step",
+            Self::Mismatch => "authentication failure",
             Self::Failure => "generic failure",
         })
     }

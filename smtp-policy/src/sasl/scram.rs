@@ -159,11 +159,8 @@ impl Scram {
 impl ServerProof {
     /// Checks the server's last message.
     pub(super) fn check(&self, challenge: &[u8]) -> Result<(), Refusal> {
-        let message = text(challenge)?;
-        if message.starts_with("e=") {
-            return Err(Refusal::Failure);
-        }
-        let signature = message
+        // `e=…`, the server's reason for a refusal, is no signature either.
+        let signature = text(challenge)?
             .split(',')
             .next()
             .and_then(|text| text.strip_prefix("v="));
@@ -171,7 +168,7 @@ impl ServerProof {
         if signature == self.signature {
             Ok(())
         } else {
-            Err(Refusal::Server)
+            Err(Refusal::Mismatch)
         }
     }
 }
@@ -267,14 +264,16 @@ mod tests {
         let (scram, _) = begin(hash, "user", nonce);
         let (proof, _) = scram.prove(server_first.as_bytes()).unwrap();
         let rows = [
-            ("v=rmF9pqV8S7suAoZWja4dJRkFsKQ=", Refusal::Server),
-            ("e=invalid-proof", Refusal::Failure),
+            ("v=rmF9pqV8S7suAoZWja4dJRkFsKQ=", Refusal::Mismatch),
+            ("e=invalid-proof", Refusal::Protocol),
             ("v=***", Refusal::Protocol),
             ("", Refusal::Protocol),
         ];
         for (message, expected) in rows {
             assert_eq!(proof.check(message.as_bytes()), Err(expected), "{message}");
         }
+        let bluff = proof.check(rows[0].0.as_bytes()).unwrap_err();
+        assert_eq!(bluff.to_string(), "authentication failure");
     }
 
     #[test]

@@ -250,6 +250,43 @@ fn mail_that_loops_can_be_passed_to_another_client() {
 }
 
 #[test]
+fn mail_that_is_passed_on_has_the_envelope_that_the_other_client_would_give_it() {
+    let mut world = World::new().with_server("192.0.2.9", &[]);
+    let loops = "inet_interfaces = 192.0.2.1\nbest_mx_transport = lmtp:inet:[192.0.2.9]:2525\n\
+                 smtp_generic_maps = inline:{@example.org=public@smtp.example}\n";
+    let own = "lmtp_generic_maps = inline:{@example.org=public@lmtp.example}\n";
+    for (more, expected) in [("", "from@example.org"), (own, "public@lmtp.example")] {
+        world.heard.clear();
+        let outcomes = world.deliver(&format!("{loops}{more}"), &["a@example.com"]);
+        assert_eq!(brief(&outcomes), ["sent 2.0.0"]);
+        let mail = world.heard.iter().find(|line| line.starts_with("MAIL"));
+        let wanted = format!("<{expected}>");
+        assert!(mail.is_some_and(|line| line.contains(&wanted)), "{mail:?}");
+    }
+}
+
+#[test]
+fn flags_stay_with_the_service_that_they_were_given_to() {
+    let mut world = World::new().with_server("192.0.2.9", &[]);
+    for (transport, kept) in [("smtp:", true), ("relay:", false), ("lmtp:inet:", false)] {
+        let main_cf = format!(
+            "inet_interfaces = 192.0.2.1\nbest_mx_transport = {transport}[192.0.2.9]:2525\n"
+        );
+        let recipients = vec![Recipient::new(Address::parse("a@example.com").unwrap())];
+        let sender = ReversePath::parse("from@example.org").unwrap();
+        let mut request = Request::new(Protocol::Smtp, "example.com", sender, recipients);
+        request.flags.return_path = true;
+        world.heard.clear();
+        assert_eq!(brief(&world.run(&main_cf, request)), ["sent 2.0.0"]);
+        let added = world
+            .heard
+            .iter()
+            .any(|line| line.starts_with("Return-Path:"));
+        assert_eq!(added, kept, "{transport}");
+    }
+}
+
+#[test]
 fn a_server_may_end_at_any_byte_and_each_recipient_has_its_verdict() {
     let to = ["a@example.com", "b@example.com"];
     let refuse: crate::Rules = &[("RCPT TO:<b@", "550 5.1.1 no")];

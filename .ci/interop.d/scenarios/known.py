@@ -1,0 +1,157 @@
+"""Differences that are explained: deviations from Postfix that ARCHITECTURE.md lists, and artefacts of the tools.
+
+A reason holds only if nothing else differs than what it speaks of. When a row leaves the table of deviations, its
+explanation goes from here too.
+"""
+
+import base64
+import re
+
+from comparison import compare
+
+
+def explain(scenario, ours, theirs):
+    """A short reason, or None. `scenario` expects what Postfix did; `ours` and `theirs` are what was observed."""
+    if crash := re.search(r"process (.*killed by signal \d+)", theirs["stderr"]):
+        # tlsproxy(8) of Debian's 3.7.11 does, now and then.
+        return f"Postfix: {crash[1]}"
+    for reason in REASONS:
+        if found := reason(scenario, ours, theirs):
+            return found
+    return None
+
+
+def verdicts(result):
+    """Path and verdict of every recipient."""
+    for i, request in enumerate(result["recipients"]):
+        for j, one in enumerate(request):
+            yield f"recipients[{i}][{j}]", one
+
+
+def equal_but(scenario, ours, paths):
+    return not compare({**scenario, "ignore": scenario.get("ignore", []) + paths}, ours)
+
+
+def equal_after(scenario, ours, pattern, replacement):
+    """Equality after a change of all texts on both sides."""
+    changed = {**scenario, "expect": replaced(scenario["expect"], pattern, replacement)}
+    return not compare(changed, replaced(ours, pattern, replacement))
+
+
+def replaced(value, pattern, replacement):
+    if isinstance(value, str):
+        return re.sub(pattern, replacement, value)
+    if isinstance(value, list):
+        return [replaced(one, pattern, replacement) for one in value]
+    if isinstance(value, dict):
+        return {name: replaced(one, pattern, replacement) for name, one in value.items()}
+    return value
+
+
+def fatal(scenario, ours, theirs):
+    """A bad destination, generic maps that fail: Postfix's process ends without a record, here mail is deferred."""
+    ends = re.findall(r"fatal: (.*)", theirs["stderr"])
+    silent = [path for path, one in verdicts(scenario["expect"]) if one["status"] == "none"]
+    if not ends or not silent or ours.get("error"):
+        return None
+    mine = [one for path, one in verdicts(ours) if path in silent]
+    if not all(one["status"] in ("deferred", "undeliverable") and one["dsn"] in ("4.3.5", "4.3.0") for one in mine):
+        return None
+    paths = list(silent)
+    if any(re.search("generic|local data", one["text"]) for one in mine):
+        # Postfix notices in the middle of the dialogue.
+        paths.append("sessions")
+    return f"Postfix ends: {ends[0][:80]}" if equal_but(scenario, ours, paths) else None
+
+
+def refused_table(scenario, ours, theirs):
+    if ours.get("exit") == 78 and re.search("unsupported dictionary type| is unavailable[.] ", theirs["stderr"]):
+        return "a table that cannot be opened is refused"
+    return None
+
+
+def missing_reply(scenario, ours, theirs):
+    """The 221 to QUIT where a recipient's reply should be."""
+    if scenario["protocol"] != "lmtp":
+        return None
+    sent = [(path, one) for path, one in verdicts(scenario["expect"]) if one["status"] == "sent"]
+    paths = [path for path, one in sent if re.search(r"(^| )221 2\.0\.0 Bye$", one["text"])]
+    if paths and equal_but(scenario, ours, paths):
+        return "an LMTP reply too few: 221 is no acceptance"
+    return None
+
+
+def size_before_tls(scenario, ours, theirs):
+    """A SIZE limit from before STARTTLS, which nobody inside TLS has repeated."""
+    said = {one["text"] for _, one in verdicts(ours)}
+    only_theirs = [(path, one) for path, one in verdicts(scenario["expect"]) if one["text"] not in said]
+    over = [path for path, one in only_theirs if "exceeds size limit" in one["text"]]
+    secured = any(entry[0] == "T" for session in scenario["expect"]["sessions"] for entry in session["transcript"])
+    if secured and over and equal_but(scenario, ours, ["sessions", *over]):
+        return "a SIZE limit from before STARTTLS"
+    return None
+
+
+def address_as_sni(scenario, ours, theirs):
+    if equal_after(scenario, ours, r"sni=(?:[\d.]+|[0-9a-f:]+|none) ", "sni=- "):
+        return "no address in SNI"
+    return None
+
+
+def channel_binding(scenario, ours, theirs):
+    """SCRAM says `y` inside TLS where the server offers no -PLUS."""
+    if equal_after(scenario, ours, r"\[[ny],|\[c=[^,]*,", "[-,"):
+        return "SCRAM tells of channel binding"
+    return None
+
+
+def few_iterations(scenario, ours, theirs):
+    """SCRAM with fewer iterations than RFC 7677 wants at least: no proof is given away for them."""
+    counts = [int(count) for count in re.findall(r"\[r=\*,s=[^,]*,i=(\d+)\]", str(scenario["expect"]["sessions"]))]
+    refused = [path for path, one in verdicts(ours) if "bad protocol / cancel" in one["text"]]
+    if refused and any(count < 4096 for count in counts) and equal_but(scenario, ours, ["sessions", *refused]):
+        return "SCRAM with too few iterations"
+    return None
+
+
+def token(scenario, ours, theirs):
+    """OAUTHBEARER and XOAUTH2, which Debian's Cyrus SASL does not have, where a server offers nothing else."""
+    wanted = verdicts(scenario["expect"])
+    missing = [path for path, one in wanted if re.search(r"no mechanism available\)?$", one["text"])]
+    used = re.search(r"'AUTH (XOAUTH2|OAUTHBEARER) ", str(ours["sessions"]))
+    if used and missing and equal_but(scenario, ours, ["sessions", *missing]):
+        return "a mechanism for tokens"
+    return None
+
+
+def anonymous_trace(scenario, ours, theirs):
+    """AUTH ANONYMOUS names the host as mail knows it."""
+    if equal_after(scenario, ours, r"^AUTH ANONYMOUS .*", "AUTH ANONYMOUS -"):
+        return "AUTH ANONYMOUS names myhostname"
+    return None
+
+
+def inner_anchor(scenario, ours, theirs):
+    """^ and $ in the middle of a regexp: expression, around the line break of a folded header."""
+    names = re.findall(r"regexp:\$\{config_directory\}/(\w+)", str(scenario["params"]))
+    expressions = "".join(scenario["files"].get(name, "") for name in names)
+    inside = re.search(r"(?m)^!?/.*[^/\[\\](\^|\$).*[^$/]/", expressions)
+    folded = any(b"\n " in base64.b64decode(one["message_base64"]) for one in scenario["requests"])
+    if inside and folded and equal_but(scenario, ours, ["sessions[*].data_base64"]):
+        return "an anchor inside an expression and a folded header"
+    return None
+
+
+
+def passed_apart(scenario, ours, theirs):
+    """best_mx_transport gets each recipient in a delivery of its own."""
+    passed = re.findall(r"(\w+): passing <.*> to transport=", theirs["stderr"])
+    if len(passed) > len(set(passed)) and equal_but(scenario, ours, ["sessions", "recipients[*][*].text"]):
+        return "one delivery for all that best_mx_transport gets"
+    return None
+
+
+REASONS = [
+    fatal, refused_table, missing_reply, size_before_tls, address_as_sni, channel_binding, few_iterations, token,
+    anonymous_trace, inner_anchor, passed_apart,
+]
