@@ -342,7 +342,7 @@ impl Delivery {
     /// A line for the log, in ASCII where there is to be nothing else
     /// (`smtputf8_enable = no`; `src/util/msg_output.c`).
     fn note(&mut self, mut note: Note) {
-        if !self.config.general.smtputf8_enable && !note.text.is_ascii() {
+        if !*self.config.general.smtputf8_enable && !note.text.is_ascii() {
             let shown = |byte: u8| {
                 if byte.is_ascii() {
                     char::from(byte)
@@ -350,7 +350,7 @@ impl Delivery {
                     '?'
                 }
             };
-            note.text = note.text.bytes().map(shown).collect();
+            note.text = note.text.bytes().map(shown).collect::<String>().into();
         }
         self.asks.push_back(Ask::Note(note));
     }

@@ -152,7 +152,7 @@ impl AddressLookups {
         } else {
             DeadlineRule::PerOperation
         };
-        profile.reply_text = if config.general.smtputf8_enable {
+        profile.reply_text = if *config.general.smtputf8_enable {
             ReplyText::Utf8
         } else {
             ReplyText::Ascii

@@ -274,7 +274,12 @@ fn flags_stay_with_the_service_that_they_were_given_to() {
         );
         let recipients = vec![Recipient::new(Address::parse("a@example.com").unwrap())];
         let sender = ReversePath::parse("from@example.org").unwrap();
-        let mut request = Request::new(Protocol::Smtp, "example.com", sender, recipients);
+        let mut request = Request::new(
+            Protocol::Smtp,
+            "example.com".parse().unwrap(),
+            sender,
+            recipients,
+        );
         request.flags.return_path = true;
         world.heard.clear();
         assert_eq!(brief(&world.run(&main_cf, request)), ["sent 2.0.0"]);

@@ -330,7 +330,7 @@ impl ReplyReader {
         match filter.filter(&line) {
             Ok(None) => Ok(line),
             Ok(Some(new)) => {
-                let new = printable(new.as_bytes());
+                let new = printable(new.as_bytes(), self.text);
                 let replaced = new.clone();
                 self.note(ReplyNote::Replaced { old: line, new });
                 Ok(replaced)

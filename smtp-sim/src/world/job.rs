@@ -316,7 +316,7 @@ impl World {
                 if note.level == Level::Warning
                     && let Some(delivered) = self.deliveries.get_mut(id)
                 {
-                    delivered.warnings.push(note.text);
+                    delivered.warnings.push(note.text.into());
                 }
             }
             Ask::Keep(keys, channel, expires) => {
