@@ -18,5 +18,6 @@ mod drive;
 mod https;
 mod net;
 mod pool;
+mod wait;
 
 pub use client::Client;

@@ -26,6 +26,7 @@ use smtp_policy::{
     delivery::Observer,
     report::{Outcome, Report, Status},
     request::{Encoding, RcptIndex, Request},
+    tables::{Table, TableFailure},
 };
 #[cfg(feature = "mta-sts")]
 use toy::web;
@@ -365,6 +366,26 @@ fn a_bind_address_that_is_not_ours_is_left_out_or_enforced() {
         let report = deliver(&client(&strict), request(Smtp, &toy.nexthop, 1)).await;
         assert!(report.all(Status::Deferred), "{report:?}");
     });
+}
+
+#[test]
+fn a_table_that_panics_defers_the_mail() {
+    let client = client("smtp_tls_policy_maps = external:broken");
+    client.add_table("broken", Arc::new(Broken));
+    let report = smol::block_on(deliver(&client, request(Smtp, &Toy::nobody(), 1)));
+    assert!(report.all(Status::Deferred), "{report:?}");
+    let text = &report.recipients[0].1.text;
+    assert_eq!(text, "client TLS configuration problem");
+}
+
+/// A table that panics.
+#[derive(Debug)]
+struct Broken;
+
+impl Table for Broken {
+    fn lookup(&self, _: &str) -> Result<Option<String>, TableFailure> {
+        panic!("the table is broken")
+    }
 }
 
 #[cfg(feature = "mta-sts")]

@@ -14,6 +14,7 @@ use std::{
     sync::{
         Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, Sender},
     },
     thread,
 };
@@ -26,6 +27,7 @@ use smtp_policy::{
     delivery::Observer,
     report::{Outcome, Report, Status},
     request::{Encoding, RcptIndex, Request},
+    tables::{Table, TableFailure},
 };
 #[cfg(feature = "mta-sts")]
 use toy::web;
@@ -350,6 +352,70 @@ async fn a_bind_address_that_is_not_ours_is_left_out_or_enforced() {
     let strict = format!("{lax}\nsmtp_bind_address_enforce = yes");
     let report = deliver(&client(&strict), request(Smtp, &toy.nexthop, 1)).await;
     assert!(report.all(Status::Deferred), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_table_that_panics_defers_the_mail() {
+    let client = client("smtp_tls_policy_maps = external:broken");
+    client.add_table("broken", Arc::new(Broken));
+    let report = deliver(&client, request(Smtp, &Toy::nobody(), 1)).await;
+    assert!(report.all(Status::Deferred), "{report:?}");
+    let text = &report.recipients[0].1.text;
+    assert_eq!(text, "client TLS configuration problem");
+}
+
+/// A table that panics.
+#[derive(Debug)]
+struct Broken;
+
+impl Table for Broken {
+    fn lookup(&self, _: &str) -> Result<Option<String>, TableFailure> {
+        panic!("the table is broken")
+    }
+}
+
+#[test]
+fn a_runtime_ends_while_a_table_still_waits() {
+    let (asked, is_asked) = mpsc::channel();
+    let (lets_go, may_answer) = mpsc::channel();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let table = Slow {
+        asked,
+        may_answer: Mutex::new(may_answer),
+        answered: Arc::clone(&answered),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = client("smtp_tls_policy_maps = external:slow");
+    client.add_table("slow", Arc::new(table));
+    let canceller = client.clone();
+    let canceller = thread::spawn(move || {
+        is_asked.recv().unwrap();
+        canceller.cancel();
+    });
+    let report = runtime.block_on(deliver(&client, request(Smtp, &Toy::nobody(), 1)));
+    assert!(report.all(Status::Deferred), "{report:?}");
+    canceller.join().unwrap();
+    // Waits for the threads that are the runtime's.
+    drop(runtime);
+    assert_eq!(answered.load(Ordering::SeqCst), 0);
+    drop(lets_go);
+}
+
+/// A table that says when it is asked, and waits until it may answer.
+#[derive(Debug)]
+struct Slow {
+    asked: Sender<()>,
+    may_answer: Mutex<Receiver<()>>,
+    answered: Arc<AtomicUsize>,
+}
+
+impl Table for Slow {
+    fn lookup(&self, _: &str) -> Result<Option<String>, TableFailure> {
+        let _ = self.asked.send(());
+        let _ = self.may_answer.lock().unwrap().recv();
+        self.answered.fetch_add(1, Ordering::SeqCst);
+        Ok(None)
+    }
 }
 
 #[cfg(feature = "mta-sts")]
