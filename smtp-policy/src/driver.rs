@@ -256,6 +256,7 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
             action: Action::Delayed,
             connection_uses: 0,
             server_reports: false,
+            encryption: None,
         };
         let outcomes = self
             .outcomes

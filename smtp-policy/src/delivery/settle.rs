@@ -31,10 +31,11 @@ impl Delivery {
 
     /// Settles the recipients, or keeps them for another server with a line in the
     /// log.
-    fn fail(&mut self, recipients: &[RcptIndex], reason: Reason) {
+    fn fail(&mut self, recipients: &[RcptIndex], mut reason: Reason) {
         if recipients.is_empty() {
             return;
         }
+        reason.encryption = self.encryption().map(Box::new);
         if let Some(reply) = &reason.reply {
             self.check_reply(reply);
         }
@@ -73,6 +74,7 @@ impl Delivery {
         let action = self.success_action(server_reports);
         let mut outcome = self.judge.success(relay, stage, reply, action);
         outcome.server_reports = server_reports;
+        outcome.encryption = self.encryption();
         self.pronounce(index, Verdict::Success(Box::new(outcome)));
     }
 
@@ -110,7 +112,9 @@ impl Delivery {
         self.end_survey(reason);
         let left = self.roll.left();
         let relay = self.relay();
-        self.give_verdict(&left, reason, relay);
+        let mut reason = reason.clone();
+        reason.encryption = self.encryption().map(Box::new).or(reason.encryption);
+        self.give_verdict(&left, &reason, relay);
     }
 
     /// What the delivery itself decides about whoever is left, before there is a

@@ -23,7 +23,7 @@ use crate::{
     channel::{Channel, Peer, is_handshake_failure},
     config::ProbeTarget,
     content::Pipe,
-    report::{Scope, trouble::Reason},
+    report::{Encryption, Scope, TlsSummary, trouble::Reason},
     request::RcptIndex,
     tables::TableFailure,
 };
@@ -50,6 +50,8 @@ pub(super) struct Talk {
     pub(super) question: Option<u32>,
     /// What is wanted of TLS.
     pub(super) security: Security,
+    /// What came of it.
+    pub(super) encryption: Encryption,
     /// Where to try again in plaintext, if this is a new connection.
     pub(super) place: Option<Place>,
     /// Whether the session counts towards the limit on sessions.
@@ -100,7 +102,7 @@ impl Talk {
             login,
             records,
             expires,
-            security,
+            mut security,
             place,
             wrapped,
             keywords_failed,
@@ -112,7 +114,9 @@ impl Talk {
             Session::new(profile, now)
         };
         let channel = Channel::new(session, peer, expires, security.policy.level);
+        let instead = security.failed.take();
         Self {
+            encryption: Encryption::Plaintext { instead },
             security,
             place,
             keywords_failed,
@@ -139,7 +143,9 @@ impl Talk {
         instead: Option<Box<Attempt>>,
         records: Records,
     ) -> Self {
+        let tls = channel.tls_facts().map(|facts| TlsSummary::of(&facts));
         Self {
+            encryption: tls.map_or_else(Encryption::default, |tls| Encryption::Tls(Box::new(tls))),
             channel,
             progress,
             login,
@@ -500,11 +506,13 @@ impl Delivery {
         if !talk.throttled {
             self.hosts.request_nexthop = None;
         }
+        if is_handshake_failure(why) {
+            self.ended_in_handshake(why);
+        }
         if self.retries_in_plaintext(why) {
             self.retry_in_plaintext();
         }
         if is_handshake_failure(why) {
-            self.visit_ended_in_handshake(why);
             self.fail_handshake();
         } else if let Some(reason) = Reason::ended(&peer, why) {
             self.fail_open(reason);

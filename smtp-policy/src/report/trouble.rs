@@ -11,7 +11,10 @@ use smtp_proto::{
     status::EnhancedStatus,
 };
 
-use super::outcome::{Action, Outcome, Scope, Status};
+use super::{
+    Encryption,
+    outcome::{Action, Outcome, Scope, Status},
+};
 
 const NO_RELAY: &str = "none";
 
@@ -24,6 +27,8 @@ pub(crate) struct Reason {
     pub(crate) stage: Option<Stage>,
     pub(crate) scope: Scope,
     pub(crate) uncertain: bool,
+    /// How the connection was encrypted, if there was one.
+    pub(crate) encryption: Option<Box<Encryption>>,
 }
 
 impl Reason {
@@ -36,6 +41,7 @@ impl Reason {
             stage: None,
             scope,
             uncertain: false,
+            encryption: None,
         }
     }
 
@@ -85,6 +91,7 @@ impl Reason {
             stage: Some(stage),
             scope,
             uncertain: false,
+            encryption: None,
         }
     }
 
@@ -122,6 +129,7 @@ impl Reason {
             stage: Some(stage),
             scope: Scope::Session,
             uncertain: stage.is_uncertain(),
+            encryption: None,
         })
     }
 
@@ -172,6 +180,7 @@ impl Judge {
             action,
             connection_uses: 0,
             server_reports: false,
+            encryption: reason.encryption.as_deref().cloned(),
         }
     }
 
@@ -201,6 +210,7 @@ impl Judge {
             action,
             connection_uses: 0,
             server_reports: false,
+            encryption: None,
         }
     }
 }
