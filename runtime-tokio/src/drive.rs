@@ -74,6 +74,7 @@ pub(crate) async fn run(
             }
             ask @ (Ask::Send { until } | Ask::Wait { until }) => {
                 let sending = matches!(ask, Ask::Send { .. });
+                clerk.look(&job);
                 if line
                     .as_mut()
                     .is_some_and(|open| open.exchange(&mut job, sending))

@@ -59,7 +59,10 @@ impl Delivery {
                         room: body.room(),
                     });
                 }
-                PipeStep::Done => body.finish(),
+                PipeStep::Done => {
+                    body.finish();
+                    talk.text_ended = true;
+                }
                 PipeStep::Ask(query) => {
                     let ticket = self.ticket();
                     if let Phase::Talking(talk) = &mut self.phase {

@@ -139,6 +139,29 @@ impl Delivery {
         }
     }
 
+    /// Whose message may have been accepted although the verdict is not told yet, in
+    /// order: the end of the text is on its way or unanswered, an earlier server was lost
+    /// there, or the verdict waits for a table.
+    pub fn in_doubt(&self) -> Vec<RcptIndex> {
+        let (sent, _) = self.doubt_mark();
+        let waiting: Vec<RcptIndex> = self.verdicts.waiting().collect();
+        let doubtful = |index: &RcptIndex| {
+            (sent && self.roll.is_open(*index)) || self.roll.is_doubtful(*index)
+        };
+        let mut all: Vec<RcptIndex> = self.roll.left().into_iter().filter(doubtful).collect();
+        all.extend(waiting);
+        all.sort_unstable();
+        all
+    }
+
+    /// Something that changes when others get into doubt, or nobody is in doubt any more,
+    /// and that costs nothing to look at: whether the text is complete, and how many
+    /// recipients earlier servers have left in doubt.
+    pub(crate) fn doubt_mark(&self) -> (bool, usize) {
+        let sent = matches!(&self.phase, Phase::Talking(talk) if talk.text_ended);
+        (sent, self.roll.doubts())
+    }
+
     /// The delivery has outlasted `daemon_timeout`, where the watchdog ends the process
     /// in Postfix. Whoever is left is deferred, and the session ends without another
     /// word.

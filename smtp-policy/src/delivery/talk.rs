@@ -48,6 +48,8 @@ pub(super) struct Talk {
     /// out.
     pub(super) pipe: Option<Box<Pipe>>,
     pub(super) question: Option<u32>,
+    /// The text is complete: its end is on its way or out.
+    pub(super) text_ended: bool,
     /// What is wanted of TLS.
     pub(super) security: Security,
     /// What came of it.
@@ -157,6 +159,7 @@ impl Talk {
             records,
             pipe: None,
             question: None,
+            text_ended: false,
             security: Security::default(),
             place: None,
             counted: false,
