@@ -38,6 +38,30 @@ Examples:
     outpost deliver --config main.cf --dns 192.0.2.53:53 --request request.json --report json
 ";
 
+const DELIVER_JSON: &str = "\
+With --report json: {\"requests\": [{\"recipients\": [...]}]}, in the order of the
+requests, with error in the place of those that could not be understood.
+  recipients[]  address, status (sent, deferred, bounced, SOFTBOUNCE,
+                deliverable, undeliverable), dsn, relay, text, action (relayed,
+                delivered, delayed, failed), scope (session, site, message,
+                recipient), uncertain, tls, and where there is one: report,
+                original, host, stage, reply (code, dsn, lines)
+  tls           null where TLS was not tried, or established, error, version,
+                cipher, bits, trust (Verified, Trusted, Untrusted, Anonymous),
+                problem
+With --report jsonl: a line for each verdict, as soon as it has fallen, and one
+at the end of each request. Counts begin with 1.
+  verdict       event (\"verdict\"), request, id, recipient, and the fields of
+                recipients[]
+  end           event (\"request\"), request, id or error, and how many recipients
+                were sent, deferred, bounced
+New fields may come; these stay.
+
+A report that cannot be written goes on on standard error, a line for each
+verdict, and no new delivery begins. A second Ctrl-C writes there, in every form
+of the report, which recipients are settled, in doubt (the message was sent and
+not answered), not delivered, or not begun.";
+
 const CONFIG_EXAMPLES: &str = "\
 Examples:
   outpost config -d smtp_helo_timeout       the default of one parameter
@@ -176,7 +200,8 @@ pub(crate) struct SurroundingsArgs {
 /// Without --nexthop a message goes to relayhost if main.cf sets it, else to
 /// the domains of its recipients, each domain in turn.
 #[derive(Debug, Args)]
-#[command(after_help = DELIVER_EXAMPLES, after_long_help = format!("{DELIVER_EXAMPLES}\n{EXIT_STATUS}"))]
+#[command(after_help = DELIVER_EXAMPLES)]
+#[command(after_long_help = format!("{DELIVER_JSON}\n\n{DELIVER_EXAMPLES}\n{EXIT_STATUS}"))]
 pub(crate) struct DeliverArgs {
     #[command(flatten)]
     pub(crate) surroundings: SurroundingsArgs,
@@ -191,7 +216,9 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_name = "FILE", requires = "dnssec_validate")]
     pub(crate) trust_anchor: Option<PathBuf>,
 
-    /// How to report: text for people, json for programs, log as Postfix logs.
+    /// How to report: text for people, json or jsonl for programs, log as Postfix logs.
+    ///
+    /// Each verdict is written as soon as it has fallen; with json, all are at the end.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) report: ReportFormat,
 
@@ -336,8 +363,10 @@ pub(crate) enum Runtime {
 pub(crate) enum ReportFormat {
     /// For people
     Text,
-    /// For programs: one JSON object
+    /// For programs: one JSON object at the end
     Json,
+    /// For programs: a JSON object in a line for each verdict, as it falls
+    Jsonl,
     /// The lines that Postfix would log
     Log,
 }
