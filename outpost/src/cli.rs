@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
 const EXIT_STATUS: &str = "\
 Exit status (sysexits.h):
@@ -129,14 +129,27 @@ Examples:
 /// Deliver mail as Postfix's SMTP and LMTP client does: same dialogue, same
 /// parameters, same verdict for each recipient.
 ///
-/// The environment variable RUST_LOG sets what is traced on standard error, for
-/// instance RUST_LOG=debug.
+/// The environment variable RUST_LOG sets what is traced on standard error: a level for
+/// this program, such as RUST_LOG=info, or directives such as RUST_LOG=outpost=debug,rustls=info.
 #[derive(Debug, Parser)]
 #[command(name = "outpost", version, after_help = EXIT_STATUS, after_long_help = EXIT_STATUS)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) verbosity: VerbosityArgs,
+
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// How much is traced on standard error.
+#[derive(Debug, Args)]
+pub(crate) struct VerbosityArgs {
+    /// Show the dialogue with servers on standard error, without passwords and message
+    /// texts; given twice, also questions to name servers and the like, and what the
+    /// libraries below have to say.
+    #[arg(short = 'v', long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]

@@ -270,6 +270,30 @@ fn a_reader_that_does_not_read_does_not_keep_the_account_back() {
 }
 
 #[test]
+fn nobody_who_reads_does_not_keep_the_end_back() {
+    for runtime in RUNTIMES {
+        let (_sink, _folder, path) = much();
+        let mut child = outpost()
+            .args(["deliver", "-v", "--runtime", runtime, "--request", &path])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The dialogue has begun, and does not fit into the pipe.
+        child
+            .stderr
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut [0; 100])
+            .unwrap();
+        // Two of a kind could become one.
+        signal(child.id(), "INT");
+        signal(child.id(), "TERM");
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{runtime}");
+    }
+}
+
+#[test]
 fn a_pause_between_requests_ends_as_well() {
     let sink = Sink::start(&[]);
     let folder = folder();

@@ -62,6 +62,7 @@ impl Delivery {
                 PipeStep::Done => {
                     body.finish();
                     talk.text_ended = true;
+                    self.take_down_text();
                 }
                 PipeStep::Ask(query) => {
                     let ticket = self.ticket();
