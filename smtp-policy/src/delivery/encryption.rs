@@ -4,7 +4,7 @@ use smtp_proto::{reply::Reply, session::Closed};
 
 use super::{Delivery, hosts::Phase};
 use crate::{
-    report::{Encryption, TlsSummary},
+    report::{Encryption, TlsSummary, text::printable},
     tls::TlsFacts,
 };
 
@@ -37,7 +37,7 @@ impl Delivery {
         if let Phase::Talking(talk) = &mut self.phase
             && !matches!(talk.encryption, Encryption::Failed(_))
         {
-            talk.encryption = Encryption::Failed(why.to_owned());
+            talk.encryption = Encryption::Failed(printable(why));
         }
         self.visit_handshake_failed(why);
     }

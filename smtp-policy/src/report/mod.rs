@@ -10,7 +10,7 @@ pub mod encryption;
 pub(crate) mod filter;
 pub mod notice;
 pub mod outcome;
-mod text;
+pub(crate) mod text;
 mod tls_result;
 pub(crate) mod transcript;
 pub(crate) mod trouble;

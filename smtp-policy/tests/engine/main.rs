@@ -70,6 +70,8 @@ pub struct World {
     pub unreadable_from: Option<u64>,
     /// What sessions had taken when the last connection was closed or kept.
     pub taken: Taken,
+    /// Who was in doubt, whenever that changed and whenever a table was asked.
+    pub doubts: Vec<Vec<usize>>,
     /// What `Debug` shows of deliveries and their questions, if anybody looks.
     pub shown: Option<String>,
 }
@@ -129,6 +131,7 @@ impl Default for World {
             then: Then::Close,
             unreadable_from: None,
             taken: Taken::default(),
+            doubts: Vec::new(),
             shown: None,
         }
     }
@@ -174,6 +177,11 @@ impl World {
         let mut server: Option<Server> = None;
         for _ in 0..100_000 {
             let ask = job.poll(self.now);
+            let doubt = job.in_doubt();
+            if *self.doubts.last().unwrap_or(&Vec::new()) != doubt || matches!(ask, Ask::LookUp(..))
+            {
+                self.doubts.push(doubt);
+            }
             if let Some(shown) = &mut self.shown {
                 shown.push_str(&format!("{ask:?} {job:?}\n"));
             }
