@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use smtp_policy::line_ends::StrayCr;
 
 use crate::size::SizeLimit;
@@ -42,6 +42,30 @@ Examples:
     outpost deliver --config main.cf --dns 192.0.2.53:53 \\
         --request request.json --report json
 ";
+
+const DELIVER_JSON: &str = "\
+With --report json: {\"requests\": [{\"recipients\": [...]}]}, in the order of the
+requests, with error in the place of those that could not be understood.
+  recipients[]  address, status (sent, deferred, bounced, SOFTBOUNCE,
+                deliverable, undeliverable), dsn, relay, text, action (relayed,
+                delivered, delayed, failed), scope (session, site, message,
+                recipient), uncertain, tls, and where there is one: report,
+                original, host, stage, reply (code, dsn, lines)
+  tls           null where TLS was not tried, or established, error, version,
+                cipher, bits, trust (Verified, Trusted, Untrusted, Anonymous),
+                problem
+With --report jsonl: a line for each verdict, as soon as it has fallen, and one
+at the end of each request. Counts begin with 1.
+  verdict       event (\"verdict\"), request, id, recipient, and the fields of
+                recipients[]
+  end           event (\"request\"), request, id or error, and how many recipients
+                were sent, deferred, bounced
+New fields may come; these stay.
+
+A report that cannot be written goes on on standard error, a line for each
+verdict, and no new delivery begins. A second Ctrl-C writes there, in every form
+of the report, which recipients are settled, in doubt (the message was sent and
+not answered), not delivered, or not begun.";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
@@ -120,14 +144,27 @@ Examples:
 /// Deliver mail as Postfix's SMTP and LMTP client does: same dialogue, same
 /// parameters, same verdict for each recipient.
 ///
-/// The environment variable RUST_LOG sets what is traced on standard error, for
-/// instance RUST_LOG=debug.
+/// The environment variable RUST_LOG sets what is traced on standard error: a level for
+/// this program, such as RUST_LOG=info, or directives such as RUST_LOG=outpost=debug,rustls=info.
 #[derive(Debug, Parser)]
 #[command(name = "outpost", version, after_help = EXIT_STATUS, after_long_help = EXIT_STATUS)]
 #[command(arg_required_else_help = true, max_term_width = 80)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) verbosity: VerbosityArgs,
+
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// How much is traced on standard error.
+#[derive(Debug, Args)]
+pub(crate) struct VerbosityArgs {
+    /// Show the dialogue with servers on standard error, without passwords and message
+    /// texts; given twice, also questions to name servers and the like, and what the
+    /// libraries below have to say.
+    #[arg(short = 'v', long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -191,7 +228,8 @@ pub(crate) struct SurroundingsArgs {
 /// Without --nexthop a message goes to relayhost if main.cf sets it, else to
 /// the domains of its recipients, each domain in turn.
 #[derive(Debug, Args)]
-#[command(after_help = DELIVER_EXAMPLES, after_long_help = format!("{DELIVER_EXAMPLES}\n{EXIT_STATUS}"))]
+#[command(after_help = DELIVER_EXAMPLES)]
+#[command(after_long_help = format!("{DELIVER_JSON}\n\n{DELIVER_EXAMPLES}\n{EXIT_STATUS}"))]
 pub(crate) struct DeliverArgs {
     #[command(flatten)]
     pub(crate) surroundings: SurroundingsArgs,
@@ -206,7 +244,9 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_name = "FILE", requires = "dnssec_validate")]
     pub(crate) trust_anchor: Option<PathBuf>,
 
-    /// How to report: text for people, json for programs, log as Postfix logs.
+    /// How to report: text for people, json or jsonl for programs, log as Postfix logs.
+    ///
+    /// Each verdict is written as soon as it has fallen; with json, all are at the end.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) report: ReportFormat,
 
@@ -390,8 +430,10 @@ impl From<StrayCarriageReturn> for StrayCr {
 pub(crate) enum ReportFormat {
     /// For people
     Text,
-    /// For programs: one JSON object
+    /// For programs: one JSON object at the end
     Json,
+    /// For programs: a JSON object in a line for each verdict, as it falls
+    Jsonl,
     /// The lines that Postfix would log
     Log,
 }

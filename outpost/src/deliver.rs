@@ -1,9 +1,6 @@
 //! `outpost deliver`: requests in, reports out.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{path::Path, sync::Arc};
 
 use smtp_policy::{config::Protocol, policy::Policy, report::Report};
 
@@ -15,9 +12,10 @@ use crate::{
     interrupt::Interrupt,
     job::Job,
     log_line::LogForm,
-    output::{Output, complain},
+    output::complain,
     progress::Progress,
-    report, request,
+    report::ledger::Ledger,
+    request,
     runtime::Worker,
     settings,
     watch::{Voice, Watch},
@@ -38,30 +36,37 @@ pub(crate) fn run(args: &DeliverArgs) -> Result<Exit, Failure> {
     let interrupt = Interrupt::install().or_exit(Exit::System)?;
     interrupt.on_first(worker.canceller());
 
-    let output = Arc::new(Mutex::new(Output::default()));
+    let ledger = Ledger::new(args.report, &jobs, worker.canceller());
+    let account = Arc::clone(&ledger);
+    interrupt.on_second(Box::new(move || account.account()));
+
     let many = jobs.len();
     let mut settled = Vec::with_capacity(many);
-    for (job, number) in jobs.into_iter().zip(1..) {
-        let voice = |protocol| voice(args.report, &output, &policy, protocol);
+    for (number, job) in jobs.into_iter().enumerate() {
+        if let Ok(job) = &job {
+            interrupt.sleep(job.pause);
+        }
+        if !ledger.begin(number) {
+            break;
+        }
         let what = if many > 1 {
-            format!("{number}/{many}")
+            format!("{}/{many}", number + 1)
         } else {
             String::new()
         };
-        settled.push(job.map(|job| {
-            interrupt.sleep(job.pause);
-            deliver(&worker, job, &voice, &what)
-        }));
+        let job = job.map(|job| {
+            let voice = voice(args.report, &ledger, number, &policy, job.request.protocol);
+            let report = deliver(&worker, job, voice, &what);
+            ledger.end(number, &report);
+            report
+        });
+        if let Err(fault) = &job {
+            ledger.reject(number, fault);
+        }
+        settled.push(job);
     }
     worker.close();
-
-    let mut output = std::mem::take(&mut *output.lock().unwrap_or_else(PoisonError::into_inner));
-    match args.report {
-        ReportFormat::Text => output.text(&report::text::render(&settled)),
-        ReportFormat::Json => output.json(&report::json::file(&settled))?,
-        ReportFormat::Log => {}
-    }
-    output.finish(report::exit_for(&settled))
+    ledger.finish(&settled)
 }
 
 /// The requests of a file. What cannot be understood is told at once, since the
@@ -74,7 +79,7 @@ fn from_file(path: &Path) -> Result<Vec<Result<Job, Fault>>, Failure> {
     Ok(jobs)
 }
 
-fn deliver(worker: &Worker, job: Job, voice: &dyn Fn(Protocol) -> Voice, what: &str) -> Report {
+fn deliver(worker: &Worker, job: Job, voice: Voice, what: &str) -> Report {
     let Job {
         request,
         text,
@@ -83,7 +88,7 @@ fn deliver(worker: &Worker, job: Job, voice: &dyn Fn(Protocol) -> Voice, what: &
         pause: _,
     } = job;
     let progress = Progress::start(what, length, request.recipients.len());
-    let watch = Watch::new(&request, voice(request.protocol), progress.clone());
+    let watch = Watch::new(&request, voice, progress.clone());
     let report = if whole {
         worker.deliver_whole(request, text, watch)
     } else {
@@ -95,12 +100,16 @@ fn deliver(worker: &Worker, job: Job, voice: &dyn Fn(Protocol) -> Voice, what: &
 
 fn voice(
     format: ReportFormat,
-    output: &Arc<Mutex<Output>>,
+    ledger: &Arc<Ledger>,
+    request: usize,
     policy: &Policy,
     protocol: Protocol,
 ) -> Voice {
+    let ledger = Arc::clone(ledger);
     match format {
-        ReportFormat::Log => Voice::Log(Arc::clone(output), LogForm::new(policy.config(protocol))),
-        ReportFormat::Text | ReportFormat::Json => Voice::Warnings,
+        ReportFormat::Log => Voice::Log(ledger, request, LogForm::new(policy.config(protocol))),
+        ReportFormat::Text | ReportFormat::Json | ReportFormat::Jsonl => {
+            Voice::Report(ledger, request)
+        }
     }
 }

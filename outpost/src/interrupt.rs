@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::output::complain;
+use crate::output::complain_urgently;
 
 /// The exit status after the second signal: 128 and the number of SIGINT.
 const ENDED_AT_ONCE: i32 = 130;
@@ -27,6 +27,7 @@ struct Shared {
 struct State {
     asked: bool,
     action: Option<Box<dyn Fn() + Send>>,
+    account: Option<Box<dyn Fn() -> String + Send>>,
 }
 
 impl Interrupt {
@@ -50,6 +51,12 @@ impl Interrupt {
             action();
         }
         state.action = Some(action);
+    }
+
+    /// What to say at the second signal, in lines for standard error: how things stand.
+    /// It is asked while all other threads go on, and must not wait for any of them.
+    pub(crate) fn on_second(&self, account: Box<dyn Fn() -> String + Send>) {
+        self.state().account = Some(account);
     }
 
     /// Whether a signal has come.
@@ -92,15 +99,19 @@ impl Interrupt {
     fn signal(&self) {
         let mut state = self.state();
         if state.asked {
-            complain("ended at once");
+            let account = state.account.as_ref().map(|account| account());
+            let account = account.unwrap_or_default();
+            complain_urgently(&format!("outpost: ended at once\n{account}"));
             std::process::exit(ENDED_AT_ONCE);
         }
         state.asked = true;
-        complain("interrupted: ending politely (once more ends at once)");
         if let Some(action) = &state.action {
             action();
         }
         self.shared.changed.notify_all();
+        drop(state);
+        let polite = "outpost: interrupted: ending politely (once more ends at once)\n";
+        complain_urgently(polite);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -26,12 +26,12 @@ mod runtime;
 mod settings;
 mod sink;
 mod size;
+mod trace;
 mod watch;
 
 use std::{env, ffi::OsString, io, process::ExitCode};
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command};
 use exit::{Exit, Failure};
@@ -39,7 +39,7 @@ use exit::{Exit, Failure};
 fn main() -> ExitCode {
     let exit = match Cli::try_parse() {
         Ok(cli) => {
-            trace();
+            trace::start(cli.verbosity.verbose);
             run(&cli.command)
         }
         Err(answer) => usage(&answer),
@@ -83,14 +83,4 @@ fn usage(answer: &clap::Error) -> Result<Exit, Failure> {
             format!("cannot write to standard output: {error}"),
         )),
     }
-}
-
-/// Sends diagnostics to standard error as RUST_LOG says; silent without it.
-fn trace() {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off")),
-        )
-        .with_writer(io::stderr)
-        .init();
 }

@@ -6,7 +6,12 @@
 use std::{
     borrow::Cow,
     fmt::{self, Write as _},
+    fs::File,
     io::{self, Write},
+    os::fd::AsFd,
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -14,11 +19,14 @@ use smtp_policy::report::printable;
 
 use crate::exit::{Exit, Failure, OrExit};
 
-/// Standard output. After the first error nothing more is written, and
-/// [`Output::finish`] tells.
+/// How long an urgent word waits for whoever reads standard error.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Standard output. The first error is told on standard error; after it nothing more
+/// is written.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
-    failed: Option<io::Error>,
+    failed: bool,
 }
 
 impl Output {
@@ -29,50 +37,83 @@ impl Output {
     }
 
     /// Writes lines. What cannot be printed is `?`; each part of the text that comes
-    /// from elsewhere has to be one line before.
-    pub(crate) fn text(&mut self, text: &str) {
-        self.write(&printable_lines(text));
+    /// from elsewhere has to be one line before. Returns whether it was written.
+    pub(crate) fn text(&mut self, text: &str) -> bool {
+        self.write(&printable_lines(text))
     }
 
     /// Writes JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).or_exit(Exit::Software)?;
-        self.write(&escaped(&(text + "\n")));
+        let text = json_lines(value).or_exit(Exit::Software)?;
+        self.write(&text);
         Ok(())
     }
 
-    fn write(&mut self, text: &str) {
-        if self.failed.is_some() {
-            return;
+    fn write(&mut self, text: &str) -> bool {
+        if self.failed {
+            return false;
         }
         let mut out = io::stdout().lock();
-        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            self.failed = Some(error);
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        drop(out);
+        if let Err(error) = written {
+            self.failed = true;
+            complain(format_args!("cannot write to standard output: {error}"));
         }
+        !self.failed
     }
 
     /// Whether everything has been written so far.
     pub(crate) fn is_sound(&self) -> bool {
-        self.failed.is_none()
+        !self.failed
     }
 
     /// The exit status of the work, unless its result could not be written.
     pub(crate) fn finish(self, exit: Exit) -> Result<Exit, Failure> {
-        match self.failed {
-            None => Ok(exit),
-            Some(error) => Err(Failure::new(
-                Exit::Output,
-                format!("cannot write to standard output: {error}"),
-            )),
-        }
+        Ok(if self.failed { Exit::Output } else { exit })
     }
 }
 
 /// Writes a line to standard error; what cannot be printed is `?`. When even that fails
 /// there is nobody left to tell.
 pub(crate) fn complain(line: impl fmt::Display) {
+    let _ = try_complain(line);
+}
+
+/// The same, and returns whether it was written.
+pub(crate) fn try_complain(line: impl fmt::Display) -> bool {
     let line = line.to_string();
-    let _ = writeln!(io::stderr().lock(), "outpost: {}", printable(&line));
+    writeln!(io::stderr().lock(), "outpost: {}", printable(&line)).is_ok()
+}
+
+/// Writes lines to standard error that must not be held up: neither by another thread
+/// that is in the middle of writing there, nor for long by a reader that does not read.
+pub(crate) fn complain_urgently(lines: &str) {
+    let lines = printable_lines(lines).into_owned();
+    let (written, is_written) = mpsc::channel();
+    let started = thread::Builder::new().spawn(move || {
+        let _ = past_the_lock(lines.as_bytes());
+        let _ = written.send(());
+    });
+    if started.is_ok() {
+        let _ = is_written.recv_timeout(PATIENCE);
+    }
+}
+
+/// Writes to a duplicate of standard error, which has no lock.
+fn past_the_lock(bytes: &[u8]) -> io::Result<()> {
+    let mut stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    stderr.write_all(bytes)
+}
+
+/// A value as JSON over several lines, for [`Output::text`].
+pub(crate) fn json_lines(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(escaped(&serde_json::to_string_pretty(value)?).into_owned() + "\n")
+}
+
+/// A value as JSON in one line, for [`Output::text`].
+pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(escaped(&serde_json::to_string(value)?).into_owned() + "\n")
 }
 
 /// Text of several lines, with TABs, and `?` for other control characters.
@@ -126,8 +167,7 @@ mod tests {
     #[test]
     fn json_says_the_same_without_control_characters() {
         let odd = odd();
-        let plain = serde_json::to_string_pretty(&[&odd]).unwrap();
-        let text = escaped(&plain);
+        let text = json_lines(&[&odd]).unwrap();
         assert!(!text.contains(|c: char| c.is_control() && c != '\n'));
         assert!(text.contains("\\u001b") && text.contains("\\u007f\\u0080"));
         let back: Vec<String> = serde_json::from_str(&text).unwrap();

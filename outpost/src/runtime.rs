@@ -102,3 +102,84 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use std::{
+        path::Path,
+        sync::{
+            Mutex,
+            mpsc::{self, Receiver, Sender},
+        },
+        thread,
+    };
+
+    use smtp_policy::{
+        config::{MainCf, Protocol},
+        dns::ResolverConfig,
+        report::Status,
+        request::Recipient,
+        tables::{Table, TableFailure},
+    };
+    use smtp_proto::address::{Address, ReversePath};
+
+    use super::*;
+
+    /// A table that says when it is asked, and waits until it may answer.
+    #[derive(Debug)]
+    struct Slow {
+        asked: Sender<()>,
+        may_answer: Mutex<Receiver<()>>,
+    }
+
+    impl Table for Slow {
+        fn lookup(&self, _: &str) -> Result<Option<String>, TableFailure> {
+            self.asked.send(()).unwrap();
+            let let_go = self.may_answer.lock().unwrap().recv();
+            panic!("answered: {let_go:?}")
+        }
+    }
+
+    fn request() -> Request {
+        let to = Recipient::new(Address::parse("a@example.com").unwrap());
+        Request::new(
+            Protocol::Smtp,
+            "[127.0.0.1]:1".parse().unwrap(),
+            ReversePath::Null,
+            vec![to],
+        )
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_a_table_that_is_still_being_asked() {
+        for runtime in [Runtime::Tokio, Runtime::Smol, Runtime::Blocking] {
+            let main_cf = "smtp_tls_policy_maps = external:slow\n";
+            let main_cf = MainCf::parse(main_cf, "main.cf", Path::new(".")).unwrap();
+            let policy = Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap();
+            let worker = Worker::start(runtime, Arc::new(policy)).unwrap();
+            let (asked, is_asked) = mpsc::channel();
+            let (lets_go, may_answer) = mpsc::channel::<()>();
+            let table = Arc::new(Slow {
+                asked,
+                may_answer: Mutex::new(may_answer),
+            });
+            match &worker {
+                Worker::Tokio(_, client) => client.add_table("slow", table),
+                Worker::Smol(client) => client.add_table("slow", table),
+                Worker::Blocking(client) => client.add_table("slow", table),
+            }
+            let cancel = worker.canceller();
+            let canceller = thread::spawn(move || {
+                is_asked.recv().unwrap();
+                cancel();
+            });
+            let report = worker.deliver(request(), bytes::Bytes::new(), ());
+            assert!(report.all(Status::Deferred), "{runtime:?}: {report:?}");
+            canceller.join().unwrap();
+            worker.close();
+            // Only now may the table answer.
+            drop(lets_go);
+        }
+    }
+}

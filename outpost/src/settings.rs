@@ -18,6 +18,7 @@ use crate::{
     cli::{ParameterArgs, StsArgs, SurroundingsArgs},
     exit::{Exit, Failure, OrExit},
     output::complain,
+    trace,
 };
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -52,6 +53,9 @@ pub(crate) fn policy(args: &SurroundingsArgs) -> Result<Arc<Policy>, Failure> {
         .with_services(&String::from_utf8_lossy(&services));
     if let Some(sts) = mta_sts(&args.sts)? {
         policy = policy.with_mta_sts(sts);
+    }
+    if trace::shows_dialogue() {
+        policy = policy.with_dialogue();
     }
     for warning in policy.warnings() {
         complain(format_args!("warning: {warning}"));

@@ -2,7 +2,7 @@
 //! recipient was settled.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,21 +14,22 @@ use smtp_policy::{
 
 use crate::{
     log_line::{Delays, LogForm},
-    output::{Output, complain},
+    output::complain,
     progress::Progress,
+    report::ledger::Ledger,
 };
 
 /// Where notes and verdicts go while the delivery runs.
-#[derive(Clone, Debug)]
 pub(crate) enum Voice {
-    /// To standard output, as Postfix logs them.
-    Log(Arc<Mutex<Output>>, LogForm),
-    /// Warnings to standard error; the verdicts come in the report.
-    Warnings,
+    /// To the report: verdicts, as those of the request with this number.
+    Report(Arc<Ledger>, usize),
+    /// To the report, as Postfix logs them: verdicts and notes.
+    Log(Arc<Ledger>, usize, LogForm),
+    /// Nowhere; whoever delivers looks at the report.
+    Silent,
 }
 
 /// The observer of one delivery.
-#[derive(Debug)]
 pub(crate) struct Watch {
     voice: Voice,
     id: QueueId,
@@ -61,9 +62,10 @@ impl Watch {
         }
     }
 
-    /// Postfix stamps the end of the set-up when it sends MAIL, and both ends
-    /// at once when it never got there (behaviour.md 17.2). An observer sees the
-    /// first text instead; a recipient settled before that counts as set-up.
+    /// Postfix stamps the end of the set-up when it sends MAIL (`src/smtp/smtp_proto.c`),
+    /// and both ends at once when a failure comes before that (`src/smtp/smtp_trouble.c`;
+    /// `src/global/log_adhoc.c`). An observer sees the first text instead; a recipient
+    /// settled before that counts as set-up.
     fn delays(&self) -> Delays {
         let now = Instant::now();
         let set_up = self.set_up.unwrap_or(now);
@@ -80,38 +82,44 @@ impl Observer for Watch {
     fn settled(&mut self, index: RcptIndex, outcome: &Outcome) {
         self.settled += 1;
         self.progress.settled(self.settled);
-        tracing::info!(
-            id = self.id.as_str(),
-            index,
-            status = outcome.word,
-            text = outcome.text.as_str(),
-            "settled"
-        );
-        if let (Voice::Log(output, form), Some(recipient)) =
-            (&self.voice, self.recipients.get(index))
-        {
-            let line = form.status(&self.id, recipient, outcome, self.delays());
-            self.progress.aside(|| say(output, &line));
+        match &self.voice {
+            Voice::Report(ledger, request) => self
+                .progress
+                .aside(|| ledger.settle(*request, index, outcome, None)),
+            Voice::Log(ledger, request, form) => {
+                let recipient = self.recipients.get(index);
+                let line = recipient.map(|to| form.status(&self.id, to, outcome, self.delays()));
+                self.progress
+                    .aside(|| ledger.settle(*request, index, outcome, line));
+            }
+            Voice::Silent => {}
+        }
+        // After the report, which a trace that nobody reads must not hold up.
+        self.progress.aside(|| {
+            tracing::info!(
+                id = self.id.as_str(),
+                index,
+                status = outcome.word,
+                text = outcome.text.as_str(),
+                "settled"
+            );
+        });
+    }
+
+    fn in_doubt(&mut self, recipients: &[RcptIndex]) {
+        match &self.voice {
+            Voice::Report(ledger, request) | Voice::Log(ledger, request, _) => {
+                ledger.doubt(*request, recipients);
+            }
+            Voice::Silent => {}
         }
     }
 
     fn note(&mut self, note: &Note) {
-        match note.level {
-            Level::Warning => tracing::warn!(id = self.id.as_str(), "{}", note.text),
-            Level::Info => tracing::info!(id = self.id.as_str(), "{}", note.text),
-            Level::Debug => tracing::debug!(id = self.id.as_str(), "{}", note.text),
-        }
-        match (&self.voice, note.level) {
-            (Voice::Warnings, Level::Debug | Level::Info) => {}
-            (Voice::Log(output, form), _) => {
-                let line = form.note(note);
-                self.progress.aside(|| say(output, &line));
-            }
-            (Voice::Warnings, Level::Warning) => {
-                self.progress
-                    .aside(|| complain(format_args!("warning: {}", note.text)));
-            }
-        }
+        self.progress.aside(|| match &self.voice {
+            Voice::Log(ledger, _, form) => ledger.log(&form.note(note)),
+            Voice::Report(..) | Voice::Silent => tell(&self.id, note),
+        });
     }
 
     fn progress(&mut self, text_bytes: u64) {
@@ -122,9 +130,14 @@ impl Observer for Watch {
     }
 }
 
-fn say(output: &Mutex<Output>, line: &str) {
-    output
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .line(line);
+/// Tells a note on standard error: warnings always, others where they are asked for.
+fn tell(id: &str, note: &Note) {
+    match note.level {
+        Level::Debug => tracing::debug!(target: "outpost", id, "{}", note.text),
+        Level::Info => tracing::info!(target: "outpost", id, "{}", note.text),
+        Level::Warning if tracing::enabled!(target: "outpost", tracing::Level::WARN) => {
+            tracing::warn!(target: "outpost", id, "{}", note.text);
+        }
+        Level::Warning => complain(format_args!("warning: {}", note.text)),
+    }
 }

@@ -256,8 +256,9 @@ fn the_text_report_has_a_block_for_each_recipient() {
     let run = run_with_input(&args, MESSAGE.as_bytes()).exits(75);
     let blocks: Vec<&str> = run.stdout.split("\n\n").collect();
     assert_eq!(blocks.len(), 3, "{run:#?}");
-    assert!(blocks[0].starts_with("<b@x>\n  verdict    sent (2.0.0)\n  server     127.0.0.1["));
-    assert!(blocks[1].contains("  verdict    deferred (4.2.0): not delivered now"));
+    // In the order in which they fell.
+    assert!(blocks[0].starts_with("<c@x>: deferred (4.2.0): not delivered now"));
+    assert!(blocks[1].starts_with("<b@x>: sent (2.0.0, plaintext)\n  server     127.0.0.1["));
     assert_eq!(blocks[2], "1 sent, 1 deferred, 0 bounced\n");
     assert_eq!(run.stderr, "", "a pipe gets no progress bar");
 }

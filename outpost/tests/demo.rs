@@ -16,7 +16,8 @@ fn it_goes_as_planned_on_each_runtime() {
             "C: EHLO client.outpost.example".to_owned(),
             "C: RCPT TO:<nobody@demo.example>".to_owned(),
             "bytes, identical to what was sent.".to_owned(),
-            "<nobody@demo.example>\n  verdict    bounced (5.1.1)".to_owned(),
+            "<nobody@demo.example>: bounced (5.1.1)".to_owned(),
+            "<alice@demo.example>: sent (2.0.0, plaintext)".to_owned(),
             "2 sent, 0 deferred, 1 bounced, as planned".to_owned(),
         ] {
             assert!(run.stdout.contains(&text), "no {text:?} in {run:#?}");

@@ -25,6 +25,7 @@ use smtp_policy::{
     delivery::Observer,
     report::{Outcome, Report, Status},
     request::{Encoding, RcptIndex, Request},
+    tables::{Table, TableFailure},
 };
 #[cfg(feature = "mta-sts")]
 use toy::web;
@@ -332,6 +333,26 @@ fn a_bind_address_that_is_not_ours_is_left_out_or_enforced() {
     assert!(report.all(Status::Deferred), "{report:?}");
 }
 
+#[test]
+fn a_table_that_panics_defers_the_mail() {
+    let client = client("smtp_tls_policy_maps = external:broken");
+    client.add_table("broken", Arc::new(Broken));
+    let report = deliver(&client, request(Smtp, &Toy::nobody(), 1));
+    assert!(report.all(Status::Deferred), "{report:?}");
+    let text = &report.recipients[0].1.text;
+    assert_eq!(text, "client TLS configuration problem");
+}
+
+/// A table that panics.
+#[derive(Debug)]
+struct Broken;
+
+impl Table for Broken {
+    fn lookup(&self, _: &str) -> Result<Option<String>, TableFailure> {
+        panic!("the table is broken")
+    }
+}
+
 #[cfg(feature = "mta-sts")]
 #[test]
 fn a_policy_of_mta_sts_is_fetched_over_https() {
@@ -369,6 +390,44 @@ impl Observer for Watcher {
     fn progress(&mut self, bytes: u64) {
         assert!(bytes <= TEXT.len() as u64);
     }
+}
+
+/// Writes down who is in doubt, and who is settled.
+struct Doubts(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Doubts {
+    fn in_doubt(&mut self, recipients: &[RcptIndex]) {
+        self.0.lock().unwrap().push(format!("{recipients:?}"));
+    }
+
+    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
+        self.0.lock().unwrap().push(format!("{index} settled"));
+    }
+}
+
+#[test]
+fn an_observer_hears_of_the_doubt_before_the_end_of_the_text_is_sent() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let there = Arc::clone(&seen);
+    let toy = Toy::tcp("127.0.0.1", move |mut peer| {
+        assert!(peer.serve_until("DATA"));
+        peer.say("354 go on");
+        while peer.line() != "." {}
+        let seen = there.lock().unwrap().join(" ");
+        peer.tell(seen);
+        peer.say("250 fine");
+        peer.answer_until("nothing");
+    });
+    let client = client("smtp_destination_recipient_limit = 2");
+    let watcher = Doubts(Arc::clone(&seen));
+    let mut mail = request(Smtp, &toy.nexthop, 3);
+    mail.encoding = Encoding::SevenBit;
+    client.deliver(mail, Bytes::from_static(TEXT), watcher);
+    let told = toy.rest();
+    assert_eq!(told.first().unwrap(), "[0, 1]");
+    assert!(told[1].ends_with(" [2]"), "{told:?}");
+    let seen = seen.lock().unwrap().join(" ");
+    assert_eq!(seen, "[0, 1] 0 settled 1 settled [2] 2 settled");
 }
 
 #[test]

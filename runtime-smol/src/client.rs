@@ -20,7 +20,7 @@ use smtp_policy::{
 };
 use smtp_proto::time::Time;
 
-use crate::{drive, pool::Pool};
+use crate::{drive, pool::Pool, wait::apart};
 
 /// Delivers messages, many at once. Clones are the same client: they share its
 /// kept connections, its limits per destination and its clock.
@@ -193,7 +193,8 @@ impl Inner {
         };
         let table = lock(&self.tables).get(&name).cloned();
         let table = table.ok_or_else(|| failure("no such table was added to the client"))?;
-        smol::unblock(move || table.lookup(&key)).await
+        let lost = Err(failure("the table panicked"));
+        apart(lost, move || table.lookup(&key)).await
     }
 }
 

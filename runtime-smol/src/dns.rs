@@ -13,7 +13,7 @@ use smtp_policy::{
     driver,
 };
 
-use crate::{client::Inner, net::within};
+use crate::{client::Inner, net::within, wait::apart};
 
 /// The largest datagram that is read whole, in bytes. More than any resolver
 /// puts into one.
@@ -22,7 +22,7 @@ const DATAGRAM: usize = 8 * 1024;
 /// Answers one question.
 pub(crate) async fn resolve(client: &Inner, query: Query) -> Result<Answer, Failure> {
     if let QueryKind::Native(family) = query.kind {
-        return smol::unblock(move || native(&query.name, family)).await;
+        return apart(Err(Failure::TryAgain), move || native(&query.name, family)).await;
     }
     let config = Arc::clone(client.policy.resolver());
     let mut lookup = Lookup::new(query, config, client.seed(), client.now());

@@ -52,7 +52,9 @@ pub(crate) async fn run(
             cancelled = true;
             job.cancel();
         }
-        match job.poll(client.now()) {
+        let ask = job.poll(client.now());
+        trace_question(&job.request().id, &ask);
+        match ask {
             Ask::Resolve(ticket, query) => answers.push(Box::pin(async move {
                 Answered::Dns(ticket, dns::resolve(client, query).await)
             })),
@@ -77,6 +79,7 @@ pub(crate) async fn run(
             }
             ref ask @ (Ask::Send { until } | Ask::Wait { until }) => {
                 let sending = matches!(ask, Ask::Send { .. });
+                clerk.look(&job);
                 if line
                     .as_mut()
                     .is_some_and(|open| open.exchange(&mut job, sending))
@@ -160,11 +163,20 @@ fn give(job: &mut Delivery, answer: Answered, line: &mut Option<Line<Socket>>) {
     }
 }
 
+/// Hands a question of the engine to `tracing`.
+fn trace_question(id: &str, ask: &Ask) {
+    if tracing::enabled!(target: "outpost", tracing::Level::TRACE)
+        && let Some(question) = ask.question()
+    {
+        tracing::trace!(target: "outpost", id, "{question}");
+    }
+}
+
 /// Hands a note of the engine to `tracing`.
 fn trace(id: &str, note: &Note) {
     match note.level {
-        Level::Debug => tracing::debug!(target: "outpost", id, "{}", note.text),
-        Level::Info => tracing::info!(target: "outpost", id, "{}", note.text),
-        Level::Warning => tracing::warn!(target: "outpost", id, "{}", note.text),
+        Level::Debug => tracing::debug!(target: "outpost::note", id, "{}", note.text),
+        Level::Info => tracing::info!(target: "outpost::note", id, "{}", note.text),
+        Level::Warning => tracing::warn!(target: "outpost::note", id, "{}", note.text),
     }
 }

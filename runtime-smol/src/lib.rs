@@ -19,6 +19,7 @@ mod https;
 mod net;
 mod pool;
 mod reactor;
+mod wait;
 
 pub use client::Client;
 pub use reactor::start_reactor;

@@ -23,7 +23,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{drive, pool::Pool};
+use crate::{drive, pool::Pool, wait::apart};
 
 /// Delivers messages, many at once. Clones are the same client: they share its
 /// kept connections, its limits per destination and its clock.
@@ -209,9 +209,8 @@ impl Inner {
         };
         let table = lock(&self.tables).get(&name).cloned();
         let table = table.ok_or_else(|| failure("no such table was added to the client"))?;
-        tokio::task::spawn_blocking(move || table.lookup(&key))
-            .await
-            .unwrap_or_else(|_| Err(failure("the table panicked")))
+        let lost = Err(failure("the table panicked"));
+        apart(lost, move || table.lookup(&key)).await
     }
 }
 

@@ -10,10 +10,9 @@ use smtp_policy::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
-    task,
 };
 
-use crate::{client::Inner, net::within};
+use crate::{client::Inner, net::within, wait::apart};
 
 /// The largest datagram that is read whole, in bytes. More than any resolver
 /// puts into one.
@@ -22,9 +21,7 @@ const DATAGRAM: usize = 8 * 1024;
 /// Answers one question.
 pub(crate) async fn resolve(client: &Inner, query: Query) -> Result<Answer, Failure> {
     if let QueryKind::Native(family) = query.kind {
-        return task::spawn_blocking(move || native(&query.name, family))
-            .await
-            .unwrap_or(Err(Failure::TryAgain));
+        return apart(Err(Failure::TryAgain), move || native(&query.name, family)).await;
     }
     let config = Arc::clone(client.policy.resolver());
     let mut lookup = Lookup::new(query, config, client.seed(), client.now());

@@ -2,11 +2,14 @@
 
 use smtp_policy::sts::{FetchError, Fetched, PolicyFetch};
 
+#[cfg(feature = "mta-sts")]
+use crate::wait::apart;
+
 /// Fetches one policy.
 #[cfg(feature = "mta-sts")]
 pub(crate) async fn fetch(request: PolicyFetch) -> Result<Fetched, FetchError> {
-    let fetched = tokio::task::spawn_blocking(move || sts_fetch::fetch(&request)).await;
-    fetched.unwrap_or_else(|error| Err(FetchError::Other(error.to_string())))
+    let lost = Err(FetchError::Other("the fetch panicked".to_owned()));
+    apart(lost, move || sts_fetch::fetch(&request)).await
 }
 
 /// Without the feature nothing can be fetched.

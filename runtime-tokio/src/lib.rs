@@ -22,6 +22,7 @@ mod drive;
 mod https;
 mod net;
 mod pool;
+mod wait;
 
 pub use client::Client;
 #[cfg(feature = "dnssec")]

@@ -223,7 +223,7 @@ fn unsigned_domain(root_is_signed: bool, servers: NameServers) -> World {
     }
     for number in 0..2 {
         let to_domain = Request {
-            nexthop: "example.com".to_owned(),
+            nexthop: "example.com".parse().unwrap(),
             ..request(number, 1)
         };
         world.submit(Duration::from_secs(60), to_domain, "x\n".into());
@@ -280,7 +280,7 @@ fn where_no_name_server_answers_mail_waits() {
             ..NameServers::default()
         });
         let to_domain = Request {
-            nexthop: "example.com".to_owned(),
+            nexthop: "example.com".parse().unwrap(),
             ..request(0, 1)
         };
         let id = world.submit(Duration::ZERO, to_domain, "x\n".into());

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let seen = recorder.complete();
     output.text(&dialogue(&seen.lines));
     let mut verdicts = String::from("Verdicts, one for each recipient\n\n");
-    report::text::blocks(&mut verdicts, &report);
+    verdicts += &report::text::blocks(&report);
     output.text(&verdicts);
     let delivered = compare(&seen.messages, &message.text).or_exit(Exit::Data)?;
     output.line(format_args!("The sink received {}", delivered.words()));
@@ -152,7 +152,7 @@ fn deliver(runtime: Runtime, server: SocketAddr, message: Message) -> Result<Rep
     } = Job::new(request, message);
 
     let progress = Progress::start("demo", length, request.recipients.len());
-    let watch = Watch::new(&request, Voice::Warnings, progress.clone());
+    let watch = Watch::new(&request, Voice::Silent, progress.clone());
     let report = worker.deliver(request, text, watch);
     progress.end();
     worker.close();

@@ -63,6 +63,11 @@ impl Watch {
 impl Observer for Watch {
     fn note(&mut self, note: &Note) {
         let line = match note.level {
+            Level::Debug if note.finding.is_none() => {
+                return self
+                    .progress
+                    .aside(|| tracing::debug!(target: "outpost", "{}", note.text));
+            }
             Level::Debug => return,
             Level::Info => note.text.to_string(),
             Level::Warning => format!("warning: {}", note.text),

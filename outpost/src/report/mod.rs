@@ -1,8 +1,9 @@
 //! The report: what became of each request and each recipient, for programs
-//! and for people. (Log lines are written while the work goes on:
-//! [`crate::log_line`].)
+//! and for people. [`ledger`] writes it while the work goes on, in the form that was
+//! asked for; that of log lines is [`crate::log_line`].
 
 pub(crate) mod json;
+pub(crate) mod ledger;
 pub(crate) mod text;
 
 use smtp_policy::report::{Report, Status};

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use smtp_policy::{
-    report::{Outcome, Report, Status},
+    report::{Encryption, Outcome, Report, Status},
     request::Recipient,
+    tls::Trust,
 };
 
 use super::{Settled, stage_name};
@@ -17,29 +18,78 @@ const COLUMN: usize = 10;
 const UNCERTAIN: &str = "The connection was lost after the whole message had been sent and before \
     the server answered. It may have delivered a copy: a new attempt may deliver a second one.";
 
-/// The whole report: a block for each recipient, then the sum.
-pub(crate) fn render(requests: &[Settled]) -> String {
-    let mut out = String::new();
-    for (settled, number) in requests.iter().zip(1..) {
-        if requests.len() > 1 {
-            let _ = writeln!(out, "Request {number}\n");
-        }
-        match settled {
-            Ok(report) => blocks(&mut out, report),
-            Err(fault) => {
-                let _ = writeln!(out, "not delivered: {fault}\n");
-            }
-        }
-    }
-    let _ = writeln!(out, "{}", sum(requests));
+/// A block for each recipient of one request.
+pub(crate) fn blocks(report: &Report) -> String {
+    let blocks = report
+        .recipients
+        .iter()
+        .map(|(to, outcome)| block(to, outcome));
+    blocks.collect()
+}
+
+/// A line with the verdict on one recipient, what else there is to say below it, and an
+/// empty line.
+pub(crate) fn block(recipient: &Recipient, outcome: &Outcome) -> String {
+    let mut out = format!("{}{}\n", verdict(recipient, outcome), meaning(outcome));
+    rows(&mut out, recipient, outcome);
+    out.push('\n');
     out
 }
 
-/// A block for each recipient of one request, each followed by an empty line.
-pub(crate) fn blocks(out: &mut String, report: &Report) {
-    for (recipient, outcome) in &report.recipients {
-        block(out, recipient, outcome);
-        out.push('\n');
+/// All that matters of a verdict, in one line.
+pub(crate) fn line(recipient: &Recipient, outcome: &Outcome) -> String {
+    let mut line = format!("{}: {}", verdict(recipient, outcome), outcome.text);
+    if let Some(why) = tls(outcome) {
+        let _ = write!(line, "; TLS: {why}");
+    }
+    if outcome.uncertain {
+        line.push_str("; a copy may have been delivered");
+    }
+    line
+}
+
+/// `<a@example.com>: sent (2.0.0, TLSv1.3, verified)`.
+pub(crate) fn verdict(recipient: &Recipient, outcome: &Outcome) -> String {
+    let mut line = format!(
+        "<{}>: {} ({}",
+        recipient.address.as_str(),
+        outcome.word,
+        outcome.code
+    );
+    if outcome.status == Status::Sent
+        && let Some(encryption) = &outcome.encryption
+    {
+        let _ = match encryption.tls() {
+            Some(tls) => write!(line, ", {}, {}", tls.version, proof(tls.trust)),
+            None => write!(line, ", plaintext"),
+        };
+    }
+    line.push(')');
+    line
+}
+
+const fn proof(trust: Trust) -> &'static str {
+    match trust {
+        Trust::Verified => "verified",
+        Trust::Trusted => "trusted issuer, not verified",
+        Trust::Untrusted | Trust::Anonymous => "not verified",
+    }
+}
+
+/// How TLS went, as far as there is more to say than the verdict does.
+fn tls(outcome: &Outcome) -> Option<String> {
+    match outcome.encryption.as_ref()? {
+        Encryption::Failed(why) => Some(format!("failed: {why}")),
+        Encryption::Plaintext { instead } => {
+            let why = instead.as_ref()?;
+            Some(format!("not used: {why}"))
+        }
+        Encryption::Tls(tls) => match (&tls.problem, outcome.status) {
+            (Some(problem), _) => Some(format!("{}, {problem}", tls.cipher)),
+            (None, Status::Sent) => Some(tls.cipher.clone()),
+            (None, _) => None,
+        },
+        _ => None,
     }
 }
 
@@ -68,13 +118,7 @@ pub(crate) fn sum(requests: &[Settled]) -> String {
     parts.join(", ")
 }
 
-fn block(out: &mut String, recipient: &Recipient, outcome: &Outcome) {
-    let _ = writeln!(out, "<{}>", recipient.address.as_str());
-    row(
-        out,
-        "verdict",
-        &format!("{} ({}){}", outcome.word, outcome.code, meaning(outcome)),
-    );
+fn rows(out: &mut String, recipient: &Recipient, outcome: &Outcome) {
     if let Some(original) = &recipient.original
         && original.as_str() != recipient.address.as_str()
     {
@@ -92,6 +136,9 @@ fn block(out: &mut String, recipient: &Recipient, outcome: &Outcome) {
         },
         &outcome.text,
     );
+    if let Some(why) = tls(outcome) {
+        row(out, "TLS", &why);
+    }
     if let (Some(stage), false) = (outcome.stage, outcome.status == Status::Sent) {
         row(out, "at", stage_name(stage));
     }

@@ -66,6 +66,24 @@ pub enum Ask {
     Done,
 }
 
+impl Ask {
+    /// What is to be found out or opened, in words for whoever looks for a fault; `None`
+    /// for everything else.
+    pub fn question(&self) -> Option<String> {
+        Some(match self {
+            Self::Resolve(_, query) => format!("look up {:?} of {}", query.kind, query.name),
+            Self::LookUp(_, query) => format!("look up {} in external:{}", query.key, query.table),
+            Self::Fetch(_, fetch) => format!("fetch https://{}{}", fetch.host, fetch.path),
+            Self::Reuse(..) => "look for a kept connection".to_owned(),
+            Self::Connect(_, target) => match &target.endpoint {
+                Endpoint::Inet(address) => format!("connect to {address}"),
+                Endpoint::Unix(path) => format!("connect to {}", path.display()),
+            },
+            _ => return None,
+        })
+    }
+}
+
 /// A question to a table outside the engine (`external:NAME` in main.cf).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableQuery {

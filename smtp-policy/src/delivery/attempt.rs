@@ -82,7 +82,8 @@ impl Delivery {
         if site.addresses == limit && !survey {
             site.places.clear();
         }
-        let (best, plain) = (site.best, core::mem::take(&mut site.retry_plain));
+        let (best, failed) = (site.best, core::mem::take(&mut site.retry_plain));
+        let plain = failed.is_some();
         if survey {
             self.begin_visit(&place, policy.as_ref().ok(), plain, beyond_limit);
         }
@@ -100,7 +101,8 @@ impl Delivery {
         let Some(policy) = self.fitting(policy, &place, plain) else {
             return Tried::Passed;
         };
-        let attempt = self.attempt(&place, best, policy);
+        let mut attempt = self.attempt(&place, best, policy);
+        attempt.security.failed = failed;
         match &place {
             // The best addresses were looked for in the cache before.
             Place::Inet(candidate) if self.hosts.cache.load && candidate.preference != best => {
@@ -201,6 +203,7 @@ impl Delivery {
             policy,
             domain,
             refused: false,
+            failed: None,
         };
         let target = Target {
             endpoint,

@@ -60,7 +60,11 @@ impl Delivery {
                         room: body.room(),
                     });
                 }
-                PipeStep::Done => body.finish(),
+                PipeStep::Done => {
+                    body.finish();
+                    talk.text_ended = true;
+                    self.take_down_text();
+                }
                 PipeStep::Ask(query) => {
                     let ticket = self.ticket();
                     if let Phase::Talking(talk) = &mut self.phase {

@@ -108,8 +108,9 @@ pub(super) struct Site {
     pub(super) exchange: Option<MailExchange>,
     /// The domain whose MTA-STS policy may hold.
     pub(super) sts_domain: Option<String>,
-    /// The next address was tried with TLS, and is to be tried without.
-    pub(super) retry_plain: bool,
+    /// The next address was tried with TLS, which failed for this reason, and is to be
+    /// tried without.
+    pub(super) retry_plain: Option<String>,
     pub(super) places: VecDeque<Place>,
     /// The preference of the first address.
     pub(super) best: u16,
@@ -471,7 +472,7 @@ impl Site {
             domain: String::new(),
             exchange: None,
             sts_domain: None,
-            retry_plain: false,
+            retry_plain: None,
             places,
             best,
             loop_detection,

@@ -21,6 +21,8 @@ pub(super) struct Records {
     transcript: Option<Transcript>,
     /// Whether each line is also a line for the log.
     verbose: bool,
+    /// Whether there is a line for the text too, with its length.
+    counts_text: bool,
     /// The server broke the protocol, or we did.
     protocol_error: bool,
     /// A look-up of ours failed.
@@ -42,6 +44,7 @@ impl Delivery {
         Records {
             transcript: notifies.then(Transcript::default),
             verbose: client.is_debug_peer(&peer.host, &peer.address),
+            counts_text: client.is_verbose,
             ..Records::default()
         }
     }
@@ -60,6 +63,20 @@ impl Delivery {
             for line in said.iter().filter_map(|said| verbose_line(&relay, said)) {
                 self.note(Note::debug(line));
             }
+        }
+    }
+
+    /// The text is complete: what stands for it in the dialogue. Postfix shows nothing, so
+    /// that this is for `Policy::with_dialogue` only.
+    pub(super) fn take_down_text(&mut self) {
+        let Phase::Talking(talk) = &self.phase else {
+            return;
+        };
+        if let (true, Some(pipe)) = (talk.records.counts_text, &talk.pipe) {
+            let (relay, count) = (talk.channel.peer.relay(), pipe.offset());
+            self.note(Note::debug(format!(
+                "> {relay}: [message text of {count} bytes]"
+            )));
         }
     }
 

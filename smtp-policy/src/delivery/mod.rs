@@ -38,6 +38,7 @@
 mod ask;
 mod attempt;
 mod dnssec;
+mod encryption;
 mod envelope;
 mod feed;
 mod greet;

@@ -10,6 +10,15 @@ pub trait Observer: Send {
         let _ = (index, outcome);
     }
 
+    /// Whose message may have been accepted although there is no verdict yet: the whole
+    /// text is sent, or about to be, and not answered; or a server before this one left
+    /// it open. Called with everybody in doubt, in order, before anything is written
+    /// that brings others into doubt, and when that is over; who is settled since is not
+    /// in doubt any more.
+    fn in_doubt(&mut self, recipients: &[RcptIndex]) {
+        let _ = recipients;
+    }
+
     /// The engine has something for the log.
     fn note(&mut self, note: &Note) {
         let _ = note;

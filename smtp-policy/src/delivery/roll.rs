@@ -60,6 +60,11 @@ impl Roll {
         self.doubtful.contains(&index)
     }
 
+    /// How many recipients some server may have accepted.
+    pub(super) fn doubts(&self) -> usize {
+        self.doubtful.len()
+    }
+
     /// Leaves a recipient for another server.
     pub(super) fn keep(&mut self, index: RcptIndex) {
         if let Some(mark @ Mark::Open) = self.marks.get_mut(index) {

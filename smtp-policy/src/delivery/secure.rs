@@ -58,6 +58,8 @@ pub(super) struct Security {
     pub(super) domain: String,
     /// The server did not want to start TLS.
     pub(super) refused: bool,
+    /// Why TLS failed in the session before, where this one is to be without.
+    pub(super) failed: Option<String>,
 }
 
 impl Securing {
@@ -312,6 +314,7 @@ impl Delivery {
         };
         talk.security.refused = true;
         let mandatory = talk.security.policy.level.is_mandatory();
+        self.starttls_refused(reply);
         self.note_session(Some(ResultType::StartTlsNotSupported));
         if mandatory {
             self.fail_site(Reason::tls_refused(peer, reply));
@@ -334,7 +337,7 @@ impl Delivery {
                     self.note(Note::warning(warning));
                 }
                 if let Err(trouble) = begun {
-                    self.visit_handshake_failed(trouble.0.clone());
+                    self.handshake_failed(&trouble.0);
                     self.note(Note::warning(trouble.0));
                     self.shut_gate();
                 }
@@ -342,7 +345,7 @@ impl Delivery {
             Handshake::Done(facts) => self.after_handshake(&facts),
             Handshake::Failed(trouble) => {
                 let relay = talk.channel.peer.relay();
-                self.visit_handshake_failed(trouble.to_string());
+                self.handshake_failed(&trouble.0);
                 self.note(Note::info(format!(
                     "SSL_connect error to {relay}: {trouble}"
                 )));
@@ -395,6 +398,7 @@ impl Delivery {
     }
 
     fn after_handshake(&mut self, facts: &TlsFacts) {
+        self.encrypted(facts);
         let Phase::Talking(talk) = &self.phase else {
             return;
         };
@@ -498,8 +502,10 @@ impl Delivery {
             return;
         };
         let (place, counted) = (talk.place.take(), talk.counted);
+        // The session was lost inside TLS, if the handshake did not fail.
+        let why = talk.encryption.failure().unwrap_or("lost connection");
         if let (Some(site), Some(place)) = (&mut self.hosts.site, place) {
-            site.retry_plain = true;
+            site.retry_plain = Some(why.to_owned());
             site.addresses = site.addresses.saturating_sub(1);
             if counted {
                 site.sessions = site.sessions.saturating_sub(1);

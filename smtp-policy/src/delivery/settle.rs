@@ -31,10 +31,11 @@ impl Delivery {
 
     /// Settles the recipients, or keeps them for another server with a line in the
     /// log.
-    fn fail(&mut self, recipients: &[RcptIndex], reason: Reason) {
+    fn fail(&mut self, recipients: &[RcptIndex], mut reason: Reason) {
         if recipients.is_empty() {
             return;
         }
+        reason.encryption = self.encryption().map(Box::new);
         if let Some(reply) = &reason.reply {
             self.check_reply(reply);
         }
@@ -73,6 +74,7 @@ impl Delivery {
         let action = self.success_action(server_reports);
         let mut outcome = self.judge.success(relay, stage, reply, action);
         outcome.server_reports = server_reports;
+        outcome.encryption = self.encryption();
         self.pronounce(index, Verdict::Success(Box::new(outcome)));
     }
 
@@ -110,7 +112,9 @@ impl Delivery {
         self.end_survey(reason);
         let left = self.roll.left();
         let relay = self.relay();
-        self.give_verdict(&left, reason, relay);
+        let mut reason = reason.clone();
+        reason.encryption = self.encryption().map(Box::new).or(reason.encryption);
+        self.give_verdict(&left, &reason, relay);
     }
 
     /// What the delivery itself decides about whoever is left, before there is a
@@ -143,6 +147,29 @@ impl Delivery {
             Phase::Talking(talk) => talk.channel.session.abandon(),
             phase => *phase = Phase::Next,
         }
+    }
+
+    /// Whose message may have been accepted although the verdict is not told yet, in
+    /// order: the end of the text is on its way or unanswered, an earlier server was lost
+    /// there, or the verdict waits for a table.
+    pub fn in_doubt(&self) -> Vec<RcptIndex> {
+        let (sent, _) = self.doubt_mark();
+        let waiting: Vec<RcptIndex> = self.verdicts.waiting().collect();
+        let doubtful = |index: &RcptIndex| {
+            (sent && self.roll.is_open(*index)) || self.roll.is_doubtful(*index)
+        };
+        let mut all: Vec<RcptIndex> = self.roll.left().into_iter().filter(doubtful).collect();
+        all.extend(waiting);
+        all.sort_unstable();
+        all
+    }
+
+    /// Something that changes when others get into doubt, or nobody is in doubt any more,
+    /// and that costs nothing to look at: whether the text is complete, and how many
+    /// recipients earlier servers have left in doubt.
+    pub(crate) fn doubt_mark(&self) -> (bool, usize) {
+        let sent = matches!(&self.phase, Phase::Talking(talk) if talk.text_ended);
+        (sent, self.roll.doubts())
     }
 
     /// The delivery has outlasted `daemon_timeout`, where the watchdog ends the process

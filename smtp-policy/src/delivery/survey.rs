@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use smtp_proto::{
     reply::{Capabilities, Reply},
-    session::{Closed, Stage},
+    session::Stage,
     status::EnhancedStatus,
 };
 
@@ -299,14 +299,6 @@ impl Delivery {
                 .handshake
                 .get_or_insert_with(|| HandshakeFinding::Failed(why.into()));
         }
-    }
-
-    /// The session ended in the handshake.
-    pub(super) fn visit_ended_in_handshake(&mut self, why: Closed) {
-        self.visit_handshake_failed(match why {
-            Closed::TimedOut(_) => "timed out",
-            _ => "lost connection",
-        });
     }
 
     fn visit(&mut self) -> Option<&mut Visit> {

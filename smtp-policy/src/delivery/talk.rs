@@ -23,7 +23,7 @@ use crate::{
     channel::{Channel, Peer, is_handshake_failure},
     config::ProbeTarget,
     content::Pipe,
-    report::{Scope, trouble::Reason},
+    report::{Encryption, LogText, Scope, TlsSummary, trouble::Reason},
     request::RcptIndex,
     tables::TableFailure,
 };
@@ -52,8 +52,12 @@ pub(super) struct Talk {
     /// out.
     pub(super) pipe: Option<Box<Pipe>>,
     pub(super) question: Option<u32>,
+    /// The text is complete: its end is on its way or out.
+    pub(super) text_ended: bool,
     /// What is wanted of TLS.
     pub(super) security: Security,
+    /// What came of it.
+    pub(super) encryption: Encryption,
     /// Where to try again in plaintext, if this is a new connection.
     pub(super) place: Option<Place>,
     /// Whether the session counts towards the limit on sessions.
@@ -104,7 +108,7 @@ impl Talk {
             login,
             records,
             expires,
-            security,
+            mut security,
             place,
             wrapped,
             keywords_failed,
@@ -116,7 +120,9 @@ impl Talk {
             Session::new(profile, now)
         };
         let channel = Channel::new(session, peer, expires, security.policy.level);
+        let instead = security.failed.take().map(LogText::from);
         Self {
+            encryption: Encryption::Plaintext { instead },
             security,
             place,
             keywords_failed,
@@ -143,7 +149,9 @@ impl Talk {
         instead: Option<Box<Attempt>>,
         records: Records,
     ) -> Self {
+        let tls = channel.tls_facts().map(|facts| TlsSummary::of(&facts));
         Self {
+            encryption: tls.map_or_else(Encryption::default, |tls| Encryption::Tls(Box::new(tls))),
             channel,
             progress,
             login,
@@ -156,6 +164,7 @@ impl Talk {
             records,
             pipe: None,
             question: None,
+            text_ended: false,
             security: Security::default(),
             place: None,
             counted: false,
@@ -513,11 +522,13 @@ impl Delivery {
         if !talk.throttled {
             self.hosts.request_nexthop = None;
         }
+        if is_handshake_failure(why) {
+            self.ended_in_handshake(why);
+        }
         if self.retries_in_plaintext(why) {
             self.retry_in_plaintext();
         }
         if is_handshake_failure(why) {
-            self.visit_ended_in_handshake(why);
             self.fail_handshake();
         } else if let Some(reason) = ended {
             // Whatever Postfix calls it, a report says what was waited for.

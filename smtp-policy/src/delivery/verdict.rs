@@ -44,6 +44,11 @@ struct Pending {
 }
 
 impl Verdicts {
+    /// The recipients whose verdicts wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = RcptIndex> {
+        self.waiting.iter().map(|pending| pending.index)
+    }
+
     /// Whether a ticket is that of the question about a verdict.
     pub(super) fn asked(&self, ticket: &Ticket<External>) -> bool {
         self.asked == Some(ticket.serial())

@@ -104,6 +104,8 @@ pub struct Clerk<T, O> {
     text: T,
     observer: O,
     outcomes: Vec<Option<Outcome>>,
+    /// What the delivery looked like when it was last said who is in doubt.
+    doubt: (bool, usize),
 }
 
 impl<T: TextSource, O: Observer> Clerk<T, O> {
@@ -113,6 +115,7 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
             text,
             observer,
             outcomes: vec![None; recipients],
+            doubt: (false, 0),
         }
     }
 
@@ -125,6 +128,16 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
                 job.text(chunk);
             }
             Err(error) => job.text_failed(error_text(&error)),
+        }
+    }
+
+    /// Tells whose message may have been accepted, if that has changed. To be called
+    /// before anything is written.
+    pub fn look(&mut self, job: &Delivery) {
+        let doubt = job.doubt_mark();
+        if doubt != self.doubt {
+            self.doubt = doubt;
+            self.observer.in_doubt(&job.in_doubt());
         }
     }
 
@@ -179,6 +192,7 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
             action: Action::Delayed,
             connection_uses: 0,
             server_reports: false,
+            encryption: None,
         };
         let outcomes = self
             .outcomes
@@ -206,6 +220,11 @@ impl<'a, O> PartObserver<'a, O> {
 impl<O: Observer> Observer for PartObserver<'_, O> {
     fn settled(&mut self, index: RcptIndex, outcome: &Outcome) {
         self.observer.settled(self.first + index, outcome);
+    }
+
+    fn in_doubt(&mut self, recipients: &[RcptIndex]) {
+        let recipients: Vec<RcptIndex> = recipients.iter().map(|at| self.first + at).collect();
+        self.observer.in_doubt(&recipients);
     }
 
     fn note(&mut self, note: &Note) {

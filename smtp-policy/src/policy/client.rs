@@ -39,6 +39,8 @@ pub(crate) struct Client {
     pub(crate) sasl: Option<Sasl>,
     cached: MatchList,
     debug_peers: MatchList,
+    /// Every peer is one.
+    pub(crate) is_verbose: bool,
     bind: Option<Ipv4Addr>,
     bind6: Option<Ipv6Addr>,
 }
@@ -102,6 +104,7 @@ impl Client {
             sasl,
             cached,
             debug_peers,
+            is_verbose: false,
             bind,
             bind6,
         })
@@ -125,6 +128,7 @@ impl Client {
             sasl: None,
             cached: MatchList::default(),
             debug_peers: MatchList::default(),
+            is_verbose: false,
             bind: None,
             bind6: None,
         }
@@ -151,9 +155,8 @@ impl Client {
 
     /// Whether the dialogue with a server goes to the log (`debug_peer_list`).
     pub(crate) fn is_debug_peer(&self, host: &str, address: &str) -> bool {
-        self.debug_peers
-            .contains_host(host, address)
-            .unwrap_or(false)
+        let listed = || self.debug_peers.contains_host(host, address);
+        self.is_verbose || listed().unwrap_or(false)
     }
 
     /// Whether connections to a destination are reused

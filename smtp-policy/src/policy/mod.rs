@@ -139,6 +139,16 @@ impl Policy {
         self.client(protocol).nexthop.parse(nexthop)
     }
 
+    /// Has each session note its dialogue, as those with a peer in `debug_peer_list` do:
+    /// what `-v` is to Postfix. A line stands for the message text.
+    #[must_use]
+    pub fn with_dialogue(mut self) -> Self {
+        for client in [&mut self.smtp, &mut self.lmtp] {
+            client.is_verbose = true;
+        }
+        self
+    }
+
     /// A policy from configurations that were made in code. Tables are named
     /// relative to `directory`.
     ///

@@ -6,16 +6,18 @@
 //! what the sender hears of the recipients.
 
 pub mod dsn_message;
+pub mod encryption;
 pub(crate) mod filter;
 pub mod notice;
 pub mod outcome;
-mod text;
+pub(crate) mod text;
 mod tls_result;
 pub(crate) mod transcript;
 pub(crate) mod trouble;
 
 use crate::request::Recipient;
 pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
+pub use encryption::{Encryption, TlsSummary};
 pub use notice::Notice;
 pub use outcome::{Action, Outcome, Scope, Status};
 pub use text::{LogText, printable};

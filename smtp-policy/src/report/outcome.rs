@@ -2,7 +2,7 @@
 
 use smtp_proto::{dsn::Notify, reply::Reply, session::Stage, status::EnhancedStatus};
 
-use super::text::LogText;
+use super::{Encryption, text::LogText};
 use crate::request::Recipient;
 
 /// What became of a recipient, in Postfix's three words.
@@ -92,6 +92,9 @@ pub struct Outcome {
     /// Whether the server offers DSN, and so reports success to the sender itself
     /// where that was asked for (RFC 3461 section 5.2.1).
     pub server_reports: bool,
+    /// How the connection was encrypted that the verdict comes from; `None` if there was
+    /// no connection.
+    pub encryption: Option<Encryption>,
 }
 
 impl Outcome {

@@ -12,6 +12,7 @@ use smtp_proto::{
 };
 
 use super::{
+    Encryption,
     outcome::{Action, Outcome, Scope, Status},
     text::LogText,
 };
@@ -27,6 +28,8 @@ pub(crate) struct Reason {
     pub(crate) stage: Option<Stage>,
     pub(crate) scope: Scope,
     pub(crate) uncertain: bool,
+    /// How the connection was encrypted, if there was one.
+    pub(crate) encryption: Option<Box<Encryption>>,
 }
 
 impl Reason {
@@ -39,6 +42,7 @@ impl Reason {
             stage: None,
             scope,
             uncertain: false,
+            encryption: None,
         }
     }
 
@@ -88,6 +92,7 @@ impl Reason {
             stage: Some(stage),
             scope,
             uncertain: false,
+            encryption: None,
         }
     }
 
@@ -125,6 +130,7 @@ impl Reason {
             stage: Some(stage),
             scope: Scope::Session,
             uncertain: stage.is_uncertain(),
+            encryption: None,
         })
     }
 
@@ -175,6 +181,7 @@ impl Judge {
             action,
             connection_uses: 0,
             server_reports: false,
+            encryption: reason.encryption.as_deref().cloned(),
         }
     }
 
@@ -204,6 +211,7 @@ impl Judge {
             action,
             connection_uses: 0,
             server_reports: false,
+            encryption: None,
         }
     }
 }

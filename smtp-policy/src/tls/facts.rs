@@ -6,7 +6,10 @@ use core::fmt::Write;
 
 use smtp_proto::secret::Secret;
 
-use super::dane::Tlsa;
+use super::{certificate::Certificate, dane::Tlsa};
+
+/// How many names of a certificate a report shows, besides the last one.
+const NAMES_SHOWN: usize = 3;
 
 /// What a handshake has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +150,43 @@ impl TlsFacts {
         }
     }
 
+    /// What is wrong with the certificates, in words for people. A name that does not
+    /// match comes with those that the certificate has.
+    pub(crate) fn problem_words(&self) -> Option<String> {
+        let problem = self.problem.as_ref()?;
+        let names = match problem {
+            Problem::WrongName => self.names(),
+            _ => Vec::new(),
+        };
+        let Some((last, before)) = names.split_last() else {
+            return Some(problem.words());
+        };
+        let shown = before.iter().take(NAMES_SHOWN).chain([last]);
+        let shown: Vec<&str> = shown.map(String::as_str).collect();
+        let left_out = names.len().saturating_sub(shown.len());
+        let more = match left_out {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        Some(format!(
+            "{}: the certificate is for {}{more}",
+            problem.words(),
+            shown.join(", ")
+        ))
+    }
+
+    /// The names in the server's certificate.
+    fn names(&self) -> Vec<String> {
+        let certificate = self.chain.first().and_then(|der| Certificate::parse(der));
+        let names = certificate.map(|found| found.names()).unwrap_or_default();
+        let addresses = names.addresses.iter().map(ToString::to_string);
+        let mut all: Vec<String> = names.dns.iter().cloned().chain(addresses).collect();
+        if all.is_empty() {
+            all.extend(names.common);
+        }
+        all
+    }
+
     /// The summary line of `smtp_tls_loglevel = 1`: `Untrusted TLS connection
     /// established to …`. `usage` is `established` or `reused`.
     pub(crate) fn summary(&self, usage: &str, peer: &str) -> String {
@@ -193,6 +233,25 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// The problem in a few words.
+    pub fn words(&self) -> String {
+        let whose = |authority: bool| match authority {
+            true => "certificate of an authority",
+            false => "certificate",
+        };
+        match self {
+            Self::NotInPolicy => "not trusted by local or TLSA policy".to_owned(),
+            Self::SelfSigned => "self-signed certificate".to_owned(),
+            Self::UnknownIssuer(issuer) => format!("untrusted issuer {issuer}"),
+            Self::NotYetValid(authority) => format!("{} not yet valid", whose(*authority)),
+            Self::Expired(authority) => format!("{} has expired", whose(*authority)),
+            Self::NotForServers => "not designated for use as a server certificate".to_owned(),
+            Self::TooLong(limit) => format!("certificate chain longer than limit({limit})"),
+            Self::WrongName => "hostname mismatch".to_owned(),
+            Self::Other(text) => text.clone(),
+        }
+    }
+
     /// The line for the log.
     pub(crate) fn line(&self, peer: &str) -> String {
         let failed = "certificate verification failed for";

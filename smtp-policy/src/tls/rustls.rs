@@ -283,7 +283,7 @@ impl RustlsEngine {
             if self.connection.read_tls(&mut wire).map_err(trouble)? == 0 {
                 break;
             }
-            self.connection.process_new_packets().map_err(trouble)?;
+            self.connection.process_new_packets().map_err(alert)?;
             self.unload(plain)?;
         }
         Ok(())
@@ -381,6 +381,24 @@ impl Write for Wire<'_> {
 
 fn trouble(error: impl fmt::Display) -> TlsTrouble {
     TlsTrouble(error.to_string())
+}
+
+/// The same, with an alert of the server in words.
+fn alert(error: rustls::Error) -> TlsTrouble {
+    let rustls::Error::AlertReceived(alert) = error else {
+        return trouble(error);
+    };
+    let mut words = String::from("alert:");
+    let mut inside = false;
+    for letter in format!("{alert:?}").chars() {
+        // `UnknownCA` has two words.
+        if letter.is_ascii_uppercase() && !inside {
+            words.push(' ');
+        }
+        inside = letter.is_ascii_uppercase();
+        words.push(letter.to_ascii_lowercase());
+    }
+    TlsTrouble(words)
 }
 
 /// A cipher's name in OpenSSL and the length of its key.

@@ -78,6 +78,8 @@ pub struct World {
     /// time.
     pub pauses: usize,
     pub pause: Duration,
+    /// Who was in doubt, whenever that changed and whenever a table was asked.
+    pub doubts: Vec<Vec<usize>>,
     /// What `Debug` shows of deliveries and their questions, if anybody looks.
     pub shown: Option<String>,
 }
@@ -140,6 +142,7 @@ impl Default for World {
             taken: Taken::default(),
             pauses: 0,
             pause: Duration::ZERO,
+            doubts: Vec::new(),
             shown: None,
         }
     }
@@ -190,6 +193,11 @@ impl World {
         let mut server: Option<Server> = None;
         for _ in 0..100_000 {
             let ask = job.poll(self.now);
+            let doubt = job.in_doubt();
+            if *self.doubts.last().unwrap_or(&Vec::new()) != doubt || matches!(ask, Ask::LookUp(..))
+            {
+                self.doubts.push(doubt);
+            }
             if let Some(shown) = &mut self.shown {
                 shown.push_str(&format!("{ask:?} {job:?}\n"));
             }

@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use smtp_policy::{
     config::Protocol,
     request::{Recipient, Request},
 };
 use smtp_proto::{Address, ReversePath};
 
-use crate::{Rules, World};
+use crate::{Rules, World, policy};
 
 const WORLD: &str = "myorigin = origin.example\nnotify_classes = protocol, data\n";
 
@@ -118,4 +120,27 @@ fn the_dialogue_with_a_debug_peer_goes_to_the_log() {
         let reply = format!("< mx1.example[192.0.2.1]:25: {}", &reply[..100]);
         assert_eq!(has(&reply), shown, "{list}");
     }
+}
+
+#[test]
+fn the_dialogue_of_everybody_goes_to_the_log_when_it_is_asked_for() {
+    let mut world = world(&[]);
+    let to = vec![Recipient::new(Address::parse("a@example.com").unwrap())];
+    let request = Request::new(
+        Protocol::Smtp,
+        "example.com".parse().unwrap(),
+        ReversePath::Null,
+        to,
+    );
+    let policy = Arc::into_inner(policy("")).unwrap().with_dialogue();
+    world.run_under(Arc::new(policy), request);
+    let peer = "> mx1.example[192.0.2.1]:25: ";
+    let said: Vec<&str> = world
+        .notes
+        .iter()
+        .filter_map(|note| note.strip_prefix(peer))
+        .collect();
+    let text = format!("[message text of {} bytes]", crate::LETTER.len());
+    let expected = ["DATA", &text, ".", "QUIT"];
+    assert_eq!(said[said.len() - 4..], expected, "{said:?}");
 }

@@ -80,6 +80,32 @@ fn a_connection_lost_behind_the_text_is_deferred_and_uncertain() {
     assert!(!world.deliver("", &["a@example.com"])[0].uncertain);
 }
 
+#[test]
+fn whoever_may_have_the_message_is_in_doubt_until_the_verdict_is_told() {
+    let to = ["a@example.com", "b@example.com", "c@example.com"];
+    let rules: Rules = &[("RCPT TO:<b@", "550 no")];
+    let mut world = World::new().with_server("192.0.2.1", rules);
+    world.deliver("", &to);
+    assert_eq!(world.doubts, [vec![0, 2], vec![]]);
+
+    // The verdict is there, and waits for a table.
+    let mut world = World::new();
+    world.deliver("smtp_delivery_status_filter = external:filter", &to[..1]);
+    assert_eq!(world.doubts, [vec![0], vec![0], vec![]]);
+
+    // The next server does not know of it.
+    let mut world = World::new()
+        .with_server("192.0.2.1", &[("RCPT TO:<b@", "450 later"), (".", "CLOSE")])
+        .with_backup("192.0.2.2", &[("MAIL", "550 no")]);
+    world.deliver("", &to[..2]);
+    assert_eq!(world.doubts, [vec![0], vec![]]);
+    assert_eq!(world.connects, 2);
+
+    let mut world = World::new().with_server("192.0.2.1", &[("DATA", "CLOSE")]);
+    world.deliver("", &to);
+    assert!(world.doubts.is_empty());
+}
+
 /// QUIT has gone out behind the text, and its reply comes where one for the second
 /// recipient should be.
 #[test]

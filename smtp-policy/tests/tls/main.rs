@@ -12,6 +12,7 @@
 
 mod certificates;
 mod dane;
+mod encryption;
 mod files;
 mod levels;
 mod login;

@@ -1,0 +1,84 @@
+//! Diagnostics on standard error: `-v`, `-vv`, and the environment variable RUST_LOG.
+//!
+//! Notes of a delivery come through its observer, which knows where they belong, and not
+//! by way of the runtimes, so that each is told once.
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
+
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, filter::ParseError};
+
+use crate::output::complain;
+
+/// What the runtimes call the notes that they pass on.
+const NOTES_OF_RUNTIMES: &str = "outpost::note=off";
+
+/// Begins to trace. `verbosity` is how often `-v` was given.
+pub(crate) fn start(verbosity: u8) {
+    let asked = env::var("RUST_LOG").unwrap_or_default();
+    let filter = filter(&asked, verbosity).or_else(|error| {
+        complain(format_args!("warning: RUST_LOG={asked}: {error}"));
+        filter("", verbosity)
+    });
+    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_default())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && !no_color)
+        .init();
+}
+
+/// Whether the dialogue with servers is wanted.
+pub(crate) fn shows_dialogue() -> bool {
+    tracing::enabled!(target: "outpost", tracing::Level::DEBUG)
+}
+
+/// A level alone is meant for this program; whoever wants to see into the libraries
+/// below it says so, with `-vv` or by their names.
+fn filter(asked: &str, verbosity: u8) -> Result<EnvFilter, ParseError> {
+    let asked = asked.trim();
+    let asked = match asked.parse::<LevelFilter>() {
+        _ if asked.is_empty() => "off".to_owned(),
+        Ok(level) => format!("off,outpost={level}"),
+        Err(_) => asked.to_owned(),
+    };
+    let more = match verbosity {
+        0 => "",
+        1 => ",outpost=debug",
+        _ => ",debug,outpost=trace",
+    };
+    EnvFilter::try_new(format!("{asked}{more},{NOTES_OF_RUNTIMES}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_alone_is_for_this_program_and_directives_are_taken_as_they_are() {
+        let of = |asked, verbosity| {
+            let filter = filter(asked, verbosity).unwrap().to_string();
+            let mut parts: Vec<String> = filter.split(',').map(str::to_owned).collect();
+            parts.retain(|part| part != NOTES_OF_RUNTIMES);
+            parts.sort();
+            parts.join(",")
+        };
+        let table = [
+            ("", 0, "off"),
+            ("debug", 0, "off,outpost=debug"),
+            (" INFO ", 0, "off,outpost=info"),
+            ("rustls=debug", 0, "rustls=debug"),
+            ("warn,outpost=info", 0, "outpost=info,warn"),
+            ("", 1, "off,outpost=debug"),
+            ("warn", 1, "off,outpost=debug"),
+            ("", 2, "debug,outpost=trace"),
+        ];
+        for (asked, verbosity, expected) in table {
+            assert_eq!(of(asked, verbosity), expected, "{asked:?} {verbosity}");
+        }
+        assert!(filter("outpost=loud", 0).is_err());
+    }
+}
