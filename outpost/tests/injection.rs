@@ -198,10 +198,10 @@ fn what_the_sink_is_told_is_one_line() {
 
 #[test]
 fn parameters_and_complaints_are_shown_without_control_characters() {
-    let setting = "mail_name=a\u{1b}[2J\u{9b}b";
-    let shown = run(&["config", "-o", setting, "mail_name"]).exits(0);
+    let setting = "relayhost=a\u{1b}[2J\u{9b}b";
+    let shown = run(&["config", "-o", setting, "relayhost"]).exits(0);
     shows_lines_only(&shown);
-    assert!(shown.stdout.contains("mail_name = a?[2J?b"), "{shown:#?}");
+    assert!(shown.stdout.contains("relayhost = a?[2J?b"), "{shown:#?}");
 
     let evil = "x\n\u{1b}[2J";
     for args in [

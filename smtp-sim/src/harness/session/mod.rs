@@ -69,12 +69,14 @@ pub fn reach(input: &[u8]) -> BTreeSet<Place> {
 
 /// Whether it matters when something was read: a reply to MAIL is early if it was there
 /// before MAIL, a text that does not fit into the queue is left where a refusal
-/// is read, and a peer that goes leaves more unwritten if it had answered ahead.
+/// is read, a peer that goes leaves more unwritten if it had answered ahead, and what was
+/// said before a probe is forgotten, but speaks against the peer if it comes after it.
 fn depends_on_cuts(case: &Case<'_>, seen: &Seen) -> bool {
     let left = Some(Closed::Abandoned);
     let refused =
         seen.closed == left || matches!(seen.closed, Some(Closed::Protocol(Stage::Text, _)));
-    seen.events.contains(&Event::EarlyMailReply)
+    seen.hushed
+        || seen.events.contains(&Event::EarlyMailReply)
         || matches!(case.reading(), Reading::Gone(_))
         || (refused && case.text().len() > FITS)
 }

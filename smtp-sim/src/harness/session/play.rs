@@ -340,7 +340,10 @@ impl Run<'_> {
         match next {
             _ if probes => {
                 self.probed = true;
-                idle.probe();
+                self.seen.hushed |= idle.hush() > 0;
+                if let Some(idle) = self.session.idle() {
+                    idle.probe();
+                }
             }
             Some(transaction) => {
                 self.probed = false;

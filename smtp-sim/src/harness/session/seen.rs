@@ -64,6 +64,8 @@ pub(super) struct Seen {
     pub(super) journal: Vec<Said>,
     pub(super) texts: Vec<Text>,
     pub(super) closed: Option<Closed>,
+    /// Whether something was forgotten that the server had said before a probe.
+    pub(super) hushed: bool,
     /// When it was over.
     pub(super) end: Time,
     pub(super) reached: BTreeSet<Place>,
