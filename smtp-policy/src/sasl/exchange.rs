@@ -62,7 +62,7 @@ impl Exchange {
             Mechanism::ScramSha512 | Mechanism::ScramSha512Plus => begin_scram(Hash::Sha512, party),
             // Without an identity that the server can know from elsewhere there is
             // nothing to refer to.
-            Mechanism::External if !party.has_certificate => return Err(Refusal::Protocol),
+            Mechanism::External if !party.has_certificate => return Err(Refusal::NoMechanism),
             Mechanism::External => (Next::Nothing, Some(Secret::new(party.authzid()))),
             Mechanism::Anonymous => {
                 let trace = format!("anonymous@{}", party.own_name);
