@@ -124,6 +124,14 @@ def token(scenario, ours, theirs):
     return None
 
 
+def passed_over(scenario, ours, theirs):
+    """smtp_tls_wrappermode below `encrypt`: all servers are passed over, the verdict is left from a look-up."""
+    paths = [path for path, one in verdicts(ours) if one["text"] == "server unavailable or unable to receive mail"]
+    if "tls_wrappermode requires" in theirs["stderr"] and paths and equal_but(scenario, ours, paths):
+        return "servers passed over for smtp_tls_wrappermode"
+    return None
+
+
 def anonymous_trace(scenario, ours, theirs):
     """AUTH ANONYMOUS names the host as mail knows it."""
     if equal_after(scenario, ours, r"^AUTH ANONYMOUS .*", "AUTH ANONYMOUS -"):
@@ -153,5 +161,5 @@ def passed_apart(scenario, ours, theirs):
 
 REASONS = [
     fatal, refused_table, missing_reply, size_before_tls, address_as_sni, channel_binding, few_iterations, token,
-    anonymous_trace, inner_anchor, passed_apart,
+    anonymous_trace, inner_anchor, passed_apart, passed_over,
 ]
