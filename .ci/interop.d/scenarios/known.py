@@ -124,6 +124,14 @@ def token(scenario, ours, theirs):
     return None
 
 
+def passed_over(scenario, ours, theirs):
+    """smtp_tls_wrappermode below `encrypt`: all servers are passed over, the verdict is left from a look-up."""
+    paths = [path for path, one in verdicts(ours) if one["text"] == "server unavailable or unable to receive mail"]
+    if "tls_wrappermode requires" in theirs["stderr"] and paths and equal_but(scenario, ours, paths):
+        return "servers passed over for smtp_tls_wrappermode"
+    return None
+
+
 def anonymous_trace(scenario, ours, theirs):
     """AUTH ANONYMOUS names the host as mail knows it."""
     if equal_after(scenario, ours, r"^AUTH ANONYMOUS .*", "AUTH ANONYMOUS -"):
@@ -133,14 +141,21 @@ def anonymous_trace(scenario, ours, theirs):
 
 def inner_anchor(scenario, ours, theirs):
     """^ and $ in the middle of a regexp: expression, around the line break of a folded header."""
-    names = re.findall(r"regexp:\$\{config_directory\}/(\w+)", str(scenario["params"]))
-    expressions = "".join(scenario["files"].get(name, "") for name in names)
-    inside = re.search(r"(?m)^!?/.*[^/\[\\](\^|\$).*[^$/]/", expressions)
+    checks = " ".join(value for name, value in scenario["params"].items() if name.endswith("_checks"))
+    names = re.findall(r"regexp:\$\{config_directory\}/(\w+)", checks)
+    lines = "".join(scenario["files"].get(name, "") for name in names).splitlines()
+    inside = any(has_inner_anchor(line) for line in lines)
     folded = any(b"\n " in base64.b64decode(one["message_base64"]) for one in scenario["requests"])
     if inside and folded and equal_but(scenario, ours, ["sessions[*].data_base64"]):
         return "an anchor inside an expression and a folded header"
     return None
 
+
+def has_inner_anchor(line):
+    expression = re.match(r"!?/((?:[^/\\]|\\.)*)/", line)
+    # Without what is escaped, and without classes.
+    bare = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "", expression[1]) if expression else ""
+    return re.search(r"[\^$]", bare[1:-1]) is not None
 
 
 def passed_apart(scenario, ours, theirs):
@@ -153,5 +168,5 @@ def passed_apart(scenario, ours, theirs):
 
 REASONS = [
     fatal, refused_table, missing_reply, size_before_tls, address_as_sni, channel_binding, few_iterations, token,
-    anonymous_trace, inner_anchor, passed_apart,
+    anonymous_trace, inner_anchor, passed_apart, passed_over,
 ]

@@ -66,7 +66,7 @@ impl Exchange {
             }
             // Without an identity that the server can know from elsewhere there is
             // nothing to refer to.
-            Mechanism::External if !party.has_certificate => return Err(Refusal::Protocol),
+            Mechanism::External if !party.has_certificate => return Err(Refusal::NoMechanism),
             Mechanism::External => (Next::Nothing, Some(Secret::new(party.authzid()?))),
             Mechanism::Anonymous => {
                 let trace = format!("anonymous@{}", party.own_name);

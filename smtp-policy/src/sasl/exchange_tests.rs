@@ -66,7 +66,7 @@ fn initial_responses_are_those_of_the_mechanisms() {
         (Mechanism::Plain, &acting, Ok(Some("bob\0bob\0hush"))),
         (Mechanism::Login, &plain, Ok(None)),
         (Mechanism::CramMd5, &plain, Ok(None)),
-        (Mechanism::External, &plain, Err(Refusal::Protocol)),
+        (Mechanism::External, &plain, Err(Refusal::NoMechanism)),
         (Mechanism::External, &known, Ok(Some(""))),
         (Mechanism::External, &known_and_acting, Ok(Some("bob"))),
         (

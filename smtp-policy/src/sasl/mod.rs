@@ -160,7 +160,7 @@ pub(crate) enum Binding {
 /// Why this side cannot go on with an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// No mechanism that the server offers meets the security options.
+    /// No mechanism that the server offers meets the security options, or none can be used.
     NoMechanism,
     /// What the server said makes no sense.
     Protocol,

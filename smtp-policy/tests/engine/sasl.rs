@@ -146,7 +146,7 @@ fn a_login_that_fails_is_a_failure_of_the_session() {
             &[("EHLO", "250-mx\r\n250 AUTH EXTERNAL PLAIN")],
             "",
             "deferred 4.7.0",
-            format!("{cannot}bad protocol / cancel"),
+            format!("{cannot}no mechanism available"),
         ),
         (
             &[
