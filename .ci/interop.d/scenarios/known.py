@@ -76,7 +76,8 @@ def missing_reply(scenario, ours, theirs):
         return None
     sent = [(path, one) for path, one in verdicts(scenario["expect"]) if one["status"] == "sent"]
     paths = [path for path, one in sent if re.search(r"(^| )221 2\.0\.0 Bye$", one["text"])]
-    if paths and equal_but(scenario, ours, paths):
+    # The next server may get the recipient then.
+    if paths and equal_but(scenario, ours, ["sessions", *paths]):
         return "an LMTP reply too few: 221 is no acceptance"
     return None
 

@@ -271,8 +271,18 @@ fn extension_of<'a>(local: &'a str, rules: &AddressRules<'_>) -> Option<(&'a str
     local.split_at_checked(at)
 }
 
-/// The local part as RFC 822 writes it: with quotes if it is not a sequence of atoms and dots.
+/// The local part as RFC 822 writes it: with quotes if it is not a sequence of atoms and dots. A
+/// source route before it stays as it is (`quote_822_local.c`).
 fn quoted(local: &str) -> String {
+    if local.starts_with('@')
+        && let Some((route, rest)) = local.split_once(':')
+    {
+        return format!("{route}:{}", quoted_string(rest));
+    }
+    quoted_string(local)
+}
+
+fn quoted_string(local: &str) -> String {
     let special = |c: char| c.is_ascii_control() || " ()<>@,;:\\\"[]".contains(c);
     let plain = !local.is_empty()
         && !local.starts_with('.')
@@ -340,6 +350,8 @@ mod tests {
             ),
             ("a\"c@b", "", Local, "\"a\\\"c\"@b \"a\\\"c\" @b"),
             (".a@b@c", "", Remote, "\".a@b\"@c @c"),
+            ("@r:a@b", "", Remote, "@r:a@b @b"),
+            ("@r,@s:.a@b", "", Remote, "@r,@s:\".a\"@b @b"),
         ];
         for (address, delimiter, domain, expected) in rows {
             let found: Vec<String> = keys(address, &rules(delimiter, *domain))
