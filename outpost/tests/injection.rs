@@ -71,7 +71,7 @@ fn a_text_that_ends_a_line_is_no_part_of_a_request() {
         ),
         (
             "/recipients/0/original",
-            "a\tb",
+            "a\u{9b}b",
             "recipient 1: key \"original\": the original recipient has",
         ),
         (
