@@ -212,7 +212,7 @@ fn oauthbearer(party: &Party<'_>) -> Result<Secret, Refusal> {
         .port
         .map_or_else(String::new, |port| format!("\x01port={port}"));
     let start = format!("n,a={name},\x01host={}{port}", party.host);
-    with_token(&user, &start, password)
+    with_token(user, &start, password)
 }
 
 /// A response with a token. What separates its parts cannot be in them.
@@ -228,7 +228,7 @@ fn with_token(user: &str, start: &str, token: &Secret) -> Result<Secret, Refusal
 /// The predecessor of OAUTHBEARER, as Google documents it.
 fn xoauth2(credentials: &Credentials) -> Result<Secret, Refusal> {
     let user = canonical(&credentials.user)?;
-    with_token(&user, &format!("user={user}"), &credentials.password)
+    with_token(user, &format!("user={user}"), &credentials.password)
 }
 
 #[cfg(test)]

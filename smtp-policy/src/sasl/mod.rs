@@ -169,6 +169,10 @@ pub(crate) enum Refusal {
     /// The server did not show that it knows the password, and has to.
     Server,
     /// What the server showed of the password is wrong.
+    #[cfg_attr(
+        not(feature = "sasl"),
+        expect(dead_code, reason = "nobody shows anything")
+    )]
     Mismatch,
     /// Anything else, such as a challenge when all was said.
     Failure,

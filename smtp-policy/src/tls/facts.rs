@@ -6,7 +6,9 @@ use core::fmt::Write;
 
 use smtp_proto::secret::Secret;
 
-use super::{certificate::Certificate, dane::Tlsa};
+#[cfg(feature = "tls")]
+use super::certificate::Certificate;
+use super::dane::Tlsa;
 
 /// How many names of a certificate a report shows, besides the last one.
 const NAMES_SHOWN: usize = 3;
@@ -176,6 +178,7 @@ impl TlsFacts {
     }
 
     /// The names in the server's certificate.
+    #[cfg(feature = "tls")]
     fn names(&self) -> Vec<String> {
         let certificate = self.chain.first().and_then(|der| Certificate::parse(der));
         let names = certificate.map(|found| found.names()).unwrap_or_default();
@@ -185,6 +188,12 @@ impl TlsFacts {
             all.extend(names.common);
         }
         all
+    }
+
+    /// None: nothing reads certificates without the feature `tls`.
+    #[cfg(not(feature = "tls"))]
+    fn names(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// The summary line of `smtp_tls_loglevel = 1`: `Untrusted TLS connection
