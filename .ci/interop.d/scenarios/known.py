@@ -70,6 +70,16 @@ def refused_table(scenario, ours, theirs):
     return None
 
 
+def refused_setting(scenario, ours, theirs):
+    """Words that Postfix warns of when they are used: the configuration is refused, as a slip must not weaken it."""
+    refused = re.findall(r"main[.]cf: line \d+: (\w+): ", ours["stderr"])
+    parts = r"tls_(mandatory_)?(protocols|exclude_ciphers)|tls_fingerprint_digest"
+    deviating = rf"(smtp|lmtp)_({parts}|helo_name|lhlo_name)|tls_dane_digests|my(hostname|domain|origin)"
+    if ours.get("exit") == 78 and refused and all(re.fullmatch(deviating, name) for name in refused):
+        return f"{refused[0]} that cannot be read is refused"
+    return None
+
+
 def missing_reply(scenario, ours, theirs):
     """The 221 to QUIT where a recipient's reply should be."""
     if scenario["protocol"] != "lmtp":
@@ -168,6 +178,6 @@ def passed_apart(scenario, ours, theirs):
 
 
 REASONS = [
-    fatal, refused_table, missing_reply, size_before_tls, address_as_sni, channel_binding, few_iterations, token,
-    anonymous_trace, inner_anchor, passed_apart, passed_over,
+    fatal, refused_table, refused_setting, missing_reply, size_before_tls, address_as_sni, channel_binding, few_iterations,
+    token, anonymous_trace, inner_anchor, passed_apart, passed_over,
 ]
