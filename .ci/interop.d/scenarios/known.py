@@ -92,6 +92,35 @@ def missing_reply(scenario, ours, theirs):
     return None
 
 
+def out_of_step(scenario, ours, theirs):
+    """A server that says more than it is asked for, on a connection that is kept.
+
+    Postfix forgets what it has read by then, and takes the rest for the next replies; here the rest speaks against the
+    connection. So it depends on how the replies arrive what becomes of later requests.
+    """
+    sessions = [*scenario["expect"]["sessions"], *ours["sessions"]]
+    kept = any(["C", "RSET"] in one["transcript"] for one in sessions)
+    later = [path for path, _ in verdicts(scenario["expect"]) if not path.startswith("recipients[0]")]
+    too_much = any(says_too_much(one, scenario["protocol"]) for one in sessions)
+    if kept and later and too_much and equal_but(scenario, ours, ["sessions", *later]):
+        return "replies that nobody asked for on a kept connection"
+    return None
+
+
+def says_too_much(session, protocol):
+    """Whether there are more replies than commands at some point, in LMTP than recipients for an end of text."""
+    wanted, recipients = 1, 0
+    for who, text in session["transcript"]:
+        if who == "C":
+            recipients = 0 if text.startswith("MAIL ") else recipients + text.startswith("RCPT ")
+            wanted += max(1, recipients) if (text, protocol) == (".", "lmtp") else 1
+        elif who == "S" and re.match(r"\d{3}( |$)", text):
+            wanted -= 1
+            if wanted < 0:
+                return True
+    return False
+
+
 def size_before_tls(scenario, ours, theirs):
     """A SIZE limit from before STARTTLS, which nobody inside TLS has repeated."""
     said = {one["text"] for _, one in verdicts(ours)}
@@ -179,5 +208,5 @@ def passed_apart(scenario, ours, theirs):
 
 REASONS = [
     fatal, refused_table, refused_setting, missing_reply, size_before_tls, address_as_sni, channel_binding, few_iterations,
-    token, anonymous_trace, inner_anchor, passed_apart, passed_over,
+    token, anonymous_trace, inner_anchor, passed_apart, passed_over, out_of_step,
 ]
