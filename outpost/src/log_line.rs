@@ -106,9 +106,10 @@ impl LogForm {
     }
 
     fn original(&self, original: &OriginalRecipient) -> String {
-        match Address::parse(original) {
-            Ok(address) => self.address(&address),
-            Err(_) => original.to_string(),
+        if self.quoted {
+            smtp_proto::address::quoted_822(original).into_owned()
+        } else {
+            original.to_string()
         }
     }
 }

@@ -13,7 +13,9 @@ const MAX_LEN: usize = 2048;
 /// An address in internal form, such as `two words@example.com`.
 ///
 /// It is not empty, has at most 2048 bytes and holds no CR, LF or NUL: it cannot break out of
-/// a command line. The part before the last `@` is the local part; there may be no `@`.
+/// a command line. The part before the last `@` is the local part, which is quoted for the
+/// envelope; there may be no `@`. The domain behind it stands there as it is, so it has no white
+/// space, no control characters, no `<` and no `>`: it cannot add parameters to its command.
 ///
 /// ```
 /// use smtp_proto::Address;
@@ -42,7 +44,8 @@ pub enum AddressError {
     Empty,
     /// The text has this many bytes, which is more than 2048.
     TooLong(usize),
-    /// A byte that no command line may hold: CR, LF or NUL.
+    /// A byte that no command line may hold: CR, LF or NUL. Or one that no domain may hold: ASCII
+    /// white space or another control character, `<` or `>`.
     Forbidden {
         /// The offset of the first such byte.
         at: usize,
@@ -60,11 +63,13 @@ impl Address {
         if text.len() > MAX_LEN {
             return Err(AddressError::TooLong(text.len()));
         }
-        match memchr::memchr3(b'\r', b'\n', 0, text.as_bytes()) {
-            Some(at) => {
-                let byte = text.as_bytes().get(at).copied().unwrap_or_default();
-                Err(AddressError::Forbidden { at, byte })
-            }
+        let domain = text.rfind('@').map_or(text.len(), |at| at + 1);
+        let mut bytes = text.bytes().enumerate();
+        match bytes.find(|&(at, byte)| match at < domain {
+            true => matches!(byte, b'\r' | b'\n' | 0),
+            false => byte == b' ' || ends_path(byte),
+        }) {
+            Some((at, byte)) => Err(AddressError::Forbidden { at, byte }),
             None => Ok(Address(String::from(text))),
         }
     }
@@ -98,16 +103,20 @@ impl Address {
         quote(&self.0, 0)
     }
 
-    /// The form for message headers and for ORCPT.
+    /// The form for MAIL and RCPT where local parts are not to be quoted: as it is.
     ///
-    /// As [`quoted_821`](Self::quoted_821), but a source route (`@a,@b:`) before the local part
-    /// stays outside of the quotes. Postfix: `src/global/quote_822_local.c`.
+    /// A local part that could end the path is quoted all the same. Postfix: with
+    /// `smtp_quote_rfc821_envelope = no`, which quotes nothing.
+    pub(crate) fn bare_821(&self) -> Cow<'_, str> {
+        match self.local_part().bytes().any(ends_path) {
+            true => self.quoted_821(),
+            false => Cow::Borrowed(&self.0),
+        }
+    }
+
+    /// The form for message headers and for ORCPT: see [`quoted_822`].
     pub fn quoted_822(&self) -> Cow<'_, str> {
-        let route = match self.0.starts_with('@') {
-            true => self.0.find(':').map_or(0, |colon| colon + 1),
-            false => 0,
-        };
-        quote(&self.0, route)
+        quoted_822(&self.0)
     }
 }
 
@@ -181,6 +190,32 @@ impl fmt::Display for AddressError {
 }
 
 impl core::error::Error for AddressError {}
+
+/// A text as an address in a message header or in ORCPT: a local part that is no dot-string
+/// becomes a quoted string, as in [`Address::quoted_821`].
+///
+/// A source route (`@a,@b:`) before the local part stays outside of the quotes. Postfix:
+/// `src/global/quote_822_local.c`.
+///
+/// ```
+/// use smtp_proto::address::quoted_822;
+///
+/// assert_eq!(quoted_822("two words@example.com"), "\"two words\"@example.com");
+/// assert_eq!(quoted_822("user@no domain"), "user@no domain");
+/// ```
+pub fn quoted_822(address: &str) -> Cow<'_, str> {
+    let route = match address.starts_with('@') {
+        true => address.find(':').map_or(0, |colon| colon + 1),
+        false => 0,
+    };
+    quote(address, route)
+}
+
+/// Whether a byte outside of quotes can be the end of a path (RFC 5321 4.1.2) for a server, or
+/// the begin of another: `<`, `>`, or a control character.
+fn ends_path(byte: u8) -> bool {
+    byte.is_ascii_control() || matches!(byte, b'<' | b'>')
+}
 
 /// Quotes the local part, which begins at the offset `start`, if it needs it.
 fn quote(address: &str, start: usize) -> Cow<'_, str> {
@@ -277,9 +312,36 @@ mod tests {
             ("ab\n", AddressError::Forbidden { at: 2, byte: b'\n' }),
             ("\0", AddressError::Forbidden { at: 0, byte: 0 }),
         ] {
-            assert_eq!(Address::parse(text), Err(want));
+            assert_eq!(Address::parse(text), Err(want), "{text:?}");
         }
         assert!(Address::parse(&"x".repeat(MAX_LEN)).is_ok());
+    }
+
+    #[test]
+    fn no_domain_ends_the_path_that_it_is_in() {
+        for (text, at, byte) in [
+            ("a@b> NOTIFY=NEVER <c", 3, b'>'),
+            ("a@b NOTIFY=NEVER", 3, b' '),
+            ("a@<b", 2, b'<'),
+            ("a@b\t", 3, b'\t'),
+            ("a@\u{1b}b", 2, 0x1b),
+            ("a@b\u{7f}", 3, 0x7f),
+        ] {
+            let want = AddressError::Forbidden { at, byte };
+            assert_eq!(Address::parse(text), Err(want), "{text:?}");
+        }
+        for text in [
+            "a@[192.0.2.1]",
+            "a@[IPv6:2001:db8::1]",
+            "@a,@b:c@d",
+            "a@",
+            "a@bücher.example",
+            "a> b <c\u{1b}@d",
+            "a@b> c <d@e",
+            "a> b",
+        ] {
+            assert!(Address::parse(text).is_ok(), "{text:?}");
+        }
     }
 
     #[test]

@@ -109,6 +109,7 @@ pub struct MailFrom {
     /// The sender.
     pub sender: ReversePath,
     /// Whether the local part is quoted where RFC 5321 wants it (`smtp_quote_rfc821_envelope`).
+    /// One that could end the path is quoted in any case.
     pub quote: bool,
     /// `SIZE=`: the size of the message in bytes (RFC 1870).
     pub size: Option<u64>,
@@ -182,6 +183,7 @@ pub struct RcptTo {
     /// The recipient.
     pub recipient: Address,
     /// Whether the local part is quoted where RFC 5321 wants it (`smtp_quote_rfc821_envelope`).
+    /// One that could end the path is quoted in any case.
     pub quote: bool,
     /// `ORCPT=`: address type and original address in plain text (for `rfc822` in quoted form).
     /// The type `utf-8` is encoded as utf-8-addr-xtext, any other as xtext.
@@ -294,6 +296,6 @@ fn push(out: &mut Vec<u8>, parts: &[&str]) {
 fn push_address(out: &mut Vec<u8>, address: &Address, quote: bool) {
     match quote {
         true => push(out, &[&address.quoted_821()]),
-        false => push(out, &[address.as_str()]),
+        false => push(out, &[&address.bare_821()]),
     }
 }

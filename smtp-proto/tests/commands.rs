@@ -69,6 +69,38 @@ fn quoting_can_be_turned_off() {
 }
 
 #[test]
+fn a_path_is_never_ended_by_its_local_part() {
+    for (address, line) in [
+        (
+            "b> NOTIFY=NEVER <c@a",
+            "RCPT TO:<\"b> NOTIFY=NEVER <c\"@a>\r\n",
+        ),
+        ("b<c@a", "RCPT TO:<\"b<c\"@a>\r\n"),
+        ("b\u{1b}c@a", "RCPT TO:<\"b\u{1b}c\"@a>\r\n"),
+        ("b> c", "RCPT TO:<\"b> c\">\r\n"),
+    ] {
+        assert_eq!(rcpt(|command| command.quote = true, address), line);
+        assert_eq!(rcpt(|command| command.quote = false, address), line);
+    }
+}
+
+/// What follows the path of a command line, as a server reads it.
+fn behind_path(line: &str) -> &str {
+    let path = line.split_once('<').unwrap().1;
+    let mut escaped = false;
+    let closing = |c: char| {
+        let closes = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        closes
+    };
+    let rest = path.strip_prefix('"').and_then(|text| {
+        let end = text.find(closing)?;
+        text.get(end + 1..)
+    });
+    rest.unwrap_or(path).split_once('>').unwrap().1
+}
+
+#[test]
 fn rcpt_parameters_are_encoded_by_their_type() {
     for (kind, address, notify, line) in [
         (
@@ -196,6 +228,19 @@ fn discarded_keywords_are_not_heard() {
 }
 
 proptest! {
+    #[test]
+    fn no_address_adds_to_its_line(text in "[a-b<>@\" \\\\\x1b.:]{1,12}", quote in any::<bool>()) {
+        let Ok(address) = Address::parse(&text) else {
+            return Ok(());
+        };
+        let mut line = Vec::new();
+        let mut rcpt = RcptTo::new(address);
+        rcpt.quote = quote;
+        rcpt.encode(&mut line);
+        let line = String::from_utf8(line).unwrap();
+        prop_assert_eq!(behind_path(&line), "\r\n", "{:?}", line);
+    }
+
     #[test]
     fn no_value_breaks_out_of_its_line(a in ".{1,40}", b in any::<String>(), c in any::<String>(), quote in any::<bool>()) {
         let mut lines = Vec::new();

@@ -84,13 +84,13 @@ impl CheckMaps {
         match command.to_ascii_uppercase().as_str() {
             "WARN" => (Verdict::Keep, log("warning")),
             "INFO" => (Verdict::Keep, log("info")),
-            "REPLACE" => match self.objection("REPLACE", place, text) {
-                Some(warning) => (Verdict::Keep, Some(warning)),
-                None => (Verdict::Replace(narrow(text)), log("replace")),
+            "REPLACE" => match self.new_text("REPLACE", place, text) {
+                Ok(text) => (Verdict::Replace(text), log("replace")),
+                Err(warning) => (Verdict::Keep, Some(warning)),
             },
-            "PREPEND" => match self.objection("PREPEND", place, text) {
-                Some(warning) => (Verdict::Keep, Some(warning)),
-                None => (Verdict::Prepend(narrow(text)), log("prepend")),
+            "PREPEND" => match self.new_text("PREPEND", place, text) {
+                Ok(text) => (Verdict::Prepend(text), log("prepend")),
+                Err(warning) => (Verdict::Keep, Some(warning)),
             },
             "STRIP" => (Verdict::Drop, log("strip")),
             "IGNORE" => (Verdict::Drop, None),
@@ -104,8 +104,8 @@ impl CheckMaps {
         }
     }
 
-    /// What is wrong with a new text.
-    fn objection(&self, action: &str, place: Place, text: &str) -> Option<Remark> {
+    /// A new text as bytes, its lines apart by LF. Or what is wrong with it.
+    fn new_text(&self, action: &str, place: Place, text: &str) -> Result<Vec<u8>, Remark> {
         let parameter = &self.parameter;
         let shown = narrow_text(text);
         let why = if text.is_empty() {
@@ -115,23 +115,30 @@ impl CheckMaps {
                 "bad {action} header text \"{shown}\" in {parameter} map -- \
                  need \"headername: headervalue\""
             )
-        } else if !is_whole(place, text) {
-            // Postfix would send it as it is.
-            format!("bad {action} text \"{shown}\" in {parameter} map -- more than one line")
         } else {
-            return None;
+            // Postfix would send any of them as it is.
+            match in_lines(place, text) {
+                Ok(text) => return Ok(narrow(&text)),
+                Err(why) => format!("bad {action} text \"{shown}\" in {parameter} map -- {why}"),
+            }
         };
-        Some(Remark::Warning(why.into()))
+        Err(Remark::Warning(why.into()))
     }
 }
 
-/// Whether a new text is one line, or one header field. Parts of the text that
-/// was checked can be in it, and so its folds.
-fn is_whole(place: Place, text: &str) -> bool {
+/// A new text that is one line, or one header field. Parts of the text that
+/// was checked can be in it, and so its folds, or a CR that is none of a line end.
+fn in_lines(place: Place, text: &str) -> Result<String, &'static str> {
+    let text = text.replace("\r\n", "\n");
     let mut more = text.split('\n').skip(1);
-    match place {
+    let whole = match place {
         Place::Header => more.all(|line| line.starts_with([' ', '\t'])),
         Place::Body => more.next().is_none(),
+    };
+    match (whole, text.contains('\r')) {
+        (false, _) => Err("more than one line"),
+        (true, true) => Err("a carriage return that ends no line"),
+        (true, false) => Ok(text),
     }
 }
 
@@ -242,6 +249,39 @@ mod tests {
                 "PREPEND X: a\n\tb",
                 Verdict::Prepend("X: a\n\tb".into()),
                 action("prepend: header Subject: x: X: a??b"),
+            ),
+            (
+                Place::Header,
+                "PREPEND X: a\r\n\tb",
+                Verdict::Prepend("X: a\n\tb".into()),
+                action("prepend: header Subject: x: X: a???b"),
+            ),
+            (
+                Place::Header,
+                "REPLACE X: a\rb",
+                keep(),
+                warning(
+                    "bad REPLACE text \"X: a?b\" in smtp_header_checks map -- \
+                     a carriage return that ends no line",
+                ),
+            ),
+            (
+                Place::Header,
+                "PREPEND X: a\r\r\n\tb",
+                keep(),
+                warning(
+                    "bad PREPEND text \"X: a????b\" in smtp_header_checks map -- \
+                     a carriage return that ends no line",
+                ),
+            ),
+            (
+                Place::Body,
+                "PREPEND .\r",
+                keep(),
+                warning(
+                    "bad PREPEND text \".?\" in smtp_header_checks map -- \
+                     a carriage return that ends no line",
+                ),
             ),
             (
                 Place::Header,

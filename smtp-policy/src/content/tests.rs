@@ -433,6 +433,19 @@ fn a_table_cannot_smuggle_lines_into_a_body() {
 }
 
 #[test]
+fn a_table_cannot_smuggle_a_carriage_return_into_a_text() {
+    for mapped in ["c\rd@e", "c@d\re", "c@d\r\n\te", "\"c\rd\"@e"] {
+        let case = Case::new("smtp_generic_maps = external:g\n").answering("a@b", Ok(mapped));
+        let text = case.text("To: a@b\n");
+        assert!(!text.contains('\r'), "{mapped:?} {text:?}");
+    }
+    for action in ["REPLACE X: c\rd", "PREPEND X: c\r"] {
+        let case = Case::new("smtp_header_checks = external:h\n").answering("A: b", Ok(action));
+        assert_eq!(case.text("A: b\n"), "A: b\n");
+    }
+}
+
+#[test]
 fn nesting_without_end_is_a_failure_of_the_message() {
     let mut message = String::new();
     for level in 0..1000 {

@@ -103,10 +103,7 @@ fn rcpt_to(
 /// The original recipient as ORCPT names it, when the sender gave none.
 fn original_recipient(request: &Request, recipient: &Recipient) -> Option<(String, String)> {
     let original = recipient.original.as_ref()?;
-    let quoted = smtp_proto::address::Address::parse(original)
-        .ok()?
-        .quoted_822()
-        .into_owned();
+    let quoted = smtp_proto::address::quoted_822(original).into_owned();
     let utf8 = request.smtputf8 || request.header_utf8 || has_utf8_address(request);
     let kind = if utf8 && !quoted.is_ascii() {
         "utf-8"

@@ -19,7 +19,7 @@ use crate::{
         OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
     },
     sasl::{Sasl, SetupError},
-    tables::{Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
+    tables::{KeyCase, Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
     tls::{
         TlsLevel,
         policy::{TlsRules, insecure_mx},
@@ -52,7 +52,7 @@ impl Client {
         system: &[IpAddr],
         warnings: &mut Vec<String>,
     ) -> Result<Self, PolicyError> {
-        let mut context = TableContext::new(directory);
+        let mut context = TableContext::new(directory).with_key_case(key_case(&config));
         let tables = open_tables(&config, &mut context)?;
         let list = &config.cache.connection_cache_destinations;
         let cached = MatchList::open(list, MatchKind::Strings, &mut context)
@@ -187,38 +187,59 @@ fn table_error(config: &Config, name: &str, error: TableError) -> PolicyError {
     }
 }
 
+/// How keys are compared where case does not count.
+fn key_case(config: &Config) -> KeyCase {
+    match *config.general.smtputf8_enable {
+        true => KeyCase::Unicode,
+        false => KeyCase::Ascii,
+    }
+}
+
+/// Opens the tables. The way in which the keys of a parameter are compared comes from the flags of
+/// `maps_create` and `dict_open` in `src/smtp/smtp.c`, `src/smtp/smtp_tls_policy.c`,
+/// `src/smtp/smtp_sasl_glue.c`, `src/global/header_body_checks.c`, `src/global/dsn_filter.c` and
+/// `src/dns/dns_rr_filter.c`.
 fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables, PolicyError> {
-    let (helo, content) = (&config.helo, &config.content);
+    let (helo, content, tls) = (&config.helo, &config.content, &config.tls);
     let mut checks = |name: &str, list: &str| {
-        Maps::open_bytes_in(list, context).map_err(|error| table_error(config, name, error))
+        context
+            .comparing(KeyCase::Exact, |context| Maps::open_bytes_in(list, context))
+            .map_err(|error| table_error(config, name, error))
     };
     let header_checks = checks("header_checks", &content.header_checks)?;
     let mime_header_checks = checks("mime_header_checks", &content.mime_header_checks)?;
     let nested_header_checks = checks("nested_header_checks", &content.nested_header_checks)?;
     let body_checks = checks("body_checks", &content.body_checks)?;
-    let mut maps = |name: &str, list: &str| {
-        Maps::open_in(list, context).map_err(|error| table_error(config, name, error))
+    let mut maps = |case: KeyCase, name: &str, list: &str| {
+        context
+            .comparing(case, |context| Maps::open_in(list, context))
+            .map_err(|error| table_error(config, name, error))
     };
+    let (any, ascii, exact) = (KeyCase::Unicode, KeyCase::Ascii, KeyCase::Exact);
+    let records = &config.lookup.dns_reply_filter;
+    let words = &helo.discard_ehlo_keyword_address_maps;
+    let verdicts = &config.verdict.delivery_status_filter;
     let mut tables = Tables {
-        generic: maps("generic_maps", &content.generic_maps)?,
+        generic: maps(any, "generic_maps", &content.generic_maps)?,
         header_checks,
         mime_header_checks,
         nested_header_checks,
         body_checks,
-        dns_reply_filter: maps("dns_reply_filter", &config.lookup.dns_reply_filter)?,
-        discard_ehlo: maps(
-            "discard_ehlo_keyword_address_maps",
-            &helo.discard_ehlo_keyword_address_maps,
-        )?,
-        pix: maps("pix_workaround_maps", &helo.pix_workaround_maps)?,
-        tls_policy: maps("tls_policy_maps", &config.tls.tls_policy_maps)?,
-        tls_per_site: maps("tls_per_site", &config.tls.tls_per_site)?,
-        delivery_status_filter: maps(
-            "delivery_status_filter",
-            &config.verdict.delivery_status_filter,
-        )?,
+        dns_reply_filter: maps(ascii, "dns_reply_filter", records)?,
+        discard_ehlo: maps(exact, "discard_ehlo_keyword_address_maps", words)?,
+        pix: maps(exact, "pix_workaround_maps", &helo.pix_workaround_maps)?,
+        tls_policy: maps(any, "tls_policy_maps", &tls.tls_policy_maps)?,
+        tls_per_site: maps(any, "tls_per_site", &tls.tls_per_site)?,
+        delivery_status_filter: maps(exact, "delivery_status_filter", verdicts)?,
         ..Tables::default()
     };
+    if let Some(table) = tables.dns_reply_filter.external() {
+        let error = TableError {
+            table: format!("external:{table}"),
+            reason: "an external table cannot filter DNS records".into(),
+        };
+        return Err(table_error(config, "dns_reply_filter", error));
+    }
     if config.sasl.sasl_auth_enable {
         let list = config.sasl.sasl_password_maps.expose();
         tables.sasl_passwords = SecretMaps::open_in(list, context)
@@ -226,7 +247,10 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
     }
     let filter = config.verdict.reply_filter.trim();
     if !filter.is_empty() {
-        let table = crate::tables::open_in(filter, context)
+        let table = context
+            .comparing(KeyCase::Ascii, |context| {
+                crate::tables::open_in(filter, context)
+            })
             .map_err(|error| table_error(config, "reply_filter", error))?;
         tables.reply_filter = Some(table);
     }
@@ -363,5 +387,131 @@ impl RecordFilter for MapsFilter {
 
     fn action(&self, record: &str) -> Result<Option<String>, FilterFailure> {
         self.maps.lookup(record).map_err(|_| FilterFailure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+    use super::*;
+    use crate::config::MainCf;
+
+    fn client(folder: &Path, main_cf: &str) -> Result<Client, PolicyError> {
+        let main_cf = MainCf::parse(main_cf, "main.cf", folder).unwrap();
+        let config = main_cf.config(Protocol::Smtp).unwrap();
+        Client::new(config, folder, &[], &mut Vec::new())
+    }
+
+    /// The parameters with tables, and how Postfix compares keys in them.
+    const CASES: [(&str, KeyCase); 13] = [
+        ("smtp_generic_maps", KeyCase::Unicode),
+        ("smtp_tls_policy_maps", KeyCase::Unicode),
+        ("smtp_tls_per_site", KeyCase::Unicode),
+        ("smtp_sasl_password_maps", KeyCase::Unicode),
+        ("smtp_reply_filter", KeyCase::Ascii),
+        ("smtp_dns_reply_filter", KeyCase::Ascii),
+        ("smtp_header_checks", KeyCase::Exact),
+        ("smtp_mime_header_checks", KeyCase::Exact),
+        ("smtp_nested_header_checks", KeyCase::Exact),
+        ("smtp_body_checks", KeyCase::Exact),
+        ("smtp_discard_ehlo_keyword_address_maps", KeyCase::Exact),
+        ("smtp_pix_workaround_maps", KeyCase::Exact),
+        ("smtp_delivery_status_filter", KeyCase::Exact),
+    ];
+
+    /// Whether a key is in the tables of a parameter.
+    fn finds(client: &Client, parameter: &str, key: &str) -> bool {
+        let tables = &client.tables;
+        let maps = match parameter {
+            "smtp_generic_maps" => &tables.generic,
+            "smtp_tls_policy_maps" => &tables.tls_policy,
+            "smtp_tls_per_site" => &tables.tls_per_site,
+            "smtp_sasl_password_maps" => tables.sasl_passwords.expose(),
+            "smtp_reply_filter" => {
+                let table = tables.reply_filter.as_ref().unwrap();
+                return table.lookup(key).unwrap().is_some();
+            }
+            "smtp_dns_reply_filter" => &tables.dns_reply_filter,
+            "smtp_header_checks" => &tables.header_checks,
+            "smtp_mime_header_checks" => &tables.mime_header_checks,
+            "smtp_nested_header_checks" => &tables.nested_header_checks,
+            "smtp_body_checks" => &tables.body_checks,
+            "smtp_discard_ehlo_keyword_address_maps" => &tables.discard_ehlo,
+            "smtp_pix_workaround_maps" => &tables.pix,
+            "smtp_delivery_status_filter" => &tables.delivery_status_filter,
+            other => panic!("{other}"),
+        };
+        maps.lookup(key).unwrap().is_some()
+    }
+
+    #[test]
+    fn each_parameter_compares_keys_as_postfix_does() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("table"), "KEY x\nSTRASSE x\nlow x\n").unwrap();
+        for (parameter, case) in CASES {
+            for table in [
+                "inline:{KEY=x,STRASSE=x,low=x}",
+                "texthash:table",
+                "hash:table",
+            ] {
+                for utf8 in ["yes", "no"] {
+                    let main_cf = format!(
+                        "smtputf8_enable = {utf8}\nsmtp_sasl_auth_enable = yes\n\
+                         smtp_sasl_password_maps = static:x\n{parameter} = {table}\n"
+                    );
+                    let client = client(folder.path(), &main_cf).unwrap();
+                    let finds = |key: &str| finds(&client, parameter, key);
+                    let about = format!("{parameter} = {table}, smtputf8_enable = {utf8}");
+                    // What postmap(1) makes is in lower case.
+                    let made = table == "hash:table";
+                    let folds = case != KeyCase::Exact;
+                    assert_eq!(finds("KEY"), folds || !made, "{about}");
+                    assert_eq!(finds("key"), folds || made, "{about}");
+                    assert_eq!(finds("LOW"), folds, "{about}");
+                    let all = case == KeyCase::Unicode && utf8 == "yes";
+                    assert_eq!(finds("Straße"), all, "{about}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lists_ask_their_tables_in_lower_case() {
+        let main_cf = "smtp_connection_cache_destinations = inline:{A.EXAMPLE=x,b.example=x}, C.EXAMPLE\n\
+                       debug_peer_list = inline:{A.EXAMPLE=x,b.example=x}, C.EXAMPLE\n";
+        let client = client(Path::new("/nonexistent"), main_cf).unwrap();
+        for (name, found) in [
+            ("a.example", false),
+            ("A.EXAMPLE", false),
+            ("B.Example", true),
+            ("c.example", true),
+        ] {
+            assert_eq!(client.cached.contains(name), Ok(found), "{name}");
+            assert_eq!(client.is_debug_peer(name, "192.0.2.1"), found, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_external_table_is_refused_where_none_can_be_asked() {
+        for (parameter, shown) in [
+            ("smtp_dns_reply_filter", "external:records"),
+            ("smtp_reply_filter", "external:records"),
+        ] {
+            let main_cf = format!("{parameter} = external:records\n");
+            let error = client(Path::new("/nonexistent"), &main_cf)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.starts_with(&format!("{parameter}: {shown}: ")),
+                "{error}"
+            );
+        }
+        let main_cf = "smtp_dns_reply_filter = inline:{a=IGNORE}, external:records\n";
+        assert!(client(Path::new("/nonexistent"), main_cf).is_err());
     }
 }

@@ -4,12 +4,39 @@ use std::collections::BTreeMap;
 
 use super::{Table, TableFailure};
 
-/// The key as it is stored and looked up: without distinction of case.
+/// How keys are compared: which letters are the same in both cases.
+///
+/// Each parameter has its own way, the flags `DICT_FLAG_FOLD_FIX` and `DICT_FLAG_UTF8_REQUEST` with
+/// which Postfix opens its tables. It is about tables of fixed strings; in patterns the expression
+/// decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyCase {
+    /// None are: a key is found as it is written.
+    Exact,
+    /// Those of ASCII are.
+    Ascii,
+    /// All are (`smtputf8_enable`).
+    #[default]
+    Unicode,
+}
+
+impl KeyCase {
+    /// The form of a key that all keys have which are the same.
+    pub(super) fn fold(self, text: &str) -> String {
+        match self {
+            KeyCase::Exact => text.to_owned(),
+            KeyCase::Ascii => text.to_ascii_lowercase(),
+            KeyCase::Unicode => fold(text),
+        }
+    }
+}
+
+/// The text without distinction of case.
 ///
 /// ASCII text becomes lower case. Other text goes through lower, upper and lower case, character by
 /// character, which equals the full case folding that Postfix asks of ICU but for a few letters (so
 /// `ß` and `SS` are the same).
-pub(super) fn fold(text: &str) -> String {
+fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
@@ -29,15 +56,28 @@ pub(super) fn fold(text: &str) -> String {
 }
 
 /// A table of keys and values in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Fixed {
+    /// How keys are kept.
+    kept: KeyCase,
+    /// How keys are looked up.
+    asked: KeyCase,
     entries: BTreeMap<String, String>,
 }
 
 impl Fixed {
+    /// A table without entries, whose keys are kept in one way and looked up in another.
+    pub(super) fn new(kept: KeyCase, asked: KeyCase) -> Self {
+        Fixed {
+            kept,
+            asked,
+            entries: BTreeMap::new(),
+        }
+    }
+
     /// Adds an entry; the first one for a key stays. False if there was one already.
     pub(super) fn add(&mut self, key: &str, value: &str) -> bool {
-        let key = fold(key);
+        let key = self.kept.fold(key);
         if self.entries.contains_key(&key) {
             return false;
         }
@@ -47,7 +87,8 @@ impl Fixed {
 
     /// Adds an entry; the last one for a key stays.
     pub(super) fn replace(&mut self, key: &str, value: &str) {
-        self.entries.insert(fold(key), value.to_owned());
+        let key = self.kept.fold(key);
+        self.entries.insert(key, value.to_owned());
     }
 
     /// Whether there is no entry.
@@ -58,7 +99,7 @@ impl Fixed {
 
 impl Table for Fixed {
     fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure> {
-        Ok(self.entries.get(&fold(key)).cloned())
+        Ok(self.entries.get(&self.asked.fold(key)).cloned())
     }
 
     fn values(&self) -> Vec<String> {

@@ -1,11 +1,11 @@
 //! `inline:{key=value, {key = text with blanks}}`. Source: Postfix `src/util/dict_inline.c`.
 
-use super::TableError;
 use super::fixed::Fixed;
 use super::words::{braced, is_space, key_length, split, trim, unbrace};
+use super::{KeyCase, TableError};
 
 /// Reads the entries. As in Postfix, the last of several entries for a key counts.
-pub(super) fn open(name: &str) -> Result<Fixed, TableError> {
+pub(super) fn open(name: &str, case: KeyCase) -> Result<Fixed, TableError> {
     let spec = format!("inline:{name}");
     let error = |reason: &str| {
         TableError::new(
@@ -14,7 +14,7 @@ pub(super) fn open(name: &str) -> Result<Fixed, TableError> {
         )
     };
     let inside = braced(name).ok_or_else(|| error("bad syntax"))?;
-    let mut table = Fixed::default();
+    let mut table = Fixed::new(case, case);
     for word in split(inside) {
         let entry = if word.starts_with('{') {
             unbrace(word).map_err(|reason| error(&reason))?

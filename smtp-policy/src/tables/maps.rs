@@ -97,9 +97,15 @@ impl Maps {
 
     /// Whether a search may have to ask the driver.
     pub fn has_external(&self) -> bool {
-        self.entries
-            .iter()
-            .any(|entry| matches!(entry, Entry::External { .. }))
+        self.external().is_some()
+    }
+
+    /// The name of the first external table.
+    pub(crate) fn external(&self) -> Option<&str> {
+        self.entries.iter().find_map(|entry| match entry {
+            Entry::External { name } => Some(name.as_str()),
+            Entry::Own { .. } => None,
+        })
     }
 
     /// The first answer for `key`. An empty key is never found.

@@ -3,14 +3,15 @@
 //!
 //! A list is separated by commas or white space. A member is a text, `/file/name` (the members in that
 //! file) or `type:table` (what the table has an entry for); `!` in front of it excludes what matches.
-//! The first member that matches decides. Case does not count.
+//! The first member that matches decides. Case does not count, but what is looked up in a table is
+//! in lower case, and the table has to have it so.
 //!
 //! Source: Postfix `src/util/match_list.c`, `src/util/match_ops.c`.
 
 use std::sync::Arc;
 
 use super::cidr::{Block, parse_address};
-use super::fixed::fold;
+use super::fixed::KeyCase;
 use super::lines::logical_lines;
 use super::open::{TableContext, nested, open_in, read_file};
 use super::words::split;
@@ -32,6 +33,7 @@ pub enum MatchKind {
 /// A list of members. The default is empty and matches nothing.
 #[derive(Debug, Clone, Default)]
 pub struct MatchList {
+    case: KeyCase,
     members: Arc<Vec<Member>>,
 }
 
@@ -70,6 +72,7 @@ impl MatchList {
         let mut members = Vec::new();
         read(text, true, kind, context, &mut members)?;
         Ok(MatchList {
+            case: context.case(),
             members: Arc::new(members),
         })
     }
@@ -100,7 +103,7 @@ impl MatchList {
     fn find(&self, subjects: &[(&str, Role)]) -> Result<bool, TableFailure> {
         let subjects: Vec<(String, Role)> = subjects
             .iter()
-            .map(|&(text, role)| (fold(text), role))
+            .map(|&(text, role)| (self.case.fold(text), role))
             .collect();
         for member in self.members.iter() {
             for (text, role) in &subjects {
@@ -164,10 +167,10 @@ fn pattern(
     context: &mut TableContext<'_>,
 ) -> Result<Pattern, TableError> {
     if !item.starts_with('[') && item.contains(':') {
-        let table = open_in(item, context)?;
+        let table = context.comparing(KeyCase::Exact, |context| open_in(item, context))?;
         return Ok(Pattern::Table { table, kind });
     }
-    let folded = fold(item);
+    let folded = context.case().fold(item);
     if kind == MatchKind::Strings {
         return Ok(Pattern::String(folded));
     }

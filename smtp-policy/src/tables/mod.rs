@@ -27,6 +27,10 @@
 //! configuration is refused at once instead. Each lookup in a `texthash:` table with two entries for
 //! a key fails, as in Postfix, with a warning from the start.
 //!
+//! Keys in `inline:`, `texthash:` and the database types are compared as the parameter that names
+//! them has it, see [`KeyCase`]; those of database types are in lower case as `postmap` puts them
+//! there.
+//!
 //! Patterns see the bytes of keys and not their characters, in the C locale. The work of lookups is
 //! counted, see [`Steps`].
 
@@ -64,6 +68,7 @@ pub use address::{
     AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, KeyForms, OwnerRequest,
     find_address,
 };
+pub use fixed::KeyCase;
 pub use maps::{Maps, MapsSearch, MapsStep};
 pub use match_list::{MatchKind, MatchList};
 pub use open::{TableContext, open, open_in};

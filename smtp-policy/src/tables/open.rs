@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::byte_text::{narrow_text, widen};
+use super::fixed::{Fixed, KeyCase};
 use super::octets::Octets;
 use super::pattern_file::Dialect;
 use super::texthash::Duplicates;
@@ -28,6 +29,10 @@ pub struct TableContext<'a> {
     depth: usize,
     /// Tables are read as bytes, each of which is a character.
     bytes: bool,
+    /// How keys are folded wherever they are.
+    utmost: KeyCase,
+    /// How those of the tables that are being opened are.
+    case: KeyCase,
     warnings: Vec<String>,
 }
 
@@ -40,6 +45,8 @@ impl<'a> TableContext<'a> {
             seed: 0,
             depth: 0,
             bytes: false,
+            utmost: KeyCase::default(),
+            case: KeyCase::default(),
             warnings: Vec::new(),
         }
     }
@@ -50,6 +57,28 @@ impl<'a> TableContext<'a> {
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
+    }
+
+    /// The same context for keys that are compared in another way than without regard to case. No
+    /// table that it opens distinguishes less.
+    #[must_use]
+    pub fn with_key_case(mut self, case: KeyCase) -> Self {
+        (self.utmost, self.case) = (case, case);
+        self
+    }
+
+    /// How keys are compared.
+    pub(super) fn case(&self) -> KeyCase {
+        self.case
+    }
+
+    /// Opens tables whose keys are compared in some way, or one that distinguishes more.
+    pub(crate) fn comparing<T>(&mut self, case: KeyCase, inside: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.case;
+        self.case = case.min(self.utmost);
+        let result = inside(self);
+        self.case = before;
+        result
     }
 
     /// What was wrong with tables that work all the same: skipped lines, with file name and line
@@ -149,16 +178,18 @@ fn dispatch(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Table>
         }
     };
     Ok(match kind {
-        "inline" => Arc::new(inline::open(name)?),
+        "inline" => Arc::new(inline::open(name, context.case)?),
         "static" => Arc::new(static_map::Static::open(name)?),
         "texthash" | "hash" | "btree" | "lmdb" | "cdb" | "dbm" | "sdbm" => {
             let (title, bytes) = read_file(spec, name, context)?;
-            let duplicates = if kind == "texthash" {
-                Duplicates::NoTable
+            let (kept, duplicates) = if kind == "texthash" {
+                (context.case, Duplicates::NoTable)
             } else {
-                Duplicates::First
+                // As postmap(1) makes them, whatever they are for.
+                (context.utmost, Duplicates::First)
             };
-            match texthash::read(&title, &bytes, duplicates, &mut context.warnings) {
+            let table = Fixed::new(kept, context.case);
+            match texthash::read(&title, &bytes, table, duplicates, &mut context.warnings) {
                 Ok(table) => Arc::new(table),
                 Err(reason) => {
                     let table = static_map::Unavailable::new(spec, reason);

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::fixed::Fixed;
 use super::pattern_file::{self, Dialect};
 use super::texthash::Duplicates;
 use super::*;
@@ -103,6 +104,10 @@ fn pieces(most: usize) -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(PIECES), 0..most).prop_map(|list| list.concat())
 }
 
+fn fixed() -> Fixed {
+    Fixed::new(KeyCase::Unicode, KeyCase::Unicode)
+}
+
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         pieces(40).prop_map(String::into_bytes),
@@ -117,7 +122,7 @@ proptest! {
     fn no_table_text_and_no_key_panics(text in bytes(), key in pieces(12)) {
         let mut warnings = Vec::new();
         let tables: [Box<dyn Table>; 4] = [
-            Box::new(texthash::read("t", &text, Duplicates::First, &mut warnings).unwrap()),
+            Box::new(texthash::read("t", &text, fixed(), Duplicates::First, &mut warnings).unwrap()),
             Box::new(cidr::read("t", &text, &mut warnings)),
             Box::new(pattern_file::read(Dialect::Regexp, super::octets::Octets::Utf8, "t", &text, &mut warnings)),
             Box::new(pattern_file::read(Dialect::Pcre, super::octets::Octets::Utf8, "t", &text, &mut warnings)),
@@ -175,7 +180,7 @@ proptest! {
         entries in prop::collection::btree_map("[a-z]{1,8}(@[a-z]{1,4})?", "[a-zA-Z]{1,8}", 1..10),
     ) {
         let text: String = entries.iter().map(|(key, value)| format!("{key}\t {value}\n")).collect();
-        let table = texthash::read("t", text.as_bytes(), Duplicates::First, &mut Vec::new()).unwrap();
+        let table = texthash::read("t", text.as_bytes(), fixed(), Duplicates::First, &mut Vec::new()).unwrap();
         for (key, value) in &entries {
             prop_assert_eq!(table.lookup(&key.to_uppercase()), Ok(Some(value.clone())));
         }

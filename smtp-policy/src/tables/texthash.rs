@@ -6,7 +6,7 @@ use super::fixed::Fixed;
 use super::lines::logical_lines;
 use super::words::{is_space, key_length, trim};
 
-/// What two entries for one key, in any case, mean.
+/// What two entries for one key, as it is kept, mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Duplicates {
     /// The first counts, with a warning: what `postmap` makes of the source text of a database.
@@ -15,7 +15,8 @@ pub(super) enum Duplicates {
     NoTable,
 }
 
-/// Reads the text of a table file. Lines that cannot be used are skipped with a warning.
+/// Reads the text of a table file into a table. Lines that cannot be used are skipped with a
+/// warning.
 ///
 /// # Errors
 ///
@@ -23,10 +24,10 @@ pub(super) enum Duplicates {
 pub(super) fn read(
     name: &str,
     bytes: &[u8],
+    mut table: Fixed,
     duplicates: Duplicates,
     warnings: &mut Vec<String>,
 ) -> Result<Fixed, String> {
-    let mut table = Fixed::default();
     for line in logical_lines(name, bytes, warnings) {
         let (number, text) = (line.number, line.text.as_str());
         let Some(length) = key_length(text, is_space) else {

@@ -10,7 +10,7 @@ params! {
         /// next line begins with a blank. 0 means no limit.
         line_length_limit: u32 = twins("smtp_line_length_limit", "lmtp_line_length_limit", "998");
         /// Whether local parts in MAIL FROM and RCPT TO are quoted where RFC 5321 asks for it. no:
-        /// addresses are sent as they are.
+        /// addresses are sent as they are, but for a local part with `<`, `>` or a control character.
         quote_rfc821_envelope: bool =
             twins("smtp_quote_rfc821_envelope", "lmtp_quote_rfc821_envelope", "yes");
         /// Tables that replace addresses of this machine by ones that are valid outside, in the

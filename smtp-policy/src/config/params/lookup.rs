@@ -38,7 +38,7 @@ params! {
             twins("smtp_dns_resolver_options", "lmtp_dns_resolver_options", "");
         /// Tables that see every record of a DNS reply as text, `name. ttl IN TYPE value`, and may
         /// drop it with `IGNORE`. If all are dropped, or a table fails, the lookup fails
-        /// temporarily.
+        /// temporarily. External tables are refused.
         dns_reply_filter: String = twins("smtp_dns_reply_filter", "lmtp_dns_reply_filter", "")
             .tables();
         /// SMTP only: when an MX lookup fails temporarily, try the address of the domain itself
