@@ -14,8 +14,9 @@ const MAX_LEN: usize = 2048;
 ///
 /// It is not empty, has at most 2048 bytes and holds no CR, LF or NUL: it cannot break out of
 /// a command line. The part before the last `@` is the local part, which is quoted for the
-/// envelope; there may be no `@`. The domain behind it stands there as it is, so it has no white
-/// space, no control characters, no `<` and no `>`: it cannot add parameters to its command.
+/// envelope; there may be no `@`. The domain behind it stands there as it is, so it has no blanks
+/// outside of a literal (`[…]`), no control characters, no `<` and no `>`: it cannot add parameters
+/// to its command.
 ///
 /// ```
 /// use smtp_proto::Address;
@@ -44,8 +45,8 @@ pub enum AddressError {
     Empty,
     /// The text has this many bytes, which is more than 2048.
     TooLong(usize),
-    /// A byte that no command line may hold: CR, LF or NUL. Or one that no domain may hold: ASCII
-    /// white space or another control character, `<` or `>`.
+    /// A byte that no command line may hold: CR, LF or NUL. Or one that no domain may hold: a
+    /// control character, `<`, `>`, or a blank outside of a literal.
     Forbidden {
         /// The offset of the first such byte.
         at: usize,
@@ -64,10 +65,11 @@ impl Address {
             return Err(AddressError::TooLong(text.len()));
         }
         let domain = text.rfind('@').map_or(text.len(), |at| at + 1);
+        let literal = text.get(domain..).is_some_and(is_literal);
         let mut bytes = text.bytes().enumerate();
         match bytes.find(|&(at, byte)| match at < domain {
             true => matches!(byte, b'\r' | b'\n' | 0),
-            false => byte == b' ' || ends_path(byte),
+            false => (byte == b' ' && !literal) || ends_path(byte),
         }) {
             Some((at, byte)) => Err(AddressError::Forbidden { at, byte }),
             None => Ok(Address(String::from(text))),
@@ -217,6 +219,11 @@ fn ends_path(byte: u8) -> bool {
     byte.is_ascii_control() || matches!(byte, b'<' | b'>')
 }
 
+/// Whether a domain is one in brackets, in which RFC 5322 (section 3.4.1) has blanks.
+fn is_literal(domain: &str) -> bool {
+    domain.starts_with('[') && domain.ends_with(']')
+}
+
 /// Quotes the local part, which begins at the offset `start`, if it needs it.
 fn quote(address: &str, start: usize) -> Cow<'_, str> {
     let (route, mailbox) = address.split_at_checked(start).unwrap_or(("", address));
@@ -322,6 +329,8 @@ mod tests {
         for (text, at, byte) in [
             ("a@b> NOTIFY=NEVER <c", 3, b'>'),
             ("a@b NOTIFY=NEVER", 3, b' '),
+            ("a@[b NOTIFY=NEVER", 4, b' '),
+            ("a@[b> <c]", 4, b'>'),
             ("a@<b", 2, b'<'),
             ("a@b\t", 3, b'\t'),
             ("a@\u{1b}b", 2, 0x1b),
@@ -333,6 +342,7 @@ mod tests {
         for text in [
             "a@[192.0.2.1]",
             "a@[IPv6:2001:db8::1]",
+            "a@[x y]",
             "@a,@b:c@d",
             "a@",
             "a@bücher.example",
