@@ -226,7 +226,7 @@ pub(crate) struct SurroundingsArgs {
 /// Deliver a message, or the requests of a file, and report on each recipient.
 ///
 /// Without --nexthop a message goes to relayhost if main.cf sets it, else to
-/// the domains of its recipients, each domain in turn.
+/// the domains of its recipients, one after the other or --at-once.
 #[derive(Debug, Args)]
 #[command(after_help = DELIVER_EXAMPLES)]
 #[command(after_long_help = format!("{DELIVER_JSON}\n\n{DELIVER_EXAMPLES}\n{EXIT_STATUS}"))]
@@ -250,7 +250,7 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) report: ReportFormat,
 
-    /// Deliver the requests of this JSON file, one after the other.
+    /// Deliver the requests of this JSON file, one after the other or --at-once.
     ///
     /// The file is {"protocol": "smtp" or "lmtp", "requests": [...]}. A request has nexthop,
     /// sender, recipients (a list of address, original, orcpt, notify), message_base64, and if
@@ -259,6 +259,15 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_name = "FILE")]
     #[arg(conflicts_with_all = ["protocol", "nexthop", "from", "to", "message"])]
     pub(crate) request: Option<PathBuf>,
+
+    /// Have so many requests under way at the same time, 1000 at most.
+    ///
+    /// They begin in their order and share the connections that are kept; a destination gets
+    /// as many as transport_destination_concurrency_limit allows. Each domain of --to is a
+    /// request. The report as text names the request of each verdict.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) at_once: u16,
 
     /// The protocol to speak [default: smtp].
     #[arg(long, value_enum)]

@@ -19,6 +19,8 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     recipients: usize,
     started: std::time::Instant,
+    /// How long work may take before there is a bar; nothing if there never is one.
+    patience: Option<Duration>,
 }
 
 impl Progress {
@@ -37,9 +39,20 @@ impl Progress {
             bar,
             recipients,
             started: std::time::Instant::now(),
+            patience: Some(PATIENCE),
         };
         progress.settled(0);
         progress
+    }
+
+    /// No bar: for work that is not alone on the terminal.
+    pub(crate) fn none() -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+            recipients: 0,
+            started: std::time::Instant::now(),
+            patience: None,
+        }
     }
 
     /// The text was sent up to this offset.
@@ -66,7 +79,8 @@ impl Progress {
     }
 
     fn show_when_long(&self) {
-        if self.bar.is_hidden() && io::stderr().is_terminal() && self.started.elapsed() >= PATIENCE
+        let is_long = |patience| self.started.elapsed() >= patience;
+        if self.bar.is_hidden() && self.patience.is_some_and(is_long) && io::stderr().is_terminal()
         {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
             self.bar.enable_steady_tick(TICK);

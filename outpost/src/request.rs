@@ -1,4 +1,4 @@
-//! request.json: several requests, delivered one after the other.
+//! request.json: several requests, in the order in which they begin.
 //!
 //! The file is `{"protocol": "smtp" | "lmtp", "requests": [...]}`. A request that
 //! cannot be understood does not keep the others from being delivered.

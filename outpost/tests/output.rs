@@ -81,6 +81,28 @@ fn no_delivery_begins_when_the_report_cannot_be_written() {
 }
 
 #[test]
+fn none_begins_behind_several_at_once_either() {
+    for runtime in RUNTIMES {
+        let sink = Sink::start(&[]);
+        let folder = folder();
+        let all = ["a@x", "b@x", "c@x", "d@x"].map(|to| request(&sink.nexthop(), to));
+        let path = request_file(&folder, json!(all));
+        let start = ["deliver", "--runtime", runtime, "--at-once", "2"];
+        for report in ["text", "jsonl", "log"] {
+            let more = ["--request", &path, "--report", report];
+            // The second one may be sent, cancelled, or not begun.
+            let also = [
+                "outpost: request ",
+                "outpost: request ",
+                "outpost: request 3: <c@x>: not begun",
+                "outpost: request 4: <d@x>: not begun",
+            ];
+            fails(&[&start[..], &more].concat(), &also);
+        }
+    }
+}
+
+#[test]
 fn what_a_limit_splits_is_not_begun_either() {
     let sink = Sink::start(&[]);
     let nexthop = sink.nexthop();

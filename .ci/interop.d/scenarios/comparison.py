@@ -15,9 +15,8 @@ def compare(scenario, observed):
     """Lines that say what differs from the scenario's `expect`; none if nothing does."""
     wanted, seen = picture(scenario["expect"]), picture(observed)
     drop_unwanted_reports(wanted, seen)
-    if scenario.get("unordered_sessions"):
-        for one in (wanted, seen):
-            one["sessions"].sort(key=lambda session: json.dumps([session["server"], session["transcript"]]))
+    for one in (wanted, seen):
+        put_in_order(scenario, one)
     for path in scenario.get("ignore", []):
         wanted, seen = masked(wanted, path), masked(seen, path)
     error = observed.get("error")
@@ -49,6 +48,12 @@ def picture(result):
                 shown["report"] = one["report"]
             recipients[-1].append(shown)
     return {"sessions": sessions, "recipients": recipients}
+
+
+def put_in_order(scenario, picture):
+    """Sorts the sessions by what was said, where chance decides which is first."""
+    if scenario.get("unordered_sessions") or scenario.get("at_once", 1) > 1:
+        picture["sessions"].sort(key=lambda session: json.dumps(list(session.values())))
 
 
 def drop_unwanted_reports(wanted, seen):
@@ -122,3 +127,10 @@ def self_test():
     changes += [{"recipients": [[{**verdict, name: "x"}]]} for name in verdict]
     for change in changes:
         assert compare({"expect": expected}, {**expected, **change}), f"{change} goes unnoticed"
+    # The same dialogue with other content.
+    two = [session, {**session, "data_base64": ["eQ=="]}]
+    expected, turned = {**expected, "sessions": two}, {**expected, "sessions": two[::-1]}
+    assert compare({"expect": expected}, turned), "the order goes unnoticed"
+    for free in ({"at_once": 2}, {"unordered_sessions": True}):
+        assert not compare({"expect": expected, **free}, turned), f"the order counts in spite of {free}"
+        assert compare({"expect": expected, **free}, {**turned, "sessions": two[:1] * 2}), f"not all count with {free}"

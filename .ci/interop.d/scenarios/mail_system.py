@@ -50,9 +50,10 @@ RETURN = {"FULL": 1, "HDRS": 2}
 
 
 class MailSystem:
-    """A running Postfix with a queue of its own. `root` is where its programs are installed or unpacked."""
+    """A running Postfix with a queue of its own. `root` is where its programs are installed or unpacked; so many
+    deliveries at once find an agent each."""
 
-    def __init__(self, config, protocol, flags, root="/"):
+    def __init__(self, config, protocol, flags, root="/", at_once=1):
         self.root = root
         self.user, self.group, self.drop = accounts(root)
         self.folder = tempfile.mkdtemp(prefix="postfix-")
@@ -61,7 +62,7 @@ class MailSystem:
         self.lock = threading.Lock()
         self.make_folders()
         self.write_main(config)
-        self.write_master(protocol, flags)
+        self.write_master(protocol, flags, max(2, at_once))
         self.make_tables(config)
         self.serve_log()
         for name in ("bounce", "defer", "trace"):
@@ -109,16 +110,16 @@ class MailSystem:
             file.writelines(f"{name} = {value}\n" for name, value in own.items())
             file.write(text)
 
-    def write_master(self, protocol, flags):
+    def write_master(self, protocol, flags, agents):
         """A service for each set of flags; the first has the agent's own name."""
         self.services, lines = {}, []
         for number, one in enumerate(sorted(flags)):
             name = protocol if number == 0 else f"{protocol}{number}"
             self.services[one] = name
-            lines.append(f"{name} unix - - n - 2 {protocol}{' flags=' + one if one else ''}\n")
+            lines.append(f"{name} unix - - n - {agents} {protocol}{' flags=' + one if one else ''}\n")
         # Transports that mail may be passed on to.
         others = [("smtp", "smtp"), ("relay", "smtp"), ("lmtp", "lmtp")]
-        lines += [f"{name} unix - - n - 2 {program}\n" for name, program in others if name != protocol]
+        lines += [f"{name} unix - - n - {agents} {program}\n" for name, program in others if name != protocol]
         with open(os.path.join(self.etc, "master.cf"), "w") as file:
             file.write("".join(lines) + HELPERS)
 

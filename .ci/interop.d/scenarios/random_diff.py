@@ -31,7 +31,7 @@ import forms
 import known
 import namespaces
 import replay
-from comparison import compare, picture
+from comparison import compare, picture, put_in_order
 from generator.scenario import generate
 from recordings import DELIVER, program
 from shrink import shrink
@@ -96,6 +96,8 @@ def kind(scenario, ours):
     if ours["error"]:
         return ["error"]
     wanted, seen = picture(scenario["expect"]), picture(ours)
+    for one in (wanted, seen):
+        put_in_order(scenario, one)
     kinds = []
     if len(wanted["sessions"]) != len(seen["sessions"]):
         kinds.append("sessions")

@@ -1,7 +1,8 @@
 """Runs a delivery program against the scripted servers of a scenario, and observes what happens.
 
 The program is called as a command whose words may hold {config}, the folder with main.cf and the tables, {request},
-the file with the requests, and {dns}, the address and port of the name server. It prints a report in JSON.
+the file with the requests, and {dns}, the address and port of the name server. A scenario with `at_once` adds
+`--at-once N`. The program prints a report in JSON.
 """
 
 import copy
@@ -63,7 +64,7 @@ def observe(scenario, command, hold_s=HOLD_S, resolver=True):
         if resolver:
             # For names that the program looks up by way of the system.
             namespaces.own_resolver(folder, NAME_SERVER)
-        observed = run(command, folder)
+        observed = run(command, folder, scenario.get("at_once", 1))
         limit = time.monotonic() + DRAIN_LIMIT_S
         while time.monotonic() < limit and any(endpoint.busy() for endpoint in endpoints):
             time.sleep(0.02)
@@ -78,7 +79,7 @@ def observe(scenario, command, hold_s=HOLD_S, resolver=True):
     return replaced(observed, folder, PLACE)
 
 
-def run(command, folder):
+def run(command, folder, at_once):
     request = os.path.join(folder, "request.json")
     places = {"{config}": folder, "{dns}": NAME_SERVER, "{request}": request}
     words = []
@@ -86,6 +87,8 @@ def run(command, folder):
         for place, value in places.items():
             word = word.replace(place, value)
         words.append(word)
+    if at_once > 1:
+        words += ["--at-once", str(at_once)]
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=RUN_LIMIT_S)
     except subprocess.TimeoutExpired:

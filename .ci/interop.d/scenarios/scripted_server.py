@@ -1,7 +1,9 @@
 """A server that plays the script of a scenario on one TCP address or UNIX-domain socket.
 
-The script's format is in smtp-sim/scenarios/README.md. What the server writes down of each connection is a
-dictionary with
+The script's format is in smtp-sim/scenarios/README.md. Here it may also have `gather`: so many first connections are
+greeted when all of them are there, and those that stay alone have a `G` in the transcript.
+
+What the server writes down of each connection is a dictionary with
 
     transcript       pairs of kind and text, as in the recordings
     pipeline_groups  the client's commands as they arrived: all that came in before the server answered the first of
@@ -20,6 +22,8 @@ import time
 
 from scripted_session import Session
 
+# Less than a client waits for a greeting.
+GATHERING_LIMIT_S = 1.5
 # IPV6_FREEBIND of linux/in6.h.
 FREEBIND = 78
 VERSIONS = {
@@ -55,6 +59,7 @@ class Endpoint:
         self.hold = hold
         self.accepted = 0
         self.threads = []
+        self.gathering = threading.Barrier(script.get("gather", 1))
         self.stopping = False
         self.waiting = []
         self.folder = None
@@ -131,6 +136,14 @@ class Endpoint:
             thread = threading.Thread(target=session.run, daemon=True)
             self.threads.append(thread)
             thread.start()
+
+    def gather(self):
+        """Waits until all that are to be greeted together are there. False if they do not come."""
+        try:
+            self.gathering.wait(GATHERING_LIMIT_S)
+        except threading.BrokenBarrierError:
+            return False
+        return True
 
     def busy(self):
         return any(thread.is_alive() for thread in self.threads)

@@ -66,6 +66,8 @@ class Session:
         name = self.script.get("name", "server.example")
         if self.script.get("record_peer"):
             self.note("P", self.peer[0])
+        if self.number <= self.script.get("gather", 0) and not self.endpoint.gather():
+            self.note("G", "alone")
         if self.script.get("wrapper_tls"):
             self.shake_hands()
         protocol = "LMTP" if self.endpoint.protocol == "lmtp" else "ESMTP"

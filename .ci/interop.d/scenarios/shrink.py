@@ -77,6 +77,8 @@ class Edits:
         self.found.append(smaller)
 
     def requests(self):
+        if "at_once" in self.scenario:
+            self.without("at_once")
         if len(self.scenario["requests"]) > 1:
             for index in range(len(self.scenario["requests"])):
                 self.without("requests", index)
@@ -106,7 +108,7 @@ class Edits:
                 self.replace("servers", name, "extensions", [])
             for index in range(len(script["extensions"])):
                 self.without("servers", name, "extensions", index)
-            for part in ("record_peer", "note_pause", "max_sessions", "tls_extensions"):
+            for part in ("record_peer", "note_pause", "max_sessions", "tls_extensions", "gather"):
                 if part in script:
                     self.without("servers", name, part)
 

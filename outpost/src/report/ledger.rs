@@ -9,7 +9,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use smtp_policy::{
+    driver::Clerk,
     report::{LogText, Outcome, Report},
     request::{QueueId, RcptIndex, Recipient},
 };
@@ -26,6 +28,8 @@ use crate::{
 /// What a report says of all requests, and in what form.
 pub(crate) struct Ledger {
     form: ReportFormat,
+    /// Whether verdicts of several requests come in any order.
+    mixed: bool,
     /// Never locked while something is written, so that it can be read at any time.
     books: Mutex<Vec<Entry>>,
     output: Mutex<Output>,
@@ -51,11 +55,13 @@ enum Standing {
 }
 
 impl Ledger {
-    /// The books of these jobs, none of which has begun. `stop` is done once when the
-    /// report cannot be written any more.
+    /// The books of these jobs, none of which has begun, and of which so many will be
+    /// under way at the same time. `stop` is done once when the report cannot be written
+    /// any more.
     pub(crate) fn new(
         form: ReportFormat,
         jobs: &[Result<Job, Fault>],
+        at_once: usize,
         stop: Box<dyn Fn() + Send>,
     ) -> Arc<Self> {
         let entry = |job: &Result<Job, Fault>| {
@@ -72,6 +78,7 @@ impl Ledger {
         };
         Arc::new(Self {
             form,
+            mixed: at_once > 1,
             books: Mutex::new(jobs.iter().map(entry).collect()),
             output: Mutex::default(),
             stop: Mutex::new(stop),
@@ -80,7 +87,7 @@ impl Ledger {
 
     /// Begins with a request, unless its verdicts could not be told any more.
     pub(crate) fn begin(&self, request: usize) -> bool {
-        if self.form == ReportFormat::Text && self.books().len() > 1 {
+        if self.form == ReportFormat::Text && !self.mixed && self.books().len() > 1 {
             self.write(&format!("Request {}\n\n", request + 1));
         }
         let sound = lock(&self.output).is_sound();
@@ -118,7 +125,10 @@ impl Ledger {
             return;
         };
         let line = match self.form {
-            ReportFormat::Text => Some(text::block(&recipient, outcome)),
+            ReportFormat::Text => {
+                let block = text::block(&recipient, outcome);
+                Some(self.lead(request) + &block)
+            }
             ReportFormat::Jsonl => {
                 let about = (&recipient, outcome);
                 Some(json::verdict(request + 1, &id, index + 1, about).unwrap_or_default())
@@ -150,10 +160,28 @@ impl Ledger {
         }
     }
 
+    /// The report on a request whose delivery broke off. Verdicts that have fallen stay.
+    pub(crate) fn broken_off(&self, request: usize) -> Report {
+        let books = self.books();
+        let entry = books.get(request);
+        let recipients = entry.map_or(&[][..], |entry| &entry.recipients);
+        let mut clerk = Clerk::new(recipients.len(), Bytes::new(), ());
+        for (index, (_, standing)) in recipients.iter().enumerate() {
+            if let Standing::Settled { outcome, .. } = standing {
+                clerk.settle(index, Outcome::clone(outcome));
+            }
+        }
+        let recipients: Vec<_> = recipients.iter().map(|(to, _)| to.clone()).collect();
+        clerk.report(&recipients)
+    }
+
     /// A request could not be understood.
     pub(crate) fn reject(&self, request: usize, fault: &Fault) {
         match self.form {
-            ReportFormat::Text => self.write(&format!("not delivered: {fault}\n\n")),
+            ReportFormat::Text => {
+                let lead = self.lead(request);
+                self.write(&format!("{lead}not delivered: {fault}\n\n"))
+            }
             ReportFormat::Jsonl => self.write(&json::fault(request + 1, fault).unwrap_or_default()),
             ReportFormat::Json | ReportFormat::Log => true,
         };
@@ -240,6 +268,14 @@ impl Ledger {
             entry.and_then(|entry| entry.recipients.get_mut(index))
         {
             *told = is_told;
+        }
+    }
+
+    /// What a verdict begins with in the report for people.
+    fn lead(&self, request: usize) -> String {
+        match self.mixed {
+            true => name(&self.books(), request),
+            false => String::new(),
         }
     }
 

@@ -26,7 +26,7 @@ class Envelope(Dice):
         if self.chance(0.85):
             self.own("connection_cache_time_limit", "10s")
             self.shared("connection_cache_ttl_limit", "10s")
-        often = self.focus in ("mixed", "cache", "clientcert")
+        often = self.focus in ("mixed", "cache", "clientcert", "together")
         kinds = [("static", 45), ("named", 20), ("hints", 25), ("none", 10)]
         rarely = [("static", 15), ("named", 5), ("hints", 8), ("none", 70)]
         kind = self.weigh(kinds if often else rarely)
@@ -35,6 +35,8 @@ class Envelope(Dice):
         elif kind == "named":
             first = self.nexthop.split(",")[0].replace(PLACE, "").replace("inet:", "").replace("unix:", "")
             names = f"example.com, mx1.example.com, [mx1.example.com], {first}"
+            if self.shape == "apart":
+                names = ", ".join(self.some(self.hops, 1))
             self.own("connection_cache_destinations", names)
 
     def request(self, number, message):
@@ -52,6 +54,8 @@ class Envelope(Dice):
         return request
 
     def next_hop(self, number):
+        if self.shape == "apart":
+            return self.hops[number]
         if self.hops:
             return self.hops[number] if self.chance(0.85) else self.pick(self.hops)
         if self.deliveries > 1 and self.shape in ("mx", "one", "addrs"):
@@ -109,7 +113,8 @@ class Envelope(Dice):
             request["client"] = self.client()
         if self.chance(0.15):
             request["age"] = self.pick([100, 400, 700, 100000])
-        if self.deliveries > 1 and not self.has("connection_cache_destinations") and self.chance(0.75):
+        keeps = self.deliveries > 1 and self.luck_has_no_part() and not self.has("connection_cache_destinations")
+        if keeps and self.chance(0.75):
             request["connection_cache"] = self.pick(HINTS)
         if self.chance(0.04):
             request["size"] = self.pick([0, 100, 5000, 20000000])

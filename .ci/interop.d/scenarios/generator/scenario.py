@@ -36,6 +36,7 @@ FOCUS = {
     "maps": (5, (3, 6), (1, 4)),
     "six": (5, (2, 5), None),
     "bestmx": (4, (2, 4), None),
+    "together": (6, (2, 6), None),
 }
 SHAPES = {
     "content": "one", "dns": "dns", "tables": "one", "stall": "one", "large": "one", "six": "six", "bestmx": "loop",
@@ -52,7 +53,7 @@ class Generator(
     def make(self):
         self.choose()
         self.lay_out()
-        if self.deliveries > 1:
+        if self.deliveries > 1 and self.luck_has_no_part():
             self.keep_connections()
         requests = []
         for number in range(self.deliveries):
@@ -67,7 +68,9 @@ class Generator(
         if self.chance(0.04):
             self.filter_dns()
         self.limits()
-        return {
+        if self.focus == "together":
+            self.forget_order(requests)
+        scenario = {
             "name": f"r-{self.seed}",
             "about": f"random scenario, seed {self.seed}: {' '.join(self.tags)}",
             "protocol": self.protocol,
@@ -77,6 +80,9 @@ class Generator(
             "servers": self.servers,
             "requests": requests,
         }
+        if self.at_once > 1:
+            scenario["at_once"] = self.at_once
+        return scenario
 
     def choose(self):
         """The large choices, on which all others depend."""
@@ -101,8 +107,9 @@ class Generator(
         _, deliveries, _ = FOCUS[self.focus]
         by_chance = self.weigh([(1, 64), (2, 20), (3, 12), (4, 4)])
         self.deliveries = self.number(*deliveries) if deliveries else by_chance
+        self.at_once = self.number(2, self.deliveries) if self.focus == "together" else 1
         self.recipients = self.weigh([(1, 42), (2, 22), (3, 16), (4, 7), (5, 4), (8, 5), (12, 4)])
-        if self.focus not in ("mixed", "dialog", "cache"):
+        if self.focus not in ("mixed", "dialog", "cache", "together"):
             self.recipients = self.weigh([(1, 70), (2, 25), (3, 5)])
         if self.focus == "bestmx" and self.chance(0.8):
             # With more, the one delivery for all is all that is seen.
@@ -116,6 +123,10 @@ class Generator(
             ("fallback", 7 if smtp else 0),
         ]
         self.shape = SHAPES.get(self.focus) or self.weigh(shapes)
+        if self.focus == "together" and self.chance(0.5):
+            self.shape = "apart"
+            # One, and another after trouble with TLS.
+            self.sessions = 2
         self.tags += [self.focus, self.protocol, self.shape]
         self.heavy = self.chance(0.55)
         self.rough = self.roughness()
@@ -150,10 +161,10 @@ class Generator(
         ):
             if self.chance(probability * often):
                 feature()
-        login = 0.18 if focus in ("mixed", "cache") else 0.05
+        login = 0.18 if focus in ("mixed", "cache", "together") else 0.05
         if focus in ("sasl", "mechanisms", "authcache") or focus not in QUIET and self.chance(login * often):
             self.login()
-        secure = 0.2 if focus in ("mixed", "cache", "sasl") else 0.05
+        secure = 0.2 if focus in ("mixed", "cache", "sasl", "together") else 0.05
         if focus in ("tls", "clientcert", "persite") or focus not in QUIET and self.chance(secure * often):
             self.security()
         if focus == "mechanisms" and self.chance(0.2):
@@ -198,6 +209,25 @@ class Generator(
             self.table_types()
         if focus in ("stall", "large"):
             self.strain()
+
+    def luck_has_no_part(self):
+        """Whether it makes no difference which of several deliveries is first: each has servers of its own, or they
+        follow one another."""
+        return self.at_once == 1 or self.shape == "apart"
+
+    def forget_order(self, requests):
+        """Servers that several deliveries reach at once do the same in all connections. A server that all reach may
+        wait for them, which shows that they are there at the same time."""
+        self.tags.append(f"{self.at_once} at once")
+        if self.luck_has_no_part():
+            return
+        for script in self.servers.values():
+            script.pop("max_sessions", None)
+            for rule in script["rules"]:
+                rule.pop("session", None)
+        if len(self.servers) == len({request["nexthop"] for request in requests}) == 1 and self.chance(0.7):
+            for script in self.servers.values():
+                script["gather"] = self.at_once
 
     def sign(self):
         """Validated answers, and TLSA records for some of the servers."""

@@ -65,6 +65,7 @@ class Topology(Dice):
         layouts = {
             "dns": self.lay_names, "one": self.lay_one, "ip": self.lay_address, "unix": self.lay_socket,
             "addrs": self.lay_addresses, "six": self.lay_six, "loop": self.lay_loop,
+            "apart": self.lay_apart,
         }
         layouts.get(self.shape, self.lay_exchangers)()
 
@@ -95,6 +96,23 @@ class Topology(Dice):
             self.dns[HOSTS[0]]["AAAA"] = ["::1"]
             if self.chance(0.7):
                 self.serve6(self.number(0, 2), HOSTS[0])
+
+    def lay_apart(self):
+        """A destination for each delivery, and servers that no other leads to."""
+        for i in range(self.deliveries):
+            domain = f"d{i + 1}.example"
+            self.dns[HOSTS[i]] = {"A": [f"127.0.0.{11 + i}"]}
+            self.dns[domain] = {"MX": [[10, HOSTS[i]]]}
+            if self.chance(0.92):
+                self.servers[self.endpoint(1 + i)] = self.server(HOSTS[i], self.number(0, self.rough))
+            if self.chance(0.3):
+                # Another address of the same host, which is next.
+                self.dns[HOSTS[i]]["A"].append(f"127.0.0.{21 + i}")
+                self.servers[self.endpoint(11 + i)] = self.server(HOSTS[i], self.number(0, 1))
+            hops = [(f"[{HOSTS[i]}]", 40), (f"[{HOSTS[i]}]:{self.port}", 10), (f"[127.0.0.{11 + i}]", 10)]
+            if self.protocol == "smtp":
+                hops += [(domain, 50), (domain + f":{self.port}", 10)]
+            self.hops.append(self.weigh(hops))
 
     def lay_six(self):
         """Servers on several IPv6 addresses, next to some on IPv4."""
