@@ -398,6 +398,8 @@ mod tests {
         clippy::panic,
         clippy::indexing_slicing
     )]
+    use std::io::Write;
+
     use super::*;
     use crate::config::MainCf;
 
@@ -451,24 +453,25 @@ mod tests {
 
     #[test]
     fn each_parameter_compares_keys_as_postfix_does() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("table"), "KEY x\nSTRASSE x\nlow x\n").unwrap();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"KEY x\nSTRASSE x\nlow x\n").unwrap();
+        let file = file.path().display();
         for (parameter, case) in CASES {
             for table in [
-                "inline:{KEY=x,STRASSE=x,low=x}",
-                "texthash:table",
-                "hash:table",
+                "inline:{KEY=x,STRASSE=x,low=x}".to_owned(),
+                format!("texthash:{file}"),
+                format!("hash:{file}"),
             ] {
                 for utf8 in ["yes", "no"] {
                     let main_cf = format!(
                         "smtputf8_enable = {utf8}\nsmtp_sasl_auth_enable = yes\n\
                          smtp_sasl_password_maps = static:x\n{parameter} = {table}\n"
                     );
-                    let client = client(folder.path(), &main_cf).unwrap();
+                    let client = client(Path::new("/"), &main_cf).unwrap();
                     let finds = |key: &str| finds(&client, parameter, key);
                     let about = format!("{parameter} = {table}, smtputf8_enable = {utf8}");
                     // What postmap(1) makes is in lower case.
-                    let made = table == "hash:table";
+                    let made = table.starts_with("hash:");
                     let folds = case != KeyCase::Exact;
                     assert_eq!(finds("KEY"), folds || !made, "{about}");
                     assert_eq!(finds("key"), folds || made, "{about}");
