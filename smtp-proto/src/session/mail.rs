@@ -148,8 +148,8 @@ impl Mail {
     }
 
     /// All replies are known: looks whether the transaction still makes sense, and
-    /// turns to RSET if not.
-    fn correct_course(&mut self) {
+    /// turns to RSET if not. Returns whether it does.
+    fn correct_course(&mut self) -> bool {
         let pointless = match self.next {
             Next::Rcpt(_) => self.mail_rejected,
             Next::Data => self.accepted.is_empty(),
@@ -161,6 +161,7 @@ impl Mail {
         }
         self.window = 0;
         self.waiting = false;
+        pointless
     }
 
     /// The phase of the transaction, by name.
@@ -352,22 +353,19 @@ impl Session {
     }
 
     fn send_command(&mut self, line: &[u8], stage: Option<Stage>) {
-        if stage == Some(Stage::Abort) {
-            self.decide_ending();
-        }
         self.output.write(line);
         let early = stage == Some(Stage::Mail)
             && self.secure
             && self.profile.block_early_mail_reply
             && !(self.reader.is_empty() && self.early.is_empty());
-        let text_follows = self.state.in_mail(|mail| {
+        let end_follows = self.state.in_mail(|mail| {
             mail.early_reply |= early;
             mail.window += line.len();
             mail.step_on();
-            mail.next == Next::Text
+            matches!(mail.next, Next::Text | Next::Abort)
         });
         self.await_replies(stage);
-        if text_follows == Some(true) {
+        if end_follows == Some(true) {
             // Before any of the replies to this group of commands is known.
             self.decide_ending();
         }
@@ -410,14 +408,13 @@ impl Session {
     /// has to wait, however early they come: it goes by what it knew then.
     fn catch_up(&mut self) -> bool {
         self.receive_replies();
-        let all = self.state.in_mail(|mail| {
-            let all = mail.awaiting.is_empty();
-            if all {
-                mail.correct_course();
-            }
-            all
-        });
-        all == Some(true)
+        let turns = self
+            .state
+            .in_mail(|mail| mail.awaiting.is_empty().then(|| mail.correct_course()));
+        if turns.flatten() == Some(true) {
+            self.decide_ending();
+        }
+        turns.flatten().is_some()
     }
 
     /// Takes the replies that are there, in the order of the commands.
