@@ -243,7 +243,11 @@ def tls_login(mechanism):
 
 
 def tls_resumed(run):
-    """Postfix hands out tickets (its tlsmgr has the keys), and takes them back."""
+    """Postfix hands out tickets (its tlsmgr has the keys), and takes them back.
+
+    A ticket is used once, and there is no new one with a session that is resumed: the second of three connections has
+    one, the third gets one.
+    """
     options = [
         "smtp_tls_security_level=encrypt",
         "smtp_tls_loglevel=2",
@@ -252,7 +256,7 @@ def tls_resumed(run):
     ]
     run.sent(POSTFIX_AUTH, {"address": INBOX}, login("PLAIN", PASSWORD, *options), copies=3)
     resumed = run.told.count("Reusing old session")
-    expect(resumed == 2, f"{resumed} of 2 sessions resumed")
+    expect(resumed == 1, f"{resumed} sessions resumed instead of 1")
 
 
 def certify(scratch):
