@@ -179,6 +179,14 @@ def anonymous_trace(scenario, ours, theirs):
     return None
 
 
+def quoted_all_the_same(scenario, ours, theirs):
+    """A local part that could end its path, with smtp_quote_rfc821_envelope = no."""
+    bare = scenario["params"].get(f"{scenario['protocol']}_quote_rfc821_envelope") == "no"
+    if bare and equal_after(scenario, ours, r'<"([^"]*[<>\x00-\x1f\x7f][^"]*)"@', r"<\1@"):
+        return "a local part that could end its path is quoted"
+    return None
+
+
 def inner_anchor(scenario, ours, theirs):
     """^ and $ in the middle of a regexp: expression, around the line break of a folded header."""
     checks = " ".join(value for name, value in scenario["params"].items() if name.endswith("_checks"))
@@ -219,4 +227,5 @@ def passed_apart(scenario, ours, theirs):
 REASONS = [
     fatal, refused_table, refused_setting, missing_reply, size_before_tls, address_as_sni, channel_binding, few_iterations,
     token, anonymous_trace, inner_anchor, renamed_header, passed_apart, passed_over, out_of_step,
+    quoted_all_the_same,
 ]
