@@ -182,7 +182,7 @@ def anonymous_trace(scenario, ours, theirs):
 def quoted_all_the_same(scenario, ours, theirs):
     """A local part that could end its path, with smtp_quote_rfc821_envelope = no."""
     bare = scenario["params"].get(f"{scenario['protocol']}_quote_rfc821_envelope") == "no"
-    if bare and equal_after(scenario, ours, r'<"([^"]*[<>\x00-\x1f\x7f][^"]*)"@', r"<\1@"):
+    if bare and equal_after(scenario, ours, r'<"([^"]*[<>\x00-\x1f\x7f][^"]*)"(?=[@>])', r"<\1"):
         return "a local part that could end its path is quoted"
     return None
 
