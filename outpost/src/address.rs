@@ -29,7 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<Address, String> {
     Address::parse(&address).map_err(|error| error.to_string())
 }
 
-/// What is between the brackets, after a name or nothing.
+/// The text between the brackets, after a name or nothing.
 fn in_brackets(text: &str) -> Result<&str, String> {
     let Some((name, address)) = text.rsplit_once('<') else {
         return Err("there is a '>' without '<'".to_owned());
@@ -105,7 +105,7 @@ fn check_domain(domain: &str) -> Result<&str, String> {
     }
 }
 
-/// Whether it means something outside of quotes, and so belongs to no address.
+/// Returns whether it means something outside of quotes, and so belongs to no address.
 fn is_special(c: char) -> bool {
     c.is_whitespace() || c.is_control() || "()<>[]:;,\\\"".contains(c)
 }

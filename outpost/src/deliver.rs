@@ -85,9 +85,9 @@ struct Crew<'a> {
     ledger: &'a Arc<Ledger>,
     interrupt: &'a Interrupt,
     report: ReportFormat,
-    /// How many threads there are.
+    /// The number of threads there are.
     at_once: usize,
-    /// How many jobs there were.
+    /// The number of jobs there were.
     many: usize,
     /// The jobs that nobody has taken.
     jobs: Mutex<Enumerate<vec::IntoIter<Result<Job, Fault>>>>,

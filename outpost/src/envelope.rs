@@ -141,7 +141,7 @@ fn group(to: &[String], nexthop: Option<&str>) -> Result<Vec<(Nexthop, Vec<Recip
     Ok(groups)
 }
 
-/// Whether two addresses surely are one: domains have no case, local parts may.
+/// Returns whether two addresses surely are one: domains have no case, local parts may.
 fn is_same(one: &Address, other: &Address) -> bool {
     let folded = |address: &Address| address.domain().map(str::to_lowercase);
     one.local_part() == other.local_part() && folded(one) == folded(other)

@@ -93,7 +93,7 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     }
 }
 
-/// Whether the system has run out of file descriptors, memory or disk space.
+/// Returns whether the system has run out of file descriptors, memory or disk space.
 fn is_scarcity(error: &(dyn std::error::Error + 'static)) -> bool {
     /// ENFILE and EMFILE, which the standard library has no kinds for.
     const TOO_MANY_FILES: [i32; 2] = [23, 24];

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use smtp_policy::report::LogText;
 
-/// What is wrong with a JSON value, and where: one line, which may quote the value.
+/// A fault of a JSON value, and its place: one line, which may quote the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault(LogText);
 

@@ -26,10 +26,10 @@ const IN_MEMORY: u64 = 1024 * 1024;
 /// How much is read at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// What a message may be like that comes from outside.
+/// The limits and rules for a message that comes from outside.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Intake {
-    /// What becomes of a CR that ends no line.
+    /// The fate of a CR that ends no line.
     pub(crate) stray_cr: StrayCr,
     /// The most bytes.
     pub(crate) limit: SizeLimit,

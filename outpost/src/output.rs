@@ -19,7 +19,7 @@ use smtp_policy::report::printable;
 
 use crate::exit::{Exit, Failure, OrExit};
 
-/// How long an urgent word waits for whoever reads standard error.
+/// The time that an urgent word waits for whoever reads standard error.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Standard output. The first error is told on standard error; after it nothing more

@@ -19,7 +19,7 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     recipients: usize,
     started: std::time::Instant,
-    /// How long work may take before there is a bar; nothing if there never is one.
+    /// The time that work may take before there is a bar; nothing if there never is one.
     patience: Option<Duration>,
 }
 

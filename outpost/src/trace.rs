@@ -12,7 +12,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter, filter::ParseError};
 
 use crate::output::complain;
 
-/// What the runtimes call the notes that they pass on.
+/// The target under which the runtimes pass notes on.
 const NOTES_OF_RUNTIMES: &str = "outpost::note=off";
 
 /// Begins to trace. `verbosity` is how often `-v` was given.
@@ -30,7 +30,7 @@ pub(crate) fn start(verbosity: u8) {
         .init();
 }
 
-/// Whether the dialogue with servers is wanted.
+/// Returns whether the dialogue with servers is wanted.
 pub(crate) fn shows_dialogue() -> bool {
     tracing::enabled!(target: "outpost", tracing::Level::DEBUG)
 }

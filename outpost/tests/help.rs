@@ -1,4 +1,4 @@
-//! What the program says of itself.
+//! Tests of the help texts.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! What reports say of TLS: how mail went, and why TLS failed.
+//! Tests of the words on TLS in reports: how mail went, and why TLS failed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 /// The alert `handshake_failure` in a record of TLS 1.2.
 const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
-/// What a server does about TLS.
+/// The behaviour of a server about TLS.
 #[derive(Clone)]
 enum Tls {
     /// Starts it with this certificate.

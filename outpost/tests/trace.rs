@@ -1,4 +1,4 @@
-//! What is told on standard error: `-v`, RUST_LOG, and nothing twice.
+//! Tests of standard error: `-v`, RUST_LOG, and nothing told twice.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 

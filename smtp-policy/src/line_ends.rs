@@ -22,7 +22,7 @@ use std::fmt;
 use bytes::Bytes;
 use memchr::{memchr, memchr_iter};
 
-/// What becomes of a CR that no LF follows.
+/// The fate of a CR that no LF follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StrayCr {
     /// A blank takes its place. The length stays.
@@ -62,7 +62,7 @@ pub struct LineEnds {
     stray: StrayCr,
     /// A CR came last.
     held: bool,
-    /// How many lines have ended; counted only where an error can name one.
+    /// The number of lines that have ended; counted only where an error can name one.
     lines: u64,
 }
 
@@ -113,7 +113,7 @@ impl LineEnds {
         Ok(out.into())
     }
 
-    /// What stands for a stray CR.
+    /// The byte that stands for a stray CR.
     fn stray(&self) -> Result<u8, StrayCrError> {
         match self.stray {
             StrayCr::Replace => Ok(b' '),
@@ -131,7 +131,7 @@ impl LineEnds {
     }
 }
 
-/// What is before and after the CR at offset `at`.
+/// Splits off the text before and after the CR at offset `at`.
 fn split_at_cr(bytes: &[u8], at: usize) -> Option<(&[u8], &[u8])> {
     let (before, rest) = bytes.split_at_checked(at)?;
     Some((before, rest.get(1..)?))

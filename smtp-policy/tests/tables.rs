@@ -94,7 +94,7 @@ fn every_expression_that_postfix_cannot_compile_is_skipped_and_reported() {
 /// A rule as it is written in a table, a text, and whether Postfix's table matches it.
 type Row = (&'static str, &'static [u8], bool);
 
-/// What a table of one rule says, read byte by byte as for header checks.
+/// The answer of a table of one rule, read byte by byte as for header checks.
 fn matches(kind: &str, rule: &str, text: &[u8]) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table");

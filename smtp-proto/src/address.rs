@@ -213,13 +213,13 @@ pub fn quoted_822(address: &str) -> Cow<'_, str> {
     quote(address, route)
 }
 
-/// Whether a byte outside of quotes can be the end of a path (RFC 5321 4.1.2) for a server, or
+/// Returns whether a byte outside of quotes can be the end of a path (RFC 5321 4.1.2) for a server, or
 /// the begin of another: `<`, `>`, or a control character.
 fn ends_path(byte: u8) -> bool {
     byte.is_ascii_control() || matches!(byte, b'<' | b'>')
 }
 
-/// Whether a domain is one in brackets, in which RFC 5322 (section 3.4.1) has blanks.
+/// Returns whether a domain is one in brackets, in which RFC 5322 (section 3.4.1) has blanks.
 fn is_literal(domain: &str) -> bool {
     domain.starts_with('[') && domain.ends_with(']')
 }

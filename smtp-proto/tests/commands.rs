@@ -84,7 +84,7 @@ fn a_path_is_never_ended_by_its_local_part() {
     }
 }
 
-/// What follows the path of a command line, as a server reads it.
+/// The rest of a command line behind its path, as a server reads it.
 fn behind_path(line: &str) -> &str {
     let path = line.split_once('<').unwrap().1;
     let mut escaped = false;

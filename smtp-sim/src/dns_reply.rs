@@ -11,7 +11,7 @@ const UDP_PLAIN: usize = 512;
 /// The longest answer over UDP to a question with EDNS, in bytes.
 const UDP_EDNS: u16 = 4096;
 
-/// What a name server says to one question.
+/// The answer of a name server to one question.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) code: ResponseCode,

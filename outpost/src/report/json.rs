@@ -51,7 +51,7 @@ struct RecipientEntry<'a> {
     tls: Option<TlsEntry<'a>>,
 }
 
-/// What came of TLS; `null` where nothing was tried. The same names as for a probe.
+/// The result of TLS; `null` where nothing was tried. The same names as for a probe.
 #[derive(Serialize)]
 struct TlsEntry<'a> {
     established: bool,

@@ -25,10 +25,10 @@ use crate::{
     output::{Output, try_complain},
 };
 
-/// What a report says of all requests, and in what form.
+/// The content of a report on all requests, and its form.
 pub(crate) struct Ledger {
     form: ReportFormat,
-    /// Whether verdicts of several requests come in any order.
+    /// True if verdicts of several requests come in any order.
     mixed: bool,
     /// Never locked while something is written, so that it can be read at any time.
     books: Mutex<Vec<Entry>>,
@@ -44,7 +44,7 @@ struct Entry {
     recipients: Vec<(Recipient, Standing)>,
 }
 
-/// Where a recipient stands.
+/// The standing of a recipient.
 enum Standing {
     /// No verdict, and nobody can have accepted the message.
     Open,
@@ -216,7 +216,7 @@ impl Ledger {
         std::mem::take(&mut *lock(&self.output)).finish(exit)
     }
 
-    /// How everything stands, in lines for standard error. Waits for nobody who writes.
+    /// Tells how everything stands, in lines for standard error. Waits for nobody who writes.
     pub(crate) fn account(&self) -> String {
         let mut account = String::new();
         for line in self.lines(|_| true) {
@@ -271,7 +271,7 @@ impl Ledger {
         }
     }
 
-    /// What a verdict begins with in the report for people.
+    /// The beginning of a verdict in the report for people.
     fn lead(&self, request: usize) -> String {
         match self.mixed {
             true => name(&self.books(), request),
@@ -304,7 +304,7 @@ impl Ledger {
     }
 }
 
-/// What a line about a request begins with, where there are several.
+/// The beginning of a line about a request, where there are several.
 fn name(books: &[Entry], request: usize) -> String {
     match books.len() {
         0 | 1 => String::new(),

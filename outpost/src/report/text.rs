@@ -76,7 +76,7 @@ const fn proof(trust: Trust) -> &'static str {
     }
 }
 
-/// How TLS went, as far as there is more to say than the verdict does.
+/// Tells how TLS went, as far as there is more to say than the verdict does.
 fn tls(outcome: &Outcome) -> Option<String> {
     match outcome.encryption.as_ref()? {
         Encryption::Failed(why) => Some(format!("failed: {why}")),

@@ -59,7 +59,7 @@ const UNKNOWN: &str = "502 5.5.2 Error: command not recognized";
 const RECIPIENTS: usize = 10_000;
 /// The longest address in bytes, as in Postfix.
 const ADDRESS: usize = 2048;
-/// How many commands that nobody knows a client may send.
+/// The number of commands that nobody knows a client may send.
 const NONSENSE: u32 = 100;
 
 /// One connection. Whatever the client sends, it holds no more than one envelope, whose
@@ -67,7 +67,7 @@ const NONSENSE: u32 = 100;
 #[derive(Debug)]
 pub(crate) struct Dialogue {
     manner: Arc<Manner>,
-    /// How often the events have come that faults are about.
+    /// The number of times the events have come that faults are about.
     counts: BTreeMap<String, u32>,
     nonsense: u32,
     envelope: Envelope,
@@ -211,12 +211,12 @@ impl Dialogue {
         (vec![reply.to_owned()], next)
     }
 
-    /// Whether a fault is about events of this kind.
+    /// Returns whether a fault is about events of this kind.
     fn is_about(&self, event: &str) -> bool {
         self.manner.faults.iter().any(|fault| fault.is_about(event))
     }
 
-    /// Whether the message has as many recipients as it can have.
+    /// Returns whether the message has as many recipients as it can have.
     fn is_full(&self) -> bool {
         self.envelope.recipients.len() >= RECIPIENTS
     }
@@ -294,7 +294,7 @@ fn path(line: &str) -> Option<&str> {
     rest.rsplit_once('>').map(|(path, _)| path)
 }
 
-/// Whether what stands there is no longer than an address can be.
+/// Returns whether what stands there is no longer than an address can be.
 fn fits(line: &str) -> bool {
     path(line).is_none_or(|path| path.len() <= ADDRESS)
 }

@@ -36,7 +36,7 @@ impl Fault {
                 .is_none_or(|text| line.to_lowercase().contains(&text.to_lowercase()))
     }
 
-    /// Whether it is about events of this kind.
+    /// Returns whether it is about events of this kind.
     pub(crate) fn is_about(&self, event: &str) -> bool {
         self.event == event
     }

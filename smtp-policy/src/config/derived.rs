@@ -36,7 +36,7 @@ impl<T> Derived<T> {
         }
     }
 
-    /// Whether the value was set, rather than derived.
+    /// Returns whether the value was set, rather than derived.
     pub fn is_set(&self) -> bool {
         self.is_set
     }

@@ -10,9 +10,9 @@ use std::{
     path::Path,
 };
 
-/// How large main.cf, or a file of certificates or keys, may be, in bytes.
+/// The largest size of main.cf, or of a file of certificates or keys, in bytes.
 pub(crate) const MAX_FILE: u64 = 64 * 1024 * 1024;
-/// How many files a folder may hold.
+/// The number of files a folder may hold.
 #[cfg(feature = "tls")]
 const MAX_LISTED: usize = 65_536;
 

@@ -44,7 +44,7 @@ impl MainCf {
         warnings
     }
 
-    /// What is odd about a setting whose name is known.
+    /// An oddity of a setting whose name is known.
     fn oddity(&self, name: &str, value: &str, parameter: &Parameter) -> Option<Oddity> {
         let (name, value) = (name.to_owned(), shown(name, value.to_owned()));
         match parameter.status {
@@ -55,7 +55,7 @@ impl MainCf {
         }
     }
 
-    /// Whether a setting would have Postfix route mail in another way than by default.
+    /// Returns whether a setting would have Postfix route mail in another way than by default.
     fn is_routing(&self, name: &str) -> bool {
         let Some(default) = routing::default_of(name) else {
             return false;
@@ -65,7 +65,7 @@ impl MainCf {
         !matches!(&value, Ok(value) if value.is_empty()) && value != expand(default)
     }
 
-    /// Whether a setting comes to the same as the default.
+    /// Returns whether a setting comes to the same as the default.
     fn is_default(&self, name: &str) -> bool {
         let Some((parameter, named)) = Parameter::find(name) else {
             return false;

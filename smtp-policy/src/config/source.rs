@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
         self.errors
     }
 
-    /// Whether a parameter is empty after expansion.
+    /// Returns whether a parameter is empty after expansion.
     pub(crate) fn is_empty(&self, name: &str) -> bool {
         matches!(self.main.expanded(name, self.protocol), Ok(Some(text)) if text.is_empty())
     }

@@ -11,9 +11,9 @@ use super::{Parameter, params};
 
 /// Longer names are no slips of the keyboard.
 const MAX_NAME: usize = 64;
-/// How many names of a file are looked at.
+/// The number of names of a file are looked at.
 const MAX_HINTS: usize = 100;
-/// How many letters may differ.
+/// The number of letters may differ.
 const MAX_DISTANCE: usize = 3;
 
 /// Gives hints for the unknown names of one file.
@@ -34,7 +34,7 @@ impl Hints {
         suggest(name).0
     }
 
-    /// Whether there are no more hints to give.
+    /// Returns whether there are no more hints to give.
     pub(crate) fn are_spent(&self) -> bool {
         self.left == 0
     }

@@ -29,7 +29,7 @@ pub(crate) trait Setting: Sized + Default {
         Ok(value)
     }
 
-    /// Whether the value is set, so that it does not follow from other parameters.
+    /// Returns whether the value is set, so that it does not follow from other parameters.
     fn is_set(&self) -> bool {
         true
     }

@@ -197,7 +197,7 @@ impl AddressMapping {
         }
     }
 
-    /// How many steps it has taken so far.
+    /// The number of steps it has taken so far.
     pub(crate) fn taken(&self) -> u64 {
         self.search.as_ref().map_or(0, AddressSearch::taken)
     }

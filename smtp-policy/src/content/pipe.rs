@@ -71,7 +71,7 @@ pub(crate) struct Pipe {
     rules: Arc<ContentRules>,
     /// Header fields that come before the text.
     inserted: VecDeque<Bytes>,
-    /// What reads the line ends of the source; `None` if every CR is data.
+    /// The reader of line ends of the source; `None` if every CR is data.
     line_ends: Option<LineEnds>,
     flow: Flow,
     parts: VecDeque<Part>,

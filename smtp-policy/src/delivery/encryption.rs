@@ -1,4 +1,4 @@
-//! What came of the wish for TLS in the open session, for the verdicts.
+//! The result of the wish for TLS in the open session, for the verdicts.
 
 use smtp_proto::{reply::Reply, session::Closed};
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Delivery {
-    /// How the open session is encrypted.
+    /// The encryption of the open session.
     pub(super) fn encryption(&self) -> Option<Encryption> {
         match &self.phase {
             Phase::Talking(talk) => Some(talk.encryption.clone()),

@@ -113,7 +113,7 @@ fn original_recipient(request: &Request, recipient: &Recipient) -> Option<(Strin
     Some((kind.into(), quoted))
 }
 
-/// Whether the sender or a recipient needs UTF-8, which marks a message as one for
+/// Returns whether the sender or a recipient needs UTF-8, which marks a message as one for
 /// SMTPUTF8 even if nobody has asked for that (`src/cleanup/cleanup_addr.c`).
 fn has_utf8_address(request: &Request) -> bool {
     let sender = match &request.sender {

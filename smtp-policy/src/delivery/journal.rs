@@ -21,7 +21,7 @@ pub(super) struct Records {
     transcript: Option<Transcript>,
     /// Whether each line is also a line for the log.
     verbose: bool,
-    /// Whether there is a line for the text too, with its length.
+    /// True if there is a line for the text too, with its length.
     counts_text: bool,
     /// The server broke the protocol, or we did.
     protocol_error: bool,

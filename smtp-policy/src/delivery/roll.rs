@@ -60,7 +60,7 @@ impl Roll {
         self.doubtful.contains(&index)
     }
 
-    /// How many recipients some server may have accepted.
+    /// The number of recipients some server may have accepted.
     pub(super) fn doubts(&self) -> usize {
         self.doubtful.len()
     }

@@ -41,7 +41,7 @@ pub(super) struct Talk {
     pub(super) login: Login,
     /// For a kept connection: what to try if it turns out to be dead.
     instead: Option<Box<Attempt>>,
-    /// What a kept connection said to the probe.
+    /// The answer of a kept connection to the probe.
     pub(super) said_to_probe: Option<String>,
     /// The recipients of the transaction, in the order of its RCPT commands.
     recipients: Vec<RcptIndex>,
@@ -56,7 +56,7 @@ pub(super) struct Talk {
     pub(super) text_ended: bool,
     /// What is wanted of TLS.
     pub(super) security: Security,
-    /// What came of it.
+    /// The result of what is wanted of TLS.
     pub(super) encryption: Encryption,
     /// Where to try again in plaintext, if this is a new connection.
     pub(super) place: Option<Place>,

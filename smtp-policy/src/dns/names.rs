@@ -18,13 +18,13 @@ pub enum Wildcard {
     Forbidden,
 }
 
-/// Whether two texts stand for the same name. Letters are the same in either case (RFC 4343),
+/// Returns whether two texts stand for the same name. Letters are the same in either case (RFC 4343),
 /// and the root may be written as `.` or as an empty text.
 pub fn is_same_name(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || (is_root(one) && is_root(other))
 }
 
-/// Whether `name` is the root: `.` in questions and in settings, an empty text in what
+/// Returns whether `name` is the root: `.` in questions and in settings, an empty text in what
 /// servers reply.
 pub fn is_root(name: &str) -> bool {
     matches!(name, "" | ".")

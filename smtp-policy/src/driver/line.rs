@@ -8,16 +8,16 @@ use smtp_proto::{queue::SendQueue, session::Step, time::Time};
 
 use crate::{channel::Channel, delivery::Delivery};
 
-/// How much is read from a connection at a time, in bytes.
+/// The most that is read from a connection at a time, in bytes.
 const READ_SIZE: usize = 8 * 1024;
-/// How many pieces of output go into one write.
+/// The number of pieces of output go into one write.
 const WRITE_PIECES: usize = 64;
-/// How many reads are made of a connection that can no longer be written to.
+/// The number of reads are made of a connection that can no longer be written to.
 const LAST_READS: usize = 64;
-/// How many steps a farewell may take.
+/// The number of steps a farewell may take.
 const LAST_STEPS: usize = 256;
 
-/// What is at the inner end of a connection.
+/// The inner end of a connection.
 trait Speaker {
     fn output(&mut self) -> Option<&mut SendQueue>;
     fn receive(&mut self, bytes: &[u8]);
@@ -88,7 +88,7 @@ impl<S> Line<S> {
         self.socket
     }
 
-    /// Whether nothing more will come, so that there is no sense in waiting for
+    /// Returns whether nothing more will come, so that there is no sense in waiting for
     /// it. The server may still take what is written.
     pub const fn is_ended(&self) -> bool {
         self.ended

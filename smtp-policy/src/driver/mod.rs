@@ -104,7 +104,7 @@ pub struct Clerk<T, O> {
     text: T,
     observer: O,
     outcomes: Vec<Option<Outcome>>,
-    /// What the delivery looked like when it was last said who is in doubt.
+    /// The mark of the delivery when it was last said who is in doubt.
     doubt: (bool, usize),
 }
 

@@ -17,7 +17,7 @@ pub struct Turns<W> {
     serial: u64,
 }
 
-/// Who waits for each other: deliveries of one protocol to one destination.
+/// The key of a lane: deliveries of one protocol to one destination wait for each other.
 type LaneKey = (Protocol, String);
 
 #[derive(Debug)]
@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    /// How often the numbers of two places were compared, by whatever test.
+    /// The number of times the numbers of two places were compared, by whatever test.
     pub(super) static COMPARED: AtomicUsize = AtomicUsize::new(0);
 
     #[test]

@@ -187,7 +187,7 @@ fn table_error(config: &Config, name: &str, error: TableError) -> PolicyError {
     }
 }
 
-/// How keys are compared where case does not count.
+/// The way in which keys are compared where case does not count.
 fn key_case(config: &Config) -> KeyCase {
     match *config.general.smtputf8_enable {
         true => KeyCase::Unicode,
@@ -426,7 +426,7 @@ mod tests {
         ("smtp_delivery_status_filter", KeyCase::Exact),
     ];
 
-    /// Whether a key is in the tables of a parameter.
+    /// Returns whether a key is in the tables of a parameter.
     fn finds(client: &Client, parameter: &str, key: &str) -> bool {
         let tables = &client.tables;
         let maps = match parameter {

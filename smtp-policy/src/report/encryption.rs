@@ -4,7 +4,7 @@
 use super::text::LogText;
 use crate::tls::{TlsFacts, Trust};
 
-/// How the connection was encrypted that a verdict comes from.
+/// The encryption of the connection that a verdict comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encryption {
@@ -36,7 +36,7 @@ impl Encryption {
         }
     }
 
-    /// What TLS has proved, if the connection was encrypted.
+    /// The facts that TLS has proved, if the connection was encrypted.
     pub fn tls(&self) -> Option<&TlsSummary> {
         match self {
             Self::Tls(summary) => Some(summary),
@@ -45,7 +45,7 @@ impl Encryption {
     }
 }
 
-/// What is worth telling of a handshake in a report. [`TlsFacts`] has it all.
+/// The part of a handshake that is worth telling in a report. [`TlsFacts`] has it all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsSummary {
@@ -55,10 +55,10 @@ pub struct TlsSummary {
     pub cipher: String,
     /// The length of its key in bits.
     pub bits: u16,
-    /// What the server's certificate is worth. [`Trust::Verified`] only where the level
+    /// The worth of the server's certificate. [`Trust::Verified`] only where the level
     /// demands that it is the right one.
     pub trust: Trust,
-    /// What is wrong with the certificates, in one line.
+    /// The fault of the certificates, in one line.
     pub problem: Option<LogText>,
 }
 

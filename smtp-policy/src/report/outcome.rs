@@ -92,7 +92,7 @@ pub struct Outcome {
     /// Whether the server offers DSN, and so reports success to the sender itself
     /// where that was asked for (RFC 3461 section 5.2.1).
     pub server_reports: bool,
-    /// How the connection was encrypted that the verdict comes from; `None` if there was
+    /// The encryption of the connection that the verdict comes from; `None` if there was
     /// no connection.
     pub encryption: Option<Encryption>,
 }

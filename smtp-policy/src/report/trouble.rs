@@ -28,7 +28,7 @@ pub(crate) struct Reason {
     pub(crate) stage: Option<Stage>,
     pub(crate) scope: Scope,
     pub(crate) uncertain: bool,
-    /// How the connection was encrypted, if there was one.
+    /// The encryption of the connection, if there was one.
     pub(crate) encryption: Option<Box<Encryption>>,
 }
 

@@ -64,7 +64,7 @@ pub struct Request {
     pub header_utf8: bool,
     /// What is known about the bytes of the message text.
     pub encoding: Encoding,
-    /// What becomes of a CR in the message text that no LF follows. With
+    /// The fate of a CR in the message text that no LF follows. With
     /// [`StrayCr::Pass`] every CR is data, also one before LF, as smtp(8) takes the
     /// text from a queue whose cleanup(8) has seen it; otherwise CR LF ends a line too.
     pub stray_cr: StrayCr,
@@ -227,7 +227,7 @@ pub struct ClientInfo {
     pub helo: ClientValue,
     /// The message's queue id at the first hop.
     pub ident: ClientValue,
-    /// Where it is, if that is known.
+    /// The rewriting context, if that is known.
     pub source: Option<ClientSource>,
 }
 

@@ -53,17 +53,17 @@ impl fmt::Display for TextError {
 
 impl core::error::Error for TextError {}
 
-/// Whether a text may be empty.
+/// True if a text may be empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Empty {
     Allowed,
     Refused,
 }
 
-/// What a text must be.
+/// The rule for a text.
 #[derive(Clone, Copy, Debug)]
 struct Rule {
-    /// What the text is called in errors.
+    /// The name of the text in errors.
     what: &'static str,
     empty: Empty,
     limit: usize,
@@ -245,7 +245,7 @@ text! {
 }
 
 text! {
-    /// What is known of the origin of a message, as XFORWARD passes it on: at most 2048
+    /// A known fact on the origin of a message, as XFORWARD passes it on: at most 2048
     /// bytes without control characters. Nothing is an unknown value.
     #[derive(Default)]
     ClientValue: Rule {
@@ -331,7 +331,7 @@ impl FromStr for Orcpt {
 mod tests {
     use super::*;
 
-    /// Where the next hop stands in [`all`].
+    /// The place of the next hop in [`all`].
     const NEXTHOP: usize = 1;
     const ORIGINAL: usize = 2;
 

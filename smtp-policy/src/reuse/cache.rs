@@ -29,7 +29,7 @@ pub struct ConnectionCache<S> {
     entries: BTreeMap<u64, Entry<S>>,
     by_endpoint: BTreeSet<(CacheKey, u64)>,
     by_time: BTreeSet<(Time, u64)>,
-    /// What destinations are bound to, by the number that tells which was first.
+    /// The endpoints that destinations are bound to, by the number that tells which was first.
     bindings: BTreeMap<(CacheKey, u64), Bound>,
     bindings_by_time: BTreeSet<(Time, CacheKey, u64)>,
     serial: u64,
@@ -178,7 +178,7 @@ impl<S> ConnectionCache<S> {
         self.serial
     }
 
-    /// What a destination is bound to, in the order in which that was.
+    /// The endpoints that a destination is bound to, in the order in which that was.
     fn bindings_of(&self, key: &CacheKey) -> impl Iterator<Item = (u64, &Bound)> {
         let of_key = self
             .bindings

@@ -168,7 +168,7 @@ pub(crate) enum Refusal {
     Incomplete,
     /// The server did not show that it knows the password, and has to.
     Server,
-    /// What the server showed of the password is wrong.
+    /// The server's proof that it knows the password is wrong.
     #[cfg_attr(
         not(feature = "sasl"),
         expect(dead_code, reason = "nobody shows anything")

@@ -192,7 +192,7 @@ impl AddressSearch {
         }
     }
 
-    /// How many [`Steps`](super::Steps) the search has taken so far.
+    /// The number of [`Steps`](super::Steps) the search has taken so far.
     pub fn taken(&self) -> u64 {
         let current = self.current.as_ref();
         let current = current.map_or(0, |(_, search)| search.steps().taken());

@@ -74,7 +74,7 @@ impl<'a> Count<'a> {
         Some(Count { least, most })
     }
 
-    /// Whether the least number is not more than the most.
+    /// Returns whether the least number is not more than the most.
     pub(super) fn is_in_order(&self) -> bool {
         let number = |digits: &str| digits.parse::<u32>().unwrap_or(0);
         match self.most {

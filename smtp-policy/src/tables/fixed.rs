@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Table, TableFailure};
 
-/// How keys are compared: which letters are the same in both cases.
+/// The way in which keys are compared: which letters are the same in both cases.
 ///
 /// Each parameter has its own way, the flags `DICT_FLAG_FOLD_FIX` and `DICT_FLAG_UTF8_REQUEST` with
 /// which Postfix opens its tables. It is about tables of fixed strings; in patterns the expression
@@ -58,9 +58,9 @@ fn fold(text: &str) -> String {
 /// A table of keys and values in memory.
 #[derive(Debug)]
 pub(super) struct Fixed {
-    /// How keys are kept.
+    /// The way in which keys are kept.
     kept: KeyCase,
-    /// How keys are looked up.
+    /// The way in which keys are looked up.
     asked: KeyCase,
     entries: BTreeMap<String, String>,
 }

@@ -13,10 +13,10 @@ use std::borrow::Cow;
 
 use super::byte_text::{narrow, widen};
 
-/// What comes before a byte in the private use area.
+/// The code point of the private use area that stands for byte 0.
 const BASE: u32 = 0xE000;
 
-/// What the bytes of a text are.
+/// The meaning of the bytes of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Octets {
     /// Its characters: the text is a [byte text](super::byte_text).

@@ -29,7 +29,7 @@ pub struct TableContext<'a> {
     depth: usize,
     /// Tables are read as bytes, each of which is a character.
     bytes: bool,
-    /// How keys are folded wherever they are.
+    /// The way in which keys are folded wherever they are.
     utmost: KeyCase,
     /// How those of the tables that are being opened are.
     case: KeyCase,
@@ -67,7 +67,7 @@ impl<'a> TableContext<'a> {
         self
     }
 
-    /// How keys are compared.
+    /// The way in which keys are compared.
     pub(super) fn case(&self) -> KeyCase {
         self.case
     }

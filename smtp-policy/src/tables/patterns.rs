@@ -13,11 +13,11 @@ const MAX_SOURCE: usize = 32 * 1024;
 /// How large a compiled expression may be, in bytes.
 const MAX_COMPILED: usize = 8 * 1024 * 1024;
 
-/// How many steps back a match may take before the lookup fails. PCRE counts otherwise, and
+/// The number of steps back a match may take before the lookup fails. PCRE counts otherwise, and
 /// has a limit of ten million.
 const MAX_BACK: usize = 250_000;
 
-/// How many steps back a match may take that are not counted: few expressions take more, and
+/// The number of steps back a match may take that are not counted: few expressions take more, and
 /// the engine does not say how many it took.
 const FREE_BACK: usize = 1_000;
 
@@ -223,7 +223,7 @@ fn build(text: &str, flags: Flags, most_back: usize) -> Result<Regex, String> {
         .map_err(|error| format!("error in regex: {}", reason(error)))
 }
 
-/// Whether a match took too many steps back.
+/// Returns whether a match took too many steps back.
 fn is_limit(error: &Error) -> bool {
     matches!(
         error,

@@ -83,13 +83,13 @@ struct Perl<'a> {
     names: Vec<(&'a str, usize)>,
     /// Whether a repetition may follow.
     repeatable: bool,
-    /// Whether it would be one of a look ahead or behind.
+    /// True if it would be one of a look ahead or behind.
     looked: bool,
 }
 
 /// An open group.
 struct Group {
-    /// What applies again behind it.
+    /// The options that apply again behind it.
     outside: Scope,
     /// It looks ahead or behind. It stands in another group then, since the crate repeats no such
     /// things by themselves.

@@ -1,7 +1,7 @@
 //! How much work lookups take, and may take. It is counted and not timed, so that the
 //! same table and key always have the same end.
 
-/// How many steps back a lookup may take in all its expressions together.
+/// The number of steps back a lookup may take in all its expressions together.
 const MOST_BACK: u64 = 1_000_000;
 
 /// The work of a lookup, in steps: about one for each character that an expression looks
@@ -17,7 +17,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// How many steps were taken so far.
+    /// The number of steps taken so far.
     pub const fn taken(&self) -> u64 {
         self.taken
     }

@@ -6,7 +6,7 @@ use super::fixed::Fixed;
 use super::lines::logical_lines;
 use super::words::{is_space, key_length, trim};
 
-/// What two entries for one key, as it is kept, mean.
+/// The meaning of two entries for one key, as it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Duplicates {
     /// The first counts, with a warning: what `postmap` makes of the source text of a database.

@@ -96,7 +96,7 @@ impl DaneDigests {
         (Self(list), warnings)
     }
 
-    /// What is wrong with a word of the list, if it cannot be read.
+    /// The fault of a word of the list, if it cannot be read.
     pub(crate) fn refusal(word: &str) -> Option<String> {
         let why = Self::word(word).err()?;
         Some(why.unwrap_or_else(|| format!("no digest algorithm in \"{word}\"")))

@@ -10,7 +10,7 @@ use smtp_proto::secret::Secret;
 use super::certificate::Certificate;
 use super::dane::Tlsa;
 
-/// How many names of a certificate a report shows, besides the last one.
+/// The number of names of a certificate a report shows, besides the last one.
 const NAMES_SHOWN: usize = 3;
 
 /// What a handshake has shown.
@@ -152,7 +152,7 @@ impl TlsFacts {
         }
     }
 
-    /// What is wrong with the certificates, in words for people. A name that does not
+    /// The fault of the certificates, in words for people. A name that does not
     /// match comes with those that the certificate has.
     pub(crate) fn problem_words(&self) -> Option<String> {
         let problem = self.problem.as_ref()?;

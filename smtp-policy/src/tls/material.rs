@@ -9,7 +9,7 @@ use rustls_pki_types::pem::{PemObject, SectionKind};
 use super::{PrivateKey, TlsIdentity, TlsMaterial, TrustAnchors};
 use crate::config::{Config, TlsParams, files};
 
-/// How many bytes of certificates a folder may hold in all its files.
+/// The number of bytes of certificates a folder may hold in all its files.
 const MAX_FOLDER: usize = 64 * 1024 * 1024;
 
 /// Reads what `smtp_tls_CAfile` and its like name. Files are relative to

@@ -103,7 +103,7 @@ pub(crate) fn exclusions(list: &str) -> Vec<String> {
     split(&words).into_iter().map(str::to_owned).collect()
 }
 
-/// What is wrong with the words of a list of exclusions, in Postfix's words.
+/// The fault of the words of a list of exclusions, in Postfix's words.
 pub(crate) fn check_exclusions(words: &[String]) -> Result<(), String> {
     match words
         .iter()

@@ -43,7 +43,7 @@ fn request() -> Request {
     )
 }
 
-/// What a server hears under these settings, and the verdict; nothing if they are refused.
+/// The commands that a server hears under these settings, and the verdict; nothing if they are refused.
 fn dialogue(rules: Rules, edit: impl FnOnce(&mut Config)) -> (Vec<String>, String) {
     let mut world = World::new().with_server("192.0.2.1", rules);
     match policy(edit) {

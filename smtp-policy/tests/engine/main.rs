@@ -74,11 +74,11 @@ pub struct World {
     pub unreadable_from: Option<u64>,
     /// What sessions had taken when the last connection was closed or kept.
     pub taken: Taken,
-    /// How often the engine wanted to be polled again at once, and how long that takes each
+    /// The number of times the engine wanted to be polled again at once, and how long that takes each
     /// time.
     pub pauses: usize,
     pub pause: Duration,
-    /// Who was in doubt, whenever that changed and whenever a table was asked.
+    /// The recipients in doubt, whenever that changed and whenever a table was asked.
     pub doubts: Vec<Vec<usize>>,
     /// What `Debug` shows of deliveries and their questions, if anybody looks.
     pub shown: Option<String>,

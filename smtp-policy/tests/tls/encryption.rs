@@ -1,4 +1,4 @@
-//! What a verdict says of the encryption of its connection.
+//! Tests of the words of a verdict on the encryption of its connection.
 
 use std::{fs, time::Duration};
 

@@ -53,7 +53,7 @@ pub struct World {
     pub garble: bool,
     /// In pieces of so many bytes.
     pub piece: usize,
-    /// What a server says while its connection rests.
+    /// The words of a server while its connection rests.
     pub at_rest: Option<&'static str>,
     pub age: Duration,
     pub probe: bool,

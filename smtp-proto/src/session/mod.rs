@@ -242,7 +242,7 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// Where the dialogue was, if it ended against both sides' will.
+    /// The stage of the dialogue, if it ended against both sides' will.
     pub const fn stage(self) -> Option<Stage> {
         match self {
             Self::Lost(stage) | Self::TimedOut(stage) | Self::Protocol(stage, _) => Some(stage),

@@ -1,8 +1,8 @@
-//! What the resolver found, and what was said of its servers.
+//! Checks of the resolver's results, and of the notes on its servers.
 
 use super::{Bench, Check};
 
-/// What is said of name servers that do not validate.
+/// The note on name servers that do not validate.
 const ALARM: &str = "DNSSEC validation may be unavailable";
 
 impl Bench<'_> {

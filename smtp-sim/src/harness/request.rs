@@ -53,7 +53,7 @@ const TABLES: [&str; 8] = [
 
 /// The message, with all that a text can do to what comes after it.
 const TEXT: &[u8] = b"From: from@example.org\nSubject: x\n\n.\nMAIL FROM:<a@b>\n..\nend\n";
-/// What the server got of it when it is as given.
+/// The text that the server got when it is as given.
 const RECEIVED: &str =
     "From: from@example.org\r\nSubject: x\r\n\r\n..\r\nMAIL FROM:<a@b>\r\n...\r\nend\r\n";
 
@@ -71,13 +71,13 @@ fn policy() -> Option<Arc<Policy>> {
     Some(Arc::new(policy))
 }
 
-/// What an input says.
+/// The content of an input.
 struct Case<'a> {
     /// Bits: `D`, `O`, `R`, XFORWARD, DSN data; three of how the server takes it.
     flags: u8,
     /// Which tables speak, a bit each from the lowest on.
     tables: u16,
-    /// What is said, in turn: ten texts of the request, then the tables.
+    /// The texts, in turn: ten of the request, then the tables.
     words: Vec<&'a str>,
 }
 
@@ -95,7 +95,7 @@ pub fn request(input: &[u8]) {
     is_delivered(input);
 }
 
-/// Whether an input of [`request`] is a request that is delivered.
+/// Returns whether an input of [`request`] is a request that is delivered.
 ///
 /// # Panics
 /// As there.
@@ -281,7 +281,7 @@ impl Case<'_> {
         }
     }
 
-    /// What came behind DATA: the fields that were asked for, and the message.
+    /// The text behind DATA: the fields that were asked for, and the message.
     fn check_text(&self, request: &Request, rest: &str) {
         let (text, after) = match rest.split_once("\r\n.\r\n") {
             Some((text, after)) => (format!("{text}\r\n"), after),
@@ -315,7 +315,7 @@ impl Case<'_> {
         assert_eq!(text, RECEIVED, "the message is another");
     }
 
-    /// Whether a table has a say in the text.
+    /// Returns whether a table has a say in the text.
     fn speaks_of_text(&self) -> bool {
         ["generic", "header", "body"]
             .iter()

@@ -128,7 +128,7 @@ pub struct Population {
     pub letters: Vec<Letter>,
     /// The name servers; `None`: names are known without them.
     pub name_servers: Option<NameServers>,
-    /// Whether those servers validate: whether there is a signed root.
+    /// True if those servers validate: if there is a signed root.
     pub validating: bool,
 }
 

@@ -21,7 +21,7 @@ use crate::{
 
 /// The user name and password that is used everywhere.
 const LOGIN: &str = "static:sim-user:sim-password";
-/// What all configurations have in common.
+/// The settings that all configurations have in common.
 const COMMON: &str = "\
 myhostname = client.example
 inet_interfaces = 192.0.2.250

@@ -31,7 +31,7 @@ pub(super) struct Job {
     link: Option<usize>,
     pending: Vec<(Time, Pending)>,
     questions: Vec<Question>,
-    /// How many questions were asked.
+    /// The number of questions that were asked.
     asked: u64,
     pub(super) armed: Option<Time>,
     place: Place,

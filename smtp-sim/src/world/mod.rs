@@ -131,7 +131,7 @@ pub struct Delivered {
     pub reported: Vec<u32>,
     /// The most output in bytes that ever waited to be written.
     pub most_queued: usize,
-    /// What it warned of.
+    /// The warnings.
     pub warnings: Vec<String>,
 }
 

@@ -24,7 +24,7 @@ use crate::{
 
 /// The longest way to a name server and back: less than any server has time for.
 const LONGEST_WAY: Duration = Duration::from_millis(300);
-/// How much later a late reply comes: after the time of any server.
+/// The delay of a late reply: longer than the time of any server.
 const LATE: Duration = Duration::from_secs(15);
 
 /// A name server. What it says is true, if it says anything.
@@ -49,7 +49,7 @@ pub enum NameServer {
 }
 
 impl NameServer {
-    /// Whether it answers questions in the end.
+    /// Returns whether it answers questions in the end.
     pub const fn answers(self) -> bool {
         matches!(self, Self::Good | Self::Truncating | Self::WithoutEdns)
     }
@@ -87,11 +87,11 @@ impl NameServers {
 pub(super) struct Question {
     pub(super) ticket: Ticket<Dns>,
     pub(super) query: Query,
-    /// What is to be found.
+    /// The records to be found.
     pub(super) truth: Result<Answer, Failure>,
     config: Arc<ResolverConfig>,
     lookup: Lookup,
-    /// What is on its way to the resolver.
+    /// The datagrams on their way to the resolver.
     arrivals: Vec<(Time, Arrival)>,
     /// When there is something to do again.
     pub(super) due: Time,
@@ -225,7 +225,7 @@ impl Question {
         self.arrivals.push((at, news));
     }
 
-    /// What a server says.
+    /// The answer of a server.
     fn reply(
         &self,
         server: NameServer,
@@ -320,7 +320,7 @@ impl Question {
     }
 }
 
-/// Whether the resolver found what is to be found. Names are the same in any case, and a
+/// Returns whether the resolver found what is to be found. Names are the same in any case, and a
 /// reply that cannot be understood is explained in words of its own.
 pub(super) fn is_true(found: &Result<Answer, Failure>, truth: &Result<Answer, Failure>) -> bool {
     match (found, truth) {
@@ -362,7 +362,7 @@ fn nonsense(question: &Message) -> Option<Record> {
     Some(Record::from_rdata(name_of("a b.example")?, TTL, data))
 }
 
-/// Where the question section of a message with one question ends.
+/// The end of the question section of a message with one question.
 fn question_end(question: &Message) -> usize {
     let mut labels = question
         .queries

@@ -64,7 +64,7 @@ pub(super) struct Seen {
     pub(super) journal: Vec<Said>,
     pub(super) texts: Vec<Text>,
     pub(super) closed: Option<Closed>,
-    /// Whether something was forgotten that the server had said before a probe.
+    /// True if something was forgotten that the server had said before a probe.
     pub(super) hushed: bool,
     /// When it was over.
     pub(super) end: Time,
