@@ -54,7 +54,7 @@ impl Interrupt {
     }
 
     /// Sets the words for the second signal, in lines for standard error: how things stand.
-    /// It is asked while all other threads go on, and must not wait for any of them.
+    /// `account` is called while all other threads go on, and must not wait for any of them.
     pub(crate) fn on_second(&self, account: Box<dyn Fn() -> String + Send>) {
         self.state().account = Some(account);
     }

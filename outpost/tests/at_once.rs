@@ -8,12 +8,12 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     process::Stdio,
-    sync::{Arc, Barrier, mpsc},
+    sync::{Arc, Barrier},
 };
 
 use common::{
-    MESSAGE, RUNTIMES, Run, Sink, folder, outpost, request, request_file, run, run_with_input,
-    signal,
+    MESSAGE, RUNTIMES, Run, Sink, folder, mute_server, outpost, request, request_file, run,
+    run_with_input, signal,
 };
 use serde_json::{Value, json};
 
@@ -159,33 +159,6 @@ fn a_number_that_makes_no_sense_is_refused() {
     for number in ["0", "1001", "-1", "many"] {
         run(&["deliver", "--at-once", number, "--request", "x"]).exits(64);
     }
-}
-
-/// A server that takes messages and answers none; tells of each that is there.
-fn mute_server() -> (String, mpsc::Receiver<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nexthop = format!("[127.0.0.1]:{}", listener.local_addr().unwrap().port());
-    let (there, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let there = there.clone();
-            std::thread::spawn(move || {
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                stream.write_all(b"220 mute ESMTP\r\n").unwrap();
-                while let Some(Ok(line)) = lines.next() {
-                    match line.as_str() {
-                        "DATA" => stream.write_all(b"354 go on\r\n").unwrap(),
-                        "." => there.send(()).unwrap(),
-                        line if line.starts_with(['E', 'M', 'R']) && line.contains([' ', ':']) => {
-                            stream.write_all(b"250 ok\r\n").unwrap();
-                        }
-                        _ => {}
-                    }
-                }
-            });
-        }
-    });
-    (nexthop, told)
 }
 
 #[test]

@@ -6,13 +6,14 @@
 mod common;
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
+    io::{BufRead, BufReader, Read},
     process::{Child, Stdio},
     sync::mpsc,
 };
 
-use common::{RUNTIMES, Run, Sink, folder, outpost, request, request_file, signal, write};
+use common::{
+    RUNTIMES, Run, Sink, folder, mute_server, outpost, request, request_file, signal, write,
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -80,35 +81,10 @@ fn the_first_one_ends_politely_and_the_report_is_printed() {
     }
 }
 
-/// A server that takes a message and never answers its end; tells when it is
-/// there.
-fn server_without_an_answer() -> (String, mpsc::Receiver<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nexthop = format!("[127.0.0.1]:{}", listener.local_addr().unwrap().port());
-    let (there, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        stream.write_all(b"220 mute ESMTP\r\n").unwrap();
-        while let Some(Ok(line)) = lines.next() {
-            match line.as_str() {
-                "DATA" => stream.write_all(b"354 go on\r\n").unwrap(),
-                "." => there.send(()).unwrap(),
-                line if line.contains("<bad@") => stream.write_all(b"550 no\r\n").unwrap(),
-                line if line.starts_with(['E', 'M', 'R']) && line.contains([' ', ':']) => {
-                    stream.write_all(b"250 ok\r\n").unwrap();
-                }
-                _ => {}
-            }
-        }
-    });
-    (nexthop, told)
-}
-
 #[test]
 fn the_second_one_ends_at_once() {
     for runtime in RUNTIMES {
-        let (nexthop, told) = server_without_an_answer();
+        let (nexthop, told) = mute_server();
         let folder = folder();
         let message = write(&folder, "message.eml", "x: y\n\nz\n");
         let mut child = outpost()
@@ -159,7 +135,7 @@ fn the_second_one_says_who_is_settled_and_who_is_not() {
     for runtime in RUNTIMES {
         for report in ["text", "json", "jsonl", "log"] {
             let sink = Sink::start(&[]);
-            let (mute, told) = server_without_an_answer();
+            let (mute, told) = mute_server();
             let folder = folder();
             let mut doubtful = request(&mute, "b@x");
             doubtful["recipients"] = json!([
@@ -211,7 +187,7 @@ fn a_killed_program_has_written_its_verdicts() {
     for runtime in RUNTIMES {
         for report in ["text", "jsonl", "log"] {
             let sink = Sink::start(&[]);
-            let (mute, told) = server_without_an_answer();
+            let (mute, told) = mute_server();
             let folder = folder();
             let requests = json!([request(&sink.nexthop(), "a@x"), request(&mute, "b@x")]);
             let path = request_file(&folder, requests);

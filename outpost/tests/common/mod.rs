@@ -11,9 +11,10 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
+    sync::mpsc,
 };
 
 use serde_json::Value;
@@ -214,4 +215,33 @@ pub(crate) fn signal(id: u32, name: &str) {
         .status()
         .unwrap();
     assert!(sent.success());
+}
+
+/// A server that takes messages for anybody but `bad@…` and answers none; tells of each that is there.
+/// The first value is its next hop.
+pub(crate) fn mute_server() -> (String, mpsc::Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nexthop = format!("[127.0.0.1]:{}", listener.local_addr().unwrap().port());
+    let (there, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let there = there.clone();
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                stream.write_all(b"220 mute ESMTP\r\n").unwrap();
+                while let Some(Ok(line)) = lines.next() {
+                    match line.as_str() {
+                        "DATA" => stream.write_all(b"354 go on\r\n").unwrap(),
+                        "." => there.send(()).unwrap(),
+                        line if line.contains("<bad@") => stream.write_all(b"550 no\r\n").unwrap(),
+                        line if line.starts_with(['E', 'M', 'R']) && line.contains([' ', ':']) => {
+                            stream.write_all(b"250 ok\r\n").unwrap();
+                        }
+                        _ => {}
+                    }
+                }
+            });
+        }
+    });
+    (nexthop, told)
 }
