@@ -1,4 +1,4 @@
-//! What strangers have a say in cannot forge a line of the log, the report or the sink,
+//! Tests of injection: what strangers have a say in cannot forge a line of the log, the report or the sink,
 //! and no control character of theirs reaches a terminal.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]

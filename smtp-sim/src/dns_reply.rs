@@ -1,4 +1,4 @@
-//! What a name server says to a question, as a DNS message. Scripted zones and simulated
+//! The answer of a name server to a question, as a DNS message. Scripted zones and simulated
 //! name servers both say it this way.
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};

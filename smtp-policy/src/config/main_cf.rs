@@ -351,8 +351,8 @@ impl MainCf {
             .map_err(|error| self.error(name, Problem::Expand(error)))
     }
 
-    /// Whether the settings decide on a value, rather than its default: they set the parameter, or
-    /// a name without a field that the default refers to, such as the old name of the parameter.
+    /// Returns whether the settings decide on a value, rather than its default: they set the
+    /// parameter, or a name without a field that the default refers to, such as the old name of the parameter.
     pub(super) fn decides(&self, named: Named) -> bool {
         let is_set = |name: &str| {
             let entry = self.entries.get(name);

@@ -11,8 +11,8 @@ use super::value::Setting;
 use super::{MainCf, Protocol, params, routing};
 
 impl MainCf {
-    /// What is odd about the settings: overridden lines, unknown names, and settings that have no
-    /// effect here. By place in the file, then those made over it.
+    /// Names the oddities of the settings: overridden lines, unknown names, and settings that have
+    /// no effect here. By place in the file, then those made over it.
     pub fn warnings(&self) -> Vec<ConfigWarning> {
         let mut warnings = self.remarks.clone();
         let mut hints = Hints::new();

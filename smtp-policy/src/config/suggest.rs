@@ -107,8 +107,8 @@ fn suggest(name: &str) -> (Option<&'static str>, usize) {
     (best.map(|(_, _, name)| name), compared)
 }
 
-/// How many letters must be added, dropped, changed or swapped with their neighbour, if they are at
-/// most `limit`. Only what is that near to the diagonal of the usual table is computed.
+/// Counts the letters that must be added, dropped, changed or swapped with their neighbour, if they
+/// are at most `limit`. Only what is that near to the diagonal of the usual table is computed.
 fn distance(left: &[u8], right: &[u8], limit: usize) -> Option<usize> {
     let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=right.len()).collect();

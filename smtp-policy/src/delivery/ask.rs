@@ -67,7 +67,7 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// What is to be found out or opened, in words for whoever looks for a fault; `None`
+    /// Says in words what is to be found out or opened, for whoever looks for a fault; `None`
     /// for everything else.
     pub fn question(&self) -> Option<String> {
         Some(match self {

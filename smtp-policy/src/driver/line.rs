@@ -10,9 +10,9 @@ use crate::{channel::Channel, delivery::Delivery};
 
 /// The most that is read from a connection at a time, in bytes.
 const READ_SIZE: usize = 8 * 1024;
-/// The number of pieces of output go into one write.
+/// The number of pieces of output that go into one write.
 const WRITE_PIECES: usize = 64;
-/// The number of reads are made of a connection that can no longer be written to.
+/// The number of reads that are made of a connection that can no longer be written to.
 const LAST_READS: usize = 64;
 /// The number of steps a farewell may take.
 const LAST_STEPS: usize = 256;

@@ -1,4 +1,4 @@
-//! What every driver of a [`Delivery`] does in the same way, apart from its
+//! The part of a driver of a [`Delivery`] that is the same in each of them: all but its
 //! sockets and timers.
 //!
 //! Nothing here opens a socket, waits or looks at a clock: [`Line`] moves

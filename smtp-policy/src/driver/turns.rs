@@ -1,4 +1,4 @@
-//! Who may deliver when: the limit on deliveries to a destination at a time, as the
+//! Turns of deliveries: the limit on deliveries to a destination at a time, as the
 //! queue manager keeps it (`src/qmgr/qmgr_queue.c`). It wakes nobody
 //! itself.
 
@@ -6,7 +6,7 @@ use std::{cmp::Ordering, collections::BTreeMap};
 
 use crate::config::Protocol;
 
-/// Who may deliver to which destination, and who waits for a turn
+/// The deliveries to each destination that may run, and those that wait for a turn
 /// (`transport_destination_concurrency_limit`). First come, first served.
 ///
 /// `W` wakes one waiting delivery; the driver chooses what that is.

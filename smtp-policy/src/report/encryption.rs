@@ -1,4 +1,4 @@
-//! How a connection was encrypted, as reports tell it: TLS with what it has proved, or
+//! The encryption of a connection, as reports tell it: TLS with what it has proved, or
 //! none, and why.
 
 use super::text::LogText;

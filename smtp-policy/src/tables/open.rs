@@ -31,7 +31,7 @@ pub struct TableContext<'a> {
     bytes: bool,
     /// The way in which keys are folded wherever they are.
     utmost: KeyCase,
-    /// How those of the tables that are being opened are.
+    /// The way in which keys of the tables are compared that are being opened.
     case: KeyCase,
     warnings: Vec<String>,
 }

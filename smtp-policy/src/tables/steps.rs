@@ -1,4 +1,4 @@
-//! How much work lookups take, and may take. It is counted and not timed, so that the
+//! The work that lookups take, and may take. It is counted and not timed, so that the
 //! same table and key always have the same end.
 
 /// The number of steps back a lookup may take in all its expressions together.

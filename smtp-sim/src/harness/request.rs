@@ -39,7 +39,7 @@ const MAIN_CF: &str = "myhostname = client.example\n\
     smtp_sasl_password_maps = external:passwords\n\
     smtp_pix_workaround_maps = external:pix\n\
     smtp_discard_ehlo_keyword_address_maps = external:keywords\n";
-/// What the tables of [`MAIN_CF`] are named. Each speaks as often as a bit says so.
+/// The names of the tables of [`MAIN_CF`]. Each speaks as often as a bit says so.
 const TABLES: [&str; 8] = [
     "generic",
     "header",
