@@ -14,9 +14,10 @@ mod answer;
 mod exchange;
 mod lookup;
 pub mod names;
-pub(crate) mod probe;
+pub mod probe;
 mod resolv_conf;
 mod search;
+pub mod seed;
 mod wire;
 
 #[cfg(test)]
@@ -25,9 +26,9 @@ mod tests;
 use core::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub use self::answer::answer_dns_stub;
-pub use self::lookup::{DnsStep, Lookup};
-pub use self::resolv_conf::ResolverConfig;
+pub use answer::answer_dns_stub;
+pub use lookup::{DnsStep, Lookup};
+pub use resolv_conf::ResolverConfig;
 
 /// One question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

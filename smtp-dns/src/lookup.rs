@@ -11,9 +11,9 @@ use smtp_proto::Time;
 use super::answer::{Found, read_answers};
 use super::names::{Wildcard, is_same_name, is_valid_address, is_valid_hostname};
 use super::search::{Search, SearchStep};
+use super::seed::SplitMix;
 use super::wire::{Head, record_type};
 use super::{Answer, Failure, Query, ResolverConfig};
-use crate::seed::SplitMix;
 
 /// So many questions are asked before a chain of aliases counts as a loop.
 const ALIAS_LIMIT: u32 = 10;
@@ -53,7 +53,7 @@ pub enum DnsStep {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use smtp_policy::dns::{DnsStep, Lookup, Query, QueryKind, ResolverConfig};
+/// use smtp_dns::{DnsStep, Lookup, Query, QueryKind, ResolverConfig};
 /// use smtp_proto::Time;
 ///
 /// let query = Query::new("example.com", QueryKind::Mx);
