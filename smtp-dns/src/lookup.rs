@@ -58,7 +58,7 @@ pub enum DnsStep {
 ///
 /// let query = Query::new("example.com", QueryKind::Mx);
 /// let config = Arc::new(ResolverConfig::default());
-/// let mut lookup = Lookup::new(query, config, 42, Time::ZERO);
+/// let mut lookup = Lookup::new(query, config, 42);
 /// let DnsStep::Datagram { to, bytes } = lookup.poll(Time::ZERO) else {
 ///     panic!("the first step is to ask");
 /// };
@@ -84,11 +84,11 @@ impl Lookup {
     /// A lookup of `query` with the servers of `config`. The seed decides the
     /// ids of the questions and with
     /// [`rotate`](ResolverConfig::rotate) the first server; it should be
-    /// unpredictable. Nothing has happened yet at `now`.
+    /// unpredictable.
     ///
     /// A [`QueryKind::Native`](super::QueryKind::Native) query fails with
     /// [`Failure::NonRecoverable`]: it is not for name servers.
-    pub fn new(query: Query, config: Arc<ResolverConfig>, seed: u64, _now: Time) -> Self {
+    pub fn new(query: Query, config: Arc<ResolverConfig>, seed: u64) -> Self {
         let name = query.name.clone();
         let valid = name == "." || is_valid_hostname(&name, Wildcard::Allowed);
         let finished = if record_type(query.kind).is_none() {
