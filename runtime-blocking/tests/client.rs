@@ -7,9 +7,6 @@
     clippy::indexing_slicing
 )]
 
-#[path = "toy/mod.rs"]
-mod toy;
-
 use std::{
     sync::{
         Arc, Barrier, Mutex,
@@ -20,6 +17,9 @@ use std::{
 
 use bytes::Bytes;
 use runtime_blocking::Client;
+use runtime_tests::toy::{self, Peer, Toy, policy, request};
+#[cfg(feature = "mta-sts")]
+use runtime_tests::web;
 use smtp_policy::{
     config::Protocol::{Lmtp, Smtp},
     delivery::Observer,
@@ -27,9 +27,6 @@ use smtp_policy::{
     request::{Encoding, RcptIndex, Request},
     tables::{Table, TableFailure},
 };
-#[cfg(feature = "mta-sts")]
-use toy::web;
-use toy::{Peer, Toy, policy, request};
 
 const TEXT: &[u8] = b"Subject: hello\n\n.world\n";
 const WIRE: &str = "Subject: hello\n\n..world\n";

@@ -7,9 +7,6 @@
     clippy::indexing_slicing
 )]
 
-#[path = "../../runtime-blocking/tests/toy/mod.rs"]
-mod toy;
-
 use std::{
     sync::{
         Arc, Barrier, Mutex,
@@ -21,6 +18,9 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::{Either, join_all, select};
+use runtime_tests::toy::{self, Peer, Toy, policy, request};
+#[cfg(feature = "mta-sts")]
+use runtime_tests::web;
 use runtime_tokio::Client;
 use smtp_policy::{
     config::Protocol::{Lmtp, Smtp},
@@ -29,9 +29,6 @@ use smtp_policy::{
     request::{Encoding, RcptIndex, Request},
     tables::{Table, TableFailure},
 };
-#[cfg(feature = "mta-sts")]
-use toy::web;
-use toy::{Peer, Toy, policy, request};
 
 const TEXT: &[u8] = b"Subject: hello\n\n.world\n";
 const WIRE: &str = "Subject: hello\n\n..world\n";
