@@ -8,8 +8,8 @@ use super::{
     Ask, ConnectError, Delivery, Endpoint, Note, Target,
     hosts::{Phase, Place, Trial, Tried},
     profile::AddressLookups,
-    secure::Security,
-    talk::{Opening, Talk},
+    securing::Security,
+    talking::{Opening, Talk},
 };
 use crate::{
     channel::{Channel, Peer},

@@ -13,9 +13,9 @@ use smtp_proto::{status::EnhancedStatus, time::Time};
 use super::{
     Ask, ConnectError, Delivery, Note,
     attempt::{Attempt, Lookups, Wanted},
-    prepare::Preparation,
-    secure::{Policies, Securing},
-    talk::Talk,
+    preparing::Preparation,
+    securing::{Policies, Securing},
+    talking::Talk,
 };
 use crate::{
     channel::{Channel, Peer},

@@ -39,24 +39,17 @@ mod ask;
 mod attempt;
 mod dnssec;
 mod encryption;
-mod envelope;
-mod feed;
-mod greet;
 mod hosts;
-mod journal;
-mod keep;
-mod login;
 mod observer;
-mod prepare;
+mod preparing;
 mod profile;
 mod rest;
 mod roll;
-mod secure;
+mod securing;
 mod settle;
 mod survey;
-mod talk;
+mod talking;
 mod ticket;
-mod tlsrpt;
 mod verdict;
 
 use core::time::Duration;
@@ -73,7 +66,7 @@ pub use self::{
 use self::{
     dnssec::LookOut,
     hosts::{Hosts, Phase},
-    prepare::Envelope,
+    preparing::Envelope,
     roll::Roll,
     survey::Surveying,
     verdict::Verdicts,

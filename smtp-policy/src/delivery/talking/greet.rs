@@ -7,7 +7,7 @@ use smtp_proto::{
     status::EnhancedStatus,
 };
 
-use super::{Delivery, Note, hosts::Phase};
+use crate::delivery::{Delivery, Note, hosts::Phase};
 use crate::{
     channel::Peer,
     report::{Scope, trouble::Reason},
@@ -17,7 +17,7 @@ use crate::{
 impl Delivery {
     /// The server has introduced itself: finds out whether this is the right
     /// place for the message.
-    pub(super) fn negotiate(&mut self) {
+    pub(in crate::delivery) fn negotiate(&mut self) {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -47,7 +47,7 @@ impl Delivery {
     }
 
     /// The message cannot go to this server.
-    pub(super) fn object(&mut self, reason: Reason) {
+    pub(in crate::delivery) fn object(&mut self, reason: Reason) {
         self.fail_site(reason);
         if let Phase::Talking(talk) = &mut self.phase {
             talk.give_up();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smtp_proto::{reply::Capabilities, status::EnhancedStatus};
 
-use super::{Ask, Delivery, Note, envelope, hosts::Phase, talk::Talk};
+use crate::delivery::{Ask, Delivery, Note, hosts::Phase, talking::Talk, talking::envelope};
 use crate::{
     content::{Pipe, PipeFailure, PipeStep},
     report::{Scope, trouble::Reason},
@@ -14,13 +14,17 @@ use crate::{
 };
 
 impl Talk {
-    pub(super) fn text(&mut self, chunk: Bytes) {
+    pub(in crate::delivery) fn text(&mut self, chunk: Bytes) {
         if let Some(pipe) = &mut self.pipe {
             pipe.push(chunk);
         }
     }
 
-    pub(super) fn answer(&mut self, serial: u32, value: Result<Option<String>, TableFailure>) {
+    pub(in crate::delivery) fn answer(
+        &mut self,
+        serial: u32,
+        value: Result<Option<String>, TableFailure>,
+    ) {
         if self.question == Some(serial)
             && let Some(pipe) = &mut self.pipe
         {
@@ -32,7 +36,7 @@ impl Talk {
 
 impl Delivery {
     /// The way of the text to a server that offers this.
-    pub(super) fn new_pipe(&self, offered: &Capabilities) -> Box<Pipe> {
+    pub(in crate::delivery) fn new_pipe(&self, offered: &Capabilities) -> Box<Pipe> {
         let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
         let stray_cr = self.request.stray_cr;
         let convert = envelope::needs_downgrade(&self.request, &self.config, offered);
@@ -41,7 +45,7 @@ impl Delivery {
 
     /// The session is ready for text: gives it what there is, or asks for more.
     /// `None`: look again.
-    pub(super) fn feed(&mut self) -> Option<Ask> {
+    pub(in crate::delivery) fn feed(&mut self) -> Option<Ask> {
         loop {
             let Phase::Talking(talk) = &mut self.phase else {
                 return None;

@@ -12,7 +12,7 @@ use smtp_proto::{
     status::EnhancedStatus,
 };
 
-use super::{Delivery, Note, hosts::Phase, talk::Talk};
+use crate::delivery::{Delivery, Note, hosts::Phase, talking::Talk};
 use crate::{
     channel::Peer,
     config::{Config, Protocol},
@@ -30,7 +30,7 @@ const BAD_CREDENTIALS: u16 = 535;
 
 /// What is known and done about login in one session.
 #[derive(Debug)]
-pub(super) struct Login {
+pub(in crate::delivery) struct Login {
     /// What was found in the tables before the connection was opened.
     credentials: Result<Option<Credentials>, TableFailure>,
     progress: Progress,
@@ -44,7 +44,7 @@ enum Progress {
 }
 
 impl Login {
-    pub(super) fn new(search: PasswordSearch) -> Self {
+    pub(in crate::delivery) fn new(search: PasswordSearch) -> Self {
         Self {
             credentials: search.result(),
             progress: Progress::NotYet,
@@ -52,7 +52,7 @@ impl Login {
     }
 
     /// A kept connection, on which nothing is left to do.
-    pub(super) fn done() -> Self {
+    pub(in crate::delivery) fn done() -> Self {
         Self {
             credentials: Ok(None),
             progress: Progress::Over,
@@ -61,11 +61,11 @@ impl Login {
 
     /// Whether there may be something to log in with. A table that cannot tell
     /// counts as if there were.
-    pub(super) fn has_credentials(&self) -> bool {
+    pub(in crate::delivery) fn has_credentials(&self) -> bool {
         !matches!(self.credentials, Ok(None))
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::delivery) fn is_over(&self) -> bool {
         matches!(self.progress, Progress::Over)
     }
 }
@@ -83,7 +83,7 @@ impl Talk {
 
 impl Delivery {
     /// The search for credentials for a server.
-    pub(super) fn password_search(&self, peer: &Peer) -> PasswordSearch {
+    pub(in crate::delivery) fn password_search(&self, peer: &Peer) -> PasswordSearch {
         let Some(sasl) = &self.policy.client(self.request.protocol).sasl else {
             return PasswordSearch::default();
         };
@@ -99,7 +99,7 @@ impl Delivery {
 
     /// Logs in if the server offers it and there are credentials for it; otherwise
     /// goes on as a stranger.
-    pub(super) fn log_in(&mut self, peer: &Peer, offered: &Capabilities) {
+    pub(in crate::delivery) fn log_in(&mut self, peer: &Peer, offered: &Capabilities) {
         if self.is_survey() {
             return self.pass_visit(offered);
         }
@@ -164,7 +164,7 @@ impl Delivery {
     }
 
     /// Postfix counts the login as part of the hello, in all that it says of it.
-    pub(super) fn note_unanswered_login(&mut self) {
+    pub(in crate::delivery) fn note_unanswered_login(&mut self) {
         if let Phase::Talking(talk) = &self.phase {
             let relay = talk.channel.peer.relay();
             let text = format!("{relay}: it was the reply to AUTH that did not come");
@@ -220,7 +220,7 @@ impl Delivery {
     }
 
     /// The server has sent a challenge.
-    pub(super) fn answer_challenge(&mut self) {
+    pub(in crate::delivery) fn answer_challenge(&mut self) {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -250,7 +250,7 @@ impl Delivery {
     }
 
     /// The server's reply to AUTH or to a response.
-    pub(super) fn on_auth_reply(&mut self, peer: &Peer, reply: &Reply) {
+    pub(in crate::delivery) fn on_auth_reply(&mut self, peer: &Peer, reply: &Reply) {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -331,7 +331,7 @@ impl Delivery {
     }
 
     /// No login is needed any more: the session can have a message.
-    pub(super) fn go_on(&mut self) {
+    pub(in crate::delivery) fn go_on(&mut self) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.login.progress = Progress::Over;
             if let Some(negotiation) = talk.channel.session.negotiation() {
@@ -390,7 +390,7 @@ fn one_line(text: &str) -> String {
 
 /// What Postfix was doing when the exchange broke off: in its terms, still saying
 /// hello.
-pub(super) fn in_hello(why: Closed, protocol: Protocol) -> Closed {
+pub(in crate::delivery) fn in_hello(why: Closed, protocol: Protocol) -> Closed {
     let hello = match protocol {
         Protocol::Smtp => Stage::Ehlo,
         Protocol::Lmtp => Stage::Lhlo,

@@ -3,7 +3,7 @@
 
 use smtp_proto::session::{Closed, Idle};
 
-use super::{Ask, Delivery, Note, hosts::Phase};
+use crate::delivery::{Ask, Delivery, Note, hosts::Phase};
 use crate::{
     channel::Peer,
     reuse::{CacheKeys, key::Binding},
@@ -12,7 +12,7 @@ use crate::{
 impl Delivery {
     /// A transaction begins, perhaps on a kept connection. `instead` says that the
     /// connection was found when it was the turn of its address.
-    pub(super) fn count_transaction(&mut self, reused: Option<&Peer>, instead: bool) {
+    pub(in crate::delivery) fn count_transaction(&mut self, reused: Option<&Peer>, instead: bool) {
         // Then the address was counted already.
         self.count_session(reused.filter(|_| !instead));
         if let Some(peer) = reused {
@@ -22,7 +22,7 @@ impl Delivery {
 
     /// The transaction is over and the connection still there: puts it by for the
     /// next message, unless something speaks against it by now.
-    pub(super) fn keep(&mut self) {
+    pub(in crate::delivery) fn keep(&mut self) {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -68,7 +68,7 @@ impl Delivery {
     }
 
     /// A kept connection did not stand the probe. The message is none the worse for it.
-    pub(super) fn note_kept_connection_over(&mut self, why: Closed) {
+    pub(in crate::delivery) fn note_kept_connection_over(&mut self, why: Closed) {
         let Phase::Talking(talk) = &self.phase else {
             return;
         };
@@ -85,7 +85,7 @@ impl Delivery {
     }
 
     /// A kept connection ends in the middle of a message, which it has nothing to do with.
-    pub(super) fn note_kept_connection_ended(&mut self, said: &str) {
+    pub(in crate::delivery) fn note_kept_connection_ended(&mut self, said: &str) {
         let Phase::Talking(talk) = &self.phase else {
             return;
         };

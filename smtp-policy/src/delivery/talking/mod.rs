@@ -3,6 +3,14 @@
 //! (`src/smtp/smtp_proto.c`, smtp_helo and smtp_xfer; `src/smtp/smtp_connect.c`,
 //! smtp_cleanup_session).
 
+mod envelope;
+mod greet;
+mod keep;
+pub(super) mod login;
+pub(super) mod records;
+mod text;
+mod tls_report;
+
 use smtp_proto::{
     reply::{Reply, ReplyNote},
     session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step},
@@ -10,14 +18,15 @@ use smtp_proto::{
     time::Time,
 };
 
+use self::{
+    login::{Login, in_hello},
+    records::Records,
+};
 use super::{
     Ask, Delivery, Note,
     attempt::Attempt,
-    envelope,
     hosts::{Phase, Place},
-    journal::Records,
-    login::{Login, in_hello},
-    secure::Security,
+    securing::Security,
 };
 use crate::{
     channel::{Channel, Peer, is_handshake_failure},
@@ -35,55 +44,55 @@ const CLOSING: u16 = 221;
 
 /// An open connection and how far the present message has come on it.
 #[derive(Debug)]
-pub(super) struct Talk {
-    pub(super) channel: Channel,
+pub(in crate::delivery) struct Talk {
+    pub(in crate::delivery) channel: Channel,
     progress: Progress,
-    pub(super) login: Login,
+    pub(in crate::delivery) login: Login,
     /// For a kept connection: what to try if it turns out to be dead.
     instead: Option<Box<Attempt>>,
     /// The answer of a kept connection to the probe.
-    pub(super) said_to_probe: Option<String>,
+    pub(in crate::delivery) said_to_probe: Option<String>,
     /// The recipients of the transaction, in the order of its RCPT commands.
     recipients: Vec<RcptIndex>,
     /// A failure blamed on the site or the session: the connection is not kept.
-    pub(super) throttled: bool,
-    pub(super) records: Records,
+    pub(in crate::delivery) throttled: bool,
+    pub(in crate::delivery) records: Records,
     /// The text of the transaction, and the question about a table that it has
     /// out.
-    pub(super) pipe: Option<Box<Pipe>>,
-    pub(super) question: Option<u32>,
+    pub(in crate::delivery) pipe: Option<Box<Pipe>>,
+    pub(in crate::delivery) question: Option<u32>,
     /// The text is complete: its end is on its way or out.
-    pub(super) text_ended: bool,
+    pub(in crate::delivery) text_ended: bool,
     /// What is wanted of TLS.
-    pub(super) security: Security,
+    pub(in crate::delivery) security: Security,
     /// The result of what is wanted of TLS.
-    pub(super) encryption: Encryption,
+    pub(in crate::delivery) encryption: Encryption,
     /// Where to try again in plaintext, if this is a new connection.
-    pub(super) place: Option<Place>,
+    pub(in crate::delivery) place: Option<Place>,
     /// Whether the session counts towards the limit on sessions.
-    pub(super) counted: bool,
+    pub(in crate::delivery) counted: bool,
     /// Whether the connection may be kept at all.
-    pub(super) keepable: bool,
+    pub(in crate::delivery) keepable: bool,
     /// A table could not say which EHLO keywords are to be discarded.
-    pub(super) keywords_failed: Option<TableFailure>,
+    pub(in crate::delivery) keywords_failed: Option<TableFailure>,
     /// The server has announced keywords: EHLO or LHLO succeeded.
-    pub(super) announced: bool,
+    pub(in crate::delivery) announced: bool,
 }
 
 /// A connection that was opened just now.
 #[derive(Debug)]
-pub(super) struct Opening {
-    pub(super) profile: Profile,
-    pub(super) peer: Peer,
-    pub(super) login: Login,
-    pub(super) records: Records,
-    pub(super) expires: Time,
-    pub(super) security: Security,
-    pub(super) place: Option<Place>,
+pub(in crate::delivery) struct Opening {
+    pub(in crate::delivery) profile: Profile,
+    pub(in crate::delivery) peer: Peer,
+    pub(in crate::delivery) login: Login,
+    pub(in crate::delivery) records: Records,
+    pub(in crate::delivery) expires: Time,
+    pub(in crate::delivery) security: Security,
+    pub(in crate::delivery) place: Option<Place>,
     /// TLS begins with the first byte (`smtp_tls_wrappermode`).
-    pub(super) wrapped: bool,
+    pub(in crate::delivery) wrapped: bool,
     /// A table could not say which EHLO keywords are to be discarded.
-    pub(super) keywords_failed: Option<TableFailure>,
+    pub(in crate::delivery) keywords_failed: Option<TableFailure>,
 }
 
 /// How far a message has come on a connection.
@@ -101,7 +110,7 @@ enum Progress {
 
 impl Talk {
     /// A connection that was opened just now.
-    pub(super) fn begin(opening: Opening, now: Time) -> Self {
+    pub(in crate::delivery) fn begin(opening: Opening, now: Time) -> Self {
         let Opening {
             mut profile,
             peer,
@@ -131,7 +140,7 @@ impl Talk {
     }
 
     /// A kept connection, which is asked with RSET whether it is alive.
-    pub(super) fn resume(
+    pub(in crate::delivery) fn resume(
         mut channel: Channel,
         instead: Option<Box<Attempt>>,
         records: Records,
@@ -173,7 +182,7 @@ impl Talk {
     }
 
     /// Says QUIT, where the dialogue is between two commands.
-    pub(super) fn leave(&mut self) {
+    pub(in crate::delivery) fn leave(&mut self) {
         self.progress = Progress::Over;
         match self.channel.session.tls_gate() {
             Some(gate) => gate.quit(),
@@ -182,14 +191,14 @@ impl Talk {
     }
 
     /// Ends the session without another word.
-    pub(super) fn part(&mut self) {
+    pub(in crate::delivery) fn part(&mut self) {
         self.progress = Progress::Over;
         self.channel.session.abandon();
     }
 
     /// Ends the session without another message: QUIT where the dialogue is
     /// between two commands, otherwise nothing.
-    pub(super) fn give_up(&mut self) {
+    pub(in crate::delivery) fn give_up(&mut self) {
         self.progress = Progress::Over;
         let session = &mut self.channel.session;
         if let Some(negotiation) = session.negotiation() {
@@ -210,7 +219,7 @@ impl Talk {
 
 impl Delivery {
     /// Goes on with the open session. `None`: look again.
-    pub(super) fn talk(&mut self, give_up: Time) -> Option<Ask> {
+    pub(in crate::delivery) fn talk(&mut self, give_up: Time) -> Option<Ask> {
         let now = self.now;
         let Phase::Talking(talk) = &mut self.phase else {
             return None;
@@ -398,7 +407,7 @@ impl Delivery {
         }
     }
 
-    pub(super) fn fail_site(&mut self, reason: Reason) {
+    pub(in crate::delivery) fn fail_site(&mut self, reason: Reason) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.throttled = true;
         }

@@ -5,7 +5,7 @@
 
 use smtp_proto::{address::ReversePath, reply::Reply, session::Said};
 
-use super::{Delivery, Note, hosts::Phase};
+use crate::delivery::{Delivery, Note, hosts::Phase};
 use crate::{
     channel::Peer,
     report::{Notice, transcript::Transcript},
@@ -16,7 +16,7 @@ const SHOWN: usize = 100;
 
 /// What a session has to tell about itself.
 #[derive(Debug, Default)]
-pub(super) struct Records {
+pub(in crate::delivery) struct Records {
     /// The dialogue, if the postmaster may want to see it.
     transcript: Option<Transcript>,
     /// Whether each line is also a line for the log.
@@ -31,14 +31,14 @@ pub(super) struct Records {
 
 impl Records {
     /// Whether the session is to write the dialogue down.
-    pub(super) fn are_kept(&self) -> bool {
+    pub(in crate::delivery) fn are_kept(&self) -> bool {
         self.verbose || self.transcript.is_some()
     }
 }
 
 impl Delivery {
     /// What is to be written down about a session with this peer.
-    pub(super) fn records(&self, peer: &Peer) -> Records {
+    pub(in crate::delivery) fn records(&self, peer: &Peer) -> Records {
         let notifies = self.is_notified("protocol") || self.is_notified("data");
         let client = self.policy.client(self.request.protocol);
         Records {
@@ -50,7 +50,7 @@ impl Delivery {
     }
 
     /// Takes what was said since the last time.
-    pub(super) fn take_down(&mut self) {
+    pub(in crate::delivery) fn take_down(&mut self) {
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };
@@ -68,7 +68,7 @@ impl Delivery {
 
     /// The text is complete: what stands for it in the dialogue. Postfix shows nothing, so
     /// that this is for `Policy::with_dialogue` only.
-    pub(super) fn take_down_text(&mut self) {
+    pub(in crate::delivery) fn take_down_text(&mut self) {
         let Phase::Talking(talk) = &self.phase else {
             return;
         };
@@ -82,7 +82,7 @@ impl Delivery {
 
     /// A reply was blamed on the server. Some say more about the dialogue than
     /// about the mail (`src/smtp/smtp_trouble.c`, smtp_check_code).
-    pub(super) fn check_reply(&mut self, reply: &Reply) {
+    pub(in crate::delivery) fn check_reply(&mut self, reply: &Reply) {
         let code = reply.code();
         let strange = !(400..=599).contains(&code) || code == 555 || (500..510).contains(&code);
         if let Phase::Talking(talk) = &mut self.phase {
@@ -91,14 +91,14 @@ impl Delivery {
     }
 
     /// The session failed because a look-up of ours did.
-    pub(super) fn record_data_error(&mut self) {
+    pub(in crate::delivery) fn record_data_error(&mut self) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.records.data_error = true;
         }
     }
 
     /// The server broke the protocol.
-    pub(super) fn record_protocol_error(&mut self) {
+    pub(in crate::delivery) fn record_protocol_error(&mut self) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.records.protocol_error = true;
         }
@@ -107,7 +107,7 @@ impl Delivery {
     /// The session is over for this message: a notice for the postmaster, if it
     /// went wrong in a way that the postmaster wants to hear of. Not if the message
     /// is a notice itself.
-    pub(super) fn notify_postmaster(&mut self) {
+    pub(in crate::delivery) fn notify_postmaster(&mut self) {
         self.take_down();
         let double_bounce = self.local_address(&self.config.general.double_bounce_sender);
         let is_mail = match &self.request.sender {

@@ -16,7 +16,11 @@ use crate::{
 
 /// Whether the text has to be converted to 7bit: the server does not take 8-bit
 /// text, and the text is not known to be 7bit.
-pub(super) fn needs_downgrade(request: &Request, config: &Config, offered: &Capabilities) -> bool {
+pub(in crate::delivery) fn needs_downgrade(
+    request: &Request,
+    config: &Config,
+    offered: &Capabilities,
+) -> bool {
     !config.content.disable_mime_output_conversion
         && !takes_eight_bit(offered)
         && request.encoding != Encoding::SevenBit
@@ -29,7 +33,7 @@ fn takes_eight_bit(offered: &Capabilities) -> bool {
 }
 
 /// The transaction for the recipients that are left.
-pub(super) fn transaction(
+pub(in crate::delivery) fn transaction(
     request: &Request,
     config: &Config,
     offered: &Capabilities,

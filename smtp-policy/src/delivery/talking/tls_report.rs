@@ -1,7 +1,7 @@
 //! Facts for SMTP TLS reporting (RFC 8460), one for each session that got as far as
 //! TLS and for each policy that could not be applied, where that is turned on.
 
-use super::{Delivery, Note, hosts::Phase};
+use crate::delivery::{Delivery, Note, hosts::Phase};
 use crate::{
     report::{PolicyType, ResultType, TlsResult},
     tls::{Problem, TlsFacts, TlsLevel},
@@ -9,7 +9,7 @@ use crate::{
 
 impl Delivery {
     /// Notes a result, if somebody wants to know.
-    pub(super) fn note_tls_result(&mut self, result: TlsResult) {
+    pub(in crate::delivery) fn note_tls_result(&mut self, result: TlsResult) {
         if self.policy.reports_tls() {
             let what = result.failure.map_or("success", ResultType::as_str);
             let (policy, host) = (result.policy.as_str(), &result.mx_host);
@@ -19,7 +19,7 @@ impl Delivery {
     }
 
     /// The same of the session that is open, if TLS was wanted.
-    pub(super) fn note_session(&mut self, failure: Option<ResultType>) {
+    pub(in crate::delivery) fn note_session(&mut self, failure: Option<ResultType>) {
         let Phase::Talking(talk) = &self.phase else {
             return;
         };
@@ -42,7 +42,7 @@ impl Delivery {
     }
 
     /// What the handshake of the open session has come to.
-    pub(super) fn note_handshake(&mut self, facts: &TlsFacts) {
+    pub(in crate::delivery) fn note_handshake(&mut self, facts: &TlsFacts) {
         let Phase::Talking(talk) = &self.phase else {
             return;
         };
