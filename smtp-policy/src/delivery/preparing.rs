@@ -9,17 +9,23 @@ use smtp_proto::{
     address::{Address, ReversePath},
     session::Transaction,
     status::EnhancedStatus,
-    time::Time,
 };
 
-use super::{Ask, Delivery, Note, hosts::Phase};
+use super::{
+    Ask,
+    choosing::{Choosing, read_nexthop},
+    context::Context,
+    phase::{Next, Phase},
+    roll::Batch,
+    settle::Origin,
+};
 use crate::{
     content::{
         AddressMapping, Fold, Generic, Lookup, LoopCheck, LoopState, STEPS_AT_ONCE, TraceAddresses,
         inserted_fields,
     },
     report::{Scope, trouble::Reason},
-    request::{OriginalRecipient, RcptIndex, Request},
+    request::{OriginalRecipient, Request},
     tables::TableFailure,
 };
 
@@ -35,9 +41,13 @@ pub(super) struct Envelope {
     original: Option<OriginalRecipient>,
 }
 
-/// The preparation of a delivery, as far as it has come.
+/// The beginning of a delivery.
 #[derive(Debug)]
-pub(super) struct Preparation {
+pub(super) struct Start;
+
+/// The phase in which a delivery is prepared.
+#[derive(Debug)]
+pub(super) struct Preparing {
     /// What is to be mapped: the sender, the original recipient, the recipients.
     addresses: Vec<String>,
     /// What was mapped, in the same order.
@@ -50,221 +60,210 @@ pub(super) struct Preparation {
     loop_check: Option<LoopCheck>,
 }
 
-impl Preparation {
-    pub(super) fn answer(&mut self, serial: u32, value: Result<Option<String>, TableFailure>) {
-        if self.question == Some(serial)
-            && let Some(mapping) = &mut self.mapping
-        {
-            self.question = None;
-            mapping.answered(value);
-        }
-    }
-
-    pub(super) fn text(&mut self, chunk: Bytes) {
-        if let Some(check) = &mut self.loop_check {
-            check.push(chunk);
-        }
-    }
-}
-
-impl Delivery {
+impl Start {
     /// Begins to prepare, if there is anything to prepare.
-    pub(super) fn begin(&mut self) {
-        if self.is_survey() {
-            return self.start();
+    pub(super) fn poll(self, cx: &mut Context) -> Next {
+        if cx.is_survey() {
+            return prepared(cx);
         }
-        let flags = self.request.flags;
-        let several = self.request.recipients.len() > 1;
-        let service = self.request.protocol.as_str();
+        let flags = cx.request.flags;
+        let several = cx.request.recipients.len() > 1;
+        let service = cx.request.protocol.as_str();
         for (wanted, letter) in [(flags.delivered_to, 'D'), (flags.original_to, 'O')] {
             if wanted && several {
-                self.note(Note::warning(format!(
+                cx.warn(format!(
                     "flag `{letter}' requires {service}_destination_recipient_limit = 1"
-                )));
+                ));
                 let status = EnhancedStatus::new(4, 3, 5);
-                return self.reject(status, "mail system configuration error");
+                return reject(cx, status, "mail system configuration error");
             }
         }
-        let rules = &self.policy.client(self.request.protocol).content;
-        if rules.generic.is_none() && !flags.delivered_to {
-            return self.start();
+        if cx.client().content.generic.is_none() && !flags.delivered_to {
+            return prepared(cx);
         }
-        self.phase = Phase::Preparing(Box::new(Preparation {
-            addresses: addresses(&self.request),
+        Next::Go(Phase::Preparing(Box::new(Preparing {
+            addresses: addresses(&cx.request),
             mapped: Vec::new(),
             mapping: None,
             taken: 0,
             question: None,
             loop_check: None,
-        }));
+        })))
+    }
+}
+
+impl Preparing {
+    /// Whether this is the ticket of the question that is out.
+    pub(super) fn asked(&self, serial: u32) -> bool {
+        self.question == Some(serial)
     }
 
-    /// Goes on preparing. `None`: look again.
-    pub(super) fn prepare(&mut self, give_up: Time) -> Option<Ask> {
-        let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
-        let Phase::Preparing(preparation) = &mut self.phase else {
-            return None;
-        };
-        if preparation.question.is_some() {
-            return self.wait_for_answer(give_up);
+    /// Whether text is asked for.
+    pub(super) const fn wants_text(&self) -> bool {
+        self.loop_check.is_some()
+    }
+
+    /// The answer to the question about a table.
+    pub(super) fn looked_up(&mut self, value: Result<Option<String>, TableFailure>) {
+        self.question = None;
+        if let Some(mapping) = &mut self.mapping {
+            mapping.answered(value);
         }
-        if let Some(address) = preparation.addresses.get(preparation.mapped.len()) {
-            match &rules.generic {
-                Some(_) if self.now >= give_up => {
-                    self.settle_overdue();
-                    return None;
+    }
+
+    /// A piece of the text.
+    pub(super) fn text(&mut self, chunk: Bytes) {
+        if let Some(check) = &mut self.loop_check {
+            check.push(chunk);
+        }
+    }
+
+    /// Goes on preparing.
+    pub(super) fn poll(mut self: Box<Self>, cx: &mut Context) -> Next {
+        if self.question.is_some() {
+            return Next::Await(self.into());
+        }
+        if let Some(address) = self.addresses.get(self.mapped.len()) {
+            let rules = Arc::clone(&cx.client().content);
+            return match &rules.generic {
+                // Maps may take their time, whether or not they ask anybody.
+                Some(_) if cx.is_overdue() => Next::Await(self.into()),
+                Some(generic) => self.map_next(cx, generic),
+                None => {
+                    self.mapped.push(address.clone());
+                    Next::Go(self.into())
                 }
-                Some(generic) => return self.map_next(generic),
-                None => preparation.mapped.push(address.clone()),
-            }
-            return None;
+            };
         }
-        let Some(check) = &preparation.loop_check else {
-            self.end_mapping();
-            return None;
+        let Some(check) = &self.loop_check else {
+            return self.end_mapping(cx);
         };
         match check.state() {
             LoopState::Reading => {
-                return Some(Ask::Text {
-                    offset: check.offset(),
-                    room: HEADER_ROOM,
-                });
+                let (offset, room) = (check.offset(), HEADER_ROOM);
+                Next::Ask(self.into(), Ask::Text { offset, room })
             }
-            LoopState::Clear => self.start(),
+            LoopState::Clear => prepared(cx),
             LoopState::Loop => {
-                let recipient = self.request.recipients.first().map(|first| &first.address);
+                let recipient = cx.request.recipients.first().map(|first| &first.address);
                 let name = recipient.map_or("", Address::as_str);
                 let text = format!("mail forwarding loop for {name}");
-                self.reject(EnhancedStatus::new(5, 4, 6), text);
+                reject(cx, EnhancedStatus::new(5, 4, 6), text)
             }
         }
-        None
     }
 
-    fn map_next(&mut self, generic: &Generic) -> Option<Ask> {
-        let ticket = self.ticket();
-        let Phase::Preparing(preparation) = &mut self.phase else {
-            return None;
-        };
-        let address = preparation.addresses.get(preparation.mapped.len())?;
-        let mapping = preparation
+    fn map_next(mut self: Box<Self>, cx: &mut Context, generic: &Generic) -> Next {
+        let address = self.addresses.get(self.mapped.len());
+        let address = address.cloned().unwrap_or_default();
+        let mapping = self
             .mapping
-            .get_or_insert_with(|| AddressMapping::new(generic, address));
+            .get_or_insert_with(|| AddressMapping::new(generic, &address));
         let mut warnings = Vec::new();
-        let step = mapping.step(generic, &mut warnings);
-        let mut ask = None;
-        match step {
+        let next = match mapping.step(generic, &mut warnings) {
             Lookup::Done(mapped) => {
-                let mapped = mapped.unwrap_or_else(|| address.clone());
-                preparation.mapped.push(mapped);
-                preparation.taken = preparation.taken.saturating_add(mapping.taken());
-                preparation.mapping = None;
-                if preparation.taken >= STEPS_AT_ONCE {
+                self.taken = self.taken.saturating_add(mapping.taken());
+                self.mapping = None;
+                self.mapped.push(mapped.unwrap_or(address));
+                if self.taken < STEPS_AT_ONCE {
+                    Next::Go(self.into())
+                } else {
                     // The driver looks at the clock and comes again at once.
-                    preparation.taken = 0;
-                    ask = Some(Ask::Wait { until: self.now });
+                    self.taken = 0;
+                    Next::Ask(self.into(), Ask::Wait { until: cx.now })
                 }
             }
             Lookup::Ask(query) => {
-                preparation.question = Some(ticket.serial());
-                ask = Some(Ask::LookUp(ticket, query));
+                let ticket = cx.ticket();
+                self.question = Some(ticket.serial());
+                Next::Ask(self.into(), Ask::LookUp(ticket, query))
             }
             Lookup::Failed(why) => {
                 warnings.push(why.clone());
-                self.fail_preparation(why);
+                fail(cx, why)
             }
-        }
-        for warning in warnings {
-            self.note(Note::warning(warning));
-        }
-        ask
+        };
+        warnings.into_iter().for_each(|warning| cx.warn(warning));
+        next
     }
 
     /// All addresses are mapped: keeps them, and goes on to the loop check, if
     /// there is to be one.
-    fn end_mapping(&mut self) {
-        let Phase::Preparing(preparation) = &mut self.phase else {
-            return;
-        };
-        let mapped = std::mem::take(&mut preparation.mapped);
-        preparation.addresses.clear();
-        let recipient = mapped.get(2).cloned().unwrap_or_default();
-        match envelope(&mapped) {
-            Ok(envelope) => self.envelope = Some(Box::new(envelope)),
-            Err(why) => return self.fail_preparation(why),
+    fn end_mapping(mut self: Box<Self>, cx: &mut Context) -> Next {
+        self.addresses.clear();
+        match envelope(&self.mapped) {
+            Ok(envelope) => cx.envelope = Some(Box::new(envelope)),
+            Err(why) => return fail(cx, why),
         }
-        if !self.request.flags.delivered_to {
-            return self.start();
+        if !cx.request.flags.delivered_to {
+            return prepared(cx);
         }
-        let utf8 = *self.config.general.smtputf8_enable;
+        let recipient = self.mapped.get(2).map_or("", String::as_str);
+        let utf8 = *cx.config.general.smtputf8_enable;
         let fold = if utf8 { Fold::Unicode } else { Fold::Ascii };
-        preparation.loop_check = Some(LoopCheck::new(&recipient, fold, self.request.stray_cr));
+        self.loop_check = Some(LoopCheck::new(recipient, fold, cx.request.stray_cr));
+        Next::Go(self.into())
     }
+}
 
-    /// A table cannot say what the servers are to see. Postfix ends the process
-    /// here, and the message is tried again later.
-    fn fail_preparation(&mut self, why: String) {
-        self.settle_left(&Reason::local(
-            EnhancedStatus::new(4, 3, 0),
-            Scope::Message,
-            why,
-        ));
-        self.phase = Phase::Next;
-    }
+/// Everything is prepared.
+fn prepared(cx: &mut Context) -> Next {
+    read_nexthop(cx);
+    Next::Go(Phase::Choosing(Choosing))
+}
 
-    /// Nothing is delivered: the verdict for all recipients. It has the name of
-    /// the service instead of a server's.
-    fn reject(&mut self, status: EnhancedStatus, text: impl Into<String>) {
-        let reason = Reason::local(status, Scope::Message, text);
-        self.settle_by_service(&reason);
-        self.phase = Phase::Next;
-    }
+/// A table cannot say what the servers are to see. Postfix ends the process
+/// here, and the message is tried again later.
+fn fail(cx: &mut Context, why: String) -> Next {
+    let reason = Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Message, why);
+    cx.settle_left(reason, &Origin::default());
+    Next::Go(Phase::Choosing(Choosing))
+}
 
-    /// Puts the addresses into a transaction as the servers are to see them.
-    pub(super) fn readdress(&self, transaction: &mut Transaction, recipients: &[RcptIndex]) {
-        if self.envelope.is_none() {
-            return;
-        }
-        transaction.mail.sender = self.mapped_sender().clone();
-        for (rcpt, index) in transaction.recipients.iter_mut().zip(recipients) {
-            if let Some(address) = self.mapped_recipient(*index) {
-                rcpt.recipient = address.clone();
-            }
-        }
-    }
+/// Nothing is delivered: the verdict for all recipients. It has the name of
+/// the service instead of a server's.
+fn reject(cx: &mut Context, status: EnhancedStatus, text: impl Into<String>) -> Next {
+    cx.settle_by_service(&Reason::local(status, Scope::Message, text));
+    Next::Go(Phase::Choosing(Choosing))
+}
 
-    /// The sender as the servers see it.
-    fn mapped_sender(&self) -> &ReversePath {
-        self.envelope
-            .as_ref()
-            .map_or(&self.request.sender, |envelope| &envelope.sender)
-    }
-
-    /// A recipient as the servers see it.
-    fn mapped_recipient(&self, index: RcptIndex) -> Option<&Address> {
-        match &self.envelope {
-            Some(envelope) => envelope.recipients.get(index),
-            None => self
-                .request
-                .recipients
-                .get(index)
-                .map(|recipient| &recipient.address),
+/// Puts the addresses into a transaction as the servers are to see them.
+pub(super) fn readdress(cx: &Context, transaction: &mut Transaction, recipients: &Batch) {
+    let Some(envelope) = &cx.envelope else {
+        // They are as in the request.
+        return;
+    };
+    transaction.mail.sender = envelope.sender.clone();
+    for (rcpt, index) in transaction.recipients.iter_mut().zip(recipients.iter()) {
+        if let Some(address) = envelope.recipients.get(index.0) {
+            rcpt.recipient = address.clone();
         }
     }
+}
 
-    /// The header fields that go before the text.
-    pub(super) fn inserted_fields(&self) -> Vec<Bytes> {
-        let original = match &self.envelope {
-            Some(envelope) => envelope.original.clone(),
-            None => original(&self.request).cloned(),
-        };
-        let addresses = TraceAddresses {
-            sender: self.mapped_sender().clone(),
-            original,
-            recipient: self.mapped_recipient(0).cloned(),
-        };
-        inserted_fields(self.request.flags, &addresses)
+/// The header fields that go before the text.
+pub(super) fn fields_to_insert(cx: &Context) -> Vec<Bytes> {
+    let flags = cx.request.flags;
+    if !(flags.return_path || flags.original_to || flags.delivered_to) {
+        return Vec::new();
     }
+    let addresses = match &cx.envelope {
+        Some(envelope) => TraceAddresses {
+            sender: envelope.sender.clone(),
+            original: envelope.original.clone(),
+            recipient: envelope.recipients.first().cloned(),
+        },
+        None => TraceAddresses {
+            sender: cx.request.sender.clone(),
+            original: original(&cx.request).cloned(),
+            recipient: first_recipient(&cx.request).cloned(),
+        },
+    };
+    inserted_fields(flags, &addresses)
+}
+
+fn first_recipient(request: &Request) -> Option<&Address> {
+    request.recipients.first().map(|first| &first.address)
 }
 
 fn original(request: &Request) -> Option<&OriginalRecipient> {

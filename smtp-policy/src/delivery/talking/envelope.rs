@@ -11,16 +11,13 @@ use smtp_proto::{
 
 use crate::{
     config::{Config, ProbeTarget},
-    request::{ClientInfo, ClientSource, Encoding, RcptIndex, Recipient, Request, TlsWish},
+    delivery::roll::Batch,
+    request::{ClientInfo, ClientSource, Encoding, Recipient, Request, TlsWish},
 };
 
 /// Whether the text has to be converted to 7bit: the server does not take 8-bit
 /// text, and the text is not known to be 7bit.
-pub(in crate::delivery) fn needs_downgrade(
-    request: &Request,
-    config: &Config,
-    offered: &Capabilities,
-) -> bool {
+pub(super) fn needs_downgrade(request: &Request, config: &Config, offered: &Capabilities) -> bool {
     !config.content.disable_mime_output_conversion
         && !takes_eight_bit(offered)
         && request.encoding != Encoding::SevenBit
@@ -33,17 +30,17 @@ fn takes_eight_bit(offered: &Capabilities) -> bool {
 }
 
 /// The transaction for the recipients that are left.
-pub(in crate::delivery) fn transaction(
+pub(super) fn transaction(
     request: &Request,
     config: &Config,
     offered: &Capabilities,
-    recipients: &[RcptIndex],
+    recipients: &Batch,
     keep_until: Option<Time>,
 ) -> Transaction {
     let quote = config.content.quote_rfc821_envelope;
     let recipients = recipients
         .iter()
-        .filter_map(|index| request.recipients.get(*index))
+        .filter_map(|rcpt| request.recipients.get(rcpt.0))
         .map(|recipient| rcpt_to(request, recipient, quote, offered))
         .collect();
     let mut transaction = Transaction::new(mail_from(request, config, quote, offered), recipients);

@@ -6,22 +6,24 @@
 use std::sync::Arc;
 
 use smtp_proto::{
-    reply::{Capabilities, Reply},
+    reply::Reply,
     secret::Secret,
     session::{ChallengeError, Closed, Stage},
     status::EnhancedStatus,
 };
 
-use crate::delivery::{Delivery, Note, hosts::Phase, talking::Talk};
+use super::records::Records;
 use crate::{
-    channel::Peer,
+    channel::{Channel, Peer},
     config::{Config, Protocol},
+    delivery::context::Context,
     report::{Scope, trouble::Reason},
     sasl::{
         Credentials, Exchange, Failed, Offer, Party, PasswordSearch, Properties, Protection,
         Refusal, Sasl, fingerprint,
     },
     tables::TableFailure,
+    tls::TlsFacts,
 };
 
 /// The reply for which a login is remembered as failed: the credentials are wrong
@@ -65,69 +67,38 @@ impl Login {
         !matches!(self.credentials, Ok(None))
     }
 
-    pub(in crate::delivery) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         matches!(self.progress, Progress::Over)
     }
-}
 
-impl Talk {
-    /// How the connection is protected.
-    fn protection(&self) -> Protection {
-        match self.channel.tls_facts() {
-            Some(facts) if facts.matched => Protection::VerifiedTls,
-            Some(_) => Protection::Tls,
-            None => Protection::Plaintext,
-        }
+    /// Nothing more is done about it.
+    pub(super) fn end(&mut self) {
+        self.progress = Progress::Over;
     }
-}
 
-impl Delivery {
-    /// The search for credentials for a server.
-    pub(in crate::delivery) fn password_search(&self, peer: &Peer) -> PasswordSearch {
-        let Some(sasl) = &self.policy.client(self.request.protocol).sasl else {
-            return PasswordSearch::default();
+    /// Begins the login, if the server offers it and there are credentials for it. Returns
+    /// false if mail goes out as a stranger's.
+    pub(super) fn begin(
+        &mut self,
+        cx: &mut Context,
+        channel: &mut Channel,
+        records: &mut Records,
+    ) -> Result<bool, Reason> {
+        let policy = Arc::clone(&cx.policy);
+        let Some(sasl) = &policy.client(cx.request.protocol).sasl else {
+            return Ok(false);
         };
-        let by_sender = self.request.protocol == Protocol::Smtp
-            && self.config.sasl.sender_dependent_authentication;
-        let sender = by_sender.then(|| {
-            let address = self.sender();
-            (address, sasl.local().rules(&self.config, address))
-        });
-        let passwords = &self.tables.sasl_passwords;
-        PasswordSearch::new(passwords, sender, &peer.host, &peer.destination)
-    }
-
-    /// Logs in if the server offers it and there are credentials for it; otherwise
-    /// goes on as a stranger.
-    pub(in crate::delivery) fn log_in(&mut self, peer: &Peer, offered: &Capabilities) {
-        if self.is_survey() {
-            return self.pass_visit(offered);
-        }
-        match self.begin_login(peer, offered) {
-            Ok(()) => {}
-            Err(reason) => self.fail_login(reason),
-        }
-    }
-
-    fn begin_login(&mut self, peer: &Peer, offered: &Capabilities) -> Result<(), Reason> {
-        let policy = Arc::clone(&self.policy);
-        let sasl = policy.client(self.request.protocol).sasl.as_ref();
-        let Some(sasl) = sasl else {
-            self.go_on();
-            return Ok(());
-        };
+        let (peer, offered) = (&channel.peer, channel.session.capabilities());
         if offered.auth.is_empty() {
-            self.note_useless_password(peer);
-            self.go_on();
-            return Ok(());
+            self.note_useless_password(cx, channel);
+            return Ok(false);
         }
         let offer = Offer::read(&offered.auth, sasl.filter()).map_err(|_| data_error(peer))?;
         for remark in &offer.remarks {
-            self.note(Note::warning(format!("{} {remark}", peer.relay())));
+            cx.warn(format!("{} {remark}", peer.relay()));
         }
-        let Some(credentials) = self.credentials(peer)? else {
-            self.go_on();
-            return Ok(());
+        let Some(credentials) = self.credentials(cx, peer, records)? else {
+            return Ok(false);
         };
         let name = peer.name();
         if offer.is_empty() {
@@ -136,169 +107,140 @@ impl Delivery {
                  mechanisms for this type of connection security"
             )));
         }
-        if let Some(reason) = self.failed_before(sasl, peer, &credentials) {
+        if let Some(reason) = failed_before(cx, sasl, peer, &credentials) {
             return Err(reason);
         }
-        let begun = self.begin_exchange(peer, &offer, &credentials);
-        begun.map_err(|why| local(cannot(&name, why)))
+        let begun = self.begin_exchange(cx, channel, &offer, &credentials);
+        begun.map_err(|why| local(cannot(&name, why)))?;
+        Ok(true)
     }
 
     /// The server does not want to know the password that there is for it: mail goes out
     /// as a stranger's. Postfix does the same without a word.
-    fn note_useless_password(&mut self, peer: &Peer) {
-        let Phase::Talking(talk) = &self.phase else {
-            return;
-        };
-        if !matches!(talk.login.credentials, Ok(Some(_))) {
+    fn note_useless_password(&self, cx: &mut Context, channel: &Channel) {
+        if !matches!(self.credentials, Ok(Some(_))) {
             return;
         }
-        let tls = match talk.channel.is_secure() {
+        let tls = match channel.is_secure() {
             true => "",
             false => " outside of TLS",
         };
-        let relay = peer.relay();
-        self.note(Note::warning(format!(
+        let relay = channel.peer.relay();
+        cx.warn(format!(
             "{relay}: there is a password for this server, but it offers no AUTH{tls}: mail goes \
              out without a login"
-        )));
-    }
-
-    /// Postfix counts the login as part of the hello, in all that it says of it.
-    pub(in crate::delivery) fn note_unanswered_login(&mut self) {
-        if let Phase::Talking(talk) = &self.phase {
-            let relay = talk.channel.peer.relay();
-            let text = format!("{relay}: it was the reply to AUTH that did not come");
-            self.note(Note::info(text));
-        }
+        ));
     }
 
     /// What the tables said; their failure matters only now that the server wants
     /// to know.
-    fn credentials(&mut self, peer: &Peer) -> Result<Option<Credentials>, Reason> {
-        let Phase::Talking(talk) = &self.phase else {
-            return Ok(None);
-        };
-        if let Ok(found) = &talk.login.credentials {
+    fn credentials(
+        &self,
+        cx: &mut Context,
+        peer: &Peer,
+        records: &mut Records,
+    ) -> Result<Option<Credentials>, Reason> {
+        if let Ok(found) = &self.credentials {
             return Ok(found.clone());
         }
-        let parameter = format!("{}_sasl_password_maps", self.request.protocol.as_str());
-        self.message_warning(&format!("{parameter} lookup error"));
-        self.record_data_error();
+        let parameter = format!("{}_sasl_password_maps", cx.request.protocol.as_str());
+        cx.message_warning(&format!("{parameter} lookup error"));
+        records.record_data_error();
         Err(data_error(peer))
     }
 
     fn begin_exchange(
         &mut self,
-        peer: &Peer,
+        cx: &Context,
+        channel: &mut Channel,
         offer: &Offer,
         credentials: &Credentials,
     ) -> Result<(), Refusal> {
-        let Phase::Talking(talk) = &mut self.phase else {
-            return Ok(());
-        };
-        let required = required(&self.config, talk.protection());
-        let facts = talk.channel.tls_facts();
+        let facts = channel.tls_facts();
+        let required = required(&cx.config, protection(facts.as_ref()));
         let known = facts.as_ref().and_then(|facts| facts.binding.as_ref());
         let (mechanism, binding) = offer.choose(required, known).ok_or(Refusal::NoMechanism)?;
         let party = Party {
             credentials,
-            authzid: self.config.sasl.send_cyrus_sasl_authzid,
+            authzid: cx.config.sasl.send_cyrus_sasl_authzid,
             has_certificate: facts.is_some_and(|facts| facts.showed_certificate),
-            host: &peer.host,
-            port: peer.port,
-            own_name: &self.config.general.myhostname,
+            host: &channel.peer.host,
+            port: channel.peer.port,
+            own_name: &cx.config.general.myhostname,
             binding,
-            seed: self.seed.wrapping_add(u64::from(self.serial) << 32),
+            seed: cx.login_seed(),
         };
         let name = mechanism.name()?;
         let (exchange, initial) = Exchange::begin(mechanism, &party)?;
-        talk.login.progress = Progress::UnderWay(Box::new(exchange));
-        if let Some(negotiation) = talk.channel.session.negotiation() {
+        self.progress = Progress::UnderWay(Box::new(exchange));
+        if let Some(negotiation) = channel.session.negotiation() {
             negotiation.auth(&name, initial.as_ref());
         }
         Ok(())
     }
 
-    /// The server has sent a challenge.
-    pub(in crate::delivery) fn answer_challenge(&mut self) {
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
+    /// The server has sent a challenge: answers it. What cannot be answered is a failure.
+    pub(super) fn answer(&mut self, channel: &mut Channel) -> Result<(), Reason> {
+        let name = channel.peer.name();
+        let Some(turn) = channel.session.sasl() else {
+            // The session asks only where there is a challenge.
+            return Ok(());
         };
-        let name = talk.channel.peer.name();
-        let Some(turn) = talk.channel.session.sasl() else {
-            return;
-        };
-        let Progress::UnderWay(exchange) = &mut talk.login.progress else {
+        let Progress::UnderWay(exchange) = &mut self.progress else {
             turn.quit();
-            return;
+            return Ok(());
         };
         // No mechanism has an answer to more than three challenges, so that Postfix's
         // limit of 100 cannot be reached.
-        let response = if turn.is_out_of_turn() {
+        if turn.is_out_of_turn() {
             let mechanism = exchange.mechanism().as_str();
             // Postfix adds its own response here, password and all.
-            Err(local(format!(
+            return Err(local(format!(
                 "SASL authentication failed; non-empty initial {mechanism} challenge from server {name}"
-            )))
-        } else {
-            respond(exchange, turn.challenge()).map_err(|why| local(cannot(&name, why)))
-        };
-        match response {
-            Ok(response) => turn.respond(&response),
-            Err(reason) => self.fail_login(reason),
+            )));
         }
+        let response = respond(exchange, turn.challenge());
+        turn.respond(&response.map_err(|why| local(cannot(&name, why)))?);
+        Ok(())
     }
 
-    /// The server's reply to AUTH or to a response.
-    pub(in crate::delivery) fn on_auth_reply(&mut self, peer: &Peer, reply: &Reply) {
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
+    /// The server's reply to AUTH or to a response. Does nothing while the exchange goes on.
+    pub(super) fn conclude(
+        &mut self,
+        cx: &Context,
+        channel: &mut Channel,
+        reply: &Reply,
+    ) -> Result<(), Reason> {
         if reply.is_intermediate() {
-            return;
+            return Ok(());
         }
-        let progress = core::mem::replace(&mut talk.login.progress, Progress::Over);
+        let peer = &channel.peer;
+        let progress = core::mem::replace(&mut self.progress, Progress::Over);
         if !reply.is_success() {
-            self.remember_failure(peer, reply);
+            self.remember_failure(cx, peer, reply);
             let text = format!("server {} said: {}", peer.name(), one_line(reply.text()));
-            let reason = self.rejected(
-                reply.class() == 5,
-                reply.status(),
-                format!("SASL authentication failed; {text}"),
-            );
-            return self.fail_login(Reason {
+            let text = format!("SASL authentication failed; {text}");
+            return Err(Reason {
                 reply: Some(reply.clone()),
-                ..reason
+                ..rejected(cx, reply.class() == 5, reply.status(), text)
             });
         }
-        let required = required(&self.config, talk.protection());
+        let required = required(&cx.config, protection(channel.tls_facts().as_ref()));
         if let Progress::UnderWay(exchange) = progress
             && required.ask_for_mutual_auth()
             && !exchange.knows_server()
         {
             // RFC 5802 section 5: the signature of the server is part of the exchange.
-            return self.fail_login(local(cannot(&peer.name(), Refusal::Server)));
+            return Err(local(cannot(&peer.name(), Refusal::Server)));
         }
-        talk.channel.authenticated = true;
+        channel.authenticated = true;
+        Ok(())
     }
 
-    /// A login with these credentials was rejected not long ago.
-    fn failed_before(&self, sasl: &Sasl, peer: &Peer, credentials: &Credentials) -> Option<Reason> {
-        let Credentials { user, password } = credentials;
-        let password = fingerprint(user, password.expose());
-        let failed = sasl.failed()?.find(&peer.host, user, &password, self.now)?;
-        let text = format!(
-            "SASL [CACHED] authentication failed; server {} said: {}",
-            peer.host, failed.text
-        );
-        Some(self.rejected(failed.status.class() == 5, failed.status, text))
-    }
-
-    fn remember_failure(&self, peer: &Peer, reply: &Reply) {
+    fn remember_failure(&self, cx: &Context, peer: &Peer, reply: &Reply) {
         if reply.code() == BAD_CREDENTIALS
-            && let Phase::Talking(talk) = &self.phase
-            && let Ok(Some(Credentials { user, password })) = &talk.login.credentials
-            && let Some(sasl) = &self.policy.client(self.request.protocol).sasl
+            && let Ok(Some(Credentials { user, password })) = &self.credentials
+            && let Some(sasl) = &cx.client().sasl
             && let Some(mut memory) = sasl.failed()
         {
             let password = fingerprint(user, password.expose());
@@ -306,38 +248,62 @@ impl Delivery {
                 status: reply.status(),
                 text: one_line(reply.text()),
             };
-            memory.store(&peer.host, user, password, failed, self.now);
+            memory.store(&peer.host, user, password, failed, cx.now);
         }
     }
+}
 
-    /// The server's verdict; a permanent one is made temporary if that is wished
-    /// (`smtp_sasl_auth_soft_bounce`). A reply that is no refusal at all, such as
-    /// 650, has a permanent status but is left alone.
-    fn rejected(&self, permanent: bool, status: EnhancedStatus, text: String) -> Reason {
-        let soften = permanent && self.config.sasl.sasl_auth_soft_bounce;
-        let status = if soften { status.with_class(4) } else { status };
-        Reason {
-            status,
-            ..local(text)
-        }
+/// The search for credentials for a server.
+pub(in crate::delivery) fn password_search(cx: &Context, peer: &Peer) -> PasswordSearch {
+    let Some(sasl) = &cx.client().sasl else {
+        return PasswordSearch::default();
+    };
+    let by_sender =
+        cx.request.protocol == Protocol::Smtp && cx.config.sasl.sender_dependent_authentication;
+    let sender = by_sender.then(|| {
+        let address = cx.sender();
+        (address, sasl.local().rules(&cx.config, address))
+    });
+    let passwords = &cx.tables.sasl_passwords;
+    PasswordSearch::new(passwords, sender, &peer.host, &peer.destination)
+}
+
+/// A login with these credentials was rejected not long ago.
+fn failed_before(
+    cx: &Context,
+    sasl: &Sasl,
+    peer: &Peer,
+    credentials: &Credentials,
+) -> Option<Reason> {
+    let Credentials { user, password } = credentials;
+    let password = fingerprint(user, password.expose());
+    let failed = sasl.failed()?.find(&peer.host, user, &password, cx.now)?;
+    let text = format!(
+        "SASL [CACHED] authentication failed; server {} said: {}",
+        peer.host, failed.text
+    );
+    let permanent = failed.status.class() == 5;
+    Some(rejected(cx, permanent, failed.status, text))
+}
+
+/// The server's verdict; a permanent one is made temporary if that is wished
+/// (`smtp_sasl_auth_soft_bounce`). A reply that is no refusal at all, such as
+/// 650, has a permanent status but is left alone.
+fn rejected(cx: &Context, permanent: bool, status: EnhancedStatus, text: String) -> Reason {
+    let soften = permanent && cx.config.sasl.sasl_auth_soft_bounce;
+    let status = if soften { status.with_class(4) } else { status };
+    Reason {
+        status,
+        ..local(text)
     }
+}
 
-    fn fail_login(&mut self, reason: Reason) {
-        self.fail_site(reason);
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.login.progress = Progress::Over;
-            talk.give_up();
-        }
-    }
-
-    /// No login is needed any more: the session can have a message.
-    pub(in crate::delivery) fn go_on(&mut self) {
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.login.progress = Progress::Over;
-            if let Some(negotiation) = talk.channel.session.negotiation() {
-                negotiation.ready();
-            }
-        }
+/// How a connection is protected.
+fn protection(facts: Option<&TlsFacts>) -> Protection {
+    match facts {
+        Some(facts) if facts.matched => Protection::VerifiedTls,
+        Some(_) => Protection::Tls,
+        None => Protection::Plaintext,
     }
 }
 
@@ -390,7 +356,7 @@ fn one_line(text: &str) -> String {
 
 /// What Postfix was doing when the exchange broke off: in its terms, still saying
 /// hello.
-pub(in crate::delivery) fn in_hello(why: Closed, protocol: Protocol) -> Closed {
+pub(super) fn in_hello(why: Closed, protocol: Protocol) -> Closed {
     let hello = match protocol {
         Protocol::Smtp => Stage::Ehlo,
         Protocol::Lmtp => Stage::Lhlo,

@@ -1,204 +1,538 @@
 //! The dialogue with one server, seen from above: what to answer when the session
 //! needs a decision, and what its replies mean for the recipients
-//! (`src/smtp/smtp_proto.c`, smtp_helo and smtp_xfer; `src/smtp/smtp_connect.c`,
-//! smtp_cleanup_session).
+//! (`src/smtp/smtp_proto.c`, smtp_helo and smtp_xfer).
+//!
+//! The parts of the dialogue are machines of their own: [`Tls`], [`Login`], [`Text`]; what a
+//! reply means is decided in [`replies`].
 
+mod closing;
 mod envelope;
 mod greet;
-mod keep;
-pub(super) mod login;
-pub(super) mod records;
+mod login;
+mod records;
+mod replies;
 mod text;
+mod tls;
 mod tls_report;
+mod transfer;
 
 use smtp_proto::{
     reply::{Reply, ReplyNote},
-    session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step},
-    status::EnhancedStatus,
+    session::{Closed, Event, Need, PixWorkarounds, Session, Stage, Step, Taken},
     time::Time,
 };
 
+pub(super) use self::{
+    login::{Login, password_search},
+    tls::Tls,
+    tls_report::note_tls_result,
+};
 use self::{
-    login::{Login, in_hello},
     records::Records,
+    replies::{Meaning, Rules},
+    text::Text,
+    tls::Decision,
 };
 use super::{
-    Ask, Delivery, Note,
+    Ask, Note,
     attempt::Attempt,
-    hosts::{Phase, Place},
-    securing::Security,
+    context::Context,
+    hosts::Place,
+    phase::{Next, Stop},
+    roll::Batch,
+    settle::{Origin, Whom},
+    survey::Learned,
 };
 use crate::{
-    channel::{Channel, Peer, is_handshake_failure},
-    config::ProbeTarget,
-    content::Pipe,
-    report::{Encryption, LogText, Scope, TlsSummary, trouble::Reason},
-    request::RcptIndex,
+    channel::{Channel, Peer},
+    report::{Scope, trouble::Reason},
+    survey::Usable,
     tables::TableFailure,
 };
 
 /// The server is about to close, whatever it was told (RFC 5321 section 3.8).
 const SHUTTING_DOWN: u16 = 421;
-/// The reply to QUIT, and to nothing else (RFC 5321 section 4.2.3).
-const CLOSING: u16 = 221;
 
 /// An open connection and how far the present message has come on it.
 #[derive(Debug)]
-pub(in crate::delivery) struct Talk {
-    pub(in crate::delivery) channel: Channel,
+pub(super) struct Talking {
+    channel: Channel,
     progress: Progress,
-    pub(in crate::delivery) login: Login,
-    /// For a kept connection: what to try if it turns out to be dead.
-    instead: Option<Box<Attempt>>,
-    /// The answer of a kept connection to the probe.
-    pub(in crate::delivery) said_to_probe: Option<String>,
-    /// The recipients of the transaction, in the order of its RCPT commands.
-    recipients: Vec<RcptIndex>,
+    login: Login,
+    tls: Tls,
+    records: Records,
     /// A failure blamed on the site or the session: the connection is not kept.
-    pub(in crate::delivery) throttled: bool,
-    pub(in crate::delivery) records: Records,
-    /// The text of the transaction, and the question about a table that it has
-    /// out.
-    pub(in crate::delivery) pipe: Option<Box<Pipe>>,
-    pub(in crate::delivery) question: Option<u32>,
-    /// The text is complete: its end is on its way or out.
-    pub(in crate::delivery) text_ended: bool,
-    /// What is wanted of TLS.
-    pub(in crate::delivery) security: Security,
-    /// The result of what is wanted of TLS.
-    pub(in crate::delivery) encryption: Encryption,
+    throttled: bool,
     /// Where to try again in plaintext, if this is a new connection.
-    pub(in crate::delivery) place: Option<Place>,
+    place: Option<Place>,
     /// Whether the session counts towards the limit on sessions.
-    pub(in crate::delivery) counted: bool,
+    counted: bool,
     /// Whether the connection may be kept at all.
-    pub(in crate::delivery) keepable: bool,
+    keepable: bool,
     /// A table could not say which EHLO keywords are to be discarded.
-    pub(in crate::delivery) keywords_failed: Option<TableFailure>,
+    keywords_failed: Option<TableFailure>,
     /// The server has announced keywords: EHLO or LHLO succeeded.
-    pub(in crate::delivery) announced: bool,
-}
-
-/// A connection that was opened just now.
-#[derive(Debug)]
-pub(in crate::delivery) struct Opening {
-    pub(in crate::delivery) profile: Profile,
-    pub(in crate::delivery) peer: Peer,
-    pub(in crate::delivery) login: Login,
-    pub(in crate::delivery) records: Records,
-    pub(in crate::delivery) expires: Time,
-    pub(in crate::delivery) security: Security,
-    pub(in crate::delivery) place: Option<Place>,
-    /// TLS begins with the first byte (`smtp_tls_wrappermode`).
-    pub(in crate::delivery) wrapped: bool,
-    /// A table could not say which EHLO keywords are to be discarded.
-    pub(in crate::delivery) keywords_failed: Option<TableFailure>,
+    announced: bool,
 }
 
 /// How far a message has come on a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Progress {
     /// A kept connection is being asked whether it is alive.
-    Probing,
+    Probing {
+        /// What to try if it turns out to be dead.
+        instead: Option<Box<Attempt>>,
+        /// The answer to the probe.
+        said: Option<String>,
+    },
     /// Greeting and hello.
     Greeting,
     /// The transaction is under way.
-    Transfer,
+    Transfer {
+        /// The recipients of the transaction.
+        recipients: Batch,
+        text: Text,
+    },
     /// Nothing more is to be done for this message.
     Over,
 }
 
-impl Talk {
-    /// A connection that was opened just now.
-    pub(in crate::delivery) fn begin(opening: Opening, now: Time) -> Self {
-        let Opening {
-            mut profile,
+/// The next step of a dialogue.
+enum Turn {
+    /// Asks the driver for this.
+    Ask(Ask),
+    /// Looks at the session again.
+    Again,
+    /// It has taken too long.
+    Overdue,
+    /// The transaction is over, and the connection may be kept.
+    Keep,
+    /// The session has ended.
+    Closed(Closed),
+}
+
+impl Talking {
+    /// A dialogue on a connection that was opened just now.
+    pub(super) fn begin(cx: &Context, attempt: Attempt) -> Result<Self, TableFailure> {
+        let Attempt {
             peer,
-            login,
-            records,
-            expires,
-            mut security,
+            lookups,
+            tls,
             place,
-            wrapped,
-            keywords_failed,
-        } = opening;
+        } = attempt;
+        let loops = cx.hosts.detects_loops();
+        let mut profile = lookups.profile(&cx.request, &cx.config, &cx.tables, loops)?;
+        let expires = cx.now + cx.config.cache.connection_reuse_time_limit;
+        let records = Records::new(cx, &peer);
         profile.journal = records.are_kept();
-        let session = if wrapped {
-            Session::wrapped(profile, now)
-        } else {
-            Session::new(profile, now)
+        let session = match tls.is_wrapped(cx) {
+            true => Session::wrapped(profile, cx.now),
+            false => Session::new(profile, cx.now),
         };
-        let channel = Channel::new(session, peer, expires, security.policy.level);
-        let instead = security.failed.take().map(LogText::from);
-        Self {
-            encryption: Encryption::Plaintext { instead },
-            security,
-            place,
-            keywords_failed,
-            ..Self::new(channel, Progress::Greeting, login, None, records)
-        }
+        let channel = Channel::new(session, peer, expires, tls.policy.level);
+        Ok(Self {
+            place: matches!(place, Place::Inet(_)).then_some(place),
+            keywords_failed: lookups.failure(),
+            ..Self::new(
+                channel,
+                Progress::Greeting,
+                lookups.into_login(),
+                tls,
+                records,
+            )
+        })
     }
 
-    /// A kept connection, which is asked with RSET whether it is alive.
-    pub(in crate::delivery) fn resume(
+    /// A dialogue on a kept connection, which is asked with RSET whether it is alive.
+    pub(super) fn resume(
+        cx: &Context,
         mut channel: Channel,
         instead: Option<Box<Attempt>>,
-        records: Records,
     ) -> Self {
         if let Some(idle) = channel.session.idle() {
             idle.probe();
         }
-        Self::new(channel, Progress::Probing, Login::done(), instead, records)
+        let progress = Progress::Probing {
+            instead,
+            said: None,
+        };
+        let tls = Tls::resumed(channel.tls_facts().as_ref());
+        let records = Records::new(cx, &channel.peer);
+        Self::new(channel, progress, Login::done(), tls, records)
     }
 
-    fn new(
+    const fn new(
         channel: Channel,
         progress: Progress,
         login: Login,
-        instead: Option<Box<Attempt>>,
+        tls: Tls,
         records: Records,
     ) -> Self {
-        let tls = channel.tls_facts().map(|facts| TlsSummary::of(&facts));
         Self {
-            encryption: tls.map_or_else(Encryption::default, |tls| Encryption::Tls(Box::new(tls))),
             channel,
             progress,
             login,
-            instead,
-            said_to_probe: None,
-            recipients: Vec::new(),
-            throttled: false,
-            keywords_failed: None,
-            announced: false,
+            tls,
             records,
-            pipe: None,
-            question: None,
-            text_ended: false,
-            security: Security::default(),
+            throttled: false,
             place: None,
             counted: false,
             keepable: true,
+            keywords_failed: None,
+            announced: false,
+        }
+    }
+
+    pub(super) const fn channel(&mut self) -> &mut Channel {
+        &mut self.channel
+    }
+
+    pub(super) fn session_taken(&self) -> Taken {
+        self.channel.session.taken()
+    }
+
+    /// Whether the end of the text is out, and its verdict not here.
+    pub(super) fn awaits_verdict(&self) -> bool {
+        self.channel.session.deadline().1.is_uncertain()
+    }
+
+    /// Whether something has happened that was not looked at: it may be the verdict.
+    pub(super) fn has_news(&self) -> bool {
+        self.channel.session.has_events()
+    }
+
+    /// Whether the text is complete: its end is on its way or out.
+    pub(super) const fn has_sent_text(&self) -> bool {
+        matches!(&self.progress, Progress::Transfer { text, .. } if text.has_ended())
+    }
+
+    /// Whether this is the ticket of the question that is out about the text.
+    pub(super) fn asked(&self, serial: u32) -> bool {
+        matches!(&self.progress, Progress::Transfer { text, .. } if text.asked(serial))
+    }
+
+    /// Whether text is asked for.
+    pub(super) const fn wants_text(&self) -> bool {
+        matches!(&self.progress, Progress::Transfer { text, .. } if text.is_wanted())
+    }
+
+    /// The answer to the question about the text.
+    pub(super) fn looked_up(&mut self, value: Result<Option<String>, TableFailure>) {
+        if let Progress::Transfer { text, .. } = &mut self.progress {
+            text.looked_up(value);
+        }
+    }
+
+    /// A piece of the text.
+    pub(super) fn text(&mut self, chunk: bytes::Bytes) {
+        if let Progress::Transfer { text, .. } = &mut self.progress {
+            text.push(chunk);
+        }
+    }
+
+    /// This connection, for a verdict.
+    pub(super) fn origin(&self) -> Origin {
+        Origin {
+            relay: Some(self.peer().relay()),
+            encryption: Some(self.tls.encryption.clone()),
+            uses: self.channel.uses.saturating_add(1),
+            server_reports: self.channel.session.capabilities().dsn,
+        }
+    }
+
+    /// Ends before its time.
+    pub(super) fn stop(&mut self, why: &Stop) {
+        match why {
+            Stop::Cancelled => self.give_up(),
+            Stop::Overdue | Stop::Unreadable(_) | Stop::Undriven(_) => self.part(),
+        }
+    }
+
+    /// Goes on with the session.
+    pub(super) fn poll(mut self: Box<Self>, cx: &mut Context) -> Next {
+        match self.advance(cx) {
+            Turn::Ask(ask) => Next::Ask(self.into(), ask),
+            Turn::Again => Next::Go(self.into()),
+            Turn::Overdue => Next::Await(self.into()),
+            Turn::Keep => Next::Go(self.keep(cx)),
+            Turn::Closed(why) => Next::Go(self.close(cx, why)),
+        }
+    }
+
+    fn advance(&mut self, cx: &mut Context) -> Turn {
+        let over = matches!(self.progress, Progress::Over);
+        // What has happened already is heard first, since it may be the verdict.
+        if !over && cx.is_overdue() && !self.has_news() {
+            return Turn::Overdue;
+        }
+        // A farewell has limits of its own.
+        let give_up = if over { Time::FAR } else { cx.give_up() };
+        let step = self.channel.poll(cx.now);
+        self.records.take_down(cx, &mut self.channel);
+        match step {
+            Step::Send { until } => {
+                let until = until.min(give_up);
+                return Turn::Ask(Ask::Send { until });
+            }
+            Step::Wait { until } => {
+                let until = until.min(give_up);
+                return Turn::Ask(Ask::Wait { until });
+            }
+            Step::Need(Need::Body) => return self.feed(cx),
+            Step::Need(Need::Envelope) => return self.at_rest(cx),
+            Step::Need(Need::Negotiation) => self.negotiate(cx),
+            Step::Need(Need::Tls) => self.at_tls_gate(cx),
+            Step::Need(Need::Sasl) => self.answer_challenge(cx),
+            Step::Event(Event::Reply(stage, reply)) => self.on_reply(cx, stage, &reply),
+            Step::Event(event) => self.on_event(cx, event),
+            Step::Closed(why) => return Turn::Closed(why),
+        }
+        Turn::Again
+    }
+
+    fn peer(&self) -> &Peer {
+        &self.channel.peer
+    }
+
+    fn on_event(&mut self, cx: &mut Context, event: Event) {
+        let relay = self.peer().relay();
+        match event {
+            Event::Note(note) => cx.note(reply_note(&relay, &note)),
+            Event::Pix(workarounds) => {
+                let words = pix_words(workarounds);
+                cx.message_note(&format!("enabling PIX workarounds: {words} for {relay}"));
+            }
+            Event::GreetedWithOwnName => {
+                let name = &cx.config.general.myhostname;
+                cx.warn(format!(
+                    "host {relay} greeted me with my own hostname {name}"
+                ));
+            }
+            Event::PlaintextDiscarded(count) => cx.warn(format!(
+                "{relay}: discarding {count} bytes of plaintext that follow the STARTTLS reply"
+            )),
+            Event::EarlyMailReply => self.on_early_mail_reply(cx),
+            Event::LineBroken => {
+                let limit = cx.config.content.line_length_limit;
+                cx.message_note(&format!("breaking line > {limit} bytes with <CR><LF>SPACE"));
+            }
+            _ => {}
+        }
+    }
+
+    /// Rejects a reply to MAIL that arrives before MAIL was sent
+    /// (`tls_block_early_mail_reply`).
+    fn on_early_mail_reply(&mut self, cx: &mut Context) {
+        let (name, prefix) = (self.peer().name(), cx.request.protocol.as_str());
+        cx.warn(format!(
+            "server {name} violates {prefix}_tls_block_early_mail_reply policy"
+        ));
+        let status = smtp_proto::status::EnhancedStatus::new(4, 7, 0);
+        let reason = Reason::local(status, Scope::Site, "unexpected server message");
+        self.fail_site(cx, reason);
+    }
+
+    /// Finds out what a reply means, and does what follows.
+    fn on_reply(&mut self, cx: &mut Context, stage: Stage, reply: &Reply) {
+        if let Progress::Probing { said, .. } = &mut self.progress
+            && stage == Stage::RsetProbe
+        {
+            *said = Some(reply.one_line());
+        } else if self.channel.uses > 0 && reply.code() == SHUTTING_DOWN {
+            self.note_kept_connection_ended(cx, reply);
+        }
+        cx.learn(&Learned::Reply(stage, reply));
+        if reply.is_irregular() {
+            self.records.record_protocol_error();
+        }
+        self.announced |= reply.is_success() && matches!(stage, Stage::Ehlo | Stage::Lhlo);
+        let rules = Rules {
+            skip_5xx_greeting: cx.config.helo.skip_5xx_greeting,
+            probe: cx
+                .request
+                .probe
+                .then_some(cx.config.verdict.address_verify_target),
+        };
+        match replies::meaning(self.peer(), stage, reply, rules) {
+            Meaning::Nothing => {}
+            Meaning::Site(reason) => self.fail_site(cx, reason),
+            Meaning::Everybody(reason) => self.fail(cx, Whom::Open, reason),
+            Meaning::One(position, reason) => {
+                if let Some(rcpt) = self.recipients().and_then(|all| all.get(position)) {
+                    self.fail(cx, Whom::One(rcpt), reason);
+                }
+            }
+            Meaning::AcceptsEverybody => {
+                for rcpt in cx.roll.all() {
+                    if cx.roll.is_open(rcpt) {
+                        cx.succeed(rcpt, stage, reply, self.origin());
+                    }
+                }
+            }
+            Meaning::AcceptsOne(position) => {
+                if let Some(rcpt) = self.recipients().and_then(|all| all.get(position)) {
+                    cx.succeed(rcpt, stage, reply, self.origin());
+                }
+            }
+            Meaning::NoTls => self.on_starttls_refused(cx, reply),
+            Meaning::Login => self.on_auth_reply(cx, reply),
+            Meaning::Unusual => {
+                let (relay, text) = (self.peer().relay(), reply.one_line());
+                let request = stage.request();
+                cx.warn(format!("host {relay} said: {text} (in reply to {request})"));
+            }
+        }
+    }
+
+    fn recipients(&self) -> Option<&Batch> {
+        match &self.progress {
+            Progress::Transfer { recipients, .. } => Some(recipients),
+            _ => None,
+        }
+    }
+
+    /// The server has introduced itself: finds out whether this is the right place for the
+    /// message, and what comes before it.
+    fn negotiate(&mut self, cx: &mut Context) {
+        if self.login.is_over() {
+            return self.ready();
+        }
+        let offered = self.channel.session.capabilities();
+        let secure = self.channel.is_secure();
+        cx.learn(&Learned::Hello { offered, secure });
+        // After a refused STARTTLS everything else was looked at before.
+        if !self.tls.is_refused() || secure {
+            let peer = &self.channel.peer;
+            if let Some(failure) = self.keywords_failed.take().filter(|_| self.announced) {
+                let reason = greet::unknown_keywords(cx, peer, &failure);
+                return self.object(cx, reason);
+            }
+            greet::note_capabilities(cx, peer, offered);
+            if let Some(reason) = greet::objection(cx, peer, offered) {
+                return self.object(cx, reason);
+            }
+        }
+        match self.tls.decide(cx, &self.channel) {
+            Decision::StartTls => {
+                if let Some(negotiation) = self.channel.session.negotiation() {
+                    negotiation.start_tls();
+                }
+            }
+            Decision::LogIn => self.log_in(cx),
+            Decision::Leave => self.give_up(),
+            Decision::Object(reason) => self.object(cx, reason),
+        }
+    }
+
+    /// The session waits for the handshake.
+    fn at_tls_gate(&mut self, cx: &mut Context) {
+        // Without connection reuse a TLS connection serves one message.
+        self.keepable &= self.tls.policy.connection_reuse;
+        if let Some(reason) = self.tls.at_gate(cx, &mut self.channel) {
+            self.fail_site(cx, reason);
+            self.leave();
+        }
+    }
+
+    /// The server does not want to start TLS.
+    fn on_starttls_refused(&mut self, cx: &mut Context, reply: &Reply) {
+        if let Some(reason) = self.tls.on_refused(cx, &self.channel.peer, reply) {
+            self.fail_site(cx, reason);
+        }
+    }
+
+    /// Logs in if the server offers it and there are credentials for it; otherwise
+    /// goes on as a stranger. For a survey this is as far as it goes.
+    fn log_in(&mut self, cx: &mut Context) {
+        if cx.is_survey() {
+            let usable = self.usable(cx);
+            self.give_up();
+            return cx.learn(&Learned::Usable(usable));
+        }
+        match self.login.begin(cx, &mut self.channel, &mut self.records) {
+            Ok(true) => {}
+            Ok(false) => self.ready(),
+            Err(reason) => self.fail_login(cx, reason),
+        }
+    }
+
+    /// What a message would meet here.
+    fn usable(&self, cx: &Context) -> Usable {
+        let offers_login = !self.channel.session.capabilities().auth.is_empty();
+        let facts = self.channel.tls_facts();
+        Usable {
+            encrypted: self.channel.is_secure(),
+            verified: facts.is_some_and(|facts| facts.matched),
+            logs_in: cx.client().sasl.is_some() && self.login.has_credentials() && offers_login,
+        }
+    }
+
+    /// The server has sent a challenge.
+    fn answer_challenge(&mut self, cx: &mut Context) {
+        if let Err(reason) = self.login.answer(&mut self.channel) {
+            self.fail_login(cx, reason);
+        }
+    }
+
+    /// The server's reply to AUTH or to a response.
+    fn on_auth_reply(&mut self, cx: &mut Context, reply: &Reply) {
+        if let Err(reason) = self.login.conclude(cx, &mut self.channel, reply) {
+            self.fail_login(cx, reason);
+        }
+    }
+
+    fn fail_login(&mut self, cx: &mut Context, reason: Reason) {
+        self.login.end();
+        self.object(cx, reason);
+    }
+
+    /// No login is needed any more: the session can have a message.
+    fn ready(&mut self) {
+        self.login.end();
+        if let Some(negotiation) = self.channel.session.negotiation() {
+            negotiation.ready();
+        }
+    }
+
+    /// The message cannot go to this server.
+    fn object(&mut self, cx: &mut Context, reason: Reason) {
+        self.fail_site(cx, reason);
+        self.give_up();
+    }
+
+    /// A failure that speaks against the server or the session.
+    fn fail_site(&mut self, cx: &mut Context, reason: Reason) {
+        self.throttled = true;
+        self.fail(cx, Whom::Open, reason);
+    }
+
+    fn fail(&mut self, cx: &mut Context, whom: Whom, reason: Reason) {
+        let strange = reason.reply.as_ref().is_some_and(records::is_strange);
+        if cx.fail(whom, reason, &self.origin()) && strange {
+            self.records.record_protocol_error();
         }
     }
 
     /// Says QUIT, where the dialogue is between two commands.
-    pub(in crate::delivery) fn leave(&mut self) {
-        self.progress = Progress::Over;
+    fn leave(&mut self) {
         match self.channel.session.tls_gate() {
-            Some(gate) => gate.quit(),
+            Some(gate) => {
+                gate.quit();
+                self.progress = Progress::Over;
+            }
             None => self.give_up(),
         }
     }
 
     /// Ends the session without another word.
-    pub(in crate::delivery) fn part(&mut self) {
+    fn part(&mut self) {
         self.progress = Progress::Over;
         self.channel.session.abandon();
     }
 
     /// Ends the session without another message: QUIT where the dialogue is
     /// between two commands, otherwise nothing.
-    pub(in crate::delivery) fn give_up(&mut self) {
+    fn give_up(&mut self) {
         self.progress = Progress::Over;
         let session = &mut self.channel.session;
         if let Some(negotiation) = session.negotiation() {
@@ -211,346 +545,22 @@ impl Talk {
             session.abandon();
         }
     }
-
-    fn recipient(&self, position: usize) -> Option<RcptIndex> {
-        self.recipients.get(position).copied()
-    }
 }
 
-impl Delivery {
-    /// Goes on with the open session. `None`: look again.
-    pub(in crate::delivery) fn talk(&mut self, give_up: Time) -> Option<Ask> {
-        let now = self.now;
-        let Phase::Talking(talk) = &mut self.phase else {
-            return None;
-        };
-        let over = talk.progress == Progress::Over;
-        // What has happened already is heard first, since it may be the verdict.
-        if !over && now >= give_up && !talk.channel.session.has_events() {
-            self.settle_overdue();
-            return None;
+fn reply_note(relay: &str, note: &ReplyNote) -> Note {
+    match note {
+        ReplyNote::TooLongLine(start) => {
+            Note::warning(format!("{relay}: response longer than 2048: {start}..."))
         }
-        // A farewell has limits of its own.
-        let give_up = if over { Time::FAR } else { give_up };
-        let step = talk.channel.poll(now);
-        self.take_down();
-        match step {
-            Step::Send { until } => {
-                let until = until.min(give_up);
-                return Some(Ask::Send { until });
-            }
-            Step::Wait { until } => {
-                let until = until.min(give_up);
-                return Some(Ask::Wait { until });
-            }
-            Step::Need(Need::Body) => return self.feed(),
-            Step::Need(Need::Negotiation) => self.negotiate(),
-            Step::Need(Need::Tls) => self.at_tls_gate(),
-            Step::Need(Need::Sasl) => self.answer_challenge(),
-            Step::Need(Need::Envelope) => self.at_rest(),
-            Step::Event(event) => self.on_event(event),
-            Step::Closed(why) => self.on_closed(why),
+        ReplyNote::TooLongText(start) => Note::warning(format!(
+            "{relay}: multi-line response longer than 2048 {start}..."
+        )),
+        ReplyNote::Replaced { old, new } => Note::info(format!(
+            "{relay}: replacing server reply \"{old}\" with \"{new}\""
+        )),
+        ReplyNote::Garbage(line) => {
+            Note::warning(format!("non-ESMTP response from {relay}: {line}"))
         }
-        None
-    }
-
-    fn on_event(&mut self, event: Event) {
-        let Phase::Talking(talk) = &self.phase else {
-            return;
-        };
-        if let Event::Reply(stage, reply) = &event {
-            return self.on_reply(*stage, reply);
-        }
-        let relay = talk.channel.peer.relay();
-        match event {
-            Event::Note(note) => self.reply_note(&relay, &note),
-            Event::Pix(workarounds) => {
-                let words = pix_words(workarounds);
-                self.message_note(&format!("enabling PIX workarounds: {words} for {relay}"));
-            }
-            Event::GreetedWithOwnName => {
-                let name = &self.config.general.myhostname;
-                let text = format!("host {relay} greeted me with my own hostname {name}");
-                self.note(Note::warning(text));
-            }
-            Event::PlaintextDiscarded(count) => {
-                self.note(Note::warning(format!(
-                    "{relay}: discarding {count} bytes of plaintext that follow the STARTTLS reply"
-                )));
-            }
-            Event::EarlyMailReply => self.on_early_mail_reply(),
-            Event::LineBroken => {
-                let limit = self.config.content.line_length_limit;
-                self.message_note(&format!("breaking line > {limit} bytes with <CR><LF>SPACE"));
-            }
-            _ => {}
-        }
-    }
-
-    fn reply_note(&mut self, relay: &str, note: &ReplyNote) {
-        self.note(match note {
-            ReplyNote::TooLongLine(start) => {
-                Note::warning(format!("{relay}: response longer than 2048: {start}..."))
-            }
-            ReplyNote::TooLongText(start) => Note::warning(format!(
-                "{relay}: multi-line response longer than 2048 {start}..."
-            )),
-            ReplyNote::Replaced { old, new } => Note::info(format!(
-                "{relay}: replacing server reply \"{old}\" with \"{new}\""
-            )),
-            ReplyNote::Garbage(line) => {
-                Note::warning(format!("non-ESMTP response from {relay}: {line}"))
-            }
-        });
-    }
-
-    /// What a reply means for the recipients (`src/smtp/smtp_trouble.c`).
-    fn on_reply(&mut self, stage: Stage, reply: &Reply) {
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        let peer = talk.channel.peer.name();
-        let was_kept = talk.channel.uses > 0;
-        if stage == Stage::RsetProbe {
-            talk.said_to_probe = Some(reply.one_line());
-        } else if was_kept && reply.code() == SHUTTING_DOWN {
-            self.note_kept_connection_ended(&reply.one_line());
-        }
-        self.visit_reply(stage, reply);
-        if reply.is_irregular() {
-            self.record_protocol_error();
-        }
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        let success = reply.is_success();
-        talk.announced |= success && matches!(stage, Stage::Ehlo | Stage::Lhlo);
-        match stage {
-            Stage::Banner | Stage::Helo | Stage::Lhlo if !success => {
-                let skip_5xx = self.config.helo.skip_5xx_greeting;
-                self.fail_site(Reason::refused(&peer, stage, reply, skip_5xx));
-            }
-            // After any other refusal of EHLO the session says HELO.
-            Stage::Ehlo if reply.code() == 421 => {
-                self.fail_site(Reason::refused(&peer, stage, reply, false));
-            }
-            Stage::StartTls if !success => self.on_starttls_refused(&peer, reply),
-            Stage::Auth => {
-                let peer = talk.channel.peer.clone();
-                self.on_auth_reply(&peer, reply);
-            }
-            Stage::XforwardNameAddr | Stage::XforwardProtoHelo if !success => {
-                let (relay, text) = (talk.channel.peer.relay(), reply.one_line());
-                let request = stage.request();
-                self.note(Note::warning(format!(
-                    "host {relay} said: {text} (in reply to {request})"
-                )));
-            }
-            Stage::Mail if !success => {
-                self.fail_open(Reason::said(&peer, stage, reply, Scope::Message));
-            }
-            Stage::Rcpt(position) => self.on_rcpt_reply(&peer, position, reply),
-            Stage::Data if reply.is_intermediate() => self.on_data_probe(reply),
-            Stage::Data => self.fail_open(Reason::said(&peer, stage, reply, Scope::Message)),
-            Stage::EndOfData if success => {
-                for index in self.roll.open() {
-                    self.succeed(index, stage, reply);
-                }
-            }
-            Stage::EndOfData => {
-                self.fail_open(Reason::said(&peer, stage, reply, Scope::Message));
-            }
-            // The server has given a reply too few, and this one is for QUIT: what became
-            // of the others is not known.
-            Stage::EndOfDataFor(_) if reply.code() == CLOSING => {
-                if let Some(reason) = Reason::ended(&peer, Closed::Lost(stage)) {
-                    self.fail_open(reason);
-                }
-            }
-            Stage::EndOfDataFor(position) => {
-                let Some(index) = talk.recipient(position) else {
-                    return;
-                };
-                if success {
-                    self.succeed(index, stage, reply);
-                } else {
-                    self.fail_one(index, Reason::said(&peer, stage, reply, Scope::Recipient));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn on_rcpt_reply(&mut self, peer: &str, position: usize, reply: &Reply) {
-        let Phase::Talking(talk) = &self.phase else {
-            return;
-        };
-        let Some(index) = talk.recipient(position) else {
-            return;
-        };
-        let stage = Stage::Rcpt(position);
-        if !reply.is_success() {
-            self.fail_one(index, Reason::said(peer, stage, reply, Scope::Recipient));
-        } else if self.request.probe
-            && self.config.verdict.address_verify_target == ProbeTarget::Rcpt
-        {
-            self.succeed(index, stage, reply);
-        }
-    }
-
-    /// A probe that goes as far as DATA ends with its reply.
-    fn on_data_probe(&mut self, reply: &Reply) {
-        if self.request.probe {
-            for index in self.roll.open() {
-                self.succeed(index, Stage::Data, reply);
-            }
-        }
-    }
-
-    pub(in crate::delivery) fn fail_site(&mut self, reason: Reason) {
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.throttled = true;
-        }
-        self.fail_open(reason);
-    }
-
-    /// The session is ready for a message, or done with it.
-    fn at_rest(&mut self) {
-        let Phase::Talking(talk) = &self.phase else {
-            return;
-        };
-        match talk.progress {
-            Progress::Probing | Progress::Greeting => self.transfer(),
-            Progress::Transfer => self.keep(),
-            Progress::Over => {
-                if let Phase::Talking(talk) = &mut self.phase {
-                    talk.give_up();
-                }
-            }
-        }
-    }
-
-    /// Begins the transaction (`src/smtp/smtp_proto.c`, smtp_xfer).
-    fn transfer(&mut self) {
-        let Phase::Talking(talk) = &self.phase else {
-            return;
-        };
-        let reused = (talk.progress == Progress::Probing).then(|| talk.channel.peer.clone());
-        let (name, uses, expires) = (
-            talk.channel.peer.name(),
-            talk.channel.uses,
-            talk.channel.expires,
-        );
-        let offered = talk.channel.session.capabilities().clone();
-        let names_no_author = self.config.sasl.send_dummy_mail_auth && talk.channel.authenticated;
-        let instead = talk.instead.is_some();
-        self.count_transaction(reused.as_ref(), instead);
-        if reused.is_some() {
-            self.note_tls_reuse();
-        } else if let Phase::Talking(talk) = &mut self.phase {
-            talk.counted = true;
-        }
-
-        let limit = self.config.cache.connection_reuse_count_limit;
-        let keepable = matches!(&self.phase, Phase::Talking(talk) if talk.keepable);
-        // A connection that was kept once may be kept again, with or without leave.
-        let may_keep = (self.hosts.cache.store || reused.is_some())
-            && keepable
-            && (limit == 0 || uses < limit);
-        let size_limit = offered.size.filter(|limit| *limit > 0 && reused.is_none());
-        if let (Some(limit), Some(size)) = (size_limit, self.request.size)
-            && size > limit
-        {
-            let text = format!("message size {size} exceeds size limit {limit} of server {name}");
-            let status = EnhancedStatus::new(5, 3, 4);
-            self.fail_open(Reason::local(status, Scope::Message, text));
-            return self.end_before_mail(may_keep);
-        }
-        let recipients = self.roll.open();
-        let keep_until = may_keep.then_some(expires);
-        let mut transaction = envelope::transaction(
-            &self.request,
-            &self.config,
-            &offered,
-            &recipients,
-            keep_until,
-        );
-        self.readdress(&mut transaction, &recipients);
-        let pipe = self.new_pipe(&offered);
-        transaction.mail.auth_null = names_no_author;
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        talk.progress = Progress::Transfer;
-        talk.instead = None;
-        talk.pipe = Some(pipe);
-        talk.recipients = recipients;
-        if let Some(idle) = talk.channel.session.idle() {
-            idle.send(transaction);
-        }
-    }
-
-    /// The message is over before anything was said of it: the session is as good as it
-    /// was. One that is not kept ends without QUIT, as in Postfix.
-    fn end_before_mail(&mut self, may_keep: bool) {
-        if may_keep {
-            self.keep();
-        } else if let Phase::Talking(talk) = &mut self.phase {
-            talk.part();
-        }
-    }
-
-    /// The session has ended.
-    fn on_closed(&mut self, why: Closed) {
-        self.taken = self.taken();
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        if talk.progress == Progress::Probing {
-            // The kept connection was dead: as if nothing had been kept.
-            let instead = talk.instead.take();
-            self.note_kept_connection_over(why);
-            self.phase = Phase::Next;
-            self.asks.push_back(Ask::Close);
-            if let Some(attempt) = instead {
-                self.look_up(*attempt);
-            }
-            return;
-        }
-        let peer = talk.channel.peer.name();
-        let (stage, why) = (why.stage(), in_hello(why, self.request.protocol));
-        let why = self.in_starttls(why);
-        let ended = Reason::ended(&peer, why);
-        if ended.is_some() && stage == Some(Stage::Auth) {
-            self.note_unanswered_login();
-        }
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        talk.throttled |= ended.is_some() && !is_handshake_failure(why);
-        if !talk.throttled {
-            self.hosts.request_nexthop = None;
-        }
-        if is_handshake_failure(why) {
-            self.ended_in_handshake(why);
-        }
-        if self.retries_in_plaintext(why) {
-            self.retry_in_plaintext();
-        }
-        if is_handshake_failure(why) {
-            self.fail_handshake();
-        } else if let Some(reason) = ended {
-            // Whatever Postfix calls it, a report says what was waited for.
-            self.fail_open(Reason { stage, ..reason });
-        }
-        match why {
-            Closed::Protocol(_, error) if error.is_local() => self.record_data_error(),
-            Closed::Protocol(..) => self.record_protocol_error(),
-            _ => {}
-        }
-        self.notify_postmaster();
-        self.phase = Phase::Next;
-        self.asks.push_back(Ask::Close);
     }
 }
 

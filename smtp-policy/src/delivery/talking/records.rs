@@ -5,9 +5,9 @@
 
 use smtp_proto::{address::ReversePath, reply::Reply, session::Said};
 
-use crate::delivery::{Delivery, Note, hosts::Phase};
 use crate::{
-    channel::Peer,
+    channel::{Channel, Peer},
+    delivery::{Note, context::Context},
     report::{Notice, transcript::Transcript},
 };
 
@@ -16,7 +16,7 @@ const SHOWN: usize = 100;
 
 /// What a session has to tell about itself.
 #[derive(Debug, Default)]
-pub(in crate::delivery) struct Records {
+pub(super) struct Records {
     /// The dialogue, if the postmaster may want to see it.
     transcript: Option<Transcript>,
     /// Whether each line is also a line for the log.
@@ -30,122 +30,106 @@ pub(in crate::delivery) struct Records {
 }
 
 impl Records {
-    /// Whether the session is to write the dialogue down.
-    pub(in crate::delivery) fn are_kept(&self) -> bool {
-        self.verbose || self.transcript.is_some()
-    }
-}
-
-impl Delivery {
-    /// What is to be written down about a session with this peer.
-    pub(in crate::delivery) fn records(&self, peer: &Peer) -> Records {
-        let notifies = self.is_notified("protocol") || self.is_notified("data");
-        let client = self.policy.client(self.request.protocol);
-        Records {
+    /// Begins to write down a session with this peer.
+    pub(super) fn new(cx: &Context, peer: &Peer) -> Self {
+        let notifies = is_notified(cx, "protocol") || is_notified(cx, "data");
+        let client = cx.client();
+        Self {
             transcript: notifies.then(Transcript::default),
             verbose: client.is_debug_peer(&peer.host, &peer.address),
             counts_text: client.is_verbose,
-            ..Records::default()
+            ..Self::default()
         }
     }
 
+    /// Whether the session is to write the dialogue down.
+    pub(super) fn are_kept(&self) -> bool {
+        self.verbose || self.transcript.is_some()
+    }
+
     /// Takes what was said since the last time.
-    pub(in crate::delivery) fn take_down(&mut self) {
-        let Phase::Talking(talk) = &mut self.phase else {
-            return;
-        };
-        let said = talk.channel.session.take_journal();
-        if let Some(transcript) = &mut talk.records.transcript {
+    pub(super) fn take_down(&mut self, cx: &mut Context, channel: &mut Channel) {
+        let said = channel.session.take_journal();
+        if let Some(transcript) = &mut self.transcript {
             said.iter().for_each(|said| transcript.add(said));
         }
-        if talk.records.verbose {
-            let relay = talk.channel.peer.relay();
+        if self.verbose && !said.is_empty() {
+            let relay = channel.peer.relay();
             for line in said.iter().filter_map(|said| verbose_line(&relay, said)) {
-                self.note(Note::debug(line));
+                cx.note(Note::debug(line));
             }
         }
     }
 
     /// The text is complete: what stands for it in the dialogue. Postfix shows nothing, so
     /// that this is for `Policy::with_dialogue` only.
-    pub(in crate::delivery) fn take_down_text(&mut self) {
-        let Phase::Talking(talk) = &self.phase else {
-            return;
-        };
-        if let (true, Some(pipe)) = (talk.records.counts_text, &talk.pipe) {
-            let (relay, count) = (talk.channel.peer.relay(), pipe.offset());
-            self.note(Note::debug(format!(
+    pub(super) fn take_down_text(&self, cx: &mut Context, peer: &Peer, count: u64) {
+        if self.counts_text {
+            let relay = peer.relay();
+            cx.note(Note::debug(format!(
                 "> {relay}: [message text of {count} bytes]"
             )));
         }
     }
 
-    /// A reply was blamed on the server. Some say more about the dialogue than
-    /// about the mail (`src/smtp/smtp_trouble.c`, smtp_check_code).
-    pub(in crate::delivery) fn check_reply(&mut self, reply: &Reply) {
-        let code = reply.code();
-        let strange = !(400..=599).contains(&code) || code == 555 || (500..510).contains(&code);
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.records.protocol_error |= strange;
-        }
-    }
-
     /// The session failed because a look-up of ours did.
-    pub(in crate::delivery) fn record_data_error(&mut self) {
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.records.data_error = true;
-        }
+    pub(super) const fn record_data_error(&mut self) {
+        self.data_error = true;
     }
 
     /// The server broke the protocol.
-    pub(in crate::delivery) fn record_protocol_error(&mut self) {
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.records.protocol_error = true;
-        }
+    pub(super) const fn record_protocol_error(&mut self) {
+        self.protocol_error = true;
     }
 
     /// The session is over for this message: a notice for the postmaster, if it
     /// went wrong in a way that the postmaster wants to hear of. Not if the message
     /// is a notice itself.
-    pub(in crate::delivery) fn notify_postmaster(&mut self) {
-        self.take_down();
-        let double_bounce = self.local_address(&self.config.general.double_bounce_sender);
-        let is_mail = match &self.request.sender {
+    pub(super) fn notify_postmaster(&mut self, cx: &mut Context, channel: &mut Channel) {
+        self.take_down(cx, channel);
+        let wanted = (self.protocol_error && is_notified(cx, "protocol"))
+            || (self.data_error && is_notified(cx, "data"));
+        let transcript = match &self.transcript {
+            Some(transcript) if wanted => transcript,
+            _ => return,
+        };
+        let double_bounce = local_address(cx, &cx.config.general.double_bounce_sender);
+        let is_mail = match &cx.request.sender {
             ReversePath::Null => false,
             ReversePath::Mailbox(sender) => sender.as_str() != double_bounce,
         };
-        let Phase::Talking(talk) = &self.phase else {
+        if !is_mail {
             return;
-        };
-        let records = &talk.records;
-        let wanted = (records.protocol_error && self.is_notified("protocol"))
-            || (records.data_error && self.is_notified("data"));
-        let transcript = match &records.transcript {
-            Some(transcript) if wanted && is_mail => transcript.lines(),
-            _ => return,
-        };
-        let relay = talk.channel.peer.relay();
+        }
+        let relay = channel.peer.relay();
         let text = format!("errors from {relay}: the postmaster is to be notified");
         let notice = Notice {
-            protocol: self.request.protocol,
-            mail_name: self.config.general.mail_name.clone(),
+            protocol: cx.request.protocol,
+            mail_name: cx.config.general.mail_name.clone(),
             sender: double_bounce,
-            from: self.local_address("MAILER-DAEMON"),
-            recipient: self.config.verdict.error_notice_recipient.clone(),
+            from: local_address(cx, "MAILER-DAEMON"),
+            recipient: cx.config.verdict.error_notice_recipient.clone(),
             relay,
-            transcript,
+            transcript: transcript.lines(),
         };
-        self.note(Note::notice(text, notice));
+        cx.note(Note::notice(text, notice));
     }
+}
 
-    fn is_notified(&self, class: &str) -> bool {
-        let classes = &self.config.verdict.notify_classes;
-        classes.iter().any(|name| name.eq_ignore_ascii_case(class))
-    }
+/// Whether a reply that is blamed on the server says more about the dialogue than about
+/// the mail (`src/smtp/smtp_trouble.c`, smtp_check_code).
+pub(super) fn is_strange(reply: &Reply) -> bool {
+    let code = reply.code();
+    !(400..=599).contains(&code) || code == 555 || (500..510).contains(&code)
+}
 
-    fn local_address(&self, name: &str) -> String {
-        format!("{name}@{}", self.config.general.myorigin)
-    }
+fn is_notified(cx: &Context, class: &str) -> bool {
+    let classes = &cx.config.verdict.notify_classes;
+    classes.iter().any(|name| name.eq_ignore_ascii_case(class))
+}
+
+fn local_address(cx: &Context, name: &str) -> String {
+    format!("{name}@{}", cx.config.general.myorigin)
 }
 
 fn verbose_line(relay: &str, said: &Said) -> Option<String> {

@@ -1,64 +1,57 @@
 //! Facts for SMTP TLS reporting (RFC 8460), one for each session that got as far as
 //! TLS and for each policy that could not be applied, where that is turned on.
 
-use crate::delivery::{Delivery, Note, hosts::Phase};
+use super::Tls;
 use crate::{
+    channel::Peer,
+    delivery::{Note, context::Context},
     report::{PolicyType, ResultType, TlsResult},
     tls::{Problem, TlsFacts, TlsLevel},
 };
 
-impl Delivery {
-    /// Notes a result, if somebody wants to know.
-    pub(in crate::delivery) fn note_tls_result(&mut self, result: TlsResult) {
-        if self.policy.reports_tls() {
-            let what = result.failure.map_or("success", ResultType::as_str);
-            let (policy, host) = (result.policy.as_str(), &result.mx_host);
-            let text = format!("TLS report: {policy} {} {host}: {what}", result.domain);
-            self.note(Note::tls(text, result));
-        }
+/// Notes a result, if somebody wants to know.
+pub(in crate::delivery) fn note_tls_result(cx: &mut Context, result: TlsResult) {
+    if cx.policy.reports_tls() {
+        let what = result.failure.map_or("success", ResultType::as_str);
+        let (policy, host) = (result.policy.as_str(), &result.mx_host);
+        let text = format!("TLS report: {policy} {} {host}: {what}", result.domain);
+        cx.note(Note::tls(text, result));
     }
+}
 
-    /// The same of the session that is open, if TLS was wanted.
-    pub(in crate::delivery) fn note_session(&mut self, failure: Option<ResultType>) {
-        let Phase::Talking(talk) = &self.phase else {
-            return;
-        };
-        let security = &talk.security;
-        let level = security.policy.level;
-        let (policy, domain) = match &security.policy.sts {
-            Some(rule) => (PolicyType::Sts, rule.domain.clone()),
-            None if level.is_dane() => (PolicyType::Tlsa, security.domain.clone()),
-            None => (PolicyType::NoPolicyFound, security.domain.clone()),
-        };
-        if level > TlsLevel::None {
-            let mx_host = talk.channel.peer.host.clone();
-            self.note_tls_result(TlsResult {
-                policy,
-                domain,
-                mx_host,
-                failure,
-            });
-        }
+/// Notes a result of a session, if TLS was wanted there and somebody wants to know.
+pub(super) fn note_session(cx: &mut Context, tls: &Tls, peer: &Peer, failure: Option<ResultType>) {
+    let level = tls.policy.level;
+    if level <= TlsLevel::None || !cx.policy.reports_tls() {
+        return;
     }
+    let (policy, domain) = match &tls.policy.sts {
+        Some(rule) => (PolicyType::Sts, rule.domain.clone()),
+        None if level.is_dane() => (PolicyType::Tlsa, tls.domain.clone()),
+        None => (PolicyType::NoPolicyFound, tls.domain.clone()),
+    };
+    let result = TlsResult {
+        policy,
+        domain,
+        mx_host: peer.host.clone(),
+        failure,
+    };
+    note_tls_result(cx, result);
+}
 
-    /// What the handshake of the open session has come to.
-    pub(in crate::delivery) fn note_handshake(&mut self, facts: &TlsFacts) {
-        let Phase::Talking(talk) = &self.phase else {
-            return;
-        };
-        let policy = &talk.security.policy;
-        let unnamed = policy.sts.as_ref().is_some_and(|rule| !rule.allowed);
-        let demanded = policy.level.must_match() || policy.sts.is_some();
-        let failure = match &facts.problem {
-            _ if unnamed => Some(ResultType::ValidationFailure),
-            _ if !demanded || facts.matched => None,
-            Some(Problem::WrongName) => Some(ResultType::CertificateHostMismatch),
-            Some(Problem::Expired(_)) => Some(ResultType::CertificateExpired),
-            Some(Problem::SelfSigned | Problem::UnknownIssuer(_)) => {
-                Some(ResultType::CertificateNotTrusted)
-            }
-            _ => Some(ResultType::ValidationFailure),
-        };
-        self.note_session(failure);
-    }
+/// Notes the result of a handshake that has succeeded.
+pub(super) fn note_handshake(cx: &mut Context, tls: &Tls, peer: &Peer, facts: &TlsFacts) {
+    let unnamed = tls.policy.sts.as_ref().is_some_and(|rule| !rule.allowed);
+    let demanded = tls.policy.level.must_match() || tls.policy.sts.is_some();
+    let failure = match &facts.problem {
+        _ if unnamed => Some(ResultType::ValidationFailure),
+        _ if !demanded || facts.matched => None,
+        Some(Problem::WrongName) => Some(ResultType::CertificateHostMismatch),
+        Some(Problem::Expired(_)) => Some(ResultType::CertificateExpired),
+        Some(Problem::SelfSigned | Problem::UnknownIssuer(_)) => {
+            Some(ResultType::CertificateNotTrusted)
+        }
+        _ => Some(ResultType::ValidationFailure),
+    };
+    note_session(cx, tls, peer, failure);
 }
