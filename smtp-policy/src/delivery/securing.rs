@@ -16,11 +16,11 @@ use crate::{
     report::{Scope, trouble::Reason},
     request::TlsWish,
     sts::{FetchError, Fetched},
-    survey::Story,
     tables::TableFailure,
     tls::{
         policy::TlsPolicy,
         search::{PolicySearch, Refusal, SearchStep, Subject},
+        story::Story,
     },
 };
 
