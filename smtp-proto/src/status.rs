@@ -4,12 +4,6 @@
 
 use core::fmt;
 
-use nom::branch::alt;
-use nom::bytes::complete::take_while_m_n;
-use nom::character::complete::{char, one_of};
-use nom::combinator::{consumed, eof, peek};
-use nom::{IResult, Parser};
-
 /// An enhanced status code: class, subject and detail.
 ///
 /// ```
@@ -46,8 +40,21 @@ impl EnhancedStatus {
     /// The class must be 2, 4 or 5, the other parts one to three digits; the end of the text or
     /// white space must follow. Anything else is `None`.
     pub fn parse(text: &str) -> Option<(Self, usize)> {
-        let (_, (used, status)) = consumed(status).parse(text).ok()?;
-        Some((status, used.len()))
+        let word = text.split(is_space).next()?;
+        let mut parts = word.split('.');
+        let class = match parts.next()? {
+            "2" => 2,
+            "4" => 4,
+            "5" => 5,
+            _ => return None,
+        };
+        let (subject, subject_zeros) = part(parts.next()?)?;
+        let (detail, detail_zeros) = part(parts.next()?)?;
+        let status = Self {
+            zeros: [subject_zeros, detail_zeros],
+            ..Self::new(class, subject, detail)
+        };
+        parts.next().is_none().then_some((status, word.len()))
     }
 
     /// The first part: 2, 4 or 5.
@@ -82,28 +89,15 @@ impl fmt::Display for EnhancedStatus {
     }
 }
 
-fn status(text: &str) -> IResult<&str, EnhancedStatus> {
-    let end = alt((eof, take_while_m_n(1, 1, is_space)));
-    let (rest, (class, _, subject, _, detail, _)) =
-        (one_of("245"), char('.'), part, char('.'), part, peek(end)).parse(text)?;
-    let class = class.to_digit(10).unwrap_or(5) as u8;
-    let ((subject, subject_zeros), (detail, detail_zeros)) = (subject, detail);
-    let status = EnhancedStatus {
-        zeros: [subject_zeros, detail_zeros],
-        ..EnhancedStatus::new(class, subject, detail)
-    };
-    Ok((rest, status))
-}
-
 /// A part, and how many zeros stand before its number.
-fn part(text: &str) -> IResult<&str, (u16, u8)> {
-    take_while_m_n(1, 3, |c: char| c.is_ascii_digit())
-        .map_res(|digits: &str| {
-            let number = digits.trim_start_matches('0');
-            let zeros = (digits.len() - number.len().max(1)) as u8;
-            digits.parse().map(|value| (value, zeros))
-        })
-        .parse(text)
+fn part(digits: &str) -> Option<(u16, u8)> {
+    if digits.len() > 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value = digits.parse().ok()?;
+    let number = digits.trim_start_matches('0');
+    let zeros = digits.len() - number.len().max(1);
+    Some((value, zeros as u8))
 }
 
 /// What C's `isspace` says of an ASCII character.

@@ -15,13 +15,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::mem::take;
 
-use nom::branch::alt;
-use nom::bytes::complete::take_while_m_n;
-use nom::character::complete::char;
-use nom::combinator::{eof, peek, value};
-use nom::sequence::terminated;
-use nom::{IResult, Parser};
-
 use super::input::{Input, Line};
 use super::{Reply, status_of};
 
@@ -354,7 +347,8 @@ impl Assembly {
 /// The line as text: unprintable ASCII characters and each byte that is not part of text become `?`. As in Postfix, whose lines are C strings, a NUL ends it
 /// (`src/util/printable.c`).
 fn printable(line: &[u8], kind: ReplyText) -> Cow<'_, str> {
-    let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    let end = memchr::memchr(0, line).unwrap_or(line.len());
+    let line = line.get(..end).unwrap_or_default();
     match core::str::from_utf8(line) {
         Ok(text) if is_printable(text, kind) => Cow::Borrowed(text),
         _ => Cow::Owned(masked(line, kind)),
@@ -402,17 +396,16 @@ enum LineKind {
 /// RFC 5321 4.2.1: a code of three digits, then a hyphen if more lines follow, a blank or the end
 /// of the line if not.
 fn parse(line: &str) -> LineKind {
-    let more = value(LineKind::More, terminated(code, char('-')));
-    let end = alt((value((), char(' ')), value((), eof)));
-    let last = terminated(code, peek(end)).map(LineKind::Last);
-    match alt((more, last)).parse(line) {
-        Ok((_, kind)) => kind,
-        Err(_) => LineKind::Garbage,
+    let Some((code, rest)) = line.split_at_checked(3).filter(|(code, _)| is_number(code)) else {
+        return LineKind::Garbage;
+    };
+    match (rest.bytes().next(), code.parse()) {
+        (Some(b'-'), _) => LineKind::More,
+        (None | Some(b' '), Ok(code)) => LineKind::Last(code),
+        _ => LineKind::Garbage,
     }
 }
 
-fn code(line: &str) -> IResult<&str, u16> {
-    take_while_m_n(3, 3, |c: char| c.is_ascii_digit())
-        .map_res(str::parse)
-        .parse(line)
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
