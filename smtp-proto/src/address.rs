@@ -249,7 +249,8 @@ fn quote(address: &str, start: usize) -> Cow<'_, str> {
 
 /// Whether a local part can stand without quotes (RFC 5321 4.1.2, Dot-string, with UTF-8).
 fn is_dot_string(local: &str) -> bool {
-    local.split('.').all(|atom| !atom.is_empty())
+    let mut atoms = local.as_bytes().split(|byte| *byte == b'.');
+    atoms.all(|atom| !atom.is_empty())
         && local.bytes().all(|byte| {
             !byte.is_ascii_control()
                 && !matches!(

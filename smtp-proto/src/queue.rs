@@ -18,6 +18,9 @@ const SHARE_FROM: usize = 512;
 /// most messages; sessions at rest are many.
 const KEPT_BUFFER: usize = 512;
 
+/// The buffer in bytes that the first copy makes: room for a group of commands.
+const FIRST_BUFFER: usize = 192;
+
 /// The output of a connection, in the order in which it is to be sent.
 ///
 /// It implements [`Buf`], so any writer of the `bytes` world can drain it. Only `advance`
@@ -42,7 +45,9 @@ impl SendQueue {
 
     /// Appends a copy of `bytes`.
     pub fn write(&mut self, bytes: &[u8]) {
-        if self.start > 0 && bytes.len() > self.room() {
+        if self.tail.capacity() == 0 {
+            self.tail.reserve(FIRST_BUFFER);
+        } else if self.start > 0 && bytes.len() > self.room() {
             self.compact();
         }
         self.tail.extend_from_slice(bytes);

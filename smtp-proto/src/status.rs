@@ -40,21 +40,19 @@ impl EnhancedStatus {
     /// The class must be 2, 4 or 5, the other parts one to three digits; the end of the text or
     /// white space must follow. Anything else is `None`.
     pub fn parse(text: &str) -> Option<(Self, usize)> {
-        let word = text.split(is_space).next()?;
-        let mut parts = word.split('.');
-        let class = match parts.next()? {
-            "2" => 2,
-            "4" => 4,
-            "5" => 5,
+        let class = match text.bytes().next()? {
+            class @ (b'2' | b'4' | b'5') => class - b'0',
             _ => return None,
         };
-        let (subject, subject_zeros) = part(parts.next()?)?;
-        let (detail, detail_zeros) = part(parts.next()?)?;
+        let rest = text.as_bytes().get(1..)?;
+        let (subject, subject_zeros, rest) = part(rest.strip_prefix(b".")?)?;
+        let (detail, detail_zeros, rest) = part(rest.strip_prefix(b".")?)?;
         let status = Self {
             zeros: [subject_zeros, detail_zeros],
             ..Self::new(class, subject, detail)
         };
-        parts.next().is_none().then_some((status, word.len()))
+        let ends = rest.first().is_none_or(|byte| is_space(*byte));
+        ends.then_some((status, text.len() - rest.len()))
     }
 
     /// The first part: 2, 4 or 5.
@@ -89,20 +87,22 @@ impl fmt::Display for EnhancedStatus {
     }
 }
 
-/// A part, and how many zeros stand before its number.
-fn part(digits: &str) -> Option<(u16, u8)> {
-    if digits.len() > 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let value = digits.parse().ok()?;
-    let number = digits.trim_start_matches('0');
-    let zeros = digits.len() - number.len().max(1);
-    Some((value, zeros as u8))
+/// A part of one to three digits: its number, how many zeros stand before that, and what
+/// follows.
+fn part(text: &[u8]) -> Option<(u16, u8, &[u8])> {
+    let digits = text.iter().take(3).take_while(|byte| byte.is_ascii_digit());
+    let (digits, rest) = text.split_at_checked(digits.count())?;
+    let (_, before_last) = digits.split_last()?;
+    let zeros = before_last.iter().take_while(|digit| **digit == b'0');
+    let number = digits
+        .iter()
+        .fold(0, |number, digit| 10 * number + u16::from(digit - b'0'));
+    Some((number, zeros.count() as u8, rest))
 }
 
 /// What C's `isspace` says of an ASCII character.
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | 0x0b | 0x0c | b'\r')
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ const LINE_COST: usize = 32;
 
 /// The largest buffer in bytes that is held on to while nothing waits. It has room for what most
 /// servers say at a time; sessions at rest are many.
-const KEPT_BUFFER: usize = 512;
+pub(super) const KEPT_BUFFER: usize = 512;
 
 /// The lines that wait, in one buffer.
 #[derive(Debug, Default)]

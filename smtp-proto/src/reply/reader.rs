@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::mem::take;
 
-use super::input::{Input, Line};
+use super::input::{Input, KEPT_BUFFER, Line};
 use super::{Reply, status_of};
 
 /// Replaces lines of the server before they are parsed (`smtp_reply_filter`): for broken servers
@@ -256,7 +256,7 @@ impl ReplyReader {
 
     fn stop(&mut self, error: ReplyError) {
         if error == ReplyError::Filter {
-            self.assembly.draft = Draft::default();
+            self.assembly.draft.clear();
         } else {
             self.drop_input();
             self.dead = true;
@@ -265,8 +265,20 @@ impl ReplyReader {
 
     fn drop_input(&mut self) {
         self.input.clear();
-        self.assembly.draft = Draft::default();
+        self.assembly.draft.clear();
         self.overrun = false;
+    }
+}
+
+impl Draft {
+    /// Begins another reply, in the same place unless that is large.
+    fn clear(&mut self) {
+        let mut text = take(&mut self.text);
+        text.clear();
+        *self = Self::default();
+        if text.capacity() <= KEPT_BUFFER {
+            self.text = text;
+        }
     }
 }
 
@@ -327,13 +339,15 @@ impl Assembly {
     }
 
     fn finish(&mut self, code: u16, last: &str) -> Reply {
-        let draft = take(&mut self.draft);
-        Reply {
+        let draft = &mut self.draft;
+        let reply = Reply {
             code,
             status: status_of(code, last.get(3..).unwrap_or_default()),
-            text: draft.text.into(),
+            text: draft.text.as_str().into(),
             irregular: draft.irregular,
-        }
+        };
+        draft.clear();
+        reply
     }
 
     fn note(&mut self, note: ReplyNote) {
