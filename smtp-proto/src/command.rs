@@ -84,6 +84,7 @@ impl core::error::Error for HelloNameError {}
 
 /// Appends `EHLO name`, `HELO name` or `LHLO name`.
 pub fn hello(verb: Verb, name: &HelloName, out: &mut Vec<u8>) {
+    out.reserve(name.as_str().len() + TYPICAL);
     push(out, &[verb.as_str(), " ", name.as_str(), "\r\n"]);
 }
 
