@@ -6,6 +6,7 @@ mod ehlo;
 mod reader;
 
 use alloc::string::String;
+use core::fmt;
 
 pub use ehlo::{Capabilities, Keyword, KeywordSet, XforwardSet};
 pub use reader::{
@@ -99,6 +100,17 @@ impl Reply {
     /// step then: such a connection is not to be used again.
     pub fn is_irregular(&self) -> bool {
         self.irregular
+    }
+}
+
+/// The reply in one line, as [`Reply::one_line`] gives it.
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, line) in self.lines().enumerate() {
+            f.write_str(if index > 0 { " " } else { "" })?;
+            f.write_str(line)?;
+        }
+        Ok(())
     }
 }
 
