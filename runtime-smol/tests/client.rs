@@ -444,7 +444,7 @@ fn a_policy_of_mta_sts_is_fetched_over_https() {
 struct Order(Arc<Mutex<Vec<RcptIndex>>>);
 
 impl Observer for Order {
-    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
+    fn settled(&mut self, index: RcptIndex, _: &Recipient, _: &Outcome) {
         self.0.lock().unwrap().push(index);
     }
 }
@@ -452,7 +452,7 @@ impl Observer for Order {
 struct Watcher(Arc<AtomicUsize>);
 
 impl Observer for Watcher {
-    fn settled(&mut self, _: RcptIndex, _: &Outcome) {
+    fn settled(&mut self, _: RcptIndex, _: &Recipient, _: &Outcome) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -469,7 +469,7 @@ impl Observer for Doubts {
         self.0.lock().unwrap().push(format!("{recipients:?}"));
     }
 
-    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
+    fn settled(&mut self, index: RcptIndex, _: &Recipient, _: &Outcome) {
         self.0.lock().unwrap().push(format!("{index} settled"));
     }
 }

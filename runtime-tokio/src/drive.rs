@@ -92,7 +92,9 @@ pub(crate) async fn run(
                 }
             }
             Ask::Text { offset, room } => clerk.read(&mut job, offset, room),
-            Ask::Report(index, outcome) => clerk.settle(index, *outcome),
+            Ask::Report(index, outcome) => {
+                clerk.settle(&job.request().recipients, index, *outcome);
+            }
             Ask::Note(note) => {
                 trace(&job.request().id, &note);
                 clerk.note(&note);
@@ -159,9 +161,10 @@ fn trace_question(id: &str, ask: &Ask) {
 
 /// Hands a note of the engine to `tracing`.
 fn trace(id: &str, note: &Note) {
-    match note.level {
-        Level::Debug => tracing::debug!(target: "outpost::note", id, "{}", note.text),
-        Level::Info => tracing::info!(target: "outpost::note", id, "{}", note.text),
-        Level::Warning => tracing::warn!(target: "outpost::note", id, "{}", note.text),
+    match note.level() {
+        Level::Warning => tracing::warn!(target: "outpost::note", id, "{note}"),
+        Level::Info => tracing::info!(target: "outpost::note", id, "{note}"),
+        Level::Debug => tracing::debug!(target: "outpost::note", id, "{note}"),
+        _ => tracing::trace!(target: "outpost::note", id, "{note}"),
     }
 }

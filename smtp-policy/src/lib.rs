@@ -16,6 +16,7 @@
 //! | next hop to ordered addresses | [`route`] |
 //! | the delivery of one message | [`delivery`] |
 //! | verdicts | [`report`] |
+//! | what happens on the way, for logs and counts | [`event`], [`server`] |
 //! | kept connections | [`reuse`], [`channel`] |
 //! | TLS: levels, certificates, DANE | [`tls`] |
 //! | MTA-STS | [`sts`] |
@@ -30,6 +31,7 @@ mod content;
 pub mod delivery;
 pub mod dns;
 pub mod driver;
+pub mod event;
 pub mod line_ends;
 mod local;
 pub mod policy;
@@ -39,6 +41,7 @@ pub mod reuse;
 pub mod route;
 mod sasl;
 mod seed;
+pub mod server;
 pub mod sts;
 pub mod survey;
 pub mod tables;

@@ -1,5 +1,7 @@
 //! The result of the wish for TLS in the open session, for the verdicts.
 
+use std::sync::Arc;
+
 use smtp_proto::{reply::Reply, session::Closed};
 
 use super::{Delivery, hosts::Phase};
@@ -20,7 +22,7 @@ impl Delivery {
     /// The handshake has succeeded.
     pub(super) fn encrypted(&mut self, facts: &TlsFacts) {
         if let Phase::Talking(talk) = &mut self.phase {
-            talk.encryption = Encryption::Tls(Box::new(TlsSummary::of(facts)));
+            talk.encryption = Encryption::Tls(Arc::new(TlsSummary::of(facts)));
         }
     }
 

@@ -8,6 +8,7 @@ use smtp_proto::{address::ReversePath, reply::Reply, session::Said};
 use super::{Delivery, Note, hosts::Phase};
 use crate::{
     channel::Peer,
+    event::Event,
     report::{Notice, transcript::Transcript},
 };
 
@@ -125,8 +126,7 @@ impl Delivery {
             _ => return,
         };
         let relay = talk.channel.peer.relay();
-        let text = format!("errors from {relay}: the postmaster is to be notified");
-        let notice = Notice {
+        let notice = Box::new(Notice {
             protocol: self.request.protocol,
             mail_name: self.config.general.mail_name.clone(),
             sender: double_bounce,
@@ -134,8 +134,8 @@ impl Delivery {
             recipient: self.config.verdict.error_notice_recipient.clone(),
             relay,
             transcript,
-        };
-        self.note(Note::notice(text, notice));
+        });
+        self.note(Event::PostmasterNotice { notice });
     }
 
     fn is_notified(&self, class: &str) -> bool {

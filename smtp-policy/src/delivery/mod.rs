@@ -66,7 +66,7 @@ use bytes::Bytes;
 use smtp_proto::{queue::SendQueue, session::Taken, time::Time};
 
 pub use self::{
-    ask::{Ask, Bind, ConnectError, Endpoint, Level, Note, TableQuery, Target},
+    ask::{Ask, Bind, TableQuery, Target},
     observer::Observer,
     ticket::{Cached, Dns, External, Https, Socket, Ticket},
 };
@@ -82,11 +82,16 @@ use crate::{
     channel::Channel,
     config::Config,
     dns::{Answer, Failure},
+    event::Charset,
     policy::Policy,
     report::trouble::{Judge, Reason},
     request::Request,
     sts::{FetchError, Fetched},
     tables::{TableFailure, Tables},
+};
+pub use crate::{
+    event::{Level, Note},
+    server::{ConnectError, Endpoint},
 };
 
 /// The delivery of one request. See the [module](self).
@@ -342,17 +347,12 @@ impl Delivery {
 
     /// A line for the log, in ASCII where there is to be nothing else
     /// (`smtputf8_enable = no`; `src/util/msg_output.c`).
-    fn note(&mut self, mut note: Note) {
-        if !*self.config.general.smtputf8_enable && !note.text.is_ascii() {
-            let shown = |byte: u8| {
-                if byte.is_ascii() {
-                    char::from(byte)
-                } else {
-                    '?'
-                }
-            };
-            note.text = note.text.bytes().map(shown).collect::<String>().into();
-        }
+    fn note(&mut self, note: impl Into<Note>) {
+        let charset = match *self.config.general.smtputf8_enable {
+            true => Charset::Utf8,
+            false => Charset::Ascii,
+        };
+        let note = note.into().in_charset(charset);
         self.asks.push_back(Ask::Note(note));
     }
 

@@ -11,10 +11,11 @@ use smtp_proto::{
 };
 
 use super::{
-    Delivery, Note,
+    Delivery,
     hosts::{Phase, Place},
 };
 use crate::{
+    event::Event,
     report::{Scope, trouble::Reason},
     route::{Candidate, MailExchange},
     survey::{
@@ -131,8 +132,8 @@ impl Delivery {
         if let Some(only) = survey.survey.only {
             places.retain(|place| place.candidate().is_some_and(|found| found.address == only));
         }
-        let text = format!("survey of destination {destination}");
-        self.note(Note::finding(text, Finding::Destination(finding)));
+        let finding = Finding::Destination(finding);
+        self.note(Event::Found { finding });
     }
 
     /// A policy was told.
@@ -202,8 +203,8 @@ impl Delivery {
                 survey.found = true;
                 survey.usable |= finding.result.is_ok();
             }
-            let text = format!("survey of host {}[{}]", finding.host, finding.address);
-            self.note(Note::finding(text, Finding::Host(Box::new(finding))));
+            let finding = Finding::Host(Box::new(finding));
+            self.note(Event::Found { finding });
         }
     }
 

@@ -3,6 +3,8 @@
 //! (`src/smtp/smtp_proto.c`, smtp_helo and smtp_xfer; `src/smtp/smtp_connect.c`,
 //! smtp_cleanup_session).
 
+use std::sync::Arc;
+
 use smtp_proto::{
     reply::{Reply, ReplyNote},
     session::{Closed, Event, Need, PixWorkarounds, Profile, Session, Stage, Step},
@@ -151,7 +153,7 @@ impl Talk {
     ) -> Self {
         let tls = channel.tls_facts().map(|facts| TlsSummary::of(&facts));
         Self {
-            encryption: tls.map_or_else(Encryption::default, |tls| Encryption::Tls(Box::new(tls))),
+            encryption: tls.map_or_else(Encryption::default, |tls| Encryption::Tls(Arc::new(tls))),
             channel,
             progress,
             login,

@@ -1,8 +1,9 @@
 //! Facts for SMTP TLS reporting (RFC 8460), one for each session that got as far as
 //! TLS and for each policy that could not be applied, where that is turned on.
 
-use super::{Delivery, Note, hosts::Phase};
+use super::{Delivery, hosts::Phase};
 use crate::{
+    event::Event,
     report::{PolicyType, ResultType, TlsResult},
     tls::{Problem, TlsFacts, TlsLevel},
 };
@@ -11,10 +12,7 @@ impl Delivery {
     /// Notes a result, if somebody wants to know.
     pub(super) fn note_tls_result(&mut self, result: TlsResult) {
         if self.policy.reports_tls() {
-            let what = result.failure.map_or("success", ResultType::as_str);
-            let (policy, host) = (result.policy.as_str(), &result.mx_host);
-            let text = format!("TLS report: {policy} {} {host}: {what}", result.domain);
-            self.note(Note::tls(text, result));
+            self.note(Event::TlsReport { result });
         }
     }
 

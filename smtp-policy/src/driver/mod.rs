@@ -20,10 +20,9 @@ pub use self::{
 use crate::{
     delivery::{Ask, ConnectError, Delivery, Note, Observer},
     dns::{Answer, Failure, NativeFailure, Record, RecordData},
-    report::{Action, Outcome, Report, Scope, Status},
+    report::{Outcome, Report, Scope, Status},
     request::{RcptIndex, Recipient},
     seed::SplitMix,
-    survey::Finding,
     tables::TableFailure,
     text::TextSource,
 };
@@ -141,9 +140,11 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
         }
     }
 
-    /// Takes down a verdict.
-    pub fn settle(&mut self, index: RcptIndex, outcome: Outcome) {
-        self.observer.settled(index, &outcome);
+    /// Takes down a verdict on one of these recipients.
+    pub fn settle(&mut self, recipients: &[Recipient], index: RcptIndex, outcome: Outcome) {
+        if let Some(recipient) = recipients.get(index) {
+            self.observer.settled(index, recipient, &outcome);
+        }
         if let Some(slot) = self.outcomes.get_mut(index) {
             *slot = Some(outcome);
         }
@@ -152,9 +153,6 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
     /// Passes on a line for the log.
     pub fn note(&mut self, note: &Note) {
         self.observer.note(note);
-        if let Some(finding) = &note.finding {
-            self.observer.found(finding);
-        }
     }
 
     /// Ends a delivery that cannot begin, since the system refuses what waiting for
@@ -164,7 +162,9 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
         job.driver_failed(&why);
         loop {
             match job.poll(now) {
-                Ask::Report(index, outcome) => self.settle(index, *outcome),
+                Ask::Report(index, outcome) => {
+                    self.settle(&job.request().recipients, index, *outcome);
+                }
                 Ask::Note(note) => self.note(&note),
                 Ask::LookUp(ticket, query) => {
                     let (table, reason) = (format!("external:{}", query.table), why.clone());
@@ -179,20 +179,12 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
     /// The report on these recipients. One without a verdict, which a correct
     /// engine does not leave, is deferred: mail is never lost in silence.
     pub fn report(self, recipients: &[Recipient]) -> Report {
-        let missing = || Outcome {
-            status: Status::Deferred,
-            word: "deferred",
-            code: EnhancedStatus::new(4, 3, 0),
-            relay: "none".into(),
-            text: "the delivery ended without a verdict".into(),
-            reply: None,
-            stage: None,
-            scope: Scope::Session,
-            uncertain: true,
-            action: Action::Delayed,
-            connection_uses: 0,
-            server_reports: false,
-            encryption: None,
+        let missing = || {
+            let status = EnhancedStatus::new(4, 3, 0);
+            let text = "the delivery ended without a verdict";
+            let mut outcome = Outcome::new(Status::Deferred, status, text);
+            (outcome.scope, outcome.uncertain) = (Scope::Session, true);
+            outcome
         };
         let outcomes = self
             .outcomes
@@ -218,8 +210,9 @@ impl<'a, O> PartObserver<'a, O> {
 }
 
 impl<O: Observer> Observer for PartObserver<'_, O> {
-    fn settled(&mut self, index: RcptIndex, outcome: &Outcome) {
-        self.observer.settled(self.first + index, outcome);
+    fn settled(&mut self, index: RcptIndex, recipient: &Recipient, outcome: &Outcome) {
+        self.observer
+            .settled(self.first + index, recipient, outcome);
     }
 
     fn in_doubt(&mut self, recipients: &[RcptIndex]) {
@@ -229,10 +222,6 @@ impl<O: Observer> Observer for PartObserver<'_, O> {
 
     fn note(&mut self, note: &Note) {
         self.observer.note(note);
-    }
-
-    fn found(&mut self, finding: &Finding) {
-        self.observer.found(finding);
     }
 
     fn progress(&mut self, text_bytes: u64) {

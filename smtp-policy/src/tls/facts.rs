@@ -2,7 +2,7 @@
 //! (`src/tls/tls_misc.c`, tls_log_summary; `src/tls/tls_verify.c`,
 //! tls_log_verify_error).
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use smtp_proto::secret::Secret;
 
@@ -123,6 +123,12 @@ impl Trust {
     }
 }
 
+impl fmt::Display for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl TlsFacts {
     /// The facts of a handshake without certificates, for engines of a consumer's
     /// own. `version` and `cipher` are what the log calls them, `bits` the length of
@@ -216,6 +222,13 @@ impl TlsFacts {
     }
 }
 
+/// The problem in a few words.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words())
+    }
+}
+
 /// What is wrong with a chain of certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -262,7 +275,7 @@ impl Problem {
     }
 
     /// The line for the log.
-    pub(crate) fn line(&self, peer: &str) -> String {
+    pub(crate) fn line(&self, peer: &dyn fmt::Display) -> String {
         let failed = "certificate verification failed for";
         let whose = |authority: bool| if authority { "CA" } else { "server" };
         match self {

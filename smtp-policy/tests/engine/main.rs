@@ -27,6 +27,7 @@ use smtp_policy::{
     config::{MainCf, Protocol},
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
+    event::{Event, Level},
     policy::Policy,
     report::{Notice, Outcome},
     request::{Recipient, Request},
@@ -262,8 +263,12 @@ impl World {
                     }
                 }
                 Ask::Note(note) => {
-                    self.notes.push(note.text.into());
-                    self.notices.extend(note.notice.map(|notice| *notice));
+                    if note.level() > Level::Trace {
+                        self.notes.push(note.to_string());
+                    }
+                    if let Event::PostmasterNotice { notice } = note.event {
+                        self.notices.push(*notice);
+                    }
                 }
                 Ask::Keep(keys, channel, expires) => {
                     self.taken = job.taken();

@@ -307,16 +307,17 @@ impl World {
                         outcome.word, outcome.code, outcome.text
                     )
                 });
-                job.clerk.settle(index, *outcome);
+                let recipients = &job.delivery.request().recipients;
+                job.clerk.settle(recipients, index, *outcome);
             }
             Ask::Note(note) => {
                 self.trace.note(self.now, id as u64, || {
-                    format!("delivery {id} notes: {}", note.text)
+                    format!("delivery {id} notes: {note}")
                 });
-                if note.level == Level::Warning
+                if note.level() == Level::Warning
                     && let Some(delivered) = self.deliveries.get_mut(id)
                 {
-                    delivered.warnings.push(note.text.into());
+                    delivered.warnings.push(note.to_string());
                 }
             }
             Ask::Keep(keys, channel, expires) => {

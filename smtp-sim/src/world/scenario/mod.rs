@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use smtp_policy::delivery::{Ask, Delivery, Socket, Ticket};
 use smtp_policy::driver::{Clerk, Seeds};
+use smtp_policy::event::Level;
 use smtp_policy::policy::Policy;
 use smtp_policy::report::Report;
 use smtp_policy::request::Request;
@@ -176,8 +177,11 @@ impl Stage {
                 Ask::Send { until } => self.wait(&mut delivery, &mut job, until, true)?,
                 Ask::Wait { until } => self.wait(&mut delivery, &mut job, until, false)?,
                 Ask::Text { offset, room } => clerk.read(&mut delivery, offset, room),
-                Ask::Report(index, outcome) => clerk.settle(index, *outcome),
-                Ask::Note(note) => self.notes.push(note.text.into()),
+                Ask::Report(index, outcome) => {
+                    clerk.settle(&delivery.request().recipients, index, *outcome);
+                }
+                Ask::Note(note) if note.level() == Level::Trace => {}
+                Ask::Note(note) => self.notes.push(note.to_string()),
                 Ask::Keep(keys, channel, expires) => {
                     if let Some(link) = job.link.take() {
                         self.cache.put(keys, link, channel, expires);
