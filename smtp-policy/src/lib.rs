@@ -40,6 +40,8 @@ pub mod request;
 pub mod reuse;
 pub mod route;
 mod sasl;
+#[cfg(feature = "serde")]
+pub mod schema;
 mod seed;
 pub mod server;
 pub mod sts;

@@ -22,7 +22,7 @@ use crate::{
     exit::{Exit, Failure},
     job::Job,
     output::{Output, try_complain},
-    fields::Fault,
+    request::Fault,
 };
 
 /// The content of a report on all requests, and its form.
