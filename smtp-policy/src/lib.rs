@@ -25,11 +25,13 @@
 //!
 //! [`policy::Policy`] holds what all deliveries share.
 
+pub use smtp_dns as dns;
+use smtp_dns::seed;
+
 pub mod channel;
 pub mod config;
 mod content;
 pub mod delivery;
-pub mod dns;
 pub mod driver;
 pub mod event;
 pub mod line_ends;
@@ -42,7 +44,6 @@ pub mod route;
 mod sasl;
 #[cfg(feature = "serde")]
 pub mod schema;
-mod seed;
 pub mod server;
 pub mod sts;
 pub mod survey;

@@ -278,10 +278,8 @@ fn where_no_name_server_answers_mail_waits() {
             servers,
             ..NameServers::default()
         });
-        let to_domain = Request {
-            nexthop: "example.com".parse().unwrap(),
-            ..request(0, 1)
-        };
+        let mut to_domain = request(0, 1);
+        to_domain.nexthop = "example.com".parse().unwrap();
         let id = world.submit(Duration::ZERO, to_domain, "x\n".into());
         world.run_out();
         assert_eq!(outcomes(&world, id)[0].status, Status::Deferred);

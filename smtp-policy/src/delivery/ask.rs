@@ -1,7 +1,6 @@
 //! What the engine wants from its driver.
 
 use core::time::Duration;
-use std::net::IpAddr;
 
 use smtp_proto::time::Time;
 
@@ -13,8 +12,10 @@ use crate::{
     report::{LogText, Outcome},
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
+    route::Bind,
     server::Endpoint,
     sts::PolicyFetch,
+    tables::TableQuery,
 };
 
 /// The next thing to do for a delivery. Exhaustive on purpose: it is the
@@ -82,15 +83,6 @@ impl Ask {
     }
 }
 
-/// A question to a table outside the engine (`external:NAME` in main.cf).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableQuery {
-    /// The NAME of the table.
-    pub table: String,
-    /// What to look up.
-    pub key: String,
-}
-
 /// Where to connect, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -103,16 +95,6 @@ pub struct Target {
     pub window: u32,
     /// `smtp_connect_timeout`; `None` is the system's own limit.
     pub limit: Option<Duration>,
-}
-
-/// A source address (`smtp_bind_address`, `smtp_bind_address6`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bind {
-    /// The address, of the family of the endpoint.
-    pub address: IpAddr,
-    /// `smtp_bind_address_enforce`: a failure to bind is a failure to connect,
-    /// instead of a warning.
-    pub enforce: bool,
 }
 
 /// Shorthands until the sites that use them say what they mean.

@@ -66,7 +66,7 @@ use bytes::Bytes;
 use smtp_proto::{queue::SendQueue, session::Taken, time::Time};
 
 pub use self::{
-    ask::{Ask, Bind, TableQuery, Target},
+    ask::{Ask, Target},
     observer::Observer,
     ticket::{Cached, Dns, External, Https, Socket, Ticket},
 };
@@ -91,7 +91,9 @@ use crate::{
 };
 pub use crate::{
     event::{Level, Note},
+    route::Bind,
     server::{ConnectError, Endpoint},
+    tables::TableQuery,
 };
 
 /// The delivery of one request. See the [module](self).

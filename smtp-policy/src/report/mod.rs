@@ -14,13 +14,13 @@ pub mod outcome;
 mod queue_id;
 pub(crate) mod text;
 mod times;
-mod tls_result;
 pub(crate) mod transcript;
 pub(crate) mod trouble;
 
 use core::fmt;
 
 use crate::request::Recipient;
+pub use crate::tls::{PolicyType, ResultType, TlsResult};
 pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
 pub use encryption::{Encryption, TlsSummary};
 pub use log_line::LogStyle;
@@ -29,7 +29,6 @@ pub use outcome::{Action, Outcome, Scope, Status};
 pub use queue_id::queue_id;
 pub use text::{LogText, printable};
 pub use times::Times;
-pub use tls_result::{PolicyType, ResultType, TlsResult};
 
 /// The verdicts of one [`Request`](crate::request::Request), one for each
 /// recipient, in the order of the request. Its `Display` is a line for each.
