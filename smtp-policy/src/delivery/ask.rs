@@ -8,8 +8,8 @@ use super::ticket::{Cached, Dns, External, Https, Socket, Ticket};
 use crate::{
     channel::Channel,
     dns::Query,
-    event::{Event, Level, Note},
-    report::{LogText, Outcome},
+    event::Note,
+    report::Outcome,
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
     route::Bind,
@@ -95,19 +95,4 @@ pub struct Target {
     pub window: u32,
     /// `smtp_connect_timeout`; `None` is the system's own limit.
     pub limit: Option<Duration>,
-}
-
-/// Shorthands until the sites that use them say what they mean.
-impl Note {
-    pub(crate) fn info(text: impl Into<LogText>) -> Self {
-        Event::Routed { text: text.into() }.into()
-    }
-
-    pub(crate) fn warning(text: impl Into<LogText>) -> Self {
-        Event::RouteWarning { text: text.into() }.into()
-    }
-
-    pub(crate) fn debug(text: impl Into<LogText>) -> Self {
-        Self::info(text).with_level(Level::Debug)
-    }
 }

@@ -117,6 +117,11 @@ events! {
         /// The server.
         server: At,
     } => Trace, ("disconnected from {server}");
+    /// A connection is kept for a later message.
+    Kept {
+        /// The server.
+        server: At,
+    } => Trace, ("{server}: keeping the connection");
     /// A connection was kept from an earlier message and is used for this one.
     Reused {
         /// The server.
@@ -414,7 +419,7 @@ events! {
         /// The message.
         id: QueueId,
         /// The limit in bytes.
-        limit: usize,
+        limit: u32,
     } => Info, ("{}breaking line > {limit} bytes with <CR><LF>SPACE", About(id));
     /// A header or body check has done something.
     ContentChecked {

@@ -127,6 +127,11 @@ fn lines_about_the_way_to_a_server() {
             "disconnected from mx.example[192.0.2.1]:25",
         ),
         (
+            Event::Kept { server: server() },
+            Level::Trace,
+            "mx.example[192.0.2.1]:25: keeping the connection",
+        ),
+        (
             Event::Reused {
                 server: server(),
                 uses: 2,

@@ -2,7 +2,7 @@
 //! (`src/tls/tls_misc.c`, tls_log_summary; `src/tls/tls_verify.c`,
 //! tls_log_verify_error).
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use smtp_proto::secret::Secret;
 
@@ -200,25 +200,6 @@ impl TlsFacts {
     #[cfg(not(feature = "tls"))]
     fn names(&self) -> Vec<String> {
         Vec::new()
-    }
-
-    /// The summary line of `smtp_tls_loglevel = 1`: `Untrusted TLS connection
-    /// established to …`. `usage` is `established` or `reused`.
-    pub(crate) fn summary(&self, usage: &str, peer: &str) -> String {
-        let mut line = format!(
-            "{} TLS connection {usage} to {peer}: {} with cipher {} ({bits}/{bits} bits)",
-            self.trust.as_str(),
-            self.version,
-            self.cipher,
-            bits = self.bits
-        );
-        if let Some(exchange) = &self.key_exchange {
-            let _ = write!(line, " key-exchange {exchange}");
-        }
-        if let Some(signature) = &self.signature {
-            let _ = write!(line, " server-signature {signature}");
-        }
-        line
     }
 }
 

@@ -1,0 +1,323 @@
+//! Which server is tried next: destinations, their addresses, kept connections,
+//! the limits on addresses and sessions (`src/smtp/smtp_connect.c`,
+//! smtp_connect_inet and smtp_connect_local; `src/smtp/smtp_reuse.c`).
+
+use std::{collections::VecDeque, path::PathBuf};
+
+use smtp_proto::status::EnhancedStatus;
+
+use super::{
+    attempt::{Attempt, destination_key, endpoint_key},
+    context::Context,
+    hosts::{Place, Site, Trial},
+    looking_up::LookingUp,
+    phase::{Next, Phase},
+    resolving::Resolving,
+    rest::settle_rest,
+    reusing::{Reusing, Wanted},
+    securing::{Security, pass_over, security},
+    survey::{Destination, Learned, Server},
+};
+use crate::{
+    event::Event,
+    report::{Scope, trouble::Reason},
+    request::CacheHints,
+    route::{Candidate, MailExchange, split_nexthop},
+    tls::{TlsLevel, policy::TlsPolicy},
+};
+
+/// The phase between two attempts. It holds nothing: what was tried is in the
+/// [`Hosts`](super::hosts::Hosts), since all attempts leave their traces there.
+#[derive(Debug)]
+pub(super) struct Choosing;
+
+/// The result of trying the next address.
+enum Tried {
+    /// An attempt is under way.
+    Begun(Phase),
+    /// The address was passed over.
+    Passed,
+    /// There is no address left.
+    Nothing,
+}
+
+impl Choosing {
+    /// Goes on with the present destination, or the next one, or gives whoever is
+    /// left the last reason.
+    pub(super) fn poll(self, cx: &mut Context) -> Next {
+        cx.learn(&Learned::Left);
+        cx.roll.reopen();
+        Next::Go(if cx.is_over() {
+            Phase::Done
+        } else if let Some(phase) = try_site(cx) {
+            phase
+        } else if cx.hosts.has_next() {
+            begin_destination(cx)
+        } else {
+            settle_rest(cx)
+        })
+    }
+}
+
+/// Reads the next hop and appends the fallback relays.
+pub(super) fn read_nexthop(cx: &mut Context) {
+    let rules = &cx.client().nexthop;
+    let nexthop = cx.request.nexthop.as_str();
+    let fallback = &cx.config.connect.fallback_relay;
+    if rules.socket_prefixes && nexthop.starts_with("unix:") {
+        cx.hosts.destinations = vec![nexthop.to_owned()];
+        cx.hosts.own = 1;
+        if !fallback.is_empty() {
+            let relays = fallback.join(", ");
+            cx.note(Event::FallbackIgnored { relays });
+        }
+        return;
+    }
+    let protocols = cx.config.connect.inet_protocols;
+    if !protocols.ipv4 && !protocols.ipv6 {
+        let (status, text) = (
+            EnhancedStatus::new(4, 4, 4),
+            "all network protocols are disabled",
+        );
+        cx.why = Some(Reason::local(status, Scope::Site, text));
+        return;
+    }
+    let own = split_nexthop(rules.without_prefix(nexthop));
+    let mut destinations: Vec<String> = own.map(str::to_owned).collect();
+    if destinations.is_empty() {
+        let text = format!("null destination: \"{nexthop}\"");
+        let status = EnhancedStatus::new(4, 3, 5);
+        cx.why = Some(Reason::local(status, Scope::Site, text));
+        return;
+    }
+    cx.hosts.own = destinations.len();
+    destinations.extend(fallback.iter().cloned());
+    cx.hosts.destinations = destinations;
+}
+
+fn begin_destination(cx: &mut Context) -> Phase {
+    let hosts = &mut cx.hosts;
+    let text = hosts.destinations.get(hosts.begun).cloned();
+    let text = text.unwrap_or_default();
+    hosts.begun += 1;
+    hosts.final_nexthop = hosts.begun == hosts.destinations.len();
+    hosts.site = None;
+    let nexthop = &cx.client().nexthop;
+    if nexthop.socket_prefixes
+        && let Some(path) = text.strip_prefix("unix:")
+    {
+        cx.hosts.final_server = true;
+        let places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
+        found_destination(cx, &text, None, &places, None);
+        let site = Site {
+            domain: cx.config.general.myhostname.to_string(),
+            ..Site::new(places, 0, false)
+        };
+        open_site(cx, site, path, path);
+        return Phase::Choosing(Choosing);
+    }
+    match nexthop.destination(&text) {
+        Ok(inet) => Phase::Resolving(Box::new(Resolving::new(cx, inet))),
+        Err(error) => {
+            // Postfix ends the process here, and the queue manager tries again
+            // later with the whole message.
+            let status = EnhancedStatus::new(4, 3, 5);
+            let reason = Reason::local(status, Scope::Site, error.text);
+            found_destination(cx, &text, None, &VecDeque::new(), Some(&reason));
+            cx.why = Some(reason);
+            cx.hosts.final_nexthop = true;
+            Phase::Choosing(Choosing)
+        }
+    }
+}
+
+/// Tells what a destination has turned out to lead to.
+pub(super) fn found_destination(
+    cx: &mut Context,
+    text: &str,
+    exchange: Option<&MailExchange>,
+    places: &VecDeque<Place>,
+    failure: Option<&Reason>,
+) {
+    let fallback = cx.hosts.is_fallback();
+    cx.learn(&Learned::Destination(Destination {
+        text,
+        fallback,
+        exchange,
+        places,
+        failure,
+    }));
+}
+
+/// The addresses of a destination are known. The first one decides whether
+/// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
+pub(super) fn open_site(cx: &mut Context, mut site: Site, domain: &str, label: &str) {
+    if let Some(only) = cx.only_address() {
+        let is_it = |place: &Place| place.candidate().is_some_and(|found| found.address == only);
+        site.places.retain(is_it);
+    }
+    label.clone_into(&mut cx.hosts.label);
+    if cx.hosts.begun == 1 && !site.places.is_empty() {
+        cx.hosts.cache = match cx.is_survey() {
+            true => CacheHints::default(),
+            false => cx.client().cache_hints(&cx.request, domain),
+        };
+        if cx.hosts.cache.load || cx.hosts.cache.store {
+            cx.hosts.request_nexthop = Some(label.to_owned());
+        }
+    }
+    if cx.hosts.cache.load {
+        let used = &cx.hosts.used;
+        if !used.is_empty() {
+            site.places.retain(|place| !used.contains(&place.address()));
+        }
+        site.trial = Trial::ByNexthop;
+    }
+    cx.hosts.site = Some(Box::new(site));
+}
+
+/// Begins the next attempt at the present destination; `None` if there is none.
+fn try_site(cx: &mut Context) -> Option<Phase> {
+    let mut site = cx.hosts.site.take()?;
+    let phase = try_next(cx, &mut site);
+    cx.hosts.site = Some(site);
+    phase
+}
+
+fn try_next(cx: &mut Context, site: &mut Site) -> Option<Phase> {
+    loop {
+        let tried = match site.trial {
+            Trial::ByNexthop => {
+                site.trial = Trial::ByAddress(0);
+                try_nexthop(cx, site)
+            }
+            Trial::ByAddress(position) => match site.best_place(position).cloned() {
+                Some(candidate) => try_kept(cx, site, position, candidate),
+                None => {
+                    site.trial = Trial::Connect;
+                    Tried::Passed
+                }
+            },
+            Trial::Connect => try_place(cx, site),
+        };
+        match tried {
+            Tried::Begun(phase) => return Some(phase),
+            Tried::Passed => {}
+            Tried::Nothing => return None,
+        }
+    }
+}
+
+/// Looks for a connection that was kept for the next hop.
+fn try_nexthop(cx: &mut Context, site: &Site) -> Tried {
+    match &cx.hosts.request_nexthop {
+        Some(nexthop) if !site.places.is_empty() => {
+            let key = destination_key(cx, nexthop);
+            Tried::Begun(Reusing::ask(cx, key, Wanted::Nexthop))
+        }
+        _ => Tried::Passed,
+    }
+}
+
+/// Looks for a kept connection to a candidate.
+fn try_kept(cx: &mut Context, site: &mut Site, position: usize, candidate: Candidate) -> Tried {
+    let (peer, port) = (cx.hosts.peer(&candidate, site.best), candidate.port);
+    let policy = match security(cx, site, &Place::Inet(candidate)) {
+        Security::Known(policy) => policy,
+        Security::Unknown(securing) => return Tried::Begun(securing.into()),
+    };
+    site.trial = Trial::ByAddress(position + 1);
+    match policy {
+        Ok(policy) => {
+            let key = endpoint_key(cx, &peer, port, policy.level);
+            Tried::Begun(Reusing::ask(cx, key, Wanted::Address(peer)))
+        }
+        Err(refusal) => {
+            pass_over(cx, "lookup error", peer.host(), refusal);
+            Tried::Passed
+        }
+    }
+}
+
+/// A new connection to the next address.
+fn try_place(cx: &mut Context, site: &mut Site) -> Tried {
+    let Some(place) = site.places.front().cloned() else {
+        return Tried::Nothing;
+    };
+    let policy = match security(cx, site, &place) {
+        Security::Known(policy) => policy,
+        Security::Unknown(securing) => return Tried::Begun(securing.into()),
+    };
+    site.places.pop_front();
+    site.addresses += 1;
+    let limit = cx.config.connect.mx_address_limit;
+    if site.addresses == limit && !cx.is_survey() {
+        site.places.clear();
+    }
+    let failed = core::mem::take(&mut site.retry_plain);
+    tell_server(cx, site, &place, policy.as_ref().ok(), failed.is_some());
+    let policy = match policy {
+        Ok(policy) => policy,
+        Err(refusal) => {
+            let (what, host) = match &place {
+                Place::Inet(candidate) => ("lookup", candidate.host.clone()),
+                Place::Unix(path) => ("lookup error", path.display().to_string()),
+            };
+            pass_over(cx, what, &host, refusal);
+            return Tried::Passed;
+        }
+    };
+    let Some(policy) = fitting(cx, policy, &place, failed.is_some()) else {
+        return Tried::Passed;
+    };
+    let attempt = Box::new(Attempt::new(cx, site, place, policy, failed));
+    Tried::Begun(match attempt.candidate() {
+        // The best addresses were looked for in the cache before.
+        Some(candidate) if cx.hosts.cache.load && candidate.preference != site.best => {
+            let key = attempt.key(cx, candidate.port);
+            Reusing::ask(cx, key, Wanted::Attempt(attempt))
+        }
+        _ => Phase::LookingUp(LookingUp::new(attempt)),
+    })
+}
+
+/// Tells whose turn it is.
+fn tell_server(
+    cx: &mut Context,
+    site: &Site,
+    place: &Place,
+    policy: Option<&TlsPolicy>,
+    plain: bool,
+) {
+    if !cx.is_survey() {
+        return;
+    }
+    let limit = cx.config.connect.mx_address_limit;
+    let own_name = cx.config.general.myhostname.to_string();
+    let destination = cx.hosts.label.clone();
+    cx.learn(&Learned::Server(Server {
+        destination: &destination,
+        own_name: &own_name,
+        place,
+        policy,
+        plain,
+        beyond_limit: limit > 0 && site.addresses > limit,
+    }));
+}
+
+/// The policy as it fits this attempt; `None` if it does not.
+fn fitting(cx: &mut Context, policy: TlsPolicy, place: &Place, plain: bool) -> Option<TlsPolicy> {
+    match place {
+        Place::Inet(_) if cx.config.tls.tls_wrappermode && !policy.level.is_mandatory() => {
+            let protocol = cx.request.protocol;
+            cx.note(Event::WrapperModeUnprotected { protocol });
+            None
+        }
+        Place::Inet(_) if plain => Some(policy.without_tls()),
+        Place::Unix(_) if policy.level == TlsLevel::May => {
+            cx.note(Event::OpportunisticTlsOnSocket {});
+            Some(policy.without_tls())
+        }
+        _ => Some(policy),
+    }
+}

@@ -1,0 +1,101 @@
+//! The phase in which a connection is opened (`src/smtp/smtp_connect.c`,
+//! smtp_connect_addr, smtp_connect_unix).
+
+use smtp_proto::status::EnhancedStatus;
+
+use super::{
+    Ask, ConnectError, Endpoint,
+    attempt::Attempt,
+    choosing::Choosing,
+    context::Context,
+    phase::{Next, Phase},
+    settle::{Origin, Whom},
+    survey::Learned,
+    talking::Talking,
+};
+use crate::{
+    event::Event,
+    report::{Scope, trouble::Reason},
+    server::Server,
+};
+
+/// A connection that is being opened.
+#[derive(Debug)]
+pub(super) struct Connecting {
+    attempt: Box<Attempt>,
+    serial: u32,
+    answer: Option<Result<(), ConnectError>>,
+}
+
+impl Connecting {
+    /// Asks for a connection.
+    pub(super) fn begin(cx: &mut Context, attempt: Box<Attempt>) -> Next {
+        let ticket = cx.ticket();
+        let serial = ticket.serial();
+        let target = attempt.target(cx);
+        // The empty path is the empty name among Linux's abstract sockets: nobody
+        // listens there.
+        let nowhere =
+            matches!(&target.endpoint, Endpoint::Unix(path) if path.as_os_str().is_empty());
+        let phase = Phase::Connecting(Self {
+            attempt,
+            serial,
+            answer: nowhere.then_some(Err(ConnectError::Refused)),
+        });
+        match nowhere {
+            true => Next::Go(phase),
+            false => Next::Ask(phase, Ask::Connect(ticket, target)),
+        }
+    }
+
+    /// Whether this is the ticket of the question that is out.
+    pub(super) const fn asked(&self, serial: u32) -> bool {
+        self.serial == serial
+    }
+
+    /// The answer.
+    pub(super) fn connected(&mut self, result: Result<(), ConnectError>) {
+        self.answer = Some(result);
+    }
+
+    /// Begins the dialogue, if there is a connection.
+    pub(super) fn poll(self, cx: &mut Context) -> Next {
+        let Some(result) = self.answer else {
+            return Next::Await(Phase::Connecting(self));
+        };
+        if let Err(error) = result {
+            let server = self.attempt.peer().server();
+            let reason = connect_failure(&server, &error);
+            cx.note(Event::ConnectFailed { server, error });
+            cx.learn(&Learned::Failed(&reason));
+            cx.why = Some(reason);
+            return Next::Go(Phase::Choosing(Choosing));
+        }
+        cx.note(Event::Connected {
+            server: self.attempt.peer().server(),
+        });
+        cx.hosts.mark_final_server();
+        let peer = self.attempt.peer().name();
+        match Talking::begin(cx, *self.attempt) {
+            Ok(talking) => Next::Go(Phase::Talking(Box::new(talking))),
+            Err(failure) => {
+                cx.note(Event::TableFailed { failure });
+                cx.ask(Ask::Close);
+                let text = format!("local data error while talking to {peer}");
+                let status = EnhancedStatus::new(4, 3, 0);
+                let reason = Reason::local(status, Scope::Session, text);
+                cx.fail(Whom::Open, reason, &Origin::default());
+                Next::Go(Phase::Choosing(Choosing))
+            }
+        }
+    }
+}
+
+fn connect_failure(server: &Server, error: &ConnectError) -> Reason {
+    let status = match error {
+        ConnectError::PathTooLong => EnhancedStatus::new(4, 3, 5),
+        ConnectError::Bind(_) => EnhancedStatus::new(4, 4, 0),
+        _ => EnhancedStatus::new(4, 4, 1),
+    };
+    Reason::local(status, Scope::Site, error.at(server))
+}

@@ -1,0 +1,571 @@
+//! The dialogue with one server, seen from above: what to answer when the session
+//! needs a decision, and what its replies mean for the recipients
+//! (`src/smtp/smtp_proto.c`, smtp_helo and smtp_xfer).
+//!
+//! The parts of the dialogue are machines of their own: [`Tls`], [`Login`], [`Text`]; what a
+//! reply means is decided in [`replies`].
+
+mod closing;
+mod envelope;
+mod greet;
+mod login;
+mod records;
+mod replies;
+mod text;
+mod tls;
+mod tls_report;
+mod transfer;
+
+use std::sync::Arc;
+
+use smtp_proto::{
+    reply::{Reply, ReplyNote},
+    session::{self, Closed, Need, Session, Stage, Step, Taken},
+    time::Time,
+};
+
+pub(super) use self::{
+    login::{Login, password_search},
+    tls::Tls,
+    tls_report::note_tls_result,
+};
+use self::{
+    records::Records,
+    replies::{Meaning, Rules},
+    text::Text,
+    tls::Decision,
+};
+use super::{
+    Ask,
+    attempt::Attempt,
+    context::Context,
+    hosts::Place,
+    phase::{Next, Stop},
+    roll::Batch,
+    settle::{Origin, Whom},
+    survey::Learned,
+};
+use crate::{
+    channel::{Channel, Peer},
+    event::Event,
+    report::{Scope, trouble::Reason},
+    server::Server,
+    survey::Usable,
+    tables::TableFailure,
+};
+
+/// The server is about to close, whatever it was told (RFC 5321 section 3.8).
+const SHUTTING_DOWN: u16 = 421;
+
+/// An open connection and how far the present message has come on it.
+#[derive(Debug)]
+pub(super) struct Talking {
+    channel: Channel,
+    progress: Progress,
+    login: Login,
+    tls: Tls,
+    records: Records,
+    /// A failure blamed on the site or the session: the connection is not kept.
+    throttled: bool,
+    /// Where to try again in plaintext, if this is a new connection.
+    place: Option<Place>,
+    /// Whether the session counts towards the limit on sessions.
+    counted: bool,
+    /// When MAIL was said.
+    set_up: Option<Time>,
+    /// Whether the connection may be kept at all.
+    keepable: bool,
+    /// A table could not say which EHLO keywords are to be discarded.
+    keywords_failed: Option<TableFailure>,
+    /// The server has announced keywords: EHLO or LHLO succeeded.
+    announced: bool,
+}
+
+/// How far a message has come on a connection.
+#[derive(Debug)]
+enum Progress {
+    /// A kept connection is being asked whether it is alive.
+    Probing {
+        /// What to try if it turns out to be dead.
+        instead: Option<Box<Attempt>>,
+        /// The answer to the probe.
+        said: Option<String>,
+    },
+    /// Greeting and hello.
+    Greeting,
+    /// The transaction is under way.
+    Transfer {
+        /// The recipients of the transaction.
+        recipients: Batch,
+        text: Text,
+    },
+    /// Nothing more is to be done for this message.
+    Over,
+}
+
+/// The next step of a dialogue.
+enum Turn {
+    /// Asks the driver for this.
+    Ask(Ask),
+    /// Looks at the session again.
+    Again,
+    /// It has taken too long.
+    Overdue,
+    /// The transaction is over, and the connection may be kept.
+    Keep,
+    /// The session has ended.
+    Closed(Closed),
+}
+
+impl Talking {
+    /// A dialogue on a connection that was opened just now.
+    pub(super) fn begin(cx: &Context, attempt: Attempt) -> Result<Self, TableFailure> {
+        let Attempt {
+            peer,
+            lookups,
+            tls,
+            place,
+        } = attempt;
+        let loops = cx.hosts.detects_loops();
+        let mut profile = lookups.profile(&cx.request, &cx.config, &cx.tables, loops)?;
+        let expires = cx.now + cx.config.cache.connection_reuse_time_limit;
+        let records = Records::new(cx, &peer);
+        profile.journal = records.are_kept();
+        let session = match tls.is_wrapped(cx) {
+            true => Session::wrapped(profile, cx.now),
+            false => Session::new(profile, cx.now),
+        };
+        let channel = Channel::new(session, peer, expires, tls.policy.level);
+        Ok(Self {
+            place: matches!(place, Place::Inet(_)).then_some(place),
+            keywords_failed: lookups.failure(),
+            ..Self::new(
+                channel,
+                Progress::Greeting,
+                lookups.into_login(),
+                tls,
+                records,
+            )
+        })
+    }
+
+    /// A dialogue on a kept connection, which is asked with RSET whether it is alive.
+    pub(super) fn resume(
+        cx: &Context,
+        mut channel: Channel,
+        instead: Option<Box<Attempt>>,
+    ) -> Self {
+        if let Some(idle) = channel.session.idle() {
+            idle.probe();
+        }
+        let progress = Progress::Probing {
+            instead,
+            said: None,
+        };
+        let tls = Tls::resumed(channel.tls_facts().as_ref());
+        let records = Records::new(cx, &channel.peer);
+        Self::new(channel, progress, Login::done(), tls, records)
+    }
+
+    const fn new(
+        channel: Channel,
+        progress: Progress,
+        login: Login,
+        tls: Tls,
+        records: Records,
+    ) -> Self {
+        Self {
+            channel,
+            progress,
+            login,
+            tls,
+            records,
+            throttled: false,
+            place: None,
+            counted: false,
+            set_up: None,
+            keepable: true,
+            keywords_failed: None,
+            announced: false,
+        }
+    }
+
+    pub(super) const fn channel(&mut self) -> &mut Channel {
+        &mut self.channel
+    }
+
+    pub(super) fn session_taken(&self) -> Taken {
+        self.channel.session.taken()
+    }
+
+    /// Whether the end of the text is out, and its verdict not here.
+    pub(super) fn awaits_verdict(&self) -> bool {
+        self.channel.session.deadline().1.is_uncertain()
+    }
+
+    /// Whether something has happened that was not looked at: it may be the verdict.
+    pub(super) fn has_news(&self) -> bool {
+        self.channel.session.has_events()
+    }
+
+    /// Whether the text is complete: its end is on its way or out.
+    pub(super) const fn has_sent_text(&self) -> bool {
+        matches!(&self.progress, Progress::Transfer { text, .. } if text.has_ended())
+    }
+
+    /// Whether this is the ticket of the question that is out about the text.
+    pub(super) fn asked(&self, serial: u32) -> bool {
+        matches!(&self.progress, Progress::Transfer { text, .. } if text.asked(serial))
+    }
+
+    /// Whether text is asked for.
+    pub(super) const fn wants_text(&self) -> bool {
+        matches!(&self.progress, Progress::Transfer { text, .. } if text.is_wanted())
+    }
+
+    /// The answer to the question about the text.
+    pub(super) fn looked_up(&mut self, value: Result<Option<String>, TableFailure>) {
+        if let Progress::Transfer { text, .. } = &mut self.progress {
+            text.looked_up(value);
+        }
+    }
+
+    /// A piece of the text.
+    pub(super) fn text(&mut self, chunk: bytes::Bytes) {
+        if let Progress::Transfer { text, .. } = &mut self.progress {
+            text.push(chunk);
+        }
+    }
+
+    /// This connection, for a verdict.
+    pub(super) fn origin(&self) -> Origin {
+        Origin {
+            relay: Some(self.peer().relay()),
+            server: Some(self.peer().server()),
+            set_up: self.set_up,
+            encryption: Some(self.tls.encryption.clone()),
+            uses: self.channel.uses.saturating_add(1),
+            server_reports: self.channel.session.capabilities().dsn,
+        }
+    }
+
+    /// Ends before its time.
+    pub(super) fn stop(&mut self, why: &Stop) {
+        match why {
+            Stop::Cancelled => self.give_up(),
+            Stop::Overdue | Stop::Unreadable(_) | Stop::Undriven(_) => self.part(),
+        }
+    }
+
+    /// Goes on with the session.
+    pub(super) fn poll(mut self: Box<Self>, cx: &mut Context) -> Next {
+        match self.advance(cx) {
+            Turn::Ask(ask) => Next::Ask(self.into(), ask),
+            Turn::Again => Next::Go(self.into()),
+            Turn::Overdue => Next::Await(self.into()),
+            Turn::Keep => Next::Go(self.keep(cx)),
+            Turn::Closed(why) => Next::Go(self.close(cx, why)),
+        }
+    }
+
+    fn advance(&mut self, cx: &mut Context) -> Turn {
+        let over = matches!(self.progress, Progress::Over);
+        // What has happened already is heard first, since it may be the verdict.
+        if !over && cx.is_overdue() && !self.has_news() {
+            return Turn::Overdue;
+        }
+        // A farewell has limits of its own.
+        let give_up = if over { Time::FAR } else { cx.give_up() };
+        let step = self.channel.poll(cx.now);
+        self.records.take_down(cx, &mut self.channel);
+        match step {
+            Step::Send { until } => {
+                let until = until.min(give_up);
+                return Turn::Ask(Ask::Send { until });
+            }
+            Step::Wait { until } => {
+                let until = until.min(give_up);
+                return Turn::Ask(Ask::Wait { until });
+            }
+            Step::Need(Need::Body) => return self.feed(cx),
+            Step::Need(Need::Envelope) => return self.at_rest(cx),
+            Step::Need(Need::Negotiation) => self.negotiate(cx),
+            Step::Need(Need::Tls) => self.at_tls_gate(cx),
+            Step::Need(Need::Sasl) => self.answer_challenge(cx),
+            Step::Event(session::Event::Reply(stage, reply)) => self.on_reply(cx, stage, &reply),
+            Step::Event(event) => self.on_event(cx, event),
+            Step::Closed(why) => return Turn::Closed(why),
+        }
+        Turn::Again
+    }
+
+    fn peer(&self) -> &Peer {
+        &self.channel.peer
+    }
+
+    fn on_event(&mut self, cx: &mut Context, event: session::Event) {
+        use session::Event as Told;
+        let server = self.peer().server();
+        cx.note(match event {
+            Told::Note(note) => reply_note(server, note),
+            Told::Pix(workarounds) => Event::PixWorkarounds {
+                id: cx.request.id.clone(),
+                server,
+                workarounds,
+            },
+            Told::GreetedWithOwnName => Event::GreetedWithOwnName {
+                server,
+                name: cx.config.general.myhostname.to_string(),
+            },
+            Told::PlaintextDiscarded(bytes) => Event::PlaintextDiscarded { server, bytes },
+            Told::EarlyMailReply => return self.on_early_mail_reply(cx),
+            Told::LineBroken => Event::LineBroken {
+                id: cx.request.id.clone(),
+                limit: cx.config.content.line_length_limit,
+            },
+            _ => return,
+        });
+    }
+
+    /// Rejects a reply to MAIL that arrives before MAIL was sent
+    /// (`tls_block_early_mail_reply`).
+    fn on_early_mail_reply(&mut self, cx: &mut Context) {
+        cx.note(Event::EarlyMailReply {
+            server: self.peer().server(),
+            protocol: cx.request.protocol,
+        });
+        let status = smtp_proto::status::EnhancedStatus::new(4, 7, 0);
+        let reason = Reason::local(status, Scope::Site, "unexpected server message");
+        self.fail_site(cx, reason);
+    }
+
+    /// Finds out what a reply means, and does what follows.
+    fn on_reply(&mut self, cx: &mut Context, stage: Stage, reply: &Reply) {
+        if let Progress::Probing { said, .. } = &mut self.progress
+            && stage == Stage::RsetProbe
+        {
+            *said = Some(reply.one_line());
+        } else if self.channel.uses > 0 && reply.code() == SHUTTING_DOWN {
+            self.note_kept_connection_ended(cx, reply);
+        }
+        cx.learn(&Learned::Reply(stage, reply));
+        if reply.is_irregular() {
+            self.records.record_protocol_error();
+        }
+        self.announced |= reply.is_success() && matches!(stage, Stage::Ehlo | Stage::Lhlo);
+        let rules = Rules {
+            skip_5xx_greeting: cx.config.helo.skip_5xx_greeting,
+            probe: cx
+                .request
+                .probe
+                .then_some(cx.config.verdict.address_verify_target),
+        };
+        match replies::meaning(self.peer(), stage, reply, rules) {
+            Meaning::Nothing => {}
+            Meaning::Site(reason) => self.fail_site(cx, reason),
+            Meaning::Everybody(reason) => self.fail(cx, Whom::Open, reason),
+            Meaning::One(position, reason) => {
+                if let Some(rcpt) = self.recipients().and_then(|all| all.get(position)) {
+                    self.fail(cx, Whom::One(rcpt), reason);
+                }
+            }
+            Meaning::AcceptsEverybody => {
+                for rcpt in cx.roll.all() {
+                    if cx.roll.is_open(rcpt) {
+                        cx.succeed(rcpt, stage, reply, self.origin());
+                    }
+                }
+            }
+            Meaning::AcceptsOne(position) => {
+                if let Some(rcpt) = self.recipients().and_then(|all| all.get(position)) {
+                    cx.succeed(rcpt, stage, reply, self.origin());
+                }
+            }
+            Meaning::NoTls => self.on_starttls_refused(cx, reply),
+            Meaning::Login => self.on_auth_reply(cx, reply),
+            Meaning::Unusual => {
+                cx.note(Event::Refused {
+                    server: self.peer().server(),
+                    stage,
+                    reply: reply.clone(),
+                });
+            }
+        }
+    }
+
+    fn recipients(&self) -> Option<&Batch> {
+        match &self.progress {
+            Progress::Transfer { recipients, .. } => Some(recipients),
+            _ => None,
+        }
+    }
+
+    /// The server has introduced itself: finds out whether this is the right place for the
+    /// message, and what comes before it.
+    fn negotiate(&mut self, cx: &mut Context) {
+        if self.login.is_over() {
+            return self.ready();
+        }
+        let offered = self.channel.session.capabilities();
+        let secure = self.channel.is_secure();
+        cx.learn(&Learned::Hello { offered, secure });
+        cx.note(Event::Greeted {
+            server: self.channel.peer.server(),
+            name: offered.name.clone(),
+        });
+        // After a refused STARTTLS everything else was looked at before.
+        if !self.tls.is_refused() || secure {
+            let peer = &self.channel.peer;
+            if let Some(failure) = self.keywords_failed.take().filter(|_| self.announced) {
+                let reason = greet::unknown_keywords(cx, peer, &failure);
+                return self.object(cx, reason);
+            }
+            greet::note_capabilities(cx, peer, offered);
+            if let Some(reason) = greet::objection(cx, peer, offered) {
+                return self.object(cx, reason);
+            }
+        }
+        match self.tls.decide(cx, &self.channel) {
+            Decision::StartTls => {
+                if let Some(negotiation) = self.channel.session.negotiation() {
+                    negotiation.start_tls();
+                }
+            }
+            Decision::LogIn => self.log_in(cx),
+            Decision::Leave => self.give_up(),
+            Decision::Object(reason) => self.object(cx, reason),
+        }
+    }
+
+    /// The session waits for the handshake.
+    fn at_tls_gate(&mut self, cx: &mut Context) {
+        // Without connection reuse a TLS connection serves one message.
+        self.keepable &= self.tls.policy.connection_reuse;
+        if let Some(reason) = self.tls.at_gate(cx, &mut self.channel) {
+            self.fail_site(cx, reason);
+            self.leave();
+        }
+    }
+
+    /// The server does not want to start TLS.
+    fn on_starttls_refused(&mut self, cx: &mut Context, reply: &Reply) {
+        if let Some(reason) = self.tls.on_refused(cx, &self.channel.peer, reply) {
+            self.fail_site(cx, reason);
+        }
+    }
+
+    /// Logs in if the server offers it and there are credentials for it; otherwise
+    /// goes on as a stranger. For a survey this is as far as it goes.
+    fn log_in(&mut self, cx: &mut Context) {
+        if cx.is_survey() {
+            let usable = self.usable(cx);
+            self.give_up();
+            return cx.learn(&Learned::Usable(usable));
+        }
+        match self.login.begin(cx, &mut self.channel, &mut self.records) {
+            Ok(true) => {}
+            Ok(false) => self.ready(),
+            Err(reason) => self.fail_login(cx, reason),
+        }
+    }
+
+    /// What a message would meet here.
+    fn usable(&self, cx: &Context) -> Usable {
+        let offers_login = !self.channel.session.capabilities().auth.is_empty();
+        let facts = self.channel.tls_facts();
+        Usable {
+            encrypted: self.channel.is_secure(),
+            verified: facts.is_some_and(|facts| facts.matched),
+            logs_in: cx.client().sasl.is_some() && self.login.has_credentials() && offers_login,
+        }
+    }
+
+    /// The server has sent a challenge.
+    fn answer_challenge(&mut self, cx: &mut Context) {
+        if let Err(reason) = self.login.answer(&mut self.channel) {
+            self.fail_login(cx, reason);
+        }
+    }
+
+    /// The server's reply to AUTH or to a response.
+    fn on_auth_reply(&mut self, cx: &mut Context, reply: &Reply) {
+        if let Err(reason) = self.login.conclude(cx, &mut self.channel, reply) {
+            self.fail_login(cx, reason);
+        }
+    }
+
+    fn fail_login(&mut self, cx: &mut Context, reason: Reason) {
+        self.login.end();
+        self.object(cx, reason);
+    }
+
+    /// No login is needed any more: the session can have a message.
+    fn ready(&mut self) {
+        self.login.end();
+        if let Some(negotiation) = self.channel.session.negotiation() {
+            negotiation.ready();
+        }
+    }
+
+    /// The message cannot go to this server.
+    fn object(&mut self, cx: &mut Context, reason: Reason) {
+        self.fail_site(cx, reason);
+        self.give_up();
+    }
+
+    /// A failure that speaks against the server or the session.
+    fn fail_site(&mut self, cx: &mut Context, reason: Reason) {
+        self.throttled = true;
+        self.fail(cx, Whom::Open, reason);
+    }
+
+    fn fail(&mut self, cx: &mut Context, whom: Whom, reason: Reason) {
+        let strange = reason.reply.as_ref().is_some_and(records::is_strange);
+        if cx.fail(whom, reason, &self.origin()) && strange {
+            self.records.record_protocol_error();
+        }
+    }
+
+    /// Says QUIT, where the dialogue is between two commands.
+    fn leave(&mut self) {
+        match self.channel.session.tls_gate() {
+            Some(gate) => {
+                gate.quit();
+                self.progress = Progress::Over;
+            }
+            None => self.give_up(),
+        }
+    }
+
+    /// Ends the session without another word.
+    fn part(&mut self) {
+        self.progress = Progress::Over;
+        self.channel.session.abandon();
+    }
+
+    /// Ends the session without another message: QUIT where the dialogue is
+    /// between two commands, otherwise nothing.
+    fn give_up(&mut self) {
+        self.progress = Progress::Over;
+        let session = &mut self.channel.session;
+        if let Some(negotiation) = session.negotiation() {
+            negotiation.quit();
+        } else if let Some(turn) = session.sasl() {
+            turn.quit();
+        } else if let Some(idle) = session.idle() {
+            idle.quit();
+        } else if session.deadline().1 != Stage::Quit {
+            session.abandon();
+        }
+    }
+}
+
+/// The event for what is remarkable about a reply.
+fn reply_note(server: Arc<Server>, note: ReplyNote) -> Event {
+    match note {
+        ReplyNote::TooLongLine(start) => Event::ReplyLineTooLong { server, start },
+        ReplyNote::TooLongText(start) => Event::ReplyTooLong { server, start },
+        ReplyNote::Replaced { old, new } => Event::ReplyReplaced { server, old, new },
+        ReplyNote::Garbage(line) => Event::ReplyGarbage { server, line },
+    }
+}
