@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use smtp_proto::time::Time;
 
 use crate::{
-    delivery::{ConnectError, Dns, External, Https, Socket, Target, Ticket},
+    delivery::{ConnectError, Dns, External, Https, Socket, TableQuery, Target, Ticket},
     dns::{self, Failure, Query},
     report::Report,
     sts::{FetchError, Fetched, PolicyFetch},
@@ -20,8 +20,8 @@ pub enum Act {
     /// Find DNS records, or let getaddrinfo(3) find addresses. Several questions may be
     /// out at once, and each may be answered at any time.
     Resolve(Slip<Dns>, Query),
-    /// Look up the key in the table, where it may wait.
-    LookUp(Slip<External>, Arc<dyn Table>, String),
+    /// Look up the key of the query in the table, where it may wait.
+    LookUp(Slip<External>, Arc<dyn Table>, TableQuery),
     /// Fetch a file over HTTPS.
     Fetch(Slip<Https>, PolicyFetch),
     /// Open a connection.

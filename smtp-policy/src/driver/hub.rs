@@ -200,7 +200,11 @@ impl<S> Hub<S> {
     /// The most recipients of a delivery (`transport_destination_recipient_limit`); zero
     /// is no limit.
     pub(super) fn recipient_limit(&self, protocol: Protocol) -> u32 {
-        *self.policy.config(protocol).cache.destination_recipient_limit
+        *self
+            .policy
+            .config(protocol)
+            .cache
+            .destination_recipient_limit
     }
 
     /// The table that a question is for.

@@ -177,15 +177,15 @@ impl Questions {
     }
 
     fn take(&mut self, serial: u32) -> Option<Question> {
-        let at = self.open.iter().position(|question| question.serial == serial)?;
+        let at = self
+            .open
+            .iter()
+            .position(|question| question.serial == serial)?;
         Some(self.open.swap_remove(at))
     }
 }
 
 /// Returns whether a later question would have had the same result.
 const fn is_for_everybody(result: &Result<Answer, Failure>) -> bool {
-    matches!(
-        result,
-        Ok(_) | Err(Failure::NotFound | Failure::NoData)
-    )
+    matches!(result, Ok(_) | Err(Failure::NotFound | Failure::NoData))
 }

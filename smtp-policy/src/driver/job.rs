@@ -326,7 +326,7 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
                     .ask(inquiries, &self.bell, ticket, query, limit);
             }
             Ask::LookUp(ticket, query) => match self.course.table(&self.hub, &query) {
-                Ok(table) => return Some(Act::LookUp(Slip { part, ticket }, table, query.key)),
+                Ok(table) => return Some(Act::LookUp(Slip { part, ticket }, table, query)),
                 Err(failure) => running.delivery.looked_up(ticket, Err(failure)),
             },
             Ask::Fetch(ticket, request) => return Some(Act::Fetch(Slip { part, ticket }, request)),

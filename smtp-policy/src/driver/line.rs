@@ -151,7 +151,11 @@ impl<S: Read + Write> Line<S> {
         match self.socket.read(&mut scratch) {
             Ok(count @ 1..) => {
                 // What is shorter than it could be was all there is.
-                self.ear = if count < READ_SIZE { Ear::Idle } else { Ear::Open };
+                self.ear = if count < READ_SIZE {
+                    Ear::Idle
+                } else {
+                    Ear::Open
+                };
                 job.receive(scratch.get(..count).unwrap_or_default());
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -197,7 +201,7 @@ impl<S: Read + Write> Line<S> {
 /// Says QUIT on a connection that was kept, as far as that goes without waiting, and
 /// closes it. The reply is not waited for (`smtp_skip_quit_response`): nothing depends on
 /// it any more.
-pub fn say_quit<S: Read + Write>(socket: S, mut channel: Box<Channel>, now: Time) {
+pub(super) fn say_quit<S: Read + Write>(socket: S, mut channel: Box<Channel>, now: Time) {
     let mut line = Line::new(socket);
     channel.leave();
     for _ in 0..LAST_STEPS {

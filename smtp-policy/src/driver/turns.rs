@@ -148,9 +148,7 @@ mod tests {
     fn who_leaves_in_the_middle_of_a_long_queue_is_not_searched_for() {
         const MANY: usize = 10_000;
         let mut turns = Turns::default();
-        let places: Vec<Place> = (0..MANY)
-            .map(|n| turns.enter(smtp("a"), 1, n).0)
-            .collect();
+        let places: Vec<Place> = (0..MANY).map(|n| turns.enter(smtp("a"), 1, n).0).collect();
         let before = COMPARED.load(Relaxed);
         // One in two, from the end.
         let leaving = places.iter().skip(1).step_by(2).rev();
@@ -218,9 +216,7 @@ mod tests {
     #[test]
     fn everybody_who_runs_or_waits_can_be_told_something() {
         let mut turns = Turns::default();
-        let places: Vec<Place> = (0..4)
-            .map(|n| turns.enter(smtp("a"), 2, n).0)
-            .collect();
+        let places: Vec<Place> = (0..4).map(|n| turns.enter(smtp("a"), 2, n).0).collect();
         assert_eq!(turns.everybody(), [0, 1, 2, 3]);
         let last = places.iter().rev();
         let next: Vec<_> = last.filter_map(|place| turns.leave(place)).collect();
