@@ -113,6 +113,15 @@ pub trait Table: Send + Sync + fmt::Debug {
     }
 }
 
+/// A question to a table outside the engine (`external:NAME` in main.cf).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableQuery {
+    /// The NAME of the table.
+    pub table: String,
+    /// What to look up.
+    pub key: String,
+}
+
 /// A lookup that could not be answered. It is not the same as "not found".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableFailure {

@@ -10,7 +10,7 @@ use smtp_proto::Time;
 
 /// A server that takes everything, unless it is silent. It writes down what it hears.
 #[derive(Clone, Default)]
-pub struct Server(Arc<Mutex<State>>);
+pub(crate) struct Server(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -24,7 +24,7 @@ struct State {
 }
 
 /// The client's end of a connection.
-pub struct Socket {
+pub(crate) struct Socket {
     server: Server,
     to_client: Vec<u8>,
     line: Vec<u8>,
@@ -34,13 +34,13 @@ pub struct Socket {
 
 impl Server {
     /// A server that does not reply to a line that begins with `verb`.
-    pub fn silent_at(verb: &'static str) -> Self {
+    pub(crate) fn silent_at(verb: &'static str) -> Self {
         let server = Self::default();
         server.0.lock().unwrap().silent = Some(verb);
         server
     }
 
-    pub fn connect(&self) -> Socket {
+    pub(crate) fn connect(&self) -> Socket {
         self.note("connected");
         Socket {
             server: self.clone(),
@@ -52,17 +52,17 @@ impl Server {
     }
 
     /// Writes down what it hears of.
-    pub fn note(&self, what: &str) {
+    pub(crate) fn note(&self, what: &str) {
         self.0.lock().unwrap().heard.push(what.to_owned());
     }
 
     /// What it has heard since it was asked last.
-    pub fn heard(&self) -> Vec<String> {
+    pub(crate) fn heard(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().heard)
     }
 
     /// What it has heard, without the texts.
-    pub fn verbs(&self) -> String {
+    pub(crate) fn verbs(&self) -> String {
         let heard = self.heard();
         let verbs = heard
             .iter()
@@ -70,22 +70,22 @@ impl Server {
         verbs.collect::<Vec<_>>().join(" ")
     }
 
-    pub fn vain_reads(&self) -> usize {
+    pub(crate) fn vain_reads(&self) -> usize {
         self.0.lock().unwrap().vain_reads
     }
 
-    pub fn expire(&self, at: Time) {
+    pub(crate) fn expire(&self, at: Time) {
         self.0.lock().unwrap().expiries.push(at);
     }
 
     /// When somebody was to look after kept connections.
-    pub fn expiries(&self) -> Vec<Time> {
+    pub(crate) fn expiries(&self) -> Vec<Time> {
         self.0.lock().unwrap().expiries.clone()
     }
 }
 
 impl Socket {
-    pub fn is_ready(&self, interest: Interest) -> bool {
+    pub(crate) fn is_ready(&self, interest: Interest) -> bool {
         interest.writes() || interest.reads() && (self.ended || !self.to_client.is_empty())
     }
 
