@@ -12,7 +12,7 @@ mod wait;
 
 pub use self::{
     client::Client,
-    drive::{Runtime, drive, watch},
+    drive::{Runtime, Spawn, drive, watch},
     socket::begin,
     wait::apart,
 };

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use runtime_common::{Runtime, watch};
+use runtime_common::{Runtime, Spawn, watch};
 use smol::Timer;
 use smtp_policy::{
     delivery::{ConnectError, Target},
@@ -86,5 +86,16 @@ impl Runtime for Smol {
 
     fn prepare(&self) -> io::Result<()> {
         reactor::start_reactor()
+    }
+}
+
+impl Spawn for Smol {
+    type Task<T: Send + 'static> = smol::Task<T>;
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Self::Task<T> {
+        smol::spawn(task)
     }
 }
