@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use smtp_policy::{
     delivery::ConnectError,
     report::{Outcome, Status},
-    request::RcptIndex,
+    request::{RcptIndex, Recipient},
     tables::{Table, TableFailure},
 };
 

@@ -1,10 +1,9 @@
-use std::io;
+use std::{io, net::TcpStream, sync::Arc, task::Waker, time::Duration};
 
 use bytes::Bytes;
 use smtp_policy::{
     config::Protocol,
-    delivery::Delivery,
-    driver::Clerk,
+    driver::{Act, Hub, Job},
     request::{Recipient, Request},
 };
 use smtp_proto::{Address, ReversePath, Time};
@@ -99,10 +98,12 @@ fn a_delivery_whose_driver_cannot_work_is_deferred() {
             ReversePath::Null,
             vec![to],
         );
-        let job = Delivery::new(request, policy(main_cf), 7);
-        let clerk = Clerk::new(1, Bytes::new(), ());
-        let error = io::Error::from_raw_os_error(24);
-        let report = clerk.decline(job, Time::ZERO, &error);
+        let hub = Arc::new(Hub::<TcpStream>::new(policy(main_cf), 7, Duration::ZERO));
+        let mut job = Job::whole(hub, request, Bytes::new(), ());
+        job.fail(&io::Error::from_raw_os_error(24));
+        let Act::Done(report) = job.poll(Time::ZERO, Waker::noop()) else {
+            panic!("it waits for something")
+        };
         let (_, outcome) = &report.recipients[0];
         assert_eq!(brief(std::slice::from_ref(outcome)), ["deferred 4.3.0"]);
         let text = "cannot wait for input and output: Too many open files";

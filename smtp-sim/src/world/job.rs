@@ -12,7 +12,7 @@ use smtp_policy::{
     dns::{Answer, Failure, Query, QueryKind},
     driver::{Act, Answered, Job, Slip},
     report::{Outcome, Report},
-    request::RcptIndex,
+    request::{RcptIndex, Recipient},
     sts::FetchError,
 };
 use smtp_proto::Time;

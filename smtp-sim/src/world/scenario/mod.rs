@@ -15,7 +15,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
-use smtp_policy::delivery::{self, Note, Observer};
+use smtp_policy::delivery::{self, Level, Note, Observer};
 use smtp_policy::driver::{Act, Answered, Hub, Job, Slip};
 use smtp_policy::report::Report;
 use smtp_policy::request::Request;
