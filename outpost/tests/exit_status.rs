@@ -209,7 +209,7 @@ fn a_message_or_request_that_cannot_be_read_is_65() {
         ),
         (
             &["deliver", "--request", &list],
-            "list.json: expected an object, found a list",
+            "list.json: expected an object",
         ),
     ];
     for (args, text) in cases {

@@ -117,7 +117,7 @@ fn a_text_that_ends_a_line_is_no_part_of_a_request() {
         ("/client/source", EVIL, "key \"client\": key \"source\": "),
         ("/flags", EVIL, "key \"flags\": unknown letter"),
         ("/ret", EVIL, "key \"ret\": "),
-        (EVIL, EVIL, "unknown key"),
+        (EVIL, EVIL, "unknown field"),
     ];
     let bad: Vec<Value> = cases
         .iter()

@@ -12,6 +12,7 @@ mod cancel;
 mod code;
 mod content;
 mod dsn;
+mod facts;
 mod injection;
 mod notices;
 mod reuse;
@@ -54,6 +55,10 @@ pub struct World {
     /// Everything the servers were told, by line.
     pub heard: Vec<String>,
     pub notes: Vec<String>,
+    /// The names of all events.
+    pub events: Vec<&'static str>,
+    /// The time that each reply takes.
+    pub lag: Duration,
     /// What the postmaster is told.
     pub notices: Vec<Notice>,
     pub connects: usize,
@@ -130,6 +135,8 @@ impl Default for World {
             cache: ConnectionCache::new(),
             heard: Vec::new(),
             notes: Vec::new(),
+            events: Vec::new(),
+            lag: Duration::ZERO,
             notices: Vec::new(),
             connects: 0,
             most_queued: 0,
@@ -263,6 +270,7 @@ impl World {
                     }
                 }
                 Ask::Note(note) => {
+                    self.events.push(note.event.name());
                     if note.level() > Level::Trace {
                         self.notes.push(note.to_string());
                     }
@@ -312,6 +320,7 @@ impl World {
                 let mut said = std::mem::take(&mut server.output);
                 said.truncate(self.budget);
                 self.budget -= said.len();
+                self.now = self.now + self.lag;
                 job.receive(&said);
             }
             Some(server) if self.budget == 0 => match self.then {
