@@ -321,3 +321,110 @@ fn fitting(cx: &mut Context, policy: TlsPolicy, place: &Place, plain: bool) -> O
         _ => Some(policy),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing::{asked, choose, configure, context, context_for, site};
+
+    /// A context that has come to a destination with these servers, whose policies are
+    /// known.
+    fn context_at(addresses: &[&str]) -> Context {
+        let mut cx = context(1);
+        cx.hosts.destinations = vec!["example.com".into()];
+        (cx.hosts.own, cx.hosts.begun) = (1, 1);
+        cx.hosts.final_nexthop = true;
+        open_site(&mut cx, site(addresses), "example.com", "example.com");
+        cx
+    }
+
+    /// The next phase, but for the way to the policy of a server.
+    fn choose_knowing(cx: &mut Context) -> Phase {
+        match choose(cx) {
+            Phase::Securing(securing) => {
+                securing.poll(cx);
+                choose(cx)
+            }
+            phase => phase,
+        }
+    }
+
+    #[test]
+    fn addresses_are_tried_in_their_order_and_then_whoever_is_left_gets_the_last_reason() {
+        let mut cx = context_at(&["192.0.2.1", "192.0.2.2"]);
+        for (address, more) in [("192.0.2.1", true), ("192.0.2.2", false)] {
+            assert!(matches!(choose_knowing(&mut cx), Phase::LookingUp(_)));
+            cx.why = Some(Reason::local(
+                EnhancedStatus::new(4, 4, 1),
+                Scope::Site,
+                format!("connect to {address} failed"),
+            ));
+            let site = cx.hosts.site.as_ref();
+            assert_eq!(site.is_some_and(|site| !site.places.is_empty()), more);
+        }
+        assert!(matches!(choose(&mut cx), Phase::Choosing(_)));
+        let expected = "0 deferred 4.4.1 (connect to 192.0.2.2 failed)";
+        assert_eq!(asked(&mut cx), [expected]);
+        assert!(matches!(choose(&mut cx), Phase::Done));
+    }
+
+    #[test]
+    fn no_more_addresses_are_tried_than_the_limit_allows() {
+        let mut cx = context_at(&["192.0.2.1", "192.0.2.2"]);
+        configure(&mut cx, |config| config.connect.mx_address_limit = 1);
+        assert!(matches!(choose_knowing(&mut cx), Phase::LookingUp(_)));
+        assert!(matches!(choose(&mut cx), Phase::Choosing(_)));
+    }
+
+    #[test]
+    fn the_last_address_of_the_last_destination_is_the_final_server() {
+        let mut cx = context_at(&["192.0.2.1", "192.0.2.2"]);
+        choose_knowing(&mut cx);
+        cx.hosts.mark_final_server();
+        assert!(!cx.hosts.final_server);
+        choose_knowing(&mut cx);
+        cx.hosts.mark_final_server();
+        assert!(cx.hosts.final_server);
+    }
+
+    #[test]
+    fn a_kept_connection_is_looked_for_by_next_hop_and_by_address() {
+        let mut cx = context_at(&[]);
+        cx.hosts.begun = 2;
+        cx.hosts.cache.load = true;
+        cx.hosts.request_nexthop = Some("example.com".into());
+        open_site(&mut cx, site(&["192.0.2.1"]), "example.com", "example.com");
+        for _ in 0..2 {
+            assert!(matches!(choose_knowing(&mut cx), Phase::Reusing(_)));
+            assert_eq!(asked(&mut cx), ["look for a kept connection"]);
+        }
+        assert!(matches!(choose_knowing(&mut cx), Phase::LookingUp(_)));
+    }
+
+    #[test]
+    fn a_next_hop_is_read_with_the_relays_behind_it() {
+        let mut cx = context_for("one.example, two.example", 1);
+        configure(&mut cx, |config| {
+            config.connect.fallback_relay = vec!["relay.example".to_owned()].into();
+        });
+        read_nexthop(&mut cx);
+        let expected = ["one.example", "two.example", "relay.example"];
+        assert_eq!(cx.hosts.destinations, expected);
+        assert_eq!(cx.hosts.own, 2);
+        assert!(matches!(choose(&mut cx), Phase::Resolving(_)));
+    }
+
+    #[test]
+    fn a_mistake_in_the_settings_does_not_bounce_mail() {
+        let mut cx = context_at(&[]);
+        (cx.hosts.begun, cx.hosts.own) = (2, 1);
+        let status = EnhancedStatus::new(5, 4, 4);
+        cx.why = Some(Reason::local(status, Scope::Site, "no such host"));
+        assert!(matches!(choose(&mut cx), Phase::Choosing(_)));
+        let expected = [
+            "Warning: smtp_fallback_relay configuration problem",
+            "0 deferred 4.3.5 (no such host)",
+        ];
+        assert_eq!(asked(&mut cx), expected);
+    }
+}

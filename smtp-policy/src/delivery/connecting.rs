@@ -99,3 +99,64 @@ fn connect_failure(server: &Server, error: &ConnectError) -> Reason {
     };
     Reason::local(status, Scope::Site, error.at(server))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing::{asked, attempt, context, go};
+
+    fn connecting(cx: &mut Context) -> Connecting {
+        let attempt = attempt(cx);
+        match Connecting::begin(cx, attempt) {
+            Next::Ask(Phase::Connecting(phase), Ask::Connect(..)) => phase,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_reason_is_kept_why_there_is_no_connection() {
+        let rows = [
+            (
+                ConnectError::Refused,
+                "4.4.1",
+                "connect to mx.example[192.0.2.1]:25: Connection refused",
+            ),
+            (
+                ConnectError::TimedOut,
+                "4.4.1",
+                "connect to mx.example[192.0.2.1]:25: Connection timed out",
+            ),
+            (
+                ConnectError::Bind("busy".into()),
+                "4.4.0",
+                "server configuration error",
+            ),
+        ];
+        for (error, status, text) in rows {
+            let mut cx = context(1);
+            let mut phase = connecting(&mut cx);
+            assert!(phase.asked(1) && !phase.asked(2));
+            phase.connected(Err(error));
+            assert!(matches!(go(phase.poll(&mut cx)), Phase::Choosing(_)));
+            let why = cx.why.as_ref().unwrap();
+            assert_eq!(
+                (why.status.to_string().as_str(), why.text.as_str()),
+                (status, text)
+            );
+            assert_eq!(asked(&mut cx), [format!("Info: {text}")]);
+            // The recipient stays for another server.
+            assert!(!cx.roll.all_settled());
+        }
+    }
+
+    #[test]
+    fn with_a_connection_the_dialogue_begins() {
+        let mut cx = context(1);
+        cx.hosts.final_nexthop = true;
+        let mut phase = connecting(&mut cx);
+        phase.connected(Ok(()));
+        assert!(matches!(go(phase.poll(&mut cx)), Phase::Talking(_)));
+        assert!(cx.hosts.final_server);
+    }
+}

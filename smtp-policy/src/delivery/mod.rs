@@ -59,6 +59,9 @@ mod securing;
 mod settle;
 mod survey;
 mod talking;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod testing;
 mod ticket;
 mod transitions;
 mod verdict;

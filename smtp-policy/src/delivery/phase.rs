@@ -237,6 +237,15 @@ impl Course {
         }
     }
 
+    /// A delivery that has come as far as this phase.
+    #[cfg(test)]
+    pub(super) fn at(phase: Phase) -> Self {
+        Self {
+            phase,
+            taken: PhasesTaken::default(),
+        }
+    }
+
     /// Moves on as far as possible without input. `None`: look again.
     pub(super) fn poll(&mut self, cx: &mut Context) -> Option<Ask> {
         self.change(|phase| match phase.poll(cx) {
@@ -328,5 +337,69 @@ impl From<Box<Securing>> for Phase {
 impl From<Box<Talking>> for Phase {
     fn from(phase: Box<Talking>) -> Self {
         Self::Talking(phase)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::delivery::{
+        looking_up::LookingUp,
+        testing::{attempt, context, course, next, talking},
+    };
+
+    #[test]
+    fn an_answer_that_nobody_waits_for_is_dropped() {
+        let mut cx = context(1);
+        let mut course = course(Phase::LookingUp(LookingUp::new(attempt(&cx))));
+        assert_eq!(next(&mut cx, &mut course), "connect to 192.0.2.1:25");
+        course.answer(Answer::Cache(1, None));
+        course.answer(Answer::Dns(1, Err(Failure::NoData)));
+        course.answer(Answer::Text(Bytes::from_static(b"unasked")));
+        course.answer(Answer::Socket(2, Ok(())));
+        assert_eq!(next(&mut cx, &mut course), "wait");
+        course.answer(Answer::Socket(1, Ok(())));
+        // The greeting is waited for.
+        assert_eq!(next(&mut cx, &mut course), "wait");
+        assert!(course.channel().is_some());
+    }
+
+    #[test]
+    fn a_delivery_that_takes_too_long_is_over() {
+        let mut cx = context(2);
+        let mut course = course(Phase::LookingUp(LookingUp::new(attempt(&cx))));
+        assert_eq!(next(&mut cx, &mut course), "connect to 192.0.2.1:25");
+        cx.set_now(cx.give_up());
+        let late = "delivery took longer than daemon_timeout";
+        for index in 0..2 {
+            let expected = format!("{index} deferred 4.3.0 ({late})");
+            assert_eq!(next(&mut cx, &mut course), expected);
+        }
+        assert_eq!(next(&mut cx, &mut course), "done");
+        let rows: Vec<usize> = course.taken().rows().collect();
+        assert_eq!(rows.len(), 3);
+        assert_eq!(course.taken().strays().count(), 0);
+    }
+
+    #[test]
+    fn a_dialogue_that_is_stopped_is_ended_and_its_recipients_are_settled() {
+        for why in [
+            Stop::Overdue,
+            Stop::Cancelled,
+            Stop::Unreadable("no such file".into()),
+            Stop::Undriven("no more files".into()),
+        ] {
+            let mut cx = context(1);
+            let mut course = course(talking(&cx));
+            assert_eq!(next(&mut cx, &mut course), "wait");
+            course.stop(&mut cx, &why);
+            let report = next(&mut cx, &mut course);
+            assert!(report.starts_with("0 deferred 4.3."), "{report}");
+            assert_eq!(next(&mut cx, &mut course), "close");
+            assert_eq!(next(&mut cx, &mut course), "done");
+            course.stop(&mut cx, &why);
+            assert_eq!(next(&mut cx, &mut course), "done");
+        }
     }
 }

@@ -314,3 +314,71 @@ fn envelope(mapped: &[String]) -> Result<Envelope, String> {
         original,
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing::{asked, context, go};
+
+    #[test]
+    fn where_there_is_nothing_to_prepare_the_next_hop_is_read() {
+        let mut cx = context(2);
+        assert!(matches!(go(Start.poll(&mut cx)), Phase::Choosing(_)));
+        assert_eq!(cx.hosts.destinations, ["example.com"]);
+        assert!(cx.envelope.is_none());
+    }
+
+    #[test]
+    fn a_flag_for_one_recipient_refuses_several() {
+        let mut cx = context(2);
+        cx.request.flags.delivered_to = true;
+        assert!(matches!(go(Start.poll(&mut cx)), Phase::Choosing(_)));
+        let expected = [
+            "Warning: flag `D' requires smtp_destination_recipient_limit = 1",
+            "0 deferred 4.3.5 (mail system configuration error)",
+            "1 deferred 4.3.5 (mail system configuration error)",
+        ];
+        assert_eq!(asked(&mut cx), expected);
+    }
+
+    /// Looks through a header for a loop, and returns the phase after that.
+    fn after_header(cx: &mut Context, header: &'static [u8]) -> Phase {
+        cx.request.flags.delivered_to = true;
+        let mut phase = go(Start.poll(cx));
+        loop {
+            let Phase::Preparing(preparing) = phase else {
+                return phase;
+            };
+            phase = match preparing.poll(cx) {
+                Next::Go(phase) => phase,
+                Next::Ask(Phase::Preparing(mut preparing), Ask::Text { offset, .. }) => {
+                    assert!(preparing.wants_text());
+                    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+                    let chunk = header.get(offset..).unwrap_or_default();
+                    preparing.text(Bytes::from_static(chunk));
+                    preparing.into()
+                }
+                other => panic!("{other:?}"),
+            };
+        }
+    }
+
+    #[test]
+    fn a_message_that_was_here_before_is_returned() {
+        let mut cx = context(1);
+        let header = b"Delivered-To: user0@example.com\n\nText\n";
+        assert!(matches!(after_header(&mut cx, header), Phase::Choosing(_)));
+        let expected = "0 bounced 5.4.6 (mail forwarding loop for user0@example.com)";
+        assert_eq!(asked(&mut cx), [expected]);
+    }
+
+    #[test]
+    fn a_message_that_was_elsewhere_goes_on() {
+        let mut cx = context(1);
+        let header = b"Delivered-To: other@example.com\n\nText\n";
+        assert!(matches!(after_header(&mut cx, header), Phase::Choosing(_)));
+        assert!(asked(&mut cx).is_empty());
+        assert_eq!(fields_to_insert(&cx), ["Delivered-To: user0@example.com"]);
+    }
+}

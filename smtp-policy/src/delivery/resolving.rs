@@ -118,3 +118,91 @@ fn sts_domain(cx: &Context, inet: &InetDestination) -> Option<String> {
     let domain = looked_up.then(|| client.route.idna.to_ascii(&inet.domain))??;
     Some(domain.strip_suffix('.').unwrap_or(&domain).to_owned())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::{
+        delivery::testing::{asked, context, go},
+        dns::{Record, RecordData},
+    };
+
+    fn resolving(cx: &mut Context, text: &str) -> Box<Resolving> {
+        cx.hosts.begun = 1;
+        let inet = cx.client().nexthop.destination(text).unwrap();
+        Box::new(Resolving::new(cx, inet))
+    }
+
+    fn resume(phase: Phase) -> Box<Resolving> {
+        match phase {
+            Phase::Resolving(resolving) => resolving,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_address_needs_no_questions() {
+        let mut cx = context(1);
+        let resolving = resolving(&mut cx, "[192.0.2.1]:2525");
+        assert!(matches!(go(resolving.poll(&mut cx)), Phase::Choosing(_)));
+        let site = cx.hosts.site.as_ref().unwrap();
+        assert_eq!((site.places.len(), site.loop_detection), (1, false));
+        assert_eq!(cx.hosts.label, "[192.0.2.1]:2525");
+    }
+
+    #[test]
+    fn only_answers_to_open_questions_count() {
+        let mut cx = context(1);
+        let phase = resolving(&mut cx, "[mx.example]").poll(&mut cx);
+        let mut resolving = resume(go(phase));
+        assert_eq!(asked(&mut cx).first().unwrap(), "look up A of mx.example");
+        assert!(resolving.asked(1) && !resolving.asked(99));
+        let record = Record {
+            owner: "mx.example".into(),
+            ttl: 60,
+            data: RecordData::A("192.0.2.1".parse().unwrap()),
+            validated: false,
+        };
+        let answer = Answer {
+            records: vec![record],
+            canonical: "mx.example".into(),
+            validated: false,
+        };
+        let others: Vec<u32> = resolving
+            .open
+            .keys()
+            .copied()
+            .filter(|at| *at != 1)
+            .collect();
+        resolving.resolved(1, Ok(answer));
+        assert!(!resolving.asked(1));
+        for serial in others {
+            resolving.resolved(serial, Err(Failure::NoData));
+        }
+        assert!(matches!(go(resolving.poll(&mut cx)), Phase::Choosing(_)));
+        assert_eq!(cx.hosts.site.as_ref().unwrap().places.len(), 1);
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_is_the_reason_for_whoever_is_left() {
+        let mut cx = context(1);
+        let mut resolving = resolving(&mut cx, "[gone.example]");
+        loop {
+            match resolving.poll(&mut cx) {
+                Next::Go(Phase::Resolving(again)) => resolving = again,
+                Next::Await(Phase::Resolving(mut waiting)) => {
+                    let open: Vec<u32> = waiting.open.keys().copied().collect();
+                    for serial in open {
+                        waiting.resolved(serial, Err(Failure::NotFound));
+                    }
+                    resolving = waiting;
+                }
+                Next::Go(Phase::Choosing(_)) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(cx.hosts.site.is_none());
+        assert_eq!(cx.why.unwrap().status.to_string(), "5.4.4");
+    }
+}

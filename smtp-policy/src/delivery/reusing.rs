@@ -89,3 +89,58 @@ impl Reusing {
         ))))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::delivery::{
+        attempt::destination_key,
+        testing::{asked, attempt, context, go, talking},
+    };
+
+    fn reusing(cx: &mut Context, wanted: Wanted) -> Reusing {
+        let key = destination_key(cx, "example.com");
+        match Reusing::ask(cx, key, wanted) {
+            Phase::Reusing(reusing) => reusing,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_answer_is_waited_for() {
+        let mut cx = context(1);
+        let reusing = reusing(&mut cx, Wanted::Nexthop);
+        assert_eq!(asked(&mut cx), ["look for a kept connection"]);
+        assert!(reusing.asked(1) && !reusing.asked(2));
+        assert!(matches!(reusing.poll(&mut cx), Next::Await(_)));
+    }
+
+    #[test]
+    fn without_a_kept_connection_another_way_is_looked_for() {
+        let mut cx = context(1);
+        let mut first = reusing(&mut cx, Wanted::Nexthop);
+        first.reused(None);
+        assert!(matches!(go(first.poll(&mut cx)), Phase::Choosing(_)));
+        let attempt = attempt(&cx);
+        let mut second = reusing(&mut cx, Wanted::Attempt(attempt));
+        second.reused(None);
+        assert!(matches!(go(second.poll(&mut cx)), Phase::LookingUp(_)));
+    }
+
+    #[test]
+    fn a_kept_connection_gets_the_name_that_it_was_looked_for_by() {
+        let mut cx = context(1);
+        let mut kept = talking(&cx);
+        let mut peer = kept.channel().peer.clone();
+        peer.host = "other.example".into();
+        let mut reusing = reusing(&mut cx, Wanted::Address(peer));
+        reusing.reused(Some(Box::new(kept.into_channel())));
+        match go(reusing.poll(&mut cx)) {
+            Phase::Talking(mut talking) => {
+                assert_eq!(talking.channel().peer.host, "other.example");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -162,3 +162,68 @@ impl Context {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use smtp_proto::status::EnhancedStatus;
+
+    use super::*;
+    use crate::{
+        delivery::testing::{asked, context},
+        report::Scope,
+    };
+
+    fn reason(class: u8) -> Reason {
+        Reason::local(EnhancedStatus::new(class, 0, 0), Scope::Session, "a reason")
+    }
+
+    #[test]
+    fn only_the_last_server_settles_whom_it_fails_for_now() {
+        let mut cx = context(2);
+        assert!(cx.fail(Whom::One(Rcpt(0)), reason(4), &Origin::default()));
+        assert_eq!(asked(&mut cx), ["Info: a reason"]);
+        // It is kept for another server: nothing more happens to it at this one.
+        assert!(!cx.fail(Whom::One(Rcpt(0)), reason(5), &Origin::default()));
+        cx.roll.reopen();
+        cx.hosts.final_server = true;
+        assert!(cx.fail(Whom::Open, reason(4), &Origin::default()));
+        let expected = ["0 deferred 4.0.0 (a reason)", "1 deferred 4.0.0 (a reason)"];
+        assert_eq!(asked(&mut cx), expected);
+        assert!(!cx.fail(Whom::Open, reason(5), &Origin::default()));
+    }
+
+    #[test]
+    fn a_doubt_outlasts_the_server_that_left_it() {
+        let mut cx = context(2);
+        let lost = Reason {
+            uncertain: true,
+            ..reason(4)
+        };
+        cx.fail(Whom::One(Rcpt(1)), lost, &Origin::default());
+        cx.roll.reopen();
+        cx.settle_left(reason(5), &Origin::default());
+        let mut doubts = Vec::new();
+        while let Some(ask) = cx.pop_ask() {
+            if let super::super::Ask::Report(index, outcome) = ask {
+                doubts.push((index, outcome.uncertain));
+            }
+        }
+        assert_eq!(doubts, [(0, false), (1, true)]);
+    }
+
+    #[test]
+    fn whoever_is_left_is_settled_once() {
+        let mut cx = context(3);
+        let reply = Reply::new(250, "250 2.0.0 queued");
+        cx.succeed(Rcpt(1), Stage::EndOfData, &reply, Origin::default());
+        cx.succeed(Rcpt(1), Stage::EndOfData, &reply, Origin::default());
+        cx.settle_left(reason(4), &Origin::default());
+        cx.settle_left(reason(5), &Origin::default());
+        let expected = [
+            "1 sent 2.0.0 (250 2.0.0 queued)",
+            "0 deferred 4.0.0 (a reason)",
+            "2 deferred 4.0.0 (a reason)",
+        ];
+        assert_eq!(asked(&mut cx), expected);
+    }
+}

@@ -326,3 +326,83 @@ impl Visit {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing::candidate;
+
+    fn surveying() -> Surveying {
+        let judge = Judge {
+            soft_bounce: false,
+            probe: false,
+        };
+        Surveying::new(Survey::default(), judge)
+    }
+
+    fn begin(survey: &mut Surveying, place: &Place) -> Option<Note> {
+        survey.learn(&Learned::Server(Server {
+            destination: "example.com",
+            own_name: "client.example",
+            place,
+            policy: None,
+            plain: false,
+            beyond_limit: false,
+        }))
+    }
+
+    fn host(note: Option<Note>) -> HostFinding {
+        match note.unwrap().finding.as_deref() {
+            Some(Finding::Host(finding)) => (**finding).clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_judgement_on_a_server_counts() {
+        let mut survey = surveying();
+        assert!(begin(&mut survey, &Place::Inet(candidate("192.0.2.1", 10))).is_none());
+        for text in ["first", "second"] {
+            let reason = Reason::local(EnhancedStatus::new(5, 0, 0), Scope::Site, text);
+            assert!(survey.learn(&Learned::Failed(&reason)).is_none());
+        }
+        let finding = host(survey.learn(&Learned::Left));
+        let failing = finding.result.unwrap_err();
+        assert_eq!(
+            (failing.text.as_str(), failing.ends_delivery),
+            ("first", true)
+        );
+        assert!(!survey.ends_well() && !survey.is_over());
+    }
+
+    #[test]
+    fn a_usable_server_makes_up_for_others() {
+        let mut survey = surveying();
+        begin(&mut survey, &Place::Inet(candidate("192.0.2.1", 10)));
+        let next = Place::Inet(candidate("192.0.2.2", 10));
+        let finding = host(begin(&mut survey, &next));
+        assert_eq!(finding.address, "192.0.2.1");
+        let usable = Usable {
+            encrypted: false,
+            verified: false,
+            logs_in: false,
+        };
+        survey.learn(&Learned::Usable(usable));
+        assert_eq!(host(survey.learn(&Learned::Left)).result, Ok(usable));
+        assert!(survey.learn(&Learned::Left).is_none());
+        assert!(survey.ends_well() && survey.is_over());
+    }
+
+    #[test]
+    fn a_survey_that_ends_before_anything_was_found_says_why() {
+        let mut survey = surveying();
+        let reason = Reason::local(EnhancedStatus::new(4, 3, 5), Scope::Site, "null");
+        let note = survey.learn(&Learned::Over(&reason, "nowhere")).unwrap();
+        let Some(Finding::Destination(finding)) = note.finding.as_deref() else {
+            panic!("{note:?}");
+        };
+        assert_eq!(finding.destination, "nowhere");
+        assert!(finding.failure.is_some() && survey.is_over());
+    }
+}

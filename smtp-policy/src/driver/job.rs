@@ -22,7 +22,7 @@ use super::{
     turns::Place,
 };
 use crate::{
-    delivery::{Ask, Delivery, Observer, TableQuery},
+    delivery::{Ask, Delivery, Observer, PhasesTaken, TableQuery},
     request::Request,
     tables::{Table, TableFailure},
     text::TextSource,
@@ -52,6 +52,7 @@ pub struct Job<S, T, O> {
     /// When it was polled first.
     arrived: Option<Time>,
     taken: Taken,
+    phases: PhasesTaken,
 }
 
 /// The progress of the part under way.
@@ -107,6 +108,15 @@ impl<S, T, O> Job<S, T, O> {
         match &self.stage {
             Stage::Running(running) => self.taken.union(&running.delivery.taken()),
             _ => self.taken,
+        }
+    }
+
+    /// The moves between phases that this job has made so far; see
+    /// [`Delivery::phases_taken`].
+    pub fn phases_taken(&self) -> PhasesTaken {
+        match &self.stage {
+            Stage::Running(running) => self.phases.union(&running.delivery.phases_taken()),
+            _ => self.phases,
         }
     }
 
@@ -191,6 +201,7 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
             exchanges: 0,
             arrived: None,
             taken: Taken::default(),
+            phases: PhasesTaken::default(),
         }
     }
 
@@ -397,6 +408,7 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
     fn end(&mut self) {
         if let Stage::Running(running) = &self.stage {
             self.taken = self.taken.union(&running.delivery.taken());
+            self.phases = self.phases.union(&running.delivery.phases_taken());
             let next = self.parts.as_slice().first();
             let next = next.map_or(0, |part| part.recipients.len());
             let recipients = &running.delivery.request().recipients;

@@ -376,3 +376,58 @@ pub(super) fn in_hello(why: Closed, protocol: Protocol) -> Closed {
         why => why,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing::{channel_offering, configure, context};
+
+    fn login() -> Login {
+        Login::new(PasswordSearch::default())
+    }
+
+    #[test]
+    fn where_login_is_not_turned_on_mail_goes_out_as_a_strangers() {
+        let mut cx = context(1);
+        let mut channel = channel_offering(&cx, &["AUTH PLAIN"]);
+        let begun = login().begin(&mut cx, &mut channel, &mut Records::default());
+        assert_eq!(begun, Ok(false));
+    }
+
+    #[test]
+    fn a_reply_ends_the_login_unless_it_is_a_challenge() {
+        let mut cx = context(1);
+        configure(&mut cx, |config| config.sasl.sasl_auth_soft_bounce = false);
+        let mut channel = channel_offering(&cx, &["AUTH PLAIN"]);
+        let mut conclude = |code: u16, text: &str| {
+            let mut login = login();
+            let reply = Reply::new(code, format!("{code} {text}"));
+            let concluded = login.conclude(&cx, &mut channel, &reply);
+            let status = concluded.err().map(|reason| reason.status.to_string());
+            (status, login.is_over(), channel.authenticated)
+        };
+        assert_eq!(conclude(334, ""), (None, false, false));
+        let rejected = Some("5.7.8".to_owned());
+        assert_eq!(conclude(535, "5.7.8 no"), (rejected, true, false));
+        assert_eq!(conclude(235, "2.7.0 yes"), (None, true, true));
+    }
+
+    #[test]
+    fn a_rejection_is_softened_if_wished() {
+        let mut cx = context(1);
+        configure(&mut cx, |config| config.sasl.sasl_auth_soft_bounce = true);
+        let reason = rejected(&cx, true, EnhancedStatus::new(5, 7, 8), "no".into());
+        assert_eq!(reason.status.to_string(), "4.7.8");
+        let reason = rejected(&cx, false, EnhancedStatus::new(5, 5, 0), "odd".into());
+        assert_eq!(reason.status.to_string(), "5.5.0");
+    }
+
+    #[test]
+    fn what_is_lost_in_a_login_was_lost_in_the_hello() {
+        let lost = in_hello(Closed::Lost(Stage::Auth), Protocol::Lmtp);
+        assert_eq!(lost, Closed::Lost(Stage::Lhlo));
+        let lost = in_hello(Closed::Lost(Stage::Mail), Protocol::Smtp);
+        assert_eq!(lost, Closed::Lost(Stage::Mail));
+    }
+}

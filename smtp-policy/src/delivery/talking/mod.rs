@@ -33,7 +33,6 @@ use self::{
     records::Records,
     replies::{Meaning, Rules},
     text::Text,
-    tls::Decision,
 };
 use super::{
     Ask,
@@ -50,7 +49,6 @@ use crate::{
     event::Event,
     report::{Scope, trouble::Reason},
     server::Server,
-    survey::Usable,
     tables::TableFailure,
 };
 
@@ -192,6 +190,12 @@ impl Talking {
 
     pub(super) const fn channel(&mut self) -> &mut Channel {
         &mut self.channel
+    }
+
+    /// The connection alone.
+    #[cfg(test)]
+    pub(super) fn into_channel(self) -> Channel {
+        self.channel
     }
 
     pub(super) fn session_taken(&self) -> Taken {
@@ -400,113 +404,6 @@ impl Talking {
         }
     }
 
-    /// The server has introduced itself: finds out whether this is the right place for the
-    /// message, and what comes before it.
-    fn negotiate(&mut self, cx: &mut Context) {
-        if self.login.is_over() {
-            return self.ready();
-        }
-        let offered = self.channel.session.capabilities();
-        let secure = self.channel.is_secure();
-        cx.learn(&Learned::Hello { offered, secure });
-        cx.note(Event::Greeted {
-            server: self.channel.peer.server(),
-            name: offered.name.clone(),
-        });
-        // After a refused STARTTLS everything else was looked at before.
-        if !self.tls.is_refused() || secure {
-            let peer = &self.channel.peer;
-            if let Some(failure) = self.keywords_failed.take().filter(|_| self.announced) {
-                let reason = greet::unknown_keywords(cx, peer, &failure);
-                return self.object(cx, reason);
-            }
-            greet::note_capabilities(cx, peer, offered);
-            if let Some(reason) = greet::objection(cx, peer, offered) {
-                return self.object(cx, reason);
-            }
-        }
-        match self.tls.decide(cx, &self.channel) {
-            Decision::StartTls => {
-                if let Some(negotiation) = self.channel.session.negotiation() {
-                    negotiation.start_tls();
-                }
-            }
-            Decision::LogIn => self.log_in(cx),
-            Decision::Leave => self.give_up(),
-            Decision::Object(reason) => self.object(cx, reason),
-        }
-    }
-
-    /// The session waits for the handshake.
-    fn at_tls_gate(&mut self, cx: &mut Context) {
-        // Without connection reuse a TLS connection serves one message.
-        self.keepable &= self.tls.policy.connection_reuse;
-        if let Some(reason) = self.tls.at_gate(cx, &mut self.channel) {
-            self.fail_site(cx, reason);
-            self.leave();
-        }
-    }
-
-    /// The server does not want to start TLS.
-    fn on_starttls_refused(&mut self, cx: &mut Context, reply: &Reply) {
-        if let Some(reason) = self.tls.on_refused(cx, &self.channel.peer, reply) {
-            self.fail_site(cx, reason);
-        }
-    }
-
-    /// Logs in if the server offers it and there are credentials for it; otherwise
-    /// goes on as a stranger. For a survey this is as far as it goes.
-    fn log_in(&mut self, cx: &mut Context) {
-        if cx.is_survey() {
-            let usable = self.usable(cx);
-            self.give_up();
-            return cx.learn(&Learned::Usable(usable));
-        }
-        match self.login.begin(cx, &mut self.channel, &mut self.records) {
-            Ok(true) => {}
-            Ok(false) => self.ready(),
-            Err(reason) => self.fail_login(cx, reason),
-        }
-    }
-
-    /// What a message would meet here.
-    fn usable(&self, cx: &Context) -> Usable {
-        let offers_login = !self.channel.session.capabilities().auth.is_empty();
-        let facts = self.channel.tls_facts();
-        Usable {
-            encrypted: self.channel.is_secure(),
-            verified: facts.is_some_and(|facts| facts.matched),
-            logs_in: cx.client().sasl.is_some() && self.login.has_credentials() && offers_login,
-        }
-    }
-
-    /// The server has sent a challenge.
-    fn answer_challenge(&mut self, cx: &mut Context) {
-        if let Err(reason) = self.login.answer(&mut self.channel) {
-            self.fail_login(cx, reason);
-        }
-    }
-
-    /// The server's reply to AUTH or to a response.
-    fn on_auth_reply(&mut self, cx: &mut Context, reply: &Reply) {
-        if let Err(reason) = self.login.conclude(cx, &mut self.channel, reply) {
-            self.fail_login(cx, reason);
-        }
-    }
-
-    fn fail_login(&mut self, cx: &mut Context, reason: Reason) {
-        self.login.end();
-        self.object(cx, reason);
-    }
-
-    /// No login is needed any more: the session can have a message.
-    fn ready(&mut self) {
-        self.login.end();
-        if let Some(negotiation) = self.channel.session.negotiation() {
-            negotiation.ready();
-        }
-    }
-
     /// The message cannot go to this server.
     fn object(&mut self, cx: &mut Context, reason: Reason) {
         self.fail_site(cx, reason);
@@ -567,5 +464,89 @@ fn reply_note(server: Arc<Server>, note: ReplyNote) -> Event {
         ReplyNote::TooLongText(start) => Event::ReplyTooLong { server, start },
         ReplyNote::Replaced { old, new } => Event::ReplyReplaced { server, old, new },
         ReplyNote::Garbage(line) => Event::ReplyGarbage { server, line },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use crate::delivery::testing::{configure, context, converse, course, talking};
+
+    const HELLO: [&str; 2] = [
+        "220 mx.example ESMTP\r\n",
+        "250-mx.example\r\n250 PIPELINING\r\n",
+    ];
+
+    #[test]
+    fn a_message_goes_out_and_each_recipient_hears_of_it() {
+        let mut cx = context(2);
+        let mut course = course(talking(&cx));
+        let [greeting, hello] = HELLO;
+        let replies = "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n550 5.1.1 unknown\r\n354 go\r\n";
+        let replies = [greeting, hello, replies, "250 2.0.0 queued\r\n221 bye\r\n"];
+        let expected = [
+            "EHLO localhost.localdomain",
+            "MAIL FROM:<from@example.org>",
+            "RCPT TO:<user0@example.com>",
+            "RCPT TO:<user1@example.com>",
+            "DATA",
+            "1 bounced 5.1.1 (host mx.example[192.0.2.1] said: 550 5.1.1 unknown (in reply to \
+             RCPT TO command))",
+            "Subject: hi",
+            "",
+            "hello",
+            ".",
+            "QUIT",
+            "0 sent 2.0.0 (250 2.0.0 queued)",
+            "close",
+        ];
+        assert_eq!(converse(&mut cx, &mut course, &replies), expected);
+    }
+
+    #[test]
+    fn a_connection_that_may_be_kept_is_kept() {
+        let mut cx = context(1);
+        cx.hosts.cache.store = true;
+        let mut course = course(talking(&cx));
+        let [greeting, hello] = HELLO;
+        let replies = [
+            greeting,
+            hello,
+            "250 Ok\r\n250 Ok\r\n354 go\r\n",
+            "250 2.0.0 queued\r\n",
+        ];
+        let heard = converse(&mut cx, &mut course, &replies);
+        assert_eq!(heard.last().unwrap(), "keep");
+        assert!(!heard.contains(&"QUIT".to_owned()));
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_is_not_begun() {
+        let mut cx = context(1);
+        cx.request.size = Some(101);
+        let mut course = course(talking(&cx));
+        let hello = "250-mx.example\r\n250 SIZE 100\r\n";
+        let heard = converse(&mut cx, &mut course, &[HELLO[0], hello]);
+        let expected = [
+            "EHLO localhost.localdomain",
+            "0 bounced 5.3.4 (message size 101 exceeds size limit 100 of server \
+             mx.example[192.0.2.1])",
+            "close",
+        ];
+        assert_eq!(heard, expected);
+    }
+
+    #[test]
+    fn a_server_that_is_this_one_is_no_place_for_the_message() {
+        let mut cx = context(1);
+        configure(&mut cx, |config| {
+            config.general.myhostname = "mx.example".into()
+        });
+        cx.hosts.site = Some(Box::new(crate::delivery::testing::site(&[])));
+        let mut course = course(talking(&cx));
+        let heard = converse(&mut cx, &mut course, &[HELLO[0], HELLO[1], "221 bye\r\n"]);
+        let loops = "0 bounced 5.4.6 (mail for example.com loops back to myself)";
+        assert!(heard.contains(&loops.to_owned()), "{heard:?}");
+        assert!(heard.contains(&"QUIT".to_owned()), "{heard:?}");
     }
 }

@@ -179,3 +179,21 @@ impl Talking {
         self.channel.session.abandon();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing::{channel_offering, context};
+
+    #[test]
+    fn text_is_wanted_only_where_the_session_has_room_for_it() {
+        let mut cx = context(1);
+        let mut channel = channel_offering(&cx, &[]);
+        let mut text = Text::new(&cx, &channel.session);
+        assert!(matches!(
+            text.feed(&mut cx, &mut channel.session),
+            Fed::Enough
+        ));
+        assert!(!text.is_wanted() && !text.has_ended() && !text.asked(0));
+    }
+}

@@ -357,3 +357,94 @@ fn log_level(cx: &Context, least: u32, word: &str) -> Level {
         false => Level::Trace,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing::{channel_offering, context};
+
+    fn wanting(level: TlsLevel) -> Tls {
+        let mut policy = TlsPolicy::default();
+        policy.level = level;
+        Tls::new(policy, "example.com".into(), None)
+    }
+
+    /// The decision in words, where our TLS engine is not available.
+    fn decision(tls: &Tls, keywords: &[&str]) -> String {
+        let mut cx = context(1);
+        let channel = channel_offering(&cx, keywords);
+        match tls.decide(&mut cx, &channel) {
+            Decision::StartTls => "STARTTLS".into(),
+            Decision::LogIn => "login".into(),
+            Decision::Leave => "leave".into(),
+            Decision::Object(reason) => format!("{} {}", reason.status, reason.text),
+        }
+    }
+
+    #[test]
+    fn a_demand_that_cannot_be_met_is_an_objection_and_an_offer_is_none() {
+        let here = "TLS is required, but our TLS engine is unavailable";
+        let there = "TLS is required, but was not offered by host mx.example[192.0.2.1]";
+        let (here, there) = (format!("4.7.5 {here}"), format!("4.7.4 {there}"));
+        let rows = [
+            (TlsLevel::None, "STARTTLS", "login"),
+            (TlsLevel::May, "STARTTLS", "login"),
+            (TlsLevel::May, "DSN", "login"),
+            (TlsLevel::Encrypt, "STARTTLS", here.as_str()),
+            (TlsLevel::Encrypt, "DSN", there.as_str()),
+            (TlsLevel::Secure, "DSN", there.as_str()),
+        ];
+        for (level, keyword, expected) in rows {
+            assert_eq!(decision(&wanting(level), &[keyword]), expected, "{level:?}");
+        }
+    }
+
+    #[test]
+    fn after_a_refusal_only_an_offer_goes_on_in_plaintext() {
+        let reply = Reply::new(454, "454 4.7.0 not now");
+        for (level, fails, expected) in [
+            (TlsLevel::May, false, "login"),
+            (TlsLevel::Encrypt, true, "leave"),
+        ] {
+            let mut cx = context(1);
+            let mut tls = wanting(level);
+            let channel = channel_offering(&cx, &["STARTTLS"]);
+            let failure = tls.on_refused(&mut cx, &channel.peer, &reply);
+            assert_eq!(failure.is_some(), fails);
+            assert_eq!(decision(&tls, &["STARTTLS"]), expected);
+            let why = "STARTTLS was refused: 454 4.7.0 not now";
+            assert_eq!(tls.encryption.failure(), Some(why));
+            let lost = tls.in_starttls(Closed::Lost(Stage::Ehlo));
+            assert_eq!(lost, Closed::Lost(Stage::StartTls));
+        }
+    }
+
+    #[test]
+    fn mail_that_requires_tls_goes_to_nobody_unverified() {
+        let mut cx = context(1);
+        cx.request.tls = TlsWish::Required;
+        let channel = channel_offering(&cx, &["REQUIRETLS"]);
+        let statuses = [false, true].map(|last| {
+            cx.hosts.final_server = last;
+            match wanting(TlsLevel::May).decide(&mut cx, &channel) {
+                Decision::Object(reason) => reason.status.to_string(),
+                other => format!("{other:?}"),
+            }
+        });
+        assert_eq!(statuses, ["4.7.30", "5.7.30"]);
+    }
+
+    #[test]
+    fn a_handshake_that_ends_is_blamed_on_the_site_only_where_tls_is_demanded() {
+        let mut cx = context(1);
+        let mut scopes = [TlsLevel::May, TlsLevel::Encrypt].map(|level| {
+            let mut tls = wanting(level);
+            let reason = tls.ended(&mut cx, Closed::TimedOut(Stage::TlsHandshake));
+            assert_eq!(tls.encryption, Encryption::Failed("timed out".into()));
+            reason.scope
+        });
+        scopes.sort_unstable();
+        assert_eq!(scopes, [Scope::Session, Scope::Site]);
+    }
+}
