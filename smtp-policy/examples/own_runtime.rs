@@ -67,6 +67,7 @@ pub fn deliver(request: Request, text: Bytes, host: SocketAddr) -> io::Result<Re
                     let wait = if sending { Time::ZERO } else { until };
                     let wait = wait.since(now()).max(Duration::from_millis(1));
                     line.socket().set_read_timeout(Some(wait))?;
+                    line.waited();
                     line.exchange(&mut job, sending);
                 }
             }

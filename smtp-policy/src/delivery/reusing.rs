@@ -132,13 +132,13 @@ mod tests {
     fn a_kept_connection_gets_the_name_that_it_was_looked_for_by() {
         let mut cx = context(1);
         let mut kept = talking(&cx);
-        let mut peer = kept.channel().peer.clone();
-        peer.host = "other.example".into();
+        let endpoint = kept.channel().peer.server.endpoint.clone();
+        let peer = Peer::new(Server::new("other.example", endpoint), "x".into(), true);
         let mut reusing = reusing(&mut cx, Wanted::Address(peer));
         reusing.reused(Some(Box::new(kept.into_channel())));
         match go(reusing.poll(&mut cx)) {
             Phase::Talking(mut talking) => {
-                assert_eq!(talking.channel().peer.host, "other.example");
+                assert_eq!(talking.channel().peer.host(), "other.example");
             }
             other => panic!("{other:?}"),
         }

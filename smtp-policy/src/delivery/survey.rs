@@ -353,8 +353,10 @@ mod tests {
     }
 
     fn host(note: Option<Note>) -> HostFinding {
-        match note.unwrap().finding.as_deref() {
-            Some(Finding::Host(finding)) => (**finding).clone(),
+        match note.unwrap().event {
+            Event::Found {
+                finding: Finding::Host(finding),
+            } => *finding,
             other => panic!("{other:?}"),
         }
     }
@@ -399,7 +401,10 @@ mod tests {
         let mut survey = surveying();
         let reason = Reason::local(EnhancedStatus::new(4, 3, 5), Scope::Site, "null");
         let note = survey.learn(&Learned::Over(&reason, "nowhere")).unwrap();
-        let Some(Finding::Destination(finding)) = note.finding.as_deref() else {
+        let Event::Found {
+            finding: Finding::Destination(finding),
+        } = note.event
+        else {
             panic!("{note:?}");
         };
         assert_eq!(finding.destination, "nowhere");

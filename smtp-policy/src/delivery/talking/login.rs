@@ -403,7 +403,7 @@ mod tests {
         let mut conclude = |code: u16, text: &str| {
             let mut login = login();
             let reply = Reply::new(code, format!("{code} {text}"));
-            let concluded = login.conclude(&cx, &mut channel, &reply);
+            let concluded = login.conclude(&mut cx, &mut channel, &reply);
             let status = concluded.err().map(|reason| reason.status.to_string());
             (status, login.is_over(), channel.authenticated)
         };
