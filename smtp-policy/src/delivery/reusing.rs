@@ -94,9 +94,12 @@ impl Reusing {
 #[allow(clippy::panic)]
 mod tests {
     use super::*;
-    use crate::delivery::{
-        attempt::destination_key,
-        testing::{asked, attempt, context, go, talking},
+    use crate::{
+        delivery::{
+            attempt::destination_key,
+            testing::{asked, attempt, context, go, talking},
+        },
+        server::Server,
     };
 
     fn reusing(cx: &mut Context, wanted: Wanted) -> Reusing {
