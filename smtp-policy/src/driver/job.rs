@@ -111,7 +111,7 @@ impl<S, T, O> Job<S, T, O> {
         }
     }
 
-    /// The moves between phases that this job has made so far; see
+    /// The moves between phases that the deliveries of this job have made so far; see
     /// [`Delivery::phases_taken`].
     pub fn phases_taken(&self) -> PhasesTaken {
         match &self.stage {
