@@ -11,11 +11,10 @@ use super::{
 };
 use crate::{
     config::Config,
-    delivery::TableQuery,
     route::OwnAddresses,
     tables::{
         AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, Maps, MatchList,
-        TableFailure,
+        TableFailure, TableQuery,
     },
 };
 

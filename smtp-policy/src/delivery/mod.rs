@@ -66,7 +66,7 @@ use bytes::Bytes;
 use smtp_proto::{queue::SendQueue, session::Taken, time::Time};
 
 pub use self::{
-    ask::{Ask, Bind, ConnectError, Endpoint, Level, Note, TableQuery, Target},
+    ask::{Ask, ConnectError, Endpoint, Level, Note, Target},
     observer::Observer,
     ticket::{Cached, Dns, External, Https, Socket, Ticket},
 };
@@ -88,6 +88,7 @@ use crate::{
     sts::{FetchError, Fetched},
     tables::{TableFailure, Tables},
 };
+pub use crate::{route::Bind, tables::TableQuery};
 
 /// The delivery of one request. See the [module](self).
 #[derive(Debug)]

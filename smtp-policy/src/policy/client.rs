@@ -11,11 +11,10 @@ use super::PolicyError;
 use crate::{
     config::{Config, Protocol},
     content::ContentRules,
-    delivery::Bind,
     dns::SearchMode,
     request::{CacheHints, Request},
     route::{
-        DnsSupport, Families, FamilyPreference, FilterFailure, HostLookup, NexthopRules,
+        Bind, DnsSupport, Families, FamilyPreference, FilterFailure, HostLookup, NexthopRules,
         OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
     },
     sasl::{Sasl, SetupError},

@@ -7,7 +7,10 @@ use std::path::Path;
 use rustls_pki_types::pem::{PemObject, SectionKind};
 
 use super::{PrivateKey, TlsIdentity, TlsMaterial, TrustAnchors};
-use crate::config::{Config, TlsParams, files};
+use crate::{
+    config::{Config, TlsParams, files},
+    sts::MtaSts,
+};
 
 /// The number of bytes of certificates a folder may hold in all its files.
 const MAX_FOLDER: usize = 64 * 1024 * 1024;
@@ -70,6 +73,22 @@ pub(crate) fn trust_anchors(file: &str, directory: &Path) -> Result<TrustAnchors
         return Err(format!("error reading: {file}: no trust anchor"));
     }
     Ok(anchors)
+}
+
+impl MtaSts {
+    /// Adds the certificates in a PEM file to the authorities, see
+    /// [`with_authorities`](Self::with_authorities).
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no certificate; in words that name it.
+    pub fn with_authority_file(self, file: &Path) -> Result<Self, String> {
+        let name = file.to_string_lossy();
+        let anchors = trust_anchors(&name, "".as_ref())?;
+        if anchors.certificates.is_empty() {
+            return Err(format!("{name}: no certificate"));
+        }
+        Ok(self.with_authorities(anchors.certificates))
+    }
 }
 
 struct Loader<'a> {
