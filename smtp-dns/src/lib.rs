@@ -74,7 +74,7 @@ pub use resolv_conf::ResolverConfig;
 pub use transport::{SocketLookup, SocketStep, Transport};
 
 /// One question.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Query {
     /// The name asked for: ASCII, without a final dot. `.` is the root.
     pub name: String,
@@ -172,7 +172,7 @@ pub enum Family {
 }
 
 /// Which names get domains of the search list appended. Both off: none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SearchMode {
     /// Append the first search domain to a name without dots (`RES_DEFNAMES`).
     pub defnames: bool,

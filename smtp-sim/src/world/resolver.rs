@@ -12,11 +12,12 @@ use hickory_proto::{
     },
 };
 use smtp_policy::{
-    delivery::{Dns, Ticket},
+    delivery::Dns,
     dns::{
         Answer, Failure, Lookup, Query, RecordData, ResolverConfig, SocketLookup, SocketStep,
         Transport,
     },
+    driver::Slip,
 };
 use smtp_proto::Time;
 
@@ -90,7 +91,7 @@ impl NameServers {
 /// A question of a delivery on its way.
 #[derive(Debug)]
 pub(super) struct Question {
-    pub(super) ticket: Ticket<Dns>,
+    pub(super) slip: Slip<Dns>,
     pub(super) query: Query,
     /// The records to be found.
     pub(super) truth: Result<Answer, Failure>,
@@ -129,7 +130,7 @@ enum Arrival {
 impl Question {
     /// A question that is asked at `due`. The seed decides what goes wrong.
     pub(super) fn new(
-        ticket: Ticket<Dns>,
+        slip: Slip<Dns>,
         query: Query,
         truth: Result<Answer, Failure>,
         config: Arc<ResolverConfig>,
@@ -140,7 +141,7 @@ impl Question {
         let lookup = Lookup::new(query.clone(), Arc::clone(&config), dice.draw());
         let lookup = SocketLookup::new(lookup);
         Self {
-            ticket,
+            slip,
             query,
             truth,
             config,
