@@ -2,22 +2,19 @@
 
 use std::{
     future::Future,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use mio::Registry;
-use runtime_common::Runtime;
-use smtp_policy::{
-    delivery::{ConnectError, Target},
-    dns::{Answer, Failure, Query},
-    driver::{Hub, Interest},
-    sts::{FetchError, Fetched, PolicyFetch},
-};
+use runtime_common::{Kind, Runtime};
+use smtp_policy::driver::{Hub, Interest};
 use smtp_proto::time::Time;
+use socket2::SockRef;
 
-use crate::{dns, https, net, net::Socket, watch::Watcher};
+use crate::{net::Socket, watch::Watcher};
 
 /// A place where one delivery at a time waits, as its futures see it.
 #[derive(Debug)]
@@ -100,16 +97,14 @@ impl Runtime for Desk {
         Poll::Pending
     }
 
-    async fn connect(self: Arc<Self>, target: Target) -> Result<Socket, ConnectError> {
-        net::connect(&self, &target).await
+    fn adopt(self: &Arc<Self>, socket: socket2::Socket, _: Kind) -> io::Result<Socket> {
+        let socket = Socket::new(socket);
+        socket.register(self)?;
+        Ok(socket)
     }
 
-    async fn resolve(&self, hub: &Hub<Socket>, query: Query) -> Result<Answer, Failure> {
-        dns::resolve(self, hub, query).await
-    }
-
-    async fn fetch(&self, request: PolicyFetch) -> Result<Fetched, FetchError> {
-        https::fetch(request).await
+    fn system(socket: &Socket) -> SockRef<'_> {
+        socket.system()
     }
 
     fn watch(self: &Arc<Self>, hub: Weak<Hub<Socket>>, from: Time) {
