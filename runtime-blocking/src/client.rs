@@ -3,15 +3,19 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, SyncSender},
+    },
     task::Waker,
+    thread,
     time::{Instant, SystemTime},
 };
 
 use runtime_common::drive;
 use smtp_policy::{
     delivery::Observer,
-    driver::{Act, Hub, Job},
+    driver::{Act, Hub, Job, Submission},
     policy::Policy,
     report::Report,
     request::Request,
@@ -100,6 +104,42 @@ impl Client {
     ) -> Report {
         let hub = Arc::clone(&self.inner.hub);
         self.inner.run(Job::whole(hub, request, text, observer))
+    }
+
+    /// Delivers messages as they come on so many threads; zero counts as one. `report` is
+    /// called on this thread as deliveries end, with the number of the submission, from
+    /// zero on. Returns when all are over.
+    ///
+    /// No more submissions are taken than there are threads, until `report` has returned
+    /// for one of them.
+    pub fn deliver_all<T: TextSource + 'static, O: Observer + 'static>(
+        &self,
+        submissions: impl IntoIterator<Item = Submission<T, O>, IntoIter: Send>,
+        threads: usize,
+        mut report: impl FnMut(usize, Report),
+    ) {
+        let submissions = Mutex::new(submissions.into_iter().enumerate());
+        // Without room, so that a thread waits until its report is taken.
+        let (sender, reports) = mpsc::sync_channel(0);
+        let next = || lock(&submissions).next();
+        let work = move |sender: SyncSender<(usize, Report)>| {
+            while let Some((number, submission)) = next() {
+                let done = self.deliver(submission.request, submission.text, submission.observer);
+                if sender.send((number, done)).is_err() {
+                    return;
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..threads.max(1) {
+                let (work, sender) = (&work, sender.clone());
+                scope.spawn(move || work(sender));
+            }
+            drop(sender);
+            for (number, done) in reports {
+                report(number, done);
+            }
+        });
     }
 
     /// Ends all running deliveries politely: recipients without a verdict are

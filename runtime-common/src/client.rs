@@ -9,9 +9,10 @@ use std::{
     time::SystemTime,
 };
 
+use futures_util::{Stream, StreamExt};
 use smtp_policy::{
     delivery::Observer,
-    driver::{Hub, Job},
+    driver::{Hub, Job, Submission},
     policy::Policy,
     report::Report,
     request::Request,
@@ -19,7 +20,7 @@ use smtp_policy::{
     text::TextSource,
 };
 
-use crate::drive::{Runtime, drive};
+use crate::drive::{Runtime, Spawn, drive};
 
 /// Delivers messages on the runtime `R`, many at once. Clones are the same client: they
 /// share its kept connections, its limits per destination and its clock.
@@ -90,6 +91,37 @@ impl<R: Runtime> Client<R> {
     ) -> impl Future<Output = Report> + Send + use<R, T, O> {
         let job = Job::whole(Arc::clone(&self.hub), request, text, observer);
         drive(&self.runtime, &self.hub, job)
+    }
+
+    /// Delivers messages as they come, at most `limit` of them at once; zero counts as one.
+    /// Reports come as deliveries end, each with the number of its submission, from zero on.
+    ///
+    /// No more than `limit` submissions are taken whose reports were not: whoever lets
+    /// reports lie holds up the submissions, not the deliveries, which are tasks of the
+    /// runtime. Dropping the stream drops them.
+    pub fn deliver_all<I, T, O>(
+        &self,
+        submissions: I,
+        limit: usize,
+    ) -> impl Stream<Item = (usize, Report)> + use<R, I, T, O>
+    where
+        R: Spawn,
+        I: Stream<Item = Submission<T, O>>,
+        T: TextSource + 'static,
+        O: Observer + 'static,
+    {
+        let client = self.clone();
+        let begin = move |(number, submission)| {
+            let Submission {
+                request,
+                text,
+                observer,
+            } = submission;
+            let report = client.spawn(client.deliver(request, text, observer));
+            async move { (number, report.await) }
+        };
+        let begun = submissions.enumerate().map(begin);
+        begun.buffer_unordered(limit.max(1))
     }
 
     /// Ends all running deliveries politely: recipients without a verdict are

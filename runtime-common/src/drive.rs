@@ -81,6 +81,18 @@ pub trait Runtime: Send + Sync + Sized + 'static {
     }
 }
 
+/// A runtime with tasks that go on by themselves.
+pub trait Spawn: Runtime {
+    /// A task. It ends when this is dropped, and its panic is passed on.
+    type Task<T: Send + 'static>: Future<Output = T> + Send;
+
+    /// Begins a task.
+    fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Self::Task<T>;
+}
+
 /// An answer on its way.
 type Pending<S> = Pin<Box<dyn Future<Output = Answered<S>> + Send>>;
 

@@ -16,6 +16,6 @@ mod wait;
 pub use self::{
     client::Client,
     dns::carry,
-    drive::{Runtime, drive, watch},
+    drive::{Runtime, Spawn, drive, watch},
     socket::Kind,
 };

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use runtime_common::{Kind, Runtime, watch};
+use runtime_common::{Kind, Runtime, Spawn, watch};
 use smol::{Async, Timer};
 use smtp_policy::driver::{Hub, Interest};
 use smtp_proto::time::Time;
@@ -78,5 +78,16 @@ impl Runtime for Smol {
 
     fn prepare(&self) -> io::Result<()> {
         reactor::start_reactor()
+    }
+}
+
+impl Spawn for Smol {
+    type Task<T: Send + 'static> = smol::Task<T>;
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Self::Task<T> {
+        smol::spawn(task)
     }
 }

@@ -1,21 +1,24 @@
 //! What tokio brings: time, tasks, and the ways to sockets and answers.
 
 use std::{
+    future::Future,
     io,
+    panic::resume_unwind,
+    pin::Pin,
     sync::{Arc, Weak},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 #[cfg(feature = "dnssec")]
 use runtime_common::carry;
-use runtime_common::{Kind, Runtime, watch};
+use runtime_common::{Kind, Runtime, Spawn, watch};
 #[cfg(feature = "dnssec")]
 use smtp_policy::dns::{Answer, Failure, Lookup};
 use smtp_policy::driver::{Hub, Interest};
 use smtp_proto::time::Time;
 use socket2::SockRef;
 use tokio::{
-    task,
+    task::{self, JoinHandle},
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -90,5 +93,41 @@ impl Runtime for Tokio {
 
     fn watch(self: &Arc<Self>, hub: Weak<Hub<Socket>>, from: Time) {
         task::spawn(watch(Arc::downgrade(self), hub, from));
+    }
+}
+
+impl Spawn for Tokio {
+    type Task<T: Send + 'static> = Task<T>;
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Self::Task<T> {
+        Task(task::spawn(task))
+    }
+}
+
+/// A task that ends when it is dropped.
+#[derive(Debug)]
+pub struct Task<T>(JoinHandle<T>);
+
+impl<T> Future for Task<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match ready!(Pin::new(&mut self.0).poll(cx)) {
+            Ok(result) => Poll::Ready(result),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The runtime is being shut down, with everything that waits in it.
+                Err(_) => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

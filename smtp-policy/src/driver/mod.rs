@@ -51,6 +51,7 @@ mod hub;
 mod inquiries;
 mod job;
 mod line;
+mod submission;
 mod turns;
 
 use std::{io, net::IpAddr};
@@ -61,6 +62,7 @@ pub use self::{
     hub::Hub,
     job::Job,
     line::Line,
+    submission::Submission,
 };
 use crate::{
     delivery::ConnectError,

@@ -182,7 +182,8 @@ impl World {
 
     /// Gives the answers that have come.
     fn answer(&mut self, running: &mut Running) {
-        let is_due = |(at, _): &(Time, Pending)| *at <= self.now;
+        let now = self.now;
+        let is_due = |(at, _): &(Time, Pending)| *at <= now;
         while let Some(at) = running.pending.iter().position(is_due) {
             running.job.answer(match running.pending.swap_remove(at).1 {
                 Pending::Names(slip, answer) => Answered::Dns(slip, answer),

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use smtp_policy::{delivery::Note, driver::Interest, report::Outcome, request::RcptIndex};
 
 use crate::dice::Dice;
