@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{self, SyncSender},
+        mpsc::{self, Sender},
     },
     task::Waker,
     thread,
@@ -45,6 +45,9 @@ struct Inner {
     /// is likely to be registered there already.
     reactors: Mutex<Vec<Reactor>>,
 }
+
+/// The number of a submission, its report, and how its thread hears that it was taken.
+type Ended = (usize, Report, Sender<()>);
 
 impl Client {
     /// A client with a seed of the system's making.
@@ -119,25 +122,28 @@ impl Client {
         mut report: impl FnMut(usize, Report),
     ) {
         let submissions = Mutex::new(submissions.into_iter().enumerate());
-        // Without room, so that a thread waits until its report is taken.
-        let (sender, reports) = mpsc::sync_channel(0);
         let next = || lock(&submissions).next();
-        let work = move |sender: SyncSender<(usize, Report)>| {
+        let (ends, ended) = mpsc::channel();
+        let work = |ends: Sender<Ended>| {
             while let Some((number, submission)) = next() {
+                let (go_on, may_go_on) = mpsc::channel();
                 let done = self.deliver(submission.request, submission.text, submission.observer);
-                if sender.send((number, done)).is_err() {
+                let taken = ends.send((number, done, go_on));
+                // Whoever takes reports has ended early where that fails.
+                if taken.is_err() || may_go_on.recv().is_err() {
                     return;
                 }
             }
         };
         thread::scope(|scope| {
             for _ in 0..threads.max(1) {
-                let (work, sender) = (&work, sender.clone());
-                scope.spawn(move || work(sender));
+                let (work, ends) = (&work, ends.clone());
+                scope.spawn(move || work(ends));
             }
-            drop(sender);
-            for (number, done) in reports {
+            drop(ends);
+            for (number, done, go_on) in ended {
                 report(number, done);
+                let _ = go_on.send(());
             }
         });
     }

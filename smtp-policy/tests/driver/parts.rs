@@ -123,6 +123,17 @@ fn nothing_is_looked_for_before_a_reply_can_have_come() {
     assert_eq!(server.vain_reads(), 0);
 }
 
+#[test]
+fn a_refusal_is_heard_while_a_long_text_is_written() {
+    const LINES: usize = 100_000;
+    let (hub, server) = (hub(""), Server::refusing_after(10));
+    let text = Bytes::from("a line of a long text\n".repeat(LINES));
+    let mut job = Job::new(hub, request("[192.0.2.1]", 1), text, ());
+    let report = run(&mut job, &server, Time::ZERO).report();
+    assert!(report.all(Status::Bounced), "{report:?}");
+    assert!(server.text_lines() < LINES / 2, "{}", server.text_lines());
+}
+
 /// A table that knows nothing.
 #[derive(Debug)]
 struct Empty;

@@ -18,6 +18,9 @@ struct State {
     heard: Vec<String>,
     /// No reply comes to a line that begins with this.
     silent: Option<&'static str>,
+    /// A text is refused at once when so many of its lines have come.
+    refused_at: Option<usize>,
+    text_lines: usize,
     /// How often something was looked for, and was not there.
     vain_reads: usize,
     expiries: Vec<Time>,
@@ -38,6 +41,18 @@ impl Server {
         let server = Self::default();
         server.0.lock().unwrap().silent = Some(verb);
         server
+    }
+
+    /// A server that refuses a text when so many of its lines have come, and hangs up.
+    pub(crate) fn refusing_after(lines: usize) -> Self {
+        let server = Self::default();
+        server.0.lock().unwrap().refused_at = Some(lines);
+        server
+    }
+
+    /// The number of lines of texts that have come.
+    pub(crate) fn text_lines(&self) -> usize {
+        self.0.lock().unwrap().text_lines
     }
 
     pub(crate) fn connect(&self) -> Socket {
@@ -91,6 +106,12 @@ impl Socket {
 
     fn hear(&mut self, line: &str) {
         if self.text {
+            let mut state = self.server.0.lock().unwrap();
+            state.text_lines += 1;
+            if Some(state.text_lines) == state.refused_at {
+                self.to_client.extend(b"552 5.3.4 too long\r\n");
+                self.ended = true;
+            }
             if line == "." {
                 self.text = false;
                 self.to_client.extend(b"250 taken\r\n");
