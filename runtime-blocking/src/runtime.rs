@@ -3,7 +3,10 @@
 use std::{
     future::Future,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -25,6 +28,9 @@ pub(crate) struct Desk {
     watcher: Arc<Watcher>,
     /// When something has to go on, if nothing happens before.
     deadline: Mutex<Time>,
+    /// Something has ended, of which nothing else tells: what came before its end was
+    /// heard of in the same moment, and may be all that is read.
+    ended: AtomicBool,
 }
 
 impl Desk {
@@ -34,6 +40,7 @@ impl Desk {
             registry,
             watcher,
             deadline: Mutex::new(Time::FAR),
+            ended: AtomicBool::new(false),
         }
     }
 
@@ -43,7 +50,12 @@ impl Desk {
         *deadline = deadline.min(until);
     }
 
-    /// Forgets what was said about that.
+    /// Has the next wait for a socket look again, since one has come to its end.
+    pub(crate) fn tell_end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Forgets when to look again.
     pub(crate) fn forget_deadline(&self) {
         *self.deadline() = Time::FAR;
     }
@@ -94,7 +106,10 @@ impl Runtime for Desk {
         if let Err(error) = socket.register(self) {
             tracing::warn!(target: "outpost", "cannot watch a connection: {error}");
         }
-        Poll::Pending
+        match self.ended.swap(false, Ordering::Relaxed) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     }
 
     fn adopt(self: &Arc<Self>, socket: socket2::Socket, _: Kind) -> io::Result<Socket> {

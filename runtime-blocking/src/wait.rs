@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use mio::{Events, Token};
+use mio::{Events, Token, event::Event};
 
 use crate::{runtime::Desk, watch::Watcher};
 
@@ -68,6 +68,9 @@ impl Reactor {
             }
             // An interrupted wait is a short one, and everything is looked at again.
             let _ = self.poll.poll(&mut self.events, Some(self.desk.patience()));
+            if self.events.iter().any(Event::is_read_closed) {
+                self.desk.tell_end();
+            }
         }
     }
 }
