@@ -21,7 +21,7 @@ use super::{
     turns::Place,
 };
 use crate::{
-    delivery::{Ask, Delivery, Level, Note, Observer, TableQuery},
+    delivery::{Ask, Delivery, Level, Note, Observer, PhasesTaken, TableQuery},
     request::Request,
     tables::{Table, TableFailure},
     text::TextSource,
@@ -49,6 +49,7 @@ pub struct Job<S, T, O> {
     part: u32,
     exchanges: u32,
     taken: Taken,
+    phases: PhasesTaken,
 }
 
 /// The progress of the part under way.
@@ -103,6 +104,15 @@ impl<S, T, O> Job<S, T, O> {
         match &self.stage {
             Stage::Running(running) => self.taken.union(&running.delivery.taken()),
             _ => self.taken,
+        }
+    }
+
+    /// The moves between phases that the deliveries of this job have made so far; see
+    /// [`Delivery::phases_taken`].
+    pub fn phases_taken(&self) -> PhasesTaken {
+        match &self.stage {
+            Stage::Running(running) => self.phases.union(&running.delivery.phases_taken()),
+            _ => self.phases,
         }
     }
 
@@ -186,6 +196,7 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
             part: 0,
             exchanges: 0,
             taken: Taken::default(),
+            phases: PhasesTaken::default(),
         }
     }
 
@@ -382,6 +393,7 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
     fn end(&mut self) {
         if let Stage::Running(running) = &self.stage {
             self.taken = self.taken.union(&running.delivery.taken());
+            self.phases = self.phases.union(&running.delivery.phases_taken());
             let next = self.parts.as_slice().first();
             let next = next.map_or(0, |part| part.recipients.len());
             let recipients = &running.delivery.request().recipients;

@@ -411,6 +411,7 @@ impl World {
 
     fn done(&mut self, id: usize, running: Running, report: Report) {
         self.taken = self.taken.union(&running.job.taken());
+        self.phases = self.phases.union(&running.job.phases_taken());
         self.trace
             .note(self.now, id as u64, || format!("delivery {id} is over"));
         if let Some(delivered) = self.deliveries.get_mut(id) {

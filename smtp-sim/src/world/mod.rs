@@ -42,7 +42,7 @@ use std::{
 
 use bytes::Bytes;
 use smtp_policy::{
-    delivery::{ConnectError, Target},
+    delivery::{ConnectError, PhasesTaken, Target},
     driver::Hub,
     policy::Policy,
     report::Report,
@@ -215,6 +215,8 @@ pub struct World {
     begun: u64,
     stuck: bool,
     taken: Taken,
+    /// The moves of deliveries that are over between their phases.
+    phases: PhasesTaken,
 }
 
 impl World {
@@ -245,6 +247,7 @@ impl World {
             begun: 0,
             stuck: false,
             taken: Taken::default(),
+            phases: PhasesTaken::default(),
         }
     }
 
@@ -371,6 +374,11 @@ impl World {
     /// Which moves the sessions of the deliveries made that are over.
     pub const fn taken(&self) -> Taken {
         self.taken
+    }
+
+    /// The moves of the deliveries that are over between their phases.
+    pub const fn phases_taken(&self) -> PhasesTaken {
+        self.phases
     }
 
     /// The record of this run.
