@@ -14,7 +14,7 @@ use smtp_policy::{
     config::Protocol::{Lmtp, Smtp},
     delivery::Observer,
     report::{Outcome, Report, Status},
-    request::{Encoding, RcptIndex},
+    request::{Encoding, RcptIndex, Recipient},
 };
 
 use crate::{
@@ -373,7 +373,7 @@ pub fn an_observer_sees_every_recipient_settled_once<C: Client>() {
 struct Order(Arc<Mutex<Vec<RcptIndex>>>);
 
 impl Observer for Order {
-    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
+    fn settled(&mut self, index: RcptIndex, _: &Recipient, _: &Outcome) {
         self.0.lock().unwrap().push(index);
     }
 }
@@ -381,7 +381,7 @@ impl Observer for Order {
 struct Watcher(Arc<AtomicUsize>);
 
 impl Observer for Watcher {
-    fn settled(&mut self, _: RcptIndex, _: &Outcome) {
+    fn settled(&mut self, _: RcptIndex, _: &Recipient, _: &Outcome) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -398,7 +398,7 @@ impl Observer for Doubts {
         self.0.lock().unwrap().push(format!("{recipients:?}"));
     }
 
-    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
+    fn settled(&mut self, index: RcptIndex, _: &Recipient, _: &Outcome) {
         self.0.lock().unwrap().push(format!("{index} settled"));
     }
 }

@@ -393,3 +393,32 @@ impl Failure {
         )
     }
 }
+
+/// The failure in a few words, without the name that was asked for: the words of Postfix's
+/// log are those of [`Failure::reason`].
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("no such name"),
+            Self::NoData => f.write_str("no record of this type"),
+            Self::TryAgain => f.write_str("no useful reply for now"),
+            Self::NonRecoverable => f.write_str("the servers cannot answer"),
+            Self::Malformed(_) => f.write_str("all records are invalid"),
+            Self::Garbled(_) => f.write_str("the reply is broken"),
+            Self::Unexpected => f.write_str("the reply has other records"),
+            Self::InvalidName => f.write_str("an invalid host or domain name"),
+            Self::Loop => f.write_str("too many aliases"),
+            Self::Native { message, .. } => f.write_str(message),
+            Self::Aliased { name, failure } => write!(f, "alias of {name}: {failure}"),
+        }
+    }
+}
+
+impl core::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Aliased { failure, .. } => Some(failure.as_ref()),
+            _ => None,
+        }
+    }
+}

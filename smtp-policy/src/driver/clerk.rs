@@ -6,7 +6,7 @@ use smtp_proto::status::EnhancedStatus;
 use super::error_text;
 use crate::{
     delivery::{Delivery, Note, Observer},
-    report::{Action, Outcome, Report, Scope, Status},
+    report::{Outcome, Report, Scope, Status},
     request::{RcptIndex, Recipient},
     text::TextSource,
 };
@@ -64,9 +64,12 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
         }
     }
 
-    /// Takes down a verdict.
-    pub fn settle(&mut self, index: RcptIndex, outcome: Outcome) {
-        self.observer.settled(self.first() + index, &outcome);
+    /// Takes down a verdict on one of the recipients of the part under way.
+    pub fn settle(&mut self, recipients: &[Recipient], index: RcptIndex, outcome: Outcome) {
+        if let Some(recipient) = recipients.get(index) {
+            let position = self.first() + index;
+            self.observer.settled(position, recipient, &outcome);
+        }
         if let Some(slot) = self.outcomes.get_mut(index) {
             *slot = Some(outcome);
         }
@@ -75,9 +78,6 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
     /// Passes on a line for the log.
     pub fn note(&mut self, note: &Note) {
         self.observer.note(note);
-        if let Some(finding) = &note.finding {
-            self.observer.found(finding);
-        }
     }
 
     /// The observer.
@@ -118,19 +118,9 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
 
 /// The verdict on a recipient that has none.
 fn missing() -> Outcome {
-    Outcome {
-        status: Status::Deferred,
-        word: "deferred",
-        code: EnhancedStatus::new(4, 3, 0),
-        relay: "none".into(),
-        text: "the delivery ended without a verdict".into(),
-        reply: None,
-        stage: None,
-        scope: Scope::Session,
-        uncertain: true,
-        action: Action::Delayed,
-        connection_uses: 0,
-        server_reports: false,
-        encryption: None,
-    }
+    let status = EnhancedStatus::new(4, 3, 0);
+    let text = "the delivery ended without a verdict";
+    let mut outcome = Outcome::new(Status::Deferred, status, text);
+    (outcome.scope, outcome.uncertain) = (Scope::Session, true);
+    outcome
 }

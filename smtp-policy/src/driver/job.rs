@@ -18,10 +18,11 @@ use super::{
     hub::Hub,
     inquiries::Questions,
     line::Line,
+    spans::Spans,
     turns::Place,
 };
 use crate::{
-    delivery::{Ask, Delivery, Level, Note, Observer, PhasesTaken, TableQuery},
+    delivery::{Ask, Delivery, Observer, PhasesTaken, TableQuery},
     request::Request,
     tables::{Table, TableFailure},
     text::TextSource,
@@ -48,6 +49,8 @@ pub struct Job<S, T, O> {
     /// The number of the part under way, from one on.
     part: u32,
     exchanges: u32,
+    /// When it was polled first.
+    arrived: Option<Time>,
     taken: Taken,
     phases: PhasesTaken,
 }
@@ -70,6 +73,7 @@ struct Running<S> {
     delivery: Delivery,
     /// The ticket of the connection that is being made.
     connecting: Option<u32>,
+    spans: Spans,
     /// None where nothing is begun any more.
     place: Option<Place>,
 }
@@ -195,6 +199,7 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
             questions: Questions::default(),
             part: 0,
             exchanges: 0,
+            arrived: None,
             taken: Taken::default(),
             phases: PhasesTaken::default(),
         }
@@ -212,6 +217,7 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
     /// After [`Act::Done`] it returns an empty report.
     pub fn poll(&mut self, now: Time, waker: &Waker) -> Act {
         let news = self.bell.listen(waker);
+        self.arrived.get_or_insert(now);
         if self.hub.is_cancelled() {
             self.cancel();
         }
@@ -300,8 +306,12 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
             }
         };
         let policy = Arc::clone(self.hub.policy());
+        let spans = Spans::open(&request);
         let mut delivery =
             Delivery::new(*request, policy, self.hub.seed()).with_epoch(self.hub.epoch());
+        if let Some(arrived) = self.arrived {
+            delivery = delivery.with_arrival(arrived);
+        }
         match &self.course {
             Course::Free => {}
             Course::Cancelled => delivery.cancel(),
@@ -312,6 +322,7 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
             line: None,
             delivery,
             connecting: None,
+            spans,
             place,
         }));
     }
@@ -326,7 +337,8 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
             return Some(Act::Resolve(Slip { part, ticket }, query));
         }
         let ask = running.delivery.poll(now);
-        trace_question(&running.delivery.request().id, &ask);
+        let id = &running.delivery.request().id;
+        running.spans.question(id, &ask);
         match ask {
             // There is no connection, and nothing to wait for.
             ask if self.course.is_undriven() && needs_driver(&ask) => self.end(),
@@ -355,9 +367,12 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
             Ask::Send { until } => return self.exchange(until, true),
             Ask::Wait { until } => return self.exchange(until, false),
             Ask::Text { offset, room } => self.clerk.read(&mut running.delivery, offset, room),
-            Ask::Report(index, outcome) => self.clerk.settle(index, *outcome),
+            Ask::Report(index, outcome) => {
+                let recipients = &running.delivery.request().recipients;
+                self.clerk.settle(recipients, index, *outcome);
+            }
             Ask::Note(note) => {
-                trace(&running.delivery.request().id, &note);
+                running.spans.note(id, &note);
                 self.clerk.note(&note);
             }
             Ask::Keep(keys, channel, expires) => {
@@ -446,22 +461,4 @@ const fn needs_driver(ask: &Ask) -> bool {
             | Ask::Send { .. }
             | Ask::Wait { .. }
     )
-}
-
-/// Hands a question of the engine to `tracing`.
-fn trace_question(id: &str, ask: &Ask) {
-    if tracing::enabled!(target: "outpost", tracing::Level::TRACE)
-        && let Some(question) = ask.question()
-    {
-        tracing::trace!(target: "outpost", id, "{question}");
-    }
-}
-
-/// Hands a note of the engine to `tracing`.
-fn trace(id: &str, note: &Note) {
-    match note.level {
-        Level::Debug => tracing::debug!(target: "outpost::note", id, "{}", note.text),
-        Level::Info => tracing::info!(target: "outpost::note", id, "{}", note.text),
-        Level::Warning => tracing::warn!(target: "outpost::note", id, "{}", note.text),
-    }
 }

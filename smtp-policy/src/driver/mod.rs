@@ -51,6 +51,7 @@ mod hub;
 mod inquiries;
 mod job;
 mod line;
+mod spans;
 mod submission;
 mod turns;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use smtp_policy::{
     delivery::ConnectError,
     report::{Outcome, Status},
-    request::RcptIndex,
+    request::{RcptIndex, Recipient},
     tables::{Table, TableFailure},
 };
 
@@ -16,7 +16,7 @@ use super::*;
 struct Book(Arc<Mutex<Vec<String>>>);
 
 impl Observer for Book {
-    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
+    fn settled(&mut self, index: RcptIndex, _: &Recipient, _: &Outcome) {
         self.0.lock().unwrap().push(format!("settled {index}"));
     }
 

@@ -12,7 +12,7 @@ use smtp_policy::{
     dns::{Answer, Failure, Query, QueryKind},
     driver::{Act, Answered, Job, Slip},
     report::{Outcome, Report},
-    request::RcptIndex,
+    request::{RcptIndex, Recipient},
     sts::FetchError,
 };
 use smtp_proto::Time;
@@ -58,7 +58,7 @@ enum Pending {
 struct Witness(Log);
 
 impl Observer for Witness {
-    fn settled(&mut self, index: RcptIndex, outcome: &Outcome) {
+    fn settled(&mut self, index: RcptIndex, _: &Recipient, outcome: &Outcome) {
         let outcome = Box::new(outcome.clone());
         self.0.add(Happening::Settled(index, outcome));
     }
@@ -330,12 +330,12 @@ impl World {
             }
             Happening::Noted(note) => {
                 self.trace.note(now, about as u64, || {
-                    format!("delivery {name} notes: {}", note.text)
+                    format!("delivery {name} notes: {note}")
                 });
-                if note.level == Level::Warning
+                if note.level() == Level::Warning
                     && let Some(delivered) = self.deliveries.get_mut(about)
                 {
-                    delivered.warnings.push(note.text.into());
+                    delivered.warnings.push(note.to_string());
                 }
             }
         }

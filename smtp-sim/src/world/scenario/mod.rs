@@ -15,7 +15,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
-use smtp_policy::delivery::{self, Note, Observer};
+use smtp_policy::delivery::{self, Level, Note, Observer};
 use smtp_policy::driver::{Act, Answered, Hub, Job, Slip};
 use smtp_policy::report::Report;
 use smtp_policy::request::Request;
@@ -82,7 +82,9 @@ struct Notes(Vec<String>);
 
 impl Observer for Notes {
     fn note(&mut self, note: &Note) {
-        self.0.push(note.text.to_string());
+        if note.level() > Level::Trace {
+            self.0.push(note.to_string());
+        }
     }
 }
 
