@@ -44,3 +44,5 @@ pub mod survey;
 pub mod tables;
 pub mod text;
 pub mod tls;
+
+pub use smtp_proto::Protocol;

@@ -22,7 +22,7 @@ use smtp_policy::dns::{
 };
 use smtp_policy::route::idna::Idna;
 use smtp_policy::route::{
-    DnsSupport, Families, FamilyPreference, FilterFailure, HostLookup, NexthopRules, OwnAddresses,
+    AddressPreference, DnsSupport, Families, FilterFailure, HostLookup, NexthopRules, OwnAddresses,
     PortNames, RecordFilter, Resolution, Resolved, RouteNote, RoutePolicy,
 };
 
@@ -259,8 +259,8 @@ fn with(setting: &str) -> RoutePolicy {
                     ipv6: false,
                 }
             }
-            "prefer4" => policy.preference = FamilyPreference::Ipv4,
-            "prefer6" => policy.preference = FamilyPreference::Ipv6,
+            "prefer4" => policy.preference = AddressPreference::Ipv4,
+            "prefer6" => policy.preference = AddressPreference::Ipv6,
             "limit2" => policy.address_limit = 2,
             "unbalanced" => policy.balance = false,
             "nodns" => policy.dns = DnsSupport::Disabled,

@@ -31,6 +31,7 @@ pub mod body;
 pub mod command;
 pub mod dsn;
 pub mod mime;
+mod protocol;
 pub mod queue;
 pub mod reply;
 pub mod secret;
@@ -45,6 +46,7 @@ pub use command::{
     Verb, Xforward, XforwardName, hello,
 };
 pub use dsn::{Notify, Ret, utf8_xtext, xforward_text, xtext};
+pub use protocol::Protocol;
 pub use queue::SendQueue;
 pub use reply::{
     Capabilities, FilterFailure, Keyword, KeywordSet, LineFilter, Reply, ReplyError, ReplyLimits,

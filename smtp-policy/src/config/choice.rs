@@ -2,94 +2,8 @@
 
 use super::parameter::{Kind, Parameter};
 use super::value::{Setting, unknown_word, words};
-
-/// Which of the two protocols a request or a configuration is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
-    /// RFC 5321: mail between hosts; next hops are domains with MX records.
-    #[default]
-    Smtp,
-    /// RFC 2033: mail to a final store; next hops are hosts or sockets, and each recipient has a reply of
-    /// its own after the text.
-    Lmtp,
-}
-
-impl Protocol {
-    /// Both protocols, SMTP first.
-    pub const ALL: [Protocol; 2] = [Protocol::Smtp, Protocol::Lmtp];
-
-    /// `smtp` or `lmtp`: the name of the Postfix program for this protocol.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Protocol::Smtp => "smtp",
-            Protocol::Lmtp => "lmtp",
-        }
-    }
-}
-
-impl std::fmt::Display for Protocol {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// `inet_protocols`: the address families that are looked up and connected to.
-///
-/// With neither, every delivery is deferred with 4.4.4.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InetProtocols {
-    /// IPv4: A records.
-    pub ipv4: bool,
-    /// IPv6: AAAA records.
-    pub ipv6: bool,
-}
-
-/// `smtp_address_preference`: which address family comes first among equally preferred hosts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AddressPreference {
-    /// Neither: both families are mixed.
-    #[default]
-    Any,
-    /// IPv6 first.
-    Ipv6,
-    /// IPv4 first.
-    Ipv4,
-}
-
-/// `smtp_host_lookup`: how the name of a host becomes addresses.
-///
-/// With both, the operating system is asked when the DNS says that the name or its addresses do not
-/// exist.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HostLookup {
-    /// Ask the DNS.
-    pub dns: bool,
-    /// Ask the operating system (`getaddrinfo`, hence `/etc/hosts`).
-    pub native: bool,
-}
-
-/// `smtp_dns_support_level`: how much of the DNS is used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DnsSupport {
-    /// No DNS: no MX lookups, hosts by the operating system only.
-    Disabled,
-    /// MX and host lookups without validation.
-    #[default]
-    Enabled,
-    /// Lookups that ask for DNSSEC validation; needed for the DANE levels.
-    Dnssec,
-}
-
-/// `smtp_dns_resolver_options`: whether short host names are completed with local domains.
-///
-/// Host lookups only; MX and TLSA questions are always asked as they stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ResolverOptions {
-    /// `res_defnames`: append the first search domain to a name without dots.
-    pub defnames: bool,
-    /// `res_dnsrch`: try the search list of the resolver configuration.
-    pub dnsrch: bool,
-}
+use crate::dns::SearchMode;
+use crate::route::{AddressPreference, DnsSupport, Families, HostLookup};
 
 /// `smtp_address_verify_target`: where an address probe stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -196,14 +110,14 @@ macro_rules! word_set {
 }
 
 word_set!(
-    InetProtocols,
+    Families,
     "all" => |p| *p = Self { ipv4: true, ipv6: true },
     "ipv4" => |p| p.ipv4 = true,
     "ipv6" => |p| p.ipv6 = true,
 );
 word_set!(HostLookup, "dns" => |h| h.dns = true, "native" => |h| h.native = true);
 word_set!(
-    ResolverOptions,
+    SearchMode,
     "res_defnames" => |o| o.defnames = true,
     "res_dnsrch" => |o| o.dnsrch = true,
 );

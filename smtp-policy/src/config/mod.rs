@@ -48,10 +48,7 @@ mod syntax;
 mod tests;
 mod value;
 
-pub use choice::{
-    AddressFormat, AddressPreference, DnsSupport, HostLookup, InetProtocols, ProbeTarget, Protocol,
-    ResolverOptions,
-};
+pub use choice::{AddressFormat, ProbeTarget};
 pub use derived::Derived;
 pub use document::parameters_md;
 pub use dump::{Listed, Listing};
@@ -67,10 +64,11 @@ pub use params::{
     tls::TlsParams, verdict::VerdictParams,
 };
 
-pub use private::Private;
+pub use smtp_proto::{Protocol, Secret};
 
 use std::collections::BTreeMap;
 
+use crate::route::{DnsSupport, HostLookup};
 use source::Source;
 
 /// What one of the two clients is to do: every parameter, typed, by subject.

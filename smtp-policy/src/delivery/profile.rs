@@ -8,7 +8,7 @@ use std::sync::Arc;
 use smtp_proto::{
     command::HelloName,
     reply::{FilterFailure, KeywordSet, LineFilter, ReplyText},
-    session::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
+    session::{DeadlineRule, HelloChoice, PixWorkarounds, Profile, Timeouts},
 };
 
 use super::{TableQuery, login::Login};
@@ -118,10 +118,6 @@ impl AddressLookups {
             .flatten()
             .unwrap_or(&config.helo.pix_workarounds);
 
-        let dialect = match request.protocol {
-            Protocol::Smtp => Dialect::Smtp,
-            Protocol::Lmtp => Dialect::Lmtp,
-        };
         let name = HelloName::parse(&config.helo.helo_name).map_err(|error| TableFailure {
             table: match config.protocol {
                 Protocol::Smtp => "smtp_helo_name".into(),
@@ -129,7 +125,7 @@ impl AddressLookups {
             },
             reason: error.to_string(),
         })?;
-        let mut profile = Profile::new(dialect, name);
+        let mut profile = Profile::new(request.protocol, name);
         profile.hello = match (config.helo.never_send_ehlo, config.helo.always_send_ehlo) {
             (true, _) => HelloChoice::Helo,
             (false, true) => HelloChoice::Ehlo,

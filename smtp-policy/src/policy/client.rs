@@ -12,11 +12,9 @@ use crate::{
     config::{Config, Protocol},
     content::ContentRules,
     delivery::Bind,
-    dns::SearchMode,
     request::{CacheHints, Request},
     route::{
-        DnsSupport, Families, FamilyPreference, FilterFailure, HostLookup, NexthopRules,
-        OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
+        FilterFailure, NexthopRules, OwnAddresses, PortNames, RecordFilter, RoutePolicy, idna::Idna,
     },
     sasl::{Sasl, SetupError},
     tables::{KeyCase, Maps, MatchKind, MatchList, SecretMaps, TableContext, TableError, Tables},
@@ -60,7 +58,7 @@ impl Client {
         let debug_peers = debug_peers(&config, &mut context)?;
         let destinations = open_destinations(&config, &tables, &mut context)?;
 
-        let families = families(&config);
+        let families = config.connect.inet_protocols;
         let connect = &config.connect;
         let (own, notes) = OwnAddresses::from_config(
             &connect.inet_interfaces,
@@ -241,8 +239,8 @@ fn open_tables(config: &Config, context: &mut TableContext<'_>) -> Result<Tables
         return Err(table_error(config, "dns_reply_filter", error));
     }
     if config.sasl.sasl_auth_enable {
-        let list = config.sasl.sasl_password_maps.expose();
-        tables.sasl_passwords = SecretMaps::open_in(list, context)
+        let list = String::from_utf8_lossy(config.sasl.sasl_password_maps.expose());
+        tables.sasl_passwords = SecretMaps::open_in(&list, context)
             .map_err(|error| table_error(config, "sasl_password_maps", error))?;
     }
     let filter = config.verdict.reply_filter.trim();
@@ -310,14 +308,6 @@ fn bind_address<A: std::str::FromStr>(
     })
 }
 
-fn families(config: &Config) -> Families {
-    let protocols = config.connect.inet_protocols;
-    Families {
-        ipv4: protocols.ipv4,
-        ipv6: protocols.ipv6,
-    }
-}
-
 fn idna(config: &Config) -> Idna {
     if config.general.enable_idna2003_compatibility {
         Idna::Transitional
@@ -327,30 +317,15 @@ fn idna(config: &Config) -> Idna {
 }
 
 fn route_policy(config: &Config) -> RoutePolicy {
-    use crate::config;
     let lookup = &config.lookup;
     RoutePolicy {
         mail_domains: config.protocol == Protocol::Smtp,
-        families: families(config),
-        dns: match *lookup.dns_support_level {
-            config::DnsSupport::Disabled => DnsSupport::Disabled,
-            config::DnsSupport::Enabled => DnsSupport::Enabled,
-            config::DnsSupport::Dnssec => DnsSupport::Dnssec,
-        },
-        host_lookup: HostLookup {
-            dns: lookup.host_lookup.dns,
-            native: lookup.host_lookup.native,
-        },
-        search: SearchMode {
-            defnames: lookup.dns_resolver_options.defnames,
-            dnsrch: lookup.dns_resolver_options.dnsrch,
-        },
+        families: config.connect.inet_protocols,
+        dns: *lookup.dns_support_level,
+        host_lookup: lookup.host_lookup,
+        search: lookup.dns_resolver_options,
         randomize: lookup.randomize_addresses,
-        preference: match lookup.address_preference {
-            config::AddressPreference::Any => FamilyPreference::Any,
-            config::AddressPreference::Ipv6 => FamilyPreference::Ipv6,
-            config::AddressPreference::Ipv4 => FamilyPreference::Ipv4,
-        },
+        preference: lookup.address_preference,
         balance: lookup.balance_inet_protocols,
         address_limit: config.connect.mx_address_limit,
         ignore_mx_error: lookup.ignore_mx_lookup_error,

@@ -159,7 +159,7 @@ impl Policy {
     ///
     /// ```
     /// use smtp_policy::{
-    ///     config::{Config, Private, Protocol},
+    ///     config::{Config, Secret, Protocol},
     ///     dns::ResolverConfig,
     ///     policy::Policy,
     /// };
@@ -169,7 +169,7 @@ impl Policy {
     /// smtp.tls.tls_security_level = "secure".into();
     /// smtp.tls.tls_ca_file = "/etc/ssl/certs/ca-certificates.crt".into();
     /// smtp.sasl.sasl_auth_enable = true;
-    /// smtp.sasl.sasl_password_maps = Private::new("static:user:password");
+    /// smtp.sasl.sasl_password_maps = Secret::new("static:user:password");
     /// smtp.sasl.sasl_security_options = vec!["noanonymous".into()];
     /// let lmtp = Config::default_for(Protocol::Lmtp);
     ///

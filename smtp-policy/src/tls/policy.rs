@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::{Config, Protocol},
     dns::names::{Wildcard, is_valid_hostname},
-    route::idna::Idna,
+    route::{DnsSupport, idna::Idna},
     sts::{Mode, MtaSts, StsPolicy},
     tables::words::split,
 };
@@ -165,8 +165,7 @@ impl TlsRules {
             digest,
             dane: DaneRules {
                 digests,
-                dnssec: lookup.host_lookup.dns
-                    && *lookup.dns_support_level == crate::config::DnsSupport::Dnssec,
+                dnssec: lookup.host_lookup.dns && *lookup.dns_support_level == DnsSupport::Dnssec,
                 ignores_mx_errors: config.protocol == Protocol::Smtp
                     && lookup.ignore_mx_lookup_error,
                 completes_names: search.defnames || search.dnsrch,

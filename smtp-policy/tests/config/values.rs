@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use smtp_policy::config::{
-    AddressPreference, Config, DnsSupport, HostLookup, InetProtocols, MainCf, ProbeTarget,
-    Protocol, ResolverOptions,
-};
+use smtp_policy::config::{Config, MainCf, ProbeTarget, Protocol};
+use smtp_policy::dns::SearchMode;
+use smtp_policy::route::{AddressPreference, DnsSupport, Families, HostLookup};
 
 use crate::{lmtp, parse, smtp};
 
@@ -23,7 +22,7 @@ fn defaults_in_code_are_those_of_an_empty_file() {
     assert_eq!(smtp.content.line_length_limit, 998);
     assert_eq!(
         smtp.connect.inet_protocols,
-        InetProtocols {
+        Families {
             ipv4: true,
             ipv6: true
         }
@@ -73,7 +72,7 @@ fn values_become_types() {
     );
     assert_eq!(
         config.lookup.dns_resolver_options,
-        ResolverOptions {
+        SearchMode {
             defnames: false,
             dnsrch: true
         }
@@ -82,7 +81,7 @@ fn values_become_types() {
     assert_eq!(*config.lookup.dns_support_level, DnsSupport::Dnssec);
     assert_eq!(
         config.connect.inet_protocols,
-        InetProtocols {
+        Families {
             ipv4: true,
             ipv6: false
         }

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use smtp_policy::{
-    config::{Config, DnsSupport, Protocol},
+    config::{Config, Protocol},
     dns::ResolverConfig,
     policy::{Policy, PolicyError},
     request::{Recipient, Request},
+    route::DnsSupport,
 };
 use smtp_proto::{Address, ReversePath};
 
@@ -67,7 +68,7 @@ fn login(config: &mut Config, options: &[&str]) {
             .collect::<Vec<_>>()
     };
     config.sasl.sasl_auth_enable = true;
-    config.sasl.sasl_password_maps = smtp_policy::config::Private::new("static:bob:swordfish");
+    config.sasl.sasl_password_maps = smtp_proto::Secret::new("static:bob:swordfish");
     config.sasl.sasl_security_options = words(options);
 }
 

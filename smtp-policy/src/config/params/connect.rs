@@ -1,8 +1,8 @@
 //! Where to connect to, and from which address.
 
-use crate::config::choice::InetProtocols;
 use crate::config::parameter::{apart, params, shared, twins};
 use crate::config::{Derived, Grammar};
+use crate::route::Families;
 
 params! {
     "connect";
@@ -40,7 +40,7 @@ params! {
         proxy_interfaces: String = shared("proxy_interfaces", "");
         /// The address families that are looked up and connected to. With none, everything is
         /// deferred with 4.4.4.
-        inet_protocols: InetProtocols = shared("inet_protocols", "all");
+        inet_protocols: Families = shared("inet_protocols", "all");
         /// Destinations to try, in order, for recipients whom no server of the destinations before
         /// could take for now, or whose servers could not be looked up. Not used after a loop, when
         /// this machine is an MX host of the domain, or for LMTP over a UNIX-domain socket.

@@ -1,8 +1,9 @@
 //! How names become addresses.
 
-use crate::config::choice::{AddressPreference, DnsSupport, HostLookup, ResolverOptions};
 use crate::config::parameter::{params, shared, smtp_only, twins};
 use crate::config::{Derived, Grammar};
+use crate::dns::SearchMode;
+use crate::route::{AddressPreference, DnsSupport, HostLookup};
 
 params! {
     "lookup";
@@ -34,7 +35,7 @@ params! {
         /// Whether short host names are completed: `res_defnames` with the local domain,
         /// `res_dnsrch` with the search list. Never used for MX or TLSA questions; either makes the
         /// DANE levels unavailable.
-        dns_resolver_options: ResolverOptions =
+        dns_resolver_options: SearchMode =
             twins("smtp_dns_resolver_options", "lmtp_dns_resolver_options", "");
         /// Tables that see every record of a DNS reply as text, `name. ttl IN TYPE value`, and may
         /// drop it with `IGNORE`. If all are dropped, or a table fails, the lookup fails

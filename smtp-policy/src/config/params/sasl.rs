@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::config::Derived;
-use crate::config::Private;
+use smtp_proto::Secret;
+
 use crate::config::parameter::{apart, params, shared, twins};
 
 params! {
@@ -15,7 +16,7 @@ params! {
         /// Tables with `user:password`, by sender (with `smtp_sender_dependent_authentication`), by
         /// server name, or by destination as written. Without an entry there is no login; if a
         /// table fails, the session fails with 4.3.0.
-        sasl_password_maps: Private =
+        sasl_password_maps: Secret =
             twins("smtp_sasl_password_maps", "lmtp_sasl_password_maps", "")
                 .tables()
                 .private();
