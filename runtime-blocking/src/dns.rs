@@ -48,7 +48,7 @@ enum Line {
 /// Asks a question that is not for getaddrinfo(3).
 pub(crate) fn resolve(client: &Inner, query: Query, token: Token) -> Question {
     let config = Arc::clone(client.policy.resolver());
-    let lookup = Lookup::new(query, config, client.seed(), client.now());
+    let lookup = Lookup::new(query, config, client.seed());
     Question {
         lookup,
         token,

@@ -25,7 +25,7 @@ pub(crate) async fn resolve(client: &Inner, query: Query) -> Result<Answer, Fail
         return apart(Err(Failure::TryAgain), move || native(&query.name, family)).await;
     }
     let config = Arc::clone(client.policy.resolver());
-    let mut lookup = Lookup::new(query, config, client.seed(), client.now());
+    let mut lookup = Lookup::new(query, config, client.seed());
     // The port is new for each server that is asked, and of the system's choice.
     let mut line: Option<(SocketAddr, UdpSocket)> = None;
     loop {

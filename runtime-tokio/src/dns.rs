@@ -24,7 +24,7 @@ pub(crate) async fn resolve(client: &Inner, query: Query) -> Result<Answer, Fail
         return apart(Err(Failure::TryAgain), move || native(&query.name, family)).await;
     }
     let config = Arc::clone(client.policy.resolver());
-    let mut lookup = Lookup::new(query, config, client.seed(), client.now());
+    let mut lookup = Lookup::new(query, config, client.seed());
     #[cfg(feature = "dnssec")]
     if let Some(validator) = client.validator.get() {
         return validate(client, lookup, validator).await;

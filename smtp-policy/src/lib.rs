@@ -24,11 +24,13 @@
 //!
 //! [`policy::Policy`] holds what all deliveries share.
 
+pub use smtp_dns as dns;
+use smtp_dns::seed;
+
 pub mod channel;
 pub mod config;
 mod content;
 pub mod delivery;
-pub mod dns;
 pub mod driver;
 pub mod line_ends;
 mod local;
@@ -38,7 +40,6 @@ pub mod request;
 pub mod reuse;
 pub mod route;
 mod sasl;
-mod seed;
 pub mod sts;
 pub mod survey;
 pub mod tables;

@@ -119,7 +119,7 @@ impl Question {
         due: Time,
     ) -> Self {
         let mut dice = Dice::new(seed);
-        let lookup = Lookup::new(query.clone(), Arc::clone(&config), dice.draw(), due);
+        let lookup = Lookup::new(query.clone(), Arc::clone(&config), dice.draw());
         Self {
             ticket,
             query,

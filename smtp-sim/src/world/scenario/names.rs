@@ -42,7 +42,7 @@ impl Questions {
     ) {
         let source = match query.kind {
             QueryKind::Native(family) => Source::Native(host_table(&query.name, family)),
-            _ => Source::Stub(Box::new(Lookup::new(query, config, seed, now))),
+            _ => Source::Stub(Box::new(Lookup::new(query, config, seed))),
         };
         self.open.push(Question {
             ticket,

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use hickory_proto::op::ResponseCode;
 use smtp_proto::Time;
 
+use super::seed::SplitMix;
 use super::wire::{Head, question};
 use super::{QueryKind, ResolverConfig};
-use crate::seed::SplitMix;
 
 /// What an exchange wants next.
 pub(super) enum ExchangeStep {

@@ -7,7 +7,7 @@ use super::{Answer, Failure, Query, QueryKind};
 
 /// The question of `dnssec_probe`, and whether there is still reason to ask it.
 #[derive(Debug, Default)]
-pub(crate) struct DnssecProbe {
+pub struct DnssecProbe {
     /// As it is configured, for the log.
     text: String,
     question: Option<Query>,
@@ -20,7 +20,7 @@ impl DnssecProbe {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let question = match text {
             "" => None,
             _ => Some(question(text).ok_or("the format is qtype:qname")?),
@@ -33,20 +33,20 @@ impl DnssecProbe {
     }
 
     /// An answer was validated: there is nothing to be found out.
-    pub(crate) fn saw_validated(&self) {
+    pub fn saw_validated(&self) {
         self.settled.store(true, Ordering::Relaxed);
     }
 
     /// An answer was not validated. The question, if it is to be asked now: it is given
     /// out once.
-    pub(crate) fn saw_unvalidated(&self) -> Option<Query> {
+    pub fn saw_unvalidated(&self) -> Option<Query> {
         let question = self.question.as_ref()?;
         let settled = self.settled.swap(true, Ordering::Relaxed);
         (!settled).then(|| question.clone())
     }
 
     /// What the answer to the question means, as warnings.
-    pub(crate) fn judge(&self, answer: &Result<Answer, Failure>) -> Vec<String> {
+    pub fn judge(&self, answer: &Result<Answer, Failure>) -> Vec<String> {
         let text = &self.text;
         let reason = match (answer, &self.question) {
             (Ok(answer), _) if answer.validated => return Vec::new(),

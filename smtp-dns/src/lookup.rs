@@ -11,9 +11,9 @@ use smtp_proto::Time;
 use super::answer::{Found, read_answers};
 use super::names::{Wildcard, is_same_name, is_valid_address, is_valid_hostname};
 use super::search::{Search, SearchStep};
+use super::seed::SplitMix;
 use super::wire::{Head, record_type};
 use super::{Answer, Failure, Query, ResolverConfig};
-use crate::seed::SplitMix;
 
 /// So many questions are asked before a chain of aliases counts as a loop.
 const ALIAS_LIMIT: u32 = 10;
@@ -53,12 +53,12 @@ pub enum DnsStep {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use smtp_policy::dns::{DnsStep, Lookup, Query, QueryKind, ResolverConfig};
+/// use smtp_dns::{DnsStep, Lookup, Query, QueryKind, ResolverConfig};
 /// use smtp_proto::Time;
 ///
 /// let query = Query::new("example.com", QueryKind::Mx);
 /// let config = Arc::new(ResolverConfig::default());
-/// let mut lookup = Lookup::new(query, config, 42, Time::ZERO);
+/// let mut lookup = Lookup::new(query, config, 42);
 /// let DnsStep::Datagram { to, bytes } = lookup.poll(Time::ZERO) else {
 ///     panic!("the first step is to ask");
 /// };
@@ -84,11 +84,11 @@ impl Lookup {
     /// A lookup of `query` with the servers of `config`. The seed decides the
     /// ids of the questions and with
     /// [`rotate`](ResolverConfig::rotate) the first server; it should be
-    /// unpredictable. Nothing has happened yet at `now`.
+    /// unpredictable.
     ///
     /// A [`QueryKind::Native`](super::QueryKind::Native) query fails with
     /// [`Failure::NonRecoverable`]: it is not for name servers.
-    pub fn new(query: Query, config: Arc<ResolverConfig>, seed: u64, _now: Time) -> Self {
+    pub fn new(query: Query, config: Arc<ResolverConfig>, seed: u64) -> Self {
         let name = query.name.clone();
         let valid = name == "." || is_valid_hostname(&name, Wildcard::Allowed);
         let finished = if record_type(query.kind).is_none() {

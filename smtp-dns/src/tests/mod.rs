@@ -81,7 +81,7 @@ fn lookup(servers: u8) -> Lookup {
 }
 
 fn start(query: Query, config: ResolverConfig) -> Lookup {
-    Lookup::new(query, Arc::new(config), 7, Time::ZERO)
+    Lookup::new(query, Arc::new(config), 7)
 }
 
 /// The datagram that the lookup wants to send.

@@ -1,22 +1,62 @@
-//! Questions to the domain name system and their answers: the types that
-//! routing asks with, and a stub resolver without sockets.
+//! The stub resolver of Outpost: questions to the domain name system and their
+//! answers, without sockets and clock. It is not a recursive resolver, it
+//! caches nothing and it validates no signatures: like Postfix it trusts the AD
+//! bit of the servers that it was told to use. It knows nothing of mail.
 //!
 //! [`Lookup`] asks one [`Query`] of the name servers in a [`ResolverConfig`]
-//! and ends with an [`Answer`] or a [`Failure`]. It is not a recursive
-//! resolver, it caches nothing and it validates no signatures: like Postfix it
-//! trusts the AD bit of the servers it was told to use. A program with a
-//! resolver of its own can answer a `Query` without `Lookup`.
+//! and ends with an [`Answer`] or a [`Failure`]; the driver sends and receives
+//! what [`DnsStep`] says. A program with a resolver of its own can answer a
+//! `Query` without `Lookup`.
 //!
 //! Answers to Postfix's `src/dns/dns_lookup.c` on top of the C library's
 //! `res_nsearch`.
+//!
+//! # Example
+//!
+//! A driver over UDP. (A complete one also asks over TCP, and takes a new port
+//! for each server.)
+//!
+//! ```no_run
+//! use smtp_dns::{Answer, DnsStep, Failure, Lookup, Query, QueryKind, ResolverConfig};
+//! use smtp_proto::Time;
+//! use std::{fs, net::UdpSocket, sync::Arc, time::Instant};
+//!
+//! fn mail_exchangers(domain: &str, seed: u64) -> std::io::Result<Result<Answer, Failure>> {
+//!     let config = ResolverConfig::from_resolv_conf(&fs::read_to_string("/etc/resolv.conf")?);
+//!     let socket = UdpSocket::bind("0.0.0.0:0")?;
+//!     let begun = Instant::now();
+//!     let mut lookup = Lookup::new(Query::new(domain, QueryKind::Mx), Arc::new(config), seed);
+//!     loop {
+//!         let now = Time::at(begun.elapsed());
+//!         match lookup.poll(now) {
+//!             DnsStep::Datagram { to, bytes } => {
+//!                 if socket.send_to(&bytes, to).is_err() {
+//!                     lookup.datagram_failed();
+//!                 }
+//!             }
+//!             DnsStep::Stream { .. } => lookup.stream(Err(())),
+//!             DnsStep::Wait { until } => {
+//!                 let patience = until.since(now).max(std::time::Duration::from_millis(1));
+//!                 socket.set_read_timeout(Some(patience))?;
+//!                 let mut datagram = [0; 8192];
+//!                 if let Ok((length, from)) = socket.recv_from(&mut datagram) {
+//!                     lookup.datagram(from, &datagram[..length]);
+//!                 }
+//!             }
+//!             DnsStep::Done(result) => return Ok(result),
+//!         }
+//!     }
+//! }
+//! ```
 
 mod answer;
 mod exchange;
 mod lookup;
 pub mod names;
-pub(crate) mod probe;
+pub mod probe;
 mod resolv_conf;
 mod search;
+pub mod seed;
 mod wire;
 
 #[cfg(test)]
@@ -25,9 +65,9 @@ mod tests;
 use core::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub use self::answer::answer_dns_stub;
-pub use self::lookup::{DnsStep, Lookup};
-pub use self::resolv_conf::ResolverConfig;
+pub use answer::answer_dns_stub;
+pub use lookup::{DnsStep, Lookup};
+pub use resolv_conf::ResolverConfig;
 
 /// One question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -9,9 +9,9 @@ use smtp_proto::Time;
 use super::answer::failure_of;
 use super::exchange::{Exchange, ExchangeStep, Silence};
 use super::lookup::DnsStep;
+use super::seed::SplitMix;
 use super::wire::Head;
 use super::{Failure, QueryKind, ResolverConfig, SearchMode};
-use crate::seed::SplitMix;
 
 /// How a name is tried.
 #[derive(Debug)]

@@ -1,16 +1,19 @@
 //! Numbers that look random, from a seed: the only source of chance in this
-//! crate, hence the same seed gives the same behaviour. Not for keys.
+//! crate and in those above it, hence the same seed gives the same behaviour.
+//! Not for keys.
 
 /// The generator `splitmix64`.
 #[derive(Clone, Debug)]
-pub(crate) struct SplitMix(u64);
+pub struct SplitMix(u64);
 
 impl SplitMix {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// A generator that starts at `seed`. Every seed is as good as another, zero too.
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn next_u64(&mut self) -> u64 {
+    /// Draws the next number, any of the 2^64 with the same chance.
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,19 +21,20 @@ impl SplitMix {
         z ^ (z >> 31)
     }
 
-    pub(crate) fn next_u16(&mut self) -> u16 {
+    /// Draws a number of 16 bits, any with the same chance: the id of a question.
+    pub fn next_u16(&mut self) -> u16 {
         let [high, low, ..] = self.next_u64().to_be_bytes();
         u16::from_be_bytes([high, low])
     }
 
-    /// A number below `bound`; zero if `bound` is zero.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
+    /// Draws a number below `bound`; zero if `bound` is zero.
+    pub fn below(&mut self, bound: usize) -> usize {
         let wide = u128::from(self.next_u64()) * bound as u128;
         usize::try_from(wide >> 64).unwrap_or(0)
     }
 
     /// Puts `items` in a random order, every order with the same chance.
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for index in 0..items.len() {
             let other = index + self.below(items.len() - index);
             items.swap(index, other);
