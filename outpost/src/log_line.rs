@@ -6,10 +6,10 @@
 use std::{fmt::Write, time::Duration};
 
 use smtp_policy::{
-    config::{AddressFormat, Config, Protocol},
     delivery::{Level, Note},
     report::{LogText, Outcome},
     request::{OriginalRecipient, QueueId, Recipient},
+    settings::{AddressFormat, Settings},
 };
 use smtp_proto::address::Address;
 
@@ -36,15 +36,11 @@ pub(crate) struct Delays {
 
 impl LogForm {
     /// The form for one of the two clients.
-    pub(crate) fn new(config: &Config) -> Self {
-        let client = match config.protocol {
-            Protocol::Smtp => "smtp",
-            Protocol::Lmtp => "lmtp",
-        };
+    pub(crate) fn new(client: &Settings) -> Self {
         Self {
-            tag: format!("outpost/{client}[{}]", std::process::id()),
-            resolution: config.verdict.delay_logging_resolution_limit,
-            quoted: config.verdict.info_log_address_format == AddressFormat::External,
+            tag: format!("outpost/{}[{}]", client.protocol(), std::process::id()),
+            resolution: client.log.resolution,
+            quoted: client.log.addresses == AddressFormat::External,
         }
     }
 

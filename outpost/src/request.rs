@@ -9,7 +9,7 @@ use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     line_ends::StrayCr,
     request::{
         CacheHints, ClientInfo, ClientSource, DeliveryFlags, Encoding, QueueId, Recipient, Request,

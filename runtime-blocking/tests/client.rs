@@ -21,7 +21,7 @@ use std::{
 use bytes::Bytes;
 use runtime_blocking::Client;
 use smtp_policy::{
-    config::Protocol::{Lmtp, Smtp},
+    Protocol::{Lmtp, Smtp},
     delivery::Observer,
     report::{Outcome, Report, Status},
     request::{Encoding, RcptIndex, Request},

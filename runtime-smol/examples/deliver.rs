@@ -19,9 +19,9 @@ use std::{
 use bytes::Bytes;
 use runtime_smol::Client;
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
+    config::{MainCf, compile},
     dns::ResolverConfig,
-    policy::Policy,
     request::{Recipient, Request},
 };
 use smtp_proto::address::{Address, ReversePath};
@@ -39,7 +39,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     };
     let main_cf = MainCf::parse("", "main.cf", Path::new("."))?;
     let resolver = ResolverConfig::from_resolv_conf(&fs::read_to_string("/etc/resolv.conf")?);
-    let client = Client::new(Arc::new(Policy::new(&main_cf, resolver, &[])?));
+    let client = Client::new(Arc::new(compile(&main_cf, resolver, &[])?));
 
     let mut text = Vec::new();
     io::stdin().read_to_end(&mut text)?;

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use runtime_smol::Client;
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
+    config::{MainCf, compile},
     dns::ResolverConfig,
-    policy::Policy,
     report::Status,
     request::{Recipient, Request},
 };
@@ -36,7 +36,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let settings = "smtp_destination_concurrency_limit = 20\n";
     let main_cf = MainCf::parse(settings, "main.cf", Path::new("."))?;
     let resolver = ResolverConfig::from_resolv_conf(&fs::read_to_string("/etc/resolv.conf")?);
-    let client = Client::new(Arc::new(Policy::new(&main_cf, resolver, &[])?));
+    let client = Client::new(Arc::new(compile(&main_cf, resolver, &[])?));
 
     let text = Bytes::from_static(b"Subject: one of many\n\nHello.\n");
     let recipients = vec![Recipient::new(Address::parse(&recipient)?)];

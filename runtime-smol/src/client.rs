@@ -94,9 +94,9 @@ impl Client {
         mut text: impl TextSource + 'static,
         mut observer: impl Observer + 'static,
     ) -> Report {
-        let cache = &self.inner.policy.config(request.protocol).cache;
+        let limits = self.inner.policy.settings(request.protocol).limits;
         let mut report = Report::default();
-        for part in request.split(*cache.destination_recipient_limit) {
+        for part in request.split(limits.recipients) {
             let observer = PartObserver::new(&mut observer, report.recipients.len());
             report.append(self.deliver_part(part, &mut text, observer).await);
         }
@@ -208,13 +208,7 @@ impl<'a> Turn<'a> {
     fn enter(inner: &'a Inner, request: &Request) -> (Self, Receiver<()>) {
         let limit = match inner.is_cancelled() {
             true => 0,
-            false => {
-                *inner
-                    .policy
-                    .config(request.protocol)
-                    .cache
-                    .destination_concurrency_limit
-            }
+            false => inner.policy.settings(request.protocol).limits.concurrency,
         };
         let (waker, come) = smol::channel::bounded(1);
         let (place, now) =

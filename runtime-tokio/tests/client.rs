@@ -23,7 +23,7 @@ use bytes::Bytes;
 use futures_util::future::{Either, join_all, select};
 use runtime_tokio::Client;
 use smtp_policy::{
-    config::Protocol::{Lmtp, Smtp},
+    Protocol::{Lmtp, Smtp},
     delivery::Observer,
     report::{Outcome, Report, Status},
     request::{Encoding, RcptIndex, Request},

@@ -40,6 +40,7 @@ pub mod request;
 pub mod reuse;
 pub mod route;
 mod sasl;
+pub mod settings;
 pub mod sts;
 pub mod survey;
 pub mod tables;

@@ -65,9 +65,28 @@ impl HelloName {
         }
     }
 
+    /// `localhost`: the name of a client that has none.
+    pub fn localhost() -> HelloName {
+        HelloName(String::from("localhost"))
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl core::str::FromStr for HelloName {
+    type Err = HelloNameError;
+
+    fn from_str(text: &str) -> Result<HelloName, HelloNameError> {
+        HelloName::parse(text)
+    }
+}
+
+impl fmt::Display for HelloName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -8,10 +8,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smtp_policy::config::{MainCf, Protocol};
+use smtp_policy::Protocol;
+use smtp_policy::config::{CompileError, MainCf, compile};
 use smtp_policy::dns::ResolverConfig;
 use smtp_policy::line_ends::StrayCr;
-use smtp_policy::policy::{Policy, PolicyError};
+use smtp_policy::policy::Policy;
 use smtp_policy::report::{Report, Status};
 use smtp_policy::request::{
     CacheHints, ClientInfo, ClientSource, DeliveryFlags, Encoding, Recipient, Request,
@@ -34,7 +35,7 @@ pub fn policy(
     scenario: &Scenario,
     dir: &Path,
     dns: SocketAddr,
-) -> Result<Arc<Policy>, PolicyError> {
+) -> Result<Arc<Policy>, CompileError> {
     let main_cf = MainCf::parse(&main_cf(scenario), "main.cf", dir)?;
     let resolver = ResolverConfig {
         servers: vec![dns],
@@ -43,7 +44,7 @@ pub fn policy(
         ..ResolverConfig::default()
     };
     let system: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    Policy::new(&main_cf, resolver, &system).map(Arc::new)
+    compile(&main_cf, resolver, &system).map(Arc::new)
 }
 
 /// The engine's request for one of a scenario. `dir` is the directory of

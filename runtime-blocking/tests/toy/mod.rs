@@ -23,7 +23,8 @@ use std::{
 };
 
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
+    config::{MainCf, compile},
     dns::ResolverConfig,
     policy::Policy,
     request::{Encoding, Recipient, Request},
@@ -257,7 +258,7 @@ pub(crate) fn policy(settings: &str, servers: Vec<SocketAddr>) -> Arc<Policy> {
         servers,
         ..ResolverConfig::default()
     };
-    Arc::new(Policy::new(&main_cf, resolver, &[]).unwrap())
+    Arc::new(compile(&main_cf, resolver, &[]).unwrap())
 }
 
 /// A request for this many recipients.

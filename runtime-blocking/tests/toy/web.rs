@@ -14,7 +14,12 @@ use rustls::{
     crypto::ring::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
-use smtp_policy::{config::MainCf, dns::ResolverConfig, policy::Policy, sts::MtaSts};
+use smtp_policy::{
+    config::{MainCf, compile},
+    dns::ResolverConfig,
+    policy::Policy,
+    sts::MtaSts,
+};
 
 /// What a delivery to example.com is told if its policy was read, and does not name
 /// its mail exchanger.
@@ -37,7 +42,7 @@ pub(crate) fn policy(known: bool) -> Arc<Policy> {
         true => sts.with_authorities(vec![authority]),
         false => sts,
     };
-    let policy = Policy::new(&main_cf, resolver, &[]).unwrap();
+    let policy = compile(&main_cf, resolver, &[]).unwrap();
     Arc::new(policy.with_mta_sts(sts))
 }
 

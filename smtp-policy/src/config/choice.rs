@@ -4,26 +4,7 @@ use super::parameter::{Kind, Parameter};
 use super::value::{Setting, unknown_word, words};
 use crate::dns::SearchMode;
 use crate::route::{AddressPreference, DnsSupport, Families, HostLookup};
-
-/// `smtp_address_verify_target`: where an address probe stops.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProbeTarget {
-    /// After the replies to RCPT TO.
-    #[default]
-    Rcpt,
-    /// After the reply to DATA, where some servers refuse.
-    Data,
-}
-
-/// `info_log_address_format`: how addresses look in log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AddressFormat {
-    /// Quoted where the syntax of headers needs it: `<"a b"@example.com>`.
-    #[default]
-    External,
-    /// As stored: `<a b@example.com>`.
-    Internal,
-}
+use crate::settings::{AddressFormat, ProbeTarget};
 
 /// Makes an enumeration of one word a parameter type. Words count in any case, as Postfix's name codes.
 macro_rules! one_word {

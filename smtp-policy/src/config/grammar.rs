@@ -12,7 +12,7 @@ use smtp_proto::command::HelloName;
 use super::expand;
 use super::value::{shown, words};
 use crate::dns::probe::DnssecProbe;
-use crate::tls::{DaneDigests, Digest, protocols};
+use crate::tls::{CipherExclusions, DaneDigests, Digest, NotUnderstood, Protocols};
 
 /// The form that the text of a parameter has to have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,11 +87,16 @@ impl Grammar {
                 let bad = |why| format!("{}: {why}", shown(text));
                 DnssecProbe::parse(text).map(drop).map_err(bad)
             }
-            Self::Protocols => match protocols::versions(text) {
-                Some(_) => Ok(()),
-                None => Err(format!("{} is not a list of TLS protocols", shown(text))),
+            Self::Protocols => match text.parse::<Protocols>() {
+                Ok(_) => Ok(()),
+                Err(_) => Err(format!("{} is not a list of TLS protocols", shown(text))),
             },
-            Self::Exclusions => protocols::check_exclusions(&protocols::exclusions(text)),
+            Self::Exclusions => match text.parse::<CipherExclusions>() {
+                Ok(_) => Ok(()),
+                Err(NotUnderstood(word)) => {
+                    Err(format!("invalid unary '!+-@' in cipher exclusion: {word}"))
+                }
+            },
             Self::Digest => match Digest::parse(text) {
                 Some(_) => Ok(()),
                 None => Err(format!("unknown digest algorithm {}", shown(text))),

@@ -22,6 +22,16 @@
 //! Answers to Postfix's mail_conf*.c, mail_params.c, smtp_params.c, lmtp_params.c and postconf.
 
 mod choice;
+mod compile;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+mod compile_tests;
+mod compile_tls;
 mod derived;
 mod document;
 mod dump;
@@ -30,6 +40,8 @@ mod expand;
 pub(crate) mod files;
 mod grammar;
 mod main_cf;
+#[cfg(feature = "tls")]
+mod material;
 mod oddities;
 mod parameter;
 mod params;
@@ -48,7 +60,7 @@ mod syntax;
 mod tests;
 mod value;
 
-pub use choice::{AddressFormat, ProbeTarget};
+pub use compile::{CompileError, Machine, compile, compile_configs};
 pub use derived::Derived;
 pub use document::parameters_md;
 pub use dump::{Listed, Listing};
@@ -138,7 +150,7 @@ impl Config {
 
     /// Checks what a program has set, as if main.cf said so, and derives the rest from it.
     pub(crate) fn settled(mut self) -> Result<Self, Vec<ConfigError>> {
-        let main = MainCf::of_program(&self.host_name, self.texts());
+        let main = self.as_main_cf();
         let mut source = Source::new(&main, self.protocol);
         self.general.settle(&mut source);
         self.connect.settle(&mut source);
@@ -156,6 +168,11 @@ impl Config {
         }
         self.settle_dns_support();
         Ok(self)
+    }
+
+    /// A main.cf that says what the fields say.
+    fn as_main_cf(&self) -> MainCf {
+        MainCf::of_program(&self.host_name, self.texts())
     }
 
     /// The fields that are set, as texts by the names that this protocol has for them.

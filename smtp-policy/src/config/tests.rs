@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::compile_configs;
 use super::main_cf;
 use super::source::Source;
 use super::{Config, ConfigError, Kind, MainCf, Parameter, Protocol};
 use crate::dns::ResolverConfig;
-use crate::policy::{Policy, PolicyError};
 
 /// Words of which some are wrong for each parameter that can have a wrong value.
 const WORDS: &[&str] = &[
@@ -147,11 +147,9 @@ fn all_mistakes_in_code_are_named_at_once() {
     lmtp.general.myhostname = "a b".into();
     lmtp.sasl.sasl_security_options = vec!["noplaintxt".into()];
     let directory = Path::new("/nowhere");
-    let error = Policy::from_configs(smtp, lmtp, directory, ResolverConfig::default(), &[]);
-    let PolicyError::Config(errors) = error.unwrap_err() else {
-        panic!();
-    };
-    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let error = compile_configs([smtp, lmtp], directory, ResolverConfig::default(), &[]);
+    let error = error.unwrap_err();
+    let lines: Vec<String> = error.errors().iter().map(ToString::to_string).collect();
     let starts = [
         "set in code: myhostname: \"a b\" is empty or has white space",
         "set in code: smtp_tls_security_level: \"encript\" is not one of: (empty), none, may",
@@ -167,13 +165,15 @@ fn all_mistakes_in_code_are_named_at_once() {
 }
 
 #[test]
-fn a_configuration_for_the_other_protocol_is_refused() {
-    let [smtp, lmtp] = Protocol::ALL.map(Config::default_for);
+fn two_configurations_for_one_protocol_are_refused() {
+    let [smtp, _] = Protocol::ALL.map(Config::default_for);
     let directory = Path::new("/nowhere");
-    let error = Policy::from_configs(lmtp, smtp, directory, ResolverConfig::default(), &[]);
-    assert_eq!(
-        error.unwrap_err().to_string(),
-        "protocol: the configuration for smtp is one for lmtp"
+    let twice = [smtp.clone(), smtp];
+    let error = compile_configs(twice, directory, ResolverConfig::default(), &[]);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.ends_with("there are two configurations for smtp"),
+        "{error}"
     );
 }
 
@@ -186,14 +186,12 @@ fn what_a_file_says_survives_a_way_through_code() {
     main.set_host_name("box");
     let [smtp, lmtp] = Protocol::ALL.map(|protocol| main.config(protocol).unwrap());
     assert_eq!(*smtp.general.myhostname, "box.example.org");
-    let policy = Policy::from_configs(
-        smtp.clone(),
-        lmtp.clone(),
-        Path::new("/etc/outpost"),
-        ResolverConfig::default(),
-        &[],
-    );
-    let policy = policy.unwrap();
-    assert_eq!(**policy.config(Protocol::Smtp), smtp);
-    assert_eq!(**policy.config(Protocol::Lmtp), lmtp);
+    let directory = Path::new("/etc/outpost");
+    let by_text = super::compile(&main, ResolverConfig::default(), &[]).unwrap();
+    let by_code = compile_configs([smtp, lmtp], directory, ResolverConfig::default(), &[]);
+    let by_code = by_code.unwrap();
+    for protocol in Protocol::ALL {
+        let [text, code] = [&by_text, &by_code].map(|p| format!("{:?}", p.settings(protocol)));
+        assert_eq!(text, code);
+    }
 }

@@ -16,10 +16,10 @@ use smtp_proto::mime::RecordEnd;
 
 use super::*;
 use crate::{
-    config::{MainCf, Protocol},
+    Protocol,
+    config::{MainCf, compile},
     dns::ResolverConfig,
     line_ends::StrayCr,
-    policy::Policy,
     tables::TableFailure,
 };
 
@@ -49,8 +49,8 @@ impl<'a> Case<'a> {
     fn new(main_cf: &str) -> Self {
         let main_cf = format!("myhostname = client.example.org\n{main_cf}");
         let main_cf = MainCf::parse(&main_cf, "main.cf", Path::new("/nonexistent")).unwrap();
-        let policy = Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap();
-        let rules = Arc::clone(&policy.client(Protocol::Smtp).content);
+        let policy = compile(&main_cf, ResolverConfig::default(), &[]).unwrap();
+        let rules = Arc::clone(&policy.settings(Protocol::Smtp).content_rules);
         Self {
             rules,
             convert: false,

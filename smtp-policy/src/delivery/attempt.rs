@@ -72,7 +72,7 @@ impl Delivery {
         let Some(policy) = self.tls_policy(&place) else {
             return Tried::Begun;
         };
-        let (limit, survey) = (self.config.connect.mx_address_limit, self.is_survey());
+        let (limit, survey) = (self.settings.limits.addresses, self.is_survey());
         let Some(site) = &mut self.hosts.site else {
             return Tried::Nothing;
         };
@@ -141,7 +141,7 @@ impl Delivery {
     fn fitting(&mut self, policy: TlsPolicy, place: &Place, plain: bool) -> Option<TlsPolicy> {
         let prefix = self.request.protocol.as_str();
         match place {
-            Place::Inet(_) if self.config.tls.tls_wrappermode && !policy.level.is_mandatory() => {
+            Place::Inet(_) if self.settings.tls.wrapper && !policy.level.is_mandatory() => {
                 self.note(Note::warning(format!(
                     "{prefix}_tls_wrappermode requires \"{prefix}_tls_security_level = encrypt\" \
                      (or stronger)"
@@ -171,20 +171,20 @@ impl Delivery {
     }
 
     fn attempt(&self, place: &Place, best: u16, policy: TlsPolicy) -> Attempt {
-        let connect = &self.config.connect;
         let (peer, endpoint, bind, window) = match place {
             Place::Inet(candidate) => {
                 let bind = self
                     .policy
-                    .client(self.request.protocol)
+                    .settings(self.request.protocol)
+                    .connect
                     .bind(candidate.address);
                 let endpoint = Endpoint::Inet((candidate.address, candidate.port).into());
                 let peer = self.peer(candidate, best);
-                (peer, endpoint, bind, connect.tcp_windowsize)
+                (peer, endpoint, bind, self.settings.connect.window)
             }
             Place::Unix(path) => {
                 let peer = Peer {
-                    host: self.config.general.myhostname.to_string(),
+                    host: self.settings.identity.host.to_string(),
                     address: path.display().to_string(),
                     port: None,
                     destination: self.hosts.label.clone(),
@@ -193,10 +193,9 @@ impl Delivery {
                 (peer, Endpoint::Unix(path.clone()), None, 0)
             }
         };
-        let limit = self.config.timeout.connect_timeout;
-        let limit = (!limit.is_zero()).then_some(limit);
+        let limit = self.settings.timeouts.connect;
         let passwords = self.password_search(&peer);
-        let lookups = AddressLookups::new(&self.tables, &peer.address, passwords);
+        let lookups = AddressLookups::new(&self.settings, &peer.address, passwords);
         let site = self.hosts.site.as_ref();
         let domain = site.map(|site| site.domain.clone()).unwrap_or_default();
         let security = Security {
@@ -228,7 +227,7 @@ impl Delivery {
     /// The key of connections to an endpoint. Where a certificate must match, a
     /// connection serves only the destination that it was made for.
     pub(super) fn endpoint_key(&self, peer: &Peer, port: u16, level: TlsLevel) -> CacheKey {
-        let logs_in = !self.config.sasl.sasl_password_maps.is_empty();
+        let logs_in = self.settings.reuse.by_destination;
         let place = KeyPlace {
             destination: (logs_in || level.must_match()).then_some(&peer.destination),
             host: logs_in.then_some(&peer.host),
@@ -249,8 +248,7 @@ impl Delivery {
 
     /// The sender, where it decides who logs in at the server.
     fn login_sender(&self) -> Option<&str> {
-        let sasl = &self.config.sasl;
-        let decides = sasl.sender_dependent_authentication && !sasl.sasl_password_maps.is_empty();
+        let decides = self.settings.reuse.by_sender;
         decides.then(|| self.sender())
     }
 
@@ -358,38 +356,24 @@ impl Delivery {
         }
         let loops = self.detects_loops();
         self.mark_final_server();
-        match lookups.profile(&self.request, &self.config, &self.tables, loops) {
-            Ok(profile) => {
-                let expires = self.now + self.config.cache.connection_reuse_time_limit;
-                let records = self.records(&peer);
-                let wrapped =
-                    self.config.tls.tls_wrappermode && security.policy.level > TlsLevel::None;
-                let place = matches!(place, Place::Inet(_)).then_some(place);
-                let keywords_failed = lookups.failure();
-                let opening = Opening {
-                    profile,
-                    peer,
-                    login: lookups.into_login(),
-                    records,
-                    expires,
-                    security,
-                    place,
-                    wrapped,
-                    keywords_failed,
-                };
-                self.phase = Phase::Talking(Box::new(Talk::begin(opening, self.now)));
-            }
-            Err(failure) => {
-                self.note(Note::warning(failure.to_string()));
-                self.asks.push_back(Ask::Close);
-                let text = format!("local data error while talking to {}", peer.name());
-                self.fail_open(Reason::local(
-                    EnhancedStatus::new(4, 3, 0),
-                    Scope::Session,
-                    text,
-                ));
-            }
-        }
+        let profile = lookups.profile(&self.request, &self.settings, loops);
+        let expires = self.now + self.settings.reuse.age;
+        let records = self.records(&peer);
+        let wrapped = self.settings.tls.wrapper && security.policy.level > TlsLevel::None;
+        let place = matches!(place, Place::Inet(_)).then_some(place);
+        let keywords_failed = lookups.failure();
+        let opening = Opening {
+            profile,
+            peer,
+            login: lookups.into_login(),
+            records,
+            expires,
+            security,
+            place,
+            wrapped,
+            keywords_failed,
+        };
+        self.phase = Phase::Talking(Box::new(Talk::begin(opening, self.now)));
     }
 }
 

@@ -33,9 +33,9 @@ impl Talk {
 impl Delivery {
     /// The way of the text to a server that offers this.
     pub(super) fn new_pipe(&self, offered: &Capabilities) -> Box<Pipe> {
-        let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
+        let rules = Arc::clone(&self.policy.settings(self.request.protocol).content_rules);
         let stray_cr = self.request.stray_cr;
-        let convert = envelope::needs_downgrade(&self.request, &self.config, offered);
+        let convert = envelope::needs_downgrade(&self.request, &self.settings, offered);
         Box::new(Pipe::new(rules, self.inserted_fields(), stray_cr, convert))
     }
 

@@ -86,7 +86,7 @@ impl Delivery {
 
     /// Why the message cannot go to this server at all.
     fn objection(&mut self, peer: &Peer, offered: &Capabilities) -> Option<Reason> {
-        let own_name = &self.config.general.myhostname;
+        let own_name = self.settings.identity.host.as_str();
         if self.detects_loops() && offered.name.eq_ignore_ascii_case(own_name) {
             let relay = peer.relay();
             let warning =

@@ -18,8 +18,8 @@ use super::{
     talk::Talk,
 };
 use crate::{
+    Protocol,
     channel::{Channel, Peer},
-    config::Protocol,
     dns::names::is_valid_address,
     report::{Scope, trouble::Reason},
     request::CacheHints,
@@ -194,9 +194,16 @@ impl Delivery {
     /// Reads the next hop and appends the fallback relays.
     pub(super) fn start(&mut self) {
         self.phase = Phase::Next;
-        let rules = &self.policy.client(self.request.protocol).nexthop;
+        if !self.settings.is_given() {
+            let text = format!("there are no settings for {}", self.request.protocol);
+            let status = EnhancedStatus::new(4, 3, 5);
+            self.why = Some(Reason::local(status, Scope::Site, text));
+            return;
+        }
+        let rules = &self.policy.settings(self.request.protocol).nexthop;
         let nexthop = self.request.nexthop.as_str();
-        let fallback = &self.config.connect.fallback_relay;
+        let fallback = self.settings.connect.fallback_relays.iter();
+        let fallback: Vec<String> = fallback.map(ToString::to_string).collect();
         if rules.socket_prefixes && nexthop.starts_with("unix:") {
             if !fallback.is_empty() {
                 let relays = fallback.join(", ");
@@ -208,7 +215,7 @@ impl Delivery {
             self.hosts.own = 1;
             return;
         }
-        let protocols = self.config.connect.inet_protocols;
+        let protocols = self.settings.lookup.families;
         if !protocols.ipv4 && !protocols.ipv6 {
             let text = "all network protocols are disabled";
             self.why = Some(Reason::local(
@@ -232,7 +239,7 @@ impl Delivery {
         }
         self.hosts.own = own.len();
         self.hosts.destinations = own;
-        self.hosts.destinations.extend(fallback.iter().cloned());
+        self.hosts.destinations.extend(fallback);
     }
 
     /// Between two attempts: goes on with the present destination, or the next
@@ -258,7 +265,7 @@ impl Delivery {
         hosts.begun += 1;
         hosts.final_nexthop = hosts.begun == hosts.destinations.len();
         hosts.site = None;
-        let client = self.policy.client(self.request.protocol);
+        let client = self.policy.settings(self.request.protocol);
         if client.nexthop.socket_prefixes
             && let Some(path) = text.strip_prefix("unix:")
         {
@@ -266,7 +273,7 @@ impl Delivery {
             let mut places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
             self.found_destination(&text, None, &mut places, None);
             let site = Site {
-                domain: self.config.general.myhostname.to_string(),
+                domain: self.settings.identity.host.to_string(),
                 ..Site::new(places, 0, false)
             };
             self.open_site(site, path, path);
@@ -360,7 +367,7 @@ impl Delivery {
 
     /// The domain of a destination whose mail exchangers are looked up, in A-labels.
     fn sts_domain(&self, inet: &InetDestination) -> Option<String> {
-        let client = self.policy.client(self.request.protocol);
+        let client = self.policy.settings(self.request.protocol);
         let looked_up = !inet.bracketed
             && client.route.dns != DnsSupport::Disabled
             && !is_valid_address(&inet.domain);
@@ -374,7 +381,7 @@ impl Delivery {
         label.clone_into(&mut self.hosts.label);
         if self.hosts.begun == 1 && !site.places.is_empty() && !self.is_survey() {
             self.hosts.cache = {
-                let client = self.policy.client(self.request.protocol);
+                let client = self.policy.settings(self.request.protocol);
                 client.cache_hints(&self.request, domain)
             };
             if self.hosts.cache.load || self.hosts.cache.store {
@@ -444,14 +451,14 @@ impl Delivery {
     /// A session is about to deliver: counts it towards the limits. `reused` is
     /// where a connection leads that was found before any address was tried.
     pub(super) fn count_session(&mut self, reused: Option<&Peer>) {
-        let connect = &self.config.connect;
+        let limits = self.settings.limits;
         let mut last = false;
         if let Some(site) = &mut self.hosts.site {
             site.sessions += 1;
-            let mut full = site.sessions == connect.mx_session_limit;
+            let mut full = site.sessions == limits.sessions;
             if let Some(peer) = reused {
                 site.addresses += 1;
-                full |= site.addresses == connect.mx_address_limit;
+                full |= site.addresses == limits.addresses;
                 // Nothing behind the address in the list makes it the last one, even
                 // if an address before it was not tried but in the cache.
                 last = matches!(site.trial, Trial::ByAddress(next) if next > 0 && next >= site.places.len());

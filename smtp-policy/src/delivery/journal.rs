@@ -39,12 +39,12 @@ impl Records {
 impl Delivery {
     /// What is to be written down about a session with this peer.
     pub(super) fn records(&self, peer: &Peer) -> Records {
-        let notifies = self.is_notified("protocol") || self.is_notified("data");
-        let client = self.policy.client(self.request.protocol);
+        let notify = self.settings.verdict.notify;
+        let is_verbose = self.policy.tells_dialogue();
         Records {
-            transcript: notifies.then(Transcript::default),
-            verbose: client.is_debug_peer(&peer.host, &peer.address),
-            counts_text: client.is_verbose,
+            transcript: (notify.protocol || notify.data).then(Transcript::default),
+            verbose: is_verbose || self.settings.is_debug_peer(&peer.host, &peer.address),
+            counts_text: is_verbose,
             ..Records::default()
         }
     }
@@ -109,7 +109,7 @@ impl Delivery {
     /// is a notice itself.
     pub(super) fn notify_postmaster(&mut self) {
         self.take_down();
-        let double_bounce = self.local_address(&self.config.general.double_bounce_sender);
+        let double_bounce = self.local_address(&self.settings.identity.double_bounce);
         let is_mail = match &self.request.sender {
             ReversePath::Null => false,
             ReversePath::Mailbox(sender) => sender.as_str() != double_bounce,
@@ -117,9 +117,9 @@ impl Delivery {
         let Phase::Talking(talk) = &self.phase else {
             return;
         };
-        let records = &talk.records;
-        let wanted = (records.protocol_error && self.is_notified("protocol"))
-            || (records.data_error && self.is_notified("data"));
+        let (records, notify) = (&talk.records, self.settings.verdict.notify);
+        let wanted =
+            (records.protocol_error && notify.protocol) || (records.data_error && notify.data);
         let transcript = match &records.transcript {
             Some(transcript) if wanted && is_mail => transcript.lines(),
             _ => return,
@@ -128,23 +128,18 @@ impl Delivery {
         let text = format!("errors from {relay}: the postmaster is to be notified");
         let notice = Notice {
             protocol: self.request.protocol,
-            mail_name: self.config.general.mail_name.clone(),
+            mail_name: self.settings.identity.mail_name.clone(),
             sender: double_bounce,
             from: self.local_address("MAILER-DAEMON"),
-            recipient: self.config.verdict.error_notice_recipient.clone(),
+            recipient: self.settings.identity.postmaster.clone(),
             relay,
             transcript,
         };
         self.note(Note::notice(text, notice));
     }
 
-    fn is_notified(&self, class: &str) -> bool {
-        let classes = &self.config.verdict.notify_classes;
-        classes.iter().any(|name| name.eq_ignore_ascii_case(class))
-    }
-
     fn local_address(&self, name: &str) -> String {
-        format!("{name}@{}", self.config.general.myorigin)
+        format!("{name}@{}", self.settings.identity.origin)
     }
 }
 

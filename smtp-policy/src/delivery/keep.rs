@@ -60,9 +60,7 @@ impl Delivery {
             destination,
             endpoint: self.endpoint_key(&channel.peer, port, channel.level),
         };
-        let cache = &self.config.cache;
-        let limit = cache.connection_cache_time_limit;
-        let until = self.now + limit.min(cache.connection_cache_ttl_limit);
+        let until = self.now + self.settings.reuse.idle;
         self.asks
             .push_back(Ask::Keep(keys, Box::new(channel), until));
     }

@@ -14,12 +14,12 @@ use smtp_proto::{
 
 use super::{Delivery, Note, hosts::Phase, talk::Talk};
 use crate::{
+    Protocol,
     channel::Peer,
-    config::{Config, Protocol},
     report::{Scope, trouble::Reason},
     sasl::{
-        Credentials, Exchange, Failed, Offer, Party, PasswordSearch, Properties, Protection,
-        Refusal, Sasl, fingerprint,
+        Credentials, Exchange, Failed, Offer, Party, PasswordSearch, Protection, Refusal, Sasl,
+        SecurityOptions, fingerprint,
     },
     tables::TableFailure,
 };
@@ -84,17 +84,15 @@ impl Talk {
 impl Delivery {
     /// The search for credentials for a server.
     pub(super) fn password_search(&self, peer: &Peer) -> PasswordSearch {
-        let Some(sasl) = &self.policy.client(self.request.protocol).sasl else {
+        let Some(sasl) = &self.policy.settings(self.request.protocol).sasl else {
             return PasswordSearch::default();
         };
-        let by_sender = self.request.protocol == Protocol::Smtp
-            && self.config.sasl.sender_dependent_authentication;
+        let by_sender = self.request.protocol == Protocol::Smtp && sasl.login.by_sender;
         let sender = by_sender.then(|| {
             let address = self.sender();
-            (address, sasl.local().rules(&self.config, address))
+            (address, sasl.local().rules(address))
         });
-        let passwords = &self.tables.sasl_passwords;
-        PasswordSearch::new(passwords, sender, &peer.host, &peer.destination)
+        PasswordSearch::new(sasl.passwords(), sender, &peer.host, &peer.destination)
     }
 
     /// Logs in if the server offers it and there are credentials for it; otherwise
@@ -111,7 +109,7 @@ impl Delivery {
 
     fn begin_login(&mut self, peer: &Peer, offered: &Capabilities) -> Result<(), Reason> {
         let policy = Arc::clone(&self.policy);
-        let sasl = policy.client(self.request.protocol).sasl.as_ref();
+        let sasl = policy.settings(self.request.protocol).sasl.as_ref();
         let Some(sasl) = sasl else {
             self.go_on();
             return Ok(());
@@ -196,17 +194,20 @@ impl Delivery {
         let Phase::Talking(talk) = &mut self.phase else {
             return Ok(());
         };
-        let required = required(&self.config, talk.protection());
+        let Some(sasl) = &self.settings.sasl else {
+            return Ok(());
+        };
+        let required = sasl.required(talk.protection());
         let facts = talk.channel.tls_facts();
         let known = facts.as_ref().and_then(|facts| facts.binding.as_ref());
         let (mechanism, binding) = offer.choose(required, known).ok_or(Refusal::NoMechanism)?;
         let party = Party {
             credentials,
-            authzid: self.config.sasl.send_cyrus_sasl_authzid,
+            authzid: sasl.login.authzid,
             has_certificate: facts.is_some_and(|facts| facts.showed_certificate),
             host: &peer.host,
             port: peer.port,
-            own_name: &self.config.general.myhostname,
+            own_name: self.settings.identity.host.as_str(),
             binding,
             seed: self.seed.wrapping_add(u64::from(self.serial) << 32),
         };
@@ -271,9 +272,10 @@ impl Delivery {
                 ..reason
             });
         }
-        let required = required(&self.config, talk.protection());
+        let sasl = self.settings.sasl.as_ref();
+        let required = sasl.map(|sasl| sasl.required(talk.protection()));
         if let Progress::UnderWay(exchange) = progress
-            && required.ask_for_mutual_auth()
+            && required.is_some_and(SecurityOptions::ask_for_mutual_auth)
             && !exchange.knows_server()
         {
             // RFC 5802 section 5: the signature of the server is part of the exchange.
@@ -298,7 +300,7 @@ impl Delivery {
         if reply.code() == BAD_CREDENTIALS
             && let Phase::Talking(talk) = &self.phase
             && let Ok(Some(Credentials { user, password })) = &talk.login.credentials
-            && let Some(sasl) = &self.policy.client(self.request.protocol).sasl
+            && let Some(sasl) = &self.policy.settings(self.request.protocol).sasl
             && let Some(mut memory) = sasl.failed()
         {
             let password = fingerprint(user, password.expose());
@@ -314,7 +316,12 @@ impl Delivery {
     /// (`smtp_sasl_auth_soft_bounce`). A reply that is no refusal at all, such as
     /// 650, has a permanent status but is left alone.
     fn rejected(&self, permanent: bool, status: EnhancedStatus, text: String) -> Reason {
-        let soften = permanent && self.config.sasl.sasl_auth_soft_bounce;
+        let soften = permanent
+            && self
+                .settings
+                .login
+                .as_ref()
+                .is_some_and(|login| login.soft_bounce);
         let status = if soften { status.with_class(4) } else { status };
         Reason {
             status,
@@ -339,15 +346,6 @@ impl Delivery {
             }
         }
     }
-}
-
-/// What a mechanism has to be like on a connection that is protected so.
-fn required(config: &Config, protection: Protection) -> Properties {
-    Properties::parse(match protection {
-        Protection::Plaintext => &config.sasl.sasl_security_options,
-        Protection::Tls => &config.sasl.sasl_tls_security_options,
-        Protection::VerifiedTls => &config.sasl.sasl_tls_verified_security_options,
-    })
 }
 
 fn respond(

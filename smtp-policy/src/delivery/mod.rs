@@ -19,14 +19,15 @@
 //! ```
 //! use std::sync::Arc;
 //! use smtp_policy::{
-//!     config::Protocol,
+//!     Protocol,
 //!     delivery::{Ask, Delivery},
 //!     policy::Policy,
 //!     request::{Recipient, Request},
+//!     settings::Settings,
 //! };
 //! use smtp_proto::{address::{Address, ReversePath}, time::Time};
 //!
-//! let policy = Arc::new(Policy::default());
+//! let policy = Arc::new(Policy::new(Settings::smtp().build()?));
 //! let to = Recipient::new(Address::parse("user@example.com")?);
 //! let request = Request::new(Protocol::Smtp, "example.com".parse()?, ReversePath::Null, vec![to]);
 //! let mut delivery = Delivery::new(request, policy, 1);
@@ -80,13 +81,13 @@ use self::{
 };
 use crate::{
     channel::Channel,
-    config::Config,
     dns::{Answer, Failure},
     policy::Policy,
     report::trouble::{Judge, Reason},
     request::Request,
+    settings::Settings,
     sts::{FetchError, Fetched},
-    tables::{TableFailure, Tables},
+    tables::TableFailure,
 };
 
 /// The delivery of one request. See the [module](self).
@@ -94,8 +95,7 @@ use crate::{
 pub struct Delivery {
     request: Request,
     policy: Arc<Policy>,
-    config: Arc<Config>,
-    tables: Arc<Tables>,
+    settings: Arc<Settings>,
     seed: u64,
     serial: u32,
     /// What is to be asked next, before anything else happens.
@@ -130,10 +130,9 @@ impl Delivery {
     /// `seed` decides what Postfix leaves to chance: the order of equally
     /// preferred addresses, the identifiers of DNS questions.
     pub fn new(request: Request, policy: Arc<Policy>, seed: u64) -> Self {
-        let client = policy.client(request.protocol);
-        let (config, tables) = (Arc::clone(&client.config), Arc::clone(&client.tables));
+        let settings = Arc::clone(policy.settings(request.protocol));
         let judge = Judge {
-            soft_bounce: config.verdict.soft_bounce,
+            soft_bounce: settings.verdict.soft_bounce,
             probe: request.probe,
         };
         Self {
@@ -154,8 +153,7 @@ impl Delivery {
             serial: 0,
             request,
             policy,
-            config,
-            tables,
+            settings,
             seed,
             judge,
         }
@@ -176,7 +174,7 @@ impl Delivery {
         self.now = now;
         let give_up = *self
             .give_up
-            .get_or_insert(now + self.config.general.daemon_timeout);
+            .get_or_insert(now + self.settings.timeouts.delivery);
         loop {
             if let Some(ask) = self.asks.pop_front() {
                 return self.watch_ask(ask);
@@ -343,7 +341,7 @@ impl Delivery {
     /// A line for the log, in ASCII where there is to be nothing else
     /// (`smtputf8_enable = no`; `src/util/msg_output.c`).
     fn note(&mut self, mut note: Note) {
-        if !*self.config.general.smtputf8_enable && !note.text.is_ascii() {
+        if !self.settings.content.smtputf8 && !note.text.is_ascii() {
             let shown = |byte: u8| {
                 if byte.is_ascii() {
                     char::from(byte)

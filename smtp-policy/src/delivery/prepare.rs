@@ -85,7 +85,7 @@ impl Delivery {
                 return self.reject(status, "mail system configuration error");
             }
         }
-        let rules = &self.policy.client(self.request.protocol).content;
+        let rules = &self.policy.settings(self.request.protocol).content_rules;
         if rules.generic.is_none() && !flags.delivered_to {
             return self.start();
         }
@@ -101,7 +101,7 @@ impl Delivery {
 
     /// Goes on preparing. `None`: look again.
     pub(super) fn prepare(&mut self, give_up: Time) -> Option<Ask> {
-        let rules = Arc::clone(&self.policy.client(self.request.protocol).content);
+        let rules = Arc::clone(&self.policy.settings(self.request.protocol).content_rules);
         let Phase::Preparing(preparation) = &mut self.phase else {
             return None;
         };
@@ -196,7 +196,7 @@ impl Delivery {
         if !self.request.flags.delivered_to {
             return self.start();
         }
-        let utf8 = *self.config.general.smtputf8_enable;
+        let utf8 = self.settings.content.smtputf8;
         let fold = if utf8 { Fold::Unicode } else { Fold::Ascii };
         preparation.loop_check = Some(LoopCheck::new(&recipient, fold, self.request.stray_cr));
     }

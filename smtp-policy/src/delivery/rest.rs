@@ -11,9 +11,10 @@ use super::{
     hosts::{Hosts, Phase},
 };
 use crate::{
-    config::Protocol,
+    Protocol,
     report::{Scope, trouble::Reason},
-    request::DeliveryFlags,
+    request::{DeliveryFlags, Nexthop},
+    settings::BestMx,
 };
 
 impl Delivery {
@@ -30,7 +31,7 @@ impl Delivery {
         });
         if reason.status.class() != 4 {
             let smtp = self.request.protocol == Protocol::Smtp;
-            let best_mx = self.config.connect.best_mx_transport.clone();
+            let best_mx = self.settings.connect.best_mx.clone();
             let setting = if self.hosts.begun > self.hosts.own {
                 Some("smtp_fallback_relay")
             } else if smtp && self.is_relayhost() {
@@ -41,8 +42,11 @@ impl Delivery {
             if let Some(setting) = setting {
                 self.note(Note::warning(format!("{setting} configuration problem")));
                 reason.status = EnhancedStatus::new(4, 3, 5);
-            } else if smtp && reason.is_loop() && !best_mx.is_empty() {
-                return self.pass_to(&best_mx);
+            } else if smtp
+                && reason.is_loop()
+                && let Some(best_mx) = best_mx
+            {
+                return self.pass_to(best_mx);
             }
         }
         self.hosts.final_server = true;
@@ -51,39 +55,31 @@ impl Delivery {
     }
 
     fn is_relayhost(&self) -> bool {
-        self.hosts.destinations.first() == Some(&self.config.connect.relayhost)
+        let relayhost = self.settings.connect.relayhost.as_ref();
+        self.hosts.destinations.first().map(String::as_str) == relayhost.map(Nexthop::as_str)
     }
 
     /// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
     /// transports only the two clients of this engine can be reached from here.
-    fn pass_to(&mut self, transport: &str) {
-        let (name, nexthop) = transport.split_once(':').unwrap_or((transport, ""));
-        let protocol = match name {
-            "smtp" | "relay" => Some(Protocol::Smtp),
-            "lmtp" => Some(Protocol::Lmtp),
-            _ => None,
-        };
-        let nexthop = match nexthop {
-            "" => Ok(self.request.nexthop.clone()),
-            nexthop => nexthop.parse(),
-        };
+    fn pass_to(&mut self, best_mx: BestMx) {
+        let name = &best_mx.transport;
         self.message_note(&format!("passing mail to transport={name}"));
-        let (Some(protocol), Ok(nexthop), false) = (protocol, nexthop, self.hosts.passed) else {
+        let (Some(protocol), false) = (best_mx.protocol(), self.hosts.passed) else {
             let status = EnhancedStatus::new(4, 3, 0);
             let text = "mail transport unavailable";
             self.settle_left(&Reason::local(status, Scope::Site, text));
             self.phase = Phase::Next;
             return;
         };
-        if name != self.request.protocol.as_str() {
+        if *name != self.request.protocol.as_str() {
             // Flags belong to the service that the request came to.
             self.request.flags = DeliveryFlags::default();
         }
         self.request.protocol = protocol;
-        self.request.nexthop = nexthop;
-        let client = self.policy.client(protocol);
-        self.config = Arc::clone(&client.config);
-        self.tables = Arc::clone(&client.tables);
+        if let Some(nexthop) = best_mx.nexthop {
+            self.request.nexthop = nexthop;
+        }
+        self.settings = Arc::clone(self.policy.settings(protocol));
         // What the generic maps of this client made of the envelope is for its own servers.
         self.envelope = None;
         self.hosts = Hosts {

@@ -90,7 +90,7 @@ impl Securing {
 
 impl Delivery {
     pub(super) fn tls_rules(&self) -> Arc<TlsRules> {
-        Arc::clone(&self.policy.client(self.request.protocol).tls)
+        Arc::clone(&self.policy.settings(self.request.protocol).tls_rules)
     }
 
     /// The policy for a server, if it is known. Else finds it out: the next attempt
@@ -106,9 +106,8 @@ impl Delivery {
             self.heard_story(&story);
             return Some(known);
         }
-        let client = self.policy.client(self.request.protocol);
-        let utf8 = client.nexthop.idna;
-        let search = PolicySearch::new(self.tls_rules(), &self.tables, subject, utf8);
+        let utf8 = self.settings.nexthop.idna;
+        let search = PolicySearch::new(self.tls_rules(), subject, utf8);
         self.phase = Phase::Securing(Box::new(Securing {
             search,
             key,
@@ -119,7 +118,7 @@ impl Delivery {
 
     fn subject(&self, place: &Place) -> Option<Subject> {
         let site = self.hosts.site.as_ref()?;
-        let host = self.config.general.myhostname.to_string();
+        let host = self.settings.identity.host.to_string();
         let unix_time = self.epoch.unwrap_or_default() + self.now.as_duration();
         let waived = self.request.tls == TlsWish::Waived;
         Some(match place {
@@ -235,7 +234,7 @@ impl Delivery {
         if talk.security.refused {
             return self.go_on_to_login(peer, offered);
         }
-        if offered.starttls && level == TlsLevel::None && self.config.tls.tls_note_starttls_offer {
+        if offered.starttls && level == TlsLevel::None && self.settings.tls.note_starttls_offer {
             let host = &peer.host;
             self.note(Note::info(format!("Host offered STARTTLS: [{host}]")));
         }
@@ -387,11 +386,11 @@ impl Delivery {
         let connector = connector
             .ok_or_else(|| TlsTrouble(format!("{relay}: our TLS engine is unavailable")))?;
         let engine = connector.engine(&setup)?;
-        let timeout = &self.config.timeout;
-        let wait = !self.config.tls.tls_fast_shutdown_enable;
+        let timeout = &self.settings.timeouts.session;
+        let wait = !self.settings.tls.fast_shutdown;
         let ending = Ending {
-            limit: timeout.quit_timeout,
-            wait: wait.then_some(timeout.starttls_timeout),
+            limit: timeout.quit,
+            wait: wait.then_some(timeout.starttls),
         };
         talk.channel.secure(engine, ending);
         Ok(())
@@ -412,10 +411,10 @@ impl Delivery {
         {
             self.note(Note::info(problem.line(&relay)));
         }
-        if facts.resumed && self.logs_tls(2, "cache") {
+        if facts.resumed && self.settings.tls.log.cache {
             self.note(Note::info(format!("{relay}: Reusing old session")));
         }
-        if self.logs_tls(1, "summary") {
+        if self.settings.tls.log.summary {
             self.note(Note::info(facts.summary("established", &relay)));
         }
         self.note_handshake(facts);
@@ -456,15 +455,6 @@ impl Delivery {
         ));
     }
 
-    /// Whether `smtp_tls_loglevel` wants lines of this kind: it is at least `least`,
-    /// or has the word in it.
-    fn logs_tls(&self, least: u32, word: &str) -> bool {
-        let level = self.config.tls.tls_loglevel.trim();
-        level
-            .parse::<u32>()
-            .map_or_else(|_| level.contains(word), |level| level >= least)
-    }
-
     /// A kept connection that is encrypted is used again.
     pub(super) fn note_tls_reuse(&mut self) {
         let Phase::Talking(talk) = &self.phase else {
@@ -487,7 +477,7 @@ impl Delivery {
             || (talk.channel.is_secure()
                 && matches!(why, Closed::Lost(_) | Closed::TimedOut(_))
                 && !self.roll.open().is_empty());
-        let waited = self.request.age >= self.config.tls.minimal_backoff_time;
+        let waited = self.request.age >= self.settings.tls.plaintext_retry_age;
         occasion
             && talk.place.is_some()
             && talk.security.policy.level == TlsLevel::May

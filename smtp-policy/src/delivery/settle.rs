@@ -5,7 +5,7 @@ use smtp_proto::{reply::Reply, session::Stage, status::EnhancedStatus};
 
 use super::{Delivery, hosts::Phase, verdict::Verdict};
 use crate::{
-    config::Protocol,
+    Protocol,
     report::{Action, Scope, trouble::Reason},
     request::RcptIndex,
 };
@@ -90,7 +90,7 @@ impl Delivery {
     /// success in our place.
     fn success_action(&self, server_reports: bool) -> Action {
         let is_final = self.request.protocol == Protocol::Lmtp
-            && (self.request.flags.final_delivery || self.config.verdict.assume_final);
+            && (self.request.flags.final_delivery || self.settings.verdict.assume_final);
         if is_final && !server_reports {
             Action::Delivered
         } else {

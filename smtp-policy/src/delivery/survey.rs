@@ -160,7 +160,7 @@ impl Delivery {
             destination: self.hosts.label.clone(),
             host: candidate
                 .as_ref()
-                .map_or_else(|| self.config.general.myhostname.to_string(), name),
+                .map_or_else(|| self.settings.identity.host.to_string(), name),
             address: place.address(),
             port: candidate.as_ref().map(|candidate| candidate.port),
             candidate,
@@ -220,7 +220,7 @@ impl Delivery {
 
     /// The server takes mail, or would after a login. The visit goes no further.
     pub(super) fn pass_visit(&mut self, offered: &Capabilities) {
-        let sasl = self.policy.client(self.request.protocol).sasl.is_some();
+        let sasl = self.policy.settings(self.request.protocol).sasl.is_some();
         let Phase::Talking(talk) = &mut self.phase else {
             return;
         };

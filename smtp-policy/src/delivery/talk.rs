@@ -21,10 +21,10 @@ use super::{
 };
 use crate::{
     channel::{Channel, Peer, is_handshake_failure},
-    config::ProbeTarget,
     content::Pipe,
     report::{Encryption, LogText, Scope, TlsSummary, trouble::Reason},
     request::RcptIndex,
+    settings::ProbeTarget,
     tables::TableFailure,
 };
 
@@ -260,7 +260,7 @@ impl Delivery {
                 self.message_note(&format!("enabling PIX workarounds: {words} for {relay}"));
             }
             Event::GreetedWithOwnName => {
-                let name = &self.config.general.myhostname;
+                let name = self.settings.identity.host.as_str();
                 let text = format!("host {relay} greeted me with my own hostname {name}");
                 self.note(Note::warning(text));
             }
@@ -271,7 +271,7 @@ impl Delivery {
             }
             Event::EarlyMailReply => self.on_early_mail_reply(),
             Event::LineBroken => {
-                let limit = self.config.content.line_length_limit;
+                let limit = self.settings.limits.line;
                 self.message_note(&format!("breaking line > {limit} bytes with <CR><LF>SPACE"));
             }
             _ => {}
@@ -318,7 +318,7 @@ impl Delivery {
         talk.announced |= success && matches!(stage, Stage::Ehlo | Stage::Lhlo);
         match stage {
             Stage::Banner | Stage::Helo | Stage::Lhlo if !success => {
-                let skip_5xx = self.config.helo.skip_5xx_greeting;
+                let skip_5xx = self.settings.hello.skip_5xx_greeting;
                 self.fail_site(Reason::refused(&peer, stage, reply, skip_5xx));
             }
             // After any other refusal of EHLO the session says HELO.
@@ -382,9 +382,7 @@ impl Delivery {
         let stage = Stage::Rcpt(position);
         if !reply.is_success() {
             self.fail_one(index, Reason::said(peer, stage, reply, Scope::Recipient));
-        } else if self.request.probe
-            && self.config.verdict.address_verify_target == ProbeTarget::Rcpt
-        {
+        } else if self.request.probe && self.settings.verdict.probe_target == ProbeTarget::Rcpt {
             self.succeed(index, stage, reply);
         }
     }
@@ -433,7 +431,12 @@ impl Delivery {
             talk.channel.expires,
         );
         let offered = talk.channel.session.capabilities().clone();
-        let names_no_author = self.config.sasl.send_dummy_mail_auth && talk.channel.authenticated;
+        let names_no_author = talk.channel.authenticated
+            && self
+                .settings
+                .login
+                .as_ref()
+                .is_some_and(|login| login.dummy_mail_auth);
         let instead = talk.instead.is_some();
         self.count_transaction(reused.as_ref(), instead);
         if reused.is_some() {
@@ -442,7 +445,7 @@ impl Delivery {
             talk.counted = true;
         }
 
-        let limit = self.config.cache.connection_reuse_count_limit;
+        let limit = self.settings.reuse.uses;
         let keepable = matches!(&self.phase, Phase::Talking(talk) if talk.keepable);
         // A connection that was kept once may be kept again, with or without leave.
         let may_keep = (self.hosts.cache.store || reused.is_some())
@@ -461,7 +464,7 @@ impl Delivery {
         let keep_until = may_keep.then_some(expires);
         let mut transaction = envelope::transaction(
             &self.request,
-            &self.config,
+            &self.settings,
             &offered,
             &recipients,
             keep_until,

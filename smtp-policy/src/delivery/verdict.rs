@@ -8,7 +8,7 @@ use smtp_proto::time::Time;
 
 use super::{Ask, Delivery, External, Note, Ticket, hosts::Phase};
 use crate::{
-    config::Protocol,
+    Protocol,
     report::{
         Outcome,
         filter::{Filtered, Filtering},
@@ -73,7 +73,7 @@ impl Delivery {
         };
         let pending = Pending {
             index,
-            filtering: Filtering::new(&self.tables.delivery_status_filter, status, text),
+            filtering: Filtering::new(&self.settings.verdict.status_filter, status, text),
             verdict,
             connection_uses: match &self.phase {
                 Phase::Talking(talk) => talk.channel.uses.saturating_add(1),
@@ -106,7 +106,7 @@ impl Delivery {
     }
 
     fn filter_name(&self) -> &'static str {
-        match self.config.protocol {
+        match self.settings.protocol() {
             Protocol::Smtp => "smtp_delivery_status_filter",
             Protocol::Lmtp => "lmtp_delivery_status_filter",
         }

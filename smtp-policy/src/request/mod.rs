@@ -6,7 +6,7 @@
 //! ([`Ask::Text`](crate::delivery::Ask::Text)).
 //!
 //! ```
-//! use smtp_policy::{config::Protocol, request::{Recipient, Request}};
+//! use smtp_policy::{Protocol, request::{Recipient, Request}};
 //! use smtp_proto::{address::{Address, ReversePath}};
 //!
 //! let request = Request::new(
@@ -34,7 +34,7 @@ use smtp_proto::{
 pub use self::text::{
     ClientValue, EnvelopeId, Nexthop, Orcpt, OriginalRecipient, QueueId, TextError,
 };
-use crate::{config::Protocol, line_ends::StrayCr, survey::Survey};
+use crate::{Protocol, line_ends::StrayCr, survey::Survey};
 
 /// The position of a recipient in [`Request::recipients`], counted from zero.
 pub type RcptIndex = usize;

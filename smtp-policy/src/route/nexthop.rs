@@ -37,6 +37,16 @@ pub struct InetDestination {
     pub port: u16,
 }
 
+impl fmt::Display for Destination {
+    /// The destination as a next hop names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(inet) => f.write_str(&inet.text),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// A next hop that cannot be used. In Postfix this ends the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NexthopError {

@@ -68,20 +68,6 @@ impl MtaSts {
         self
     }
 
-    /// The same with the certificates in a PEM file.
-    ///
-    /// # Errors
-    /// The file cannot be read, or holds no certificate; in words that name it.
-    #[cfg(feature = "tls")]
-    pub fn with_authority_file(self, file: &std::path::Path) -> Result<Self, String> {
-        let name = file.to_string_lossy();
-        let anchors = crate::tls::material::trust_anchors(&name, "".as_ref())?;
-        if anchors.certificates.is_empty() {
-            return Err(format!("{name}: no certificate"));
-        }
-        Ok(self.with_authorities(anchors.certificates))
-    }
-
     /// Fetches policies from another port than 443, which is where RFC 8461 has them:
     /// for tests.
     #[must_use]

@@ -75,6 +75,14 @@ impl Maps {
         context.reading_bytes(|context| Maps::open_in(&specs, context))
     }
 
+    /// One table that the driver is asked for (`external:NAME` in main.cf).
+    pub fn external_table(name: impl Into<String>) -> Maps {
+        let name = name.into();
+        Maps {
+            entries: Arc::new(vec![Entry::External { name }]),
+        }
+    }
+
     /// Adds a table of the consumer's own at the end. The name is shown in failures.
     pub fn push(&mut self, name: impl Into<String>, table: Arc<dyn Table>) {
         let spec = name.into();

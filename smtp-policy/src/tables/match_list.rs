@@ -77,6 +77,19 @@ impl MatchList {
         })
     }
 
+    /// A list of texts, compared in any case; `!` in front of one excludes it.
+    pub fn of_strings<'a>(members: impl IntoIterator<Item = &'a str>) -> Self {
+        let case = KeyCase::default();
+        let member = |text: &str| Member {
+            positive: !text.starts_with('!'),
+            pattern: Pattern::String(case.fold(text.trim_start_matches('!'))),
+        };
+        Self {
+            case,
+            members: Arc::new(members.into_iter().map(member).collect()),
+        }
+    }
+
     /// Whether the list has no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()

@@ -35,7 +35,6 @@
 //! counted, see [`Steps`].
 
 use std::fmt;
-use std::sync::Arc;
 
 mod address;
 mod bracket;
@@ -155,38 +154,3 @@ impl fmt::Display for TableError {
 }
 
 impl std::error::Error for TableError {}
-
-/// The tables of one protocol (SMTP or LMTP), one field per parameter. The default is all empty,
-/// which is also Postfix's default. A [`Policy`](crate::policy::Policy) opens them from its parameters;
-/// it takes none from outside.
-#[derive(Debug, Clone, Default)]
-pub struct Tables {
-    /// `smtp_reply_filter`: a single table, asked with each reply line.
-    pub reply_filter: Option<Arc<dyn Table>>,
-    /// `smtp_dns_reply_filter`: asked with each DNS record as text.
-    pub dns_reply_filter: Maps,
-    /// `smtp_generic_maps`: asked with addresses, see [`find_address`].
-    pub generic: Maps,
-    /// `smtp_header_checks`: asked with whole header fields of the message. In these four lists
-    /// each character of a key or result is one byte; see [`Maps::open_bytes_in`].
-    pub header_checks: Maps,
-    /// `smtp_mime_header_checks`: asked with those about MIME, and those of parts.
-    pub mime_header_checks: Maps,
-    /// `smtp_nested_header_checks`: asked with those of attached messages.
-    pub nested_header_checks: Maps,
-    /// `smtp_body_checks`: asked with lines of bodies.
-    pub body_checks: Maps,
-    /// `smtp_discard_ehlo_keyword_address_maps`: asked with the server address.
-    pub discard_ehlo: Maps,
-    /// `smtp_pix_workaround_maps`: asked with the server address.
-    pub pix: Maps,
-    /// `smtp_tls_policy_maps`: asked with the destination as it is used.
-    pub tls_policy: Maps,
-    /// `smtp_tls_per_site`: asked with the destination and with the host name.
-    pub tls_per_site: Maps,
-    /// `smtp_sasl_password_maps`, if login is turned on: asked with the sender, the server's name and
-    /// the destination.
-    pub sasl_passwords: SecretMaps,
-    /// `smtp_delivery_status_filter`: asked with the enhanced status and the reason.
-    pub delivery_status_filter: Maps,
-}

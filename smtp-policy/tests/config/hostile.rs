@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use smtp_policy::config::{Listing, MainCf, Protocol};
+use smtp_policy::Protocol;
+use smtp_policy::config::{Listing, MainCf};
 
 /// Texts made of the pieces that mean something in main.cf.
 fn main_cf_like() -> impl Strategy<Value = String> {

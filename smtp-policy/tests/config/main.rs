@@ -15,7 +15,8 @@ mod warnings;
 
 use std::path::Path;
 
-use smtp_policy::config::{Config, MainCf, Protocol};
+use smtp_policy::Protocol;
+use smtp_policy::config::{Config, MainCf};
 
 /// The lines of a data file without its comments.
 fn data(text: &str) -> impl Iterator<Item = &str> {

@@ -1,6 +1,7 @@
 //! Defaults, listings and expansions against recordings of Postfix's postconf.
 
-use smtp_policy::config::{Listed, Listing, MainCf, Protocol};
+use smtp_policy::Protocol;
+use smtp_policy::config::{Listed, Listing, MainCf};
 
 use crate::{data, parse, refusal};
 

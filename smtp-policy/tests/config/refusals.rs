@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use smtp_policy::config::{MainCf, Protocol};
+use smtp_policy::Protocol;
+use smtp_policy::config::MainCf;
 
 use crate::{parse, refusal, smtp, warnings};
 

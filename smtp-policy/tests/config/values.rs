@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use smtp_policy::config::{Config, MainCf, ProbeTarget, Protocol};
+use smtp_policy::Protocol;
+use smtp_policy::config::{Config, MainCf};
 use smtp_policy::dns::SearchMode;
 use smtp_policy::route::{AddressPreference, DnsSupport, Families, HostLookup};
+use smtp_policy::settings::ProbeTarget;
 
 use crate::{lmtp, parse, smtp};
 

@@ -1,8 +1,7 @@
 //! What is odd gives a warning, and nothing else does.
 
-use smtp_policy::config::{Parameter, Status};
+use smtp_policy::config::{Parameter, Status, compile};
 use smtp_policy::dns::ResolverConfig;
-use smtp_policy::policy::Policy;
 
 use crate::{parse, warnings};
 
@@ -132,7 +131,7 @@ fn routing_that_is_set_and_not_followed_gives_a_warning() {
         assert_eq!(warnings(default), Vec::<String>::new());
     }
     let main = parse("transport_maps = hash:/etc/postfix/transport");
-    let policy = Policy::new(&main, ResolverConfig::default(), &[]).unwrap();
+    let policy = compile(&main, ResolverConfig::default(), &[]).unwrap();
     assert_eq!(policy.warnings().len(), 1, "{:?}", policy.warnings());
 }
 

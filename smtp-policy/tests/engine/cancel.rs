@@ -2,7 +2,7 @@ use std::io;
 
 use bytes::Bytes;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     delivery::Delivery,
     driver::Clerk,
     request::{Recipient, Request},

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
+    config::{MainCf, compile},
     dns::ResolverConfig,
-    policy::Policy,
     report::{Outcome, Scope},
     request::{Recipient, Request},
 };
@@ -424,7 +424,7 @@ fn a_configuration_that_cannot_log_in_is_refused() {
     ];
     for (text, expected) in rows {
         let main_cf = MainCf::parse(text, "main.cf", "/nowhere".as_ref()).unwrap();
-        let error = Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap_err();
+        let error = compile(&main_cf, ResolverConfig::default(), &[]).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 }
@@ -488,14 +488,14 @@ fn no_password_is_shown_anywhere() {
              notify_classes = protocol, data\n"
         );
         let main_cf = MainCf::parse(&text, "main.cf", "/nowhere".as_ref()).unwrap();
-        let policy = Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap();
+        let policy = compile(&main_cf, ResolverConfig::default(), &[]).unwrap();
         let policy = Arc::new(policy);
         for rules in servers {
             let mut world = with_rules(rules);
             world.tables.insert("passwords", Ok("bob:swordfish"));
             world.shown = Some(String::new());
             let outcomes = world.run_under(Arc::clone(&policy), from("from@example.org"));
-            let config = policy.config(Protocol::Smtp);
+            let config = main_cf.config(Protocol::Smtp).unwrap();
             let shown = format!(
                 "{} {outcomes:?} {:?} {:?} {policy:?} {config:?} {main_cf:?} {:?} {:?}",
                 world.shown.unwrap(),

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes};
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
+    config::{MainCf, compile},
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,
@@ -284,7 +285,7 @@ pub fn bare_policy(dir: &Path, main_cf: &str) -> Policy {
          smtp_dns_support_level = dnssec\n{main_cf}"
     );
     let main_cf = MainCf::parse(&text, "main.cf", dir).unwrap();
-    Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap()
+    compile(&main_cf, ResolverConfig::default(), &[]).unwrap()
 }
 
 /// `word code`.

@@ -21,7 +21,8 @@ mod world;
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::{Buf, Bytes};
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
+    config::MainCf,
     dns::{Query, QueryKind, answer_dns_stub},
     tables,
 };

@@ -15,10 +15,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
+    config::CompileError,
     dns::RecordData,
     line_ends::StrayCr,
-    policy::PolicyError,
     request::{
         CacheHints, ClientInfo, ClientSource, ClientValue, Encoding, QueueId, Recipient, Request,
     },
@@ -170,7 +170,7 @@ impl Population {
     ///
     /// # Errors
     /// The configuration cannot be read.
-    pub fn world(&self, policies: &mut Policies, traced: bool) -> Result<World, PolicyError> {
+    pub fn world(&self, policies: &mut Policies, traced: bool) -> Result<World, CompileError> {
         let mut world = World::new(policies.get(self.profile)?, self.seed);
         if traced {
             world = world.traced();

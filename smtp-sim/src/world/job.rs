@@ -61,8 +61,8 @@ impl World {
             return;
         };
         let request = delivered.request.clone();
-        let cache = &self.policy.config(request.protocol).cache;
-        let parts = request.split(*cache.destination_recipient_limit);
+        let limits = self.policy.settings(request.protocol).limits;
+        let parts = request.split(limits.recipients);
         if let Some(slot) = self.parts.get_mut(id) {
             slot.waiting = parts.into();
         }
@@ -96,8 +96,7 @@ impl World {
             return false;
         };
         let (text, is_called_off) = (delivered.text.clone(), delivered.cancelled.is_some());
-        let limit = self.policy.config(request.protocol);
-        let limit = *limit.cache.destination_concurrency_limit;
+        let limit = self.policy.settings(request.protocol).limits.concurrency;
         let (place, come) = self
             .turns
             .enter(request.protocol, &request.nexthop, limit, id);

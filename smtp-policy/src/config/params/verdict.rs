@@ -1,8 +1,8 @@
 //! From replies to verdicts, and what is told about them.
 
-use crate::config::choice::{AddressFormat, ProbeTarget};
 use crate::config::parameter::{params, shared, twins};
 use crate::config::{Derived, Grammar};
+use crate::settings::{AddressFormat, ProbeTarget};
 
 params! {
     "verdict";
