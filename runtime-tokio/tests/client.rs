@@ -1,5 +1,5 @@
-//! The client against a toy server: what is this crate's own affair, and not a
-//! rule of mail.
+//! The suite of all runtimes, and what is tokio's own: its clock that can be paused, and its
+//! threads.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,12 +7,11 @@
     clippy::indexing_slicing
 )]
 
-#[path = "../../runtime-blocking/tests/toy/mod.rs"]
-mod toy;
+mod tested;
 
 use std::{
     sync::{
-        Arc, Barrier, Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
@@ -20,217 +19,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::{Either, join_all, select};
+use runtime_tests::{
+    suite,
+    toy::{Toy, policy, request},
+};
 use runtime_tokio::Client;
 use smtp_policy::{
-    Protocol::{Lmtp, Smtp},
-    delivery::Observer,
-    report::{Outcome, Report, Status},
-    request::{Encoding, RcptIndex, Request},
+    Protocol::Smtp,
+    report::Status,
     tables::{Table, TableFailure},
 };
+use tested::Tokio;
+
+suite!(Tokio);
+suite!(Tokio, dropping);
 #[cfg(feature = "mta-sts")]
-use toy::web;
-use toy::{Peer, Toy, policy, request};
-
-const TEXT: &[u8] = b"Subject: hello\n\n.world\n";
-const WIRE: &str = "Subject: hello\n\n..world\n";
-
-fn client(settings: &str) -> Client {
-    Client::new(policy(settings, Vec::new()))
-}
-
-async fn deliver(client: &Client, request: Request) -> Report {
-    client.deliver(request, Bytes::from_static(TEXT), ()).await
-}
-
-fn serve(mut peer: Peer) {
-    peer.serve_until("nothing");
-}
-
-#[tokio::test]
-async fn a_message_arrives_and_every_recipient_has_its_verdict() {
-    let toy = Toy::tcp("127.0.0.1", serve);
-    let report = deliver(&client(""), request(Smtp, &toy.nexthop, 3)).await;
-    assert_eq!(toy.told(), WIRE);
-    assert_eq!(report.recipients.len(), 3);
-    assert!(report.all(Status::Sent), "{report:?}");
-}
-
-#[tokio::test]
-async fn an_ipv6_address_is_connected_to() {
-    let toy = Toy::tcp("::1", serve);
-    let settings = "inet_protocols = all";
-    let nexthop = toy.nexthop.replace("[::1]", "[ipv6:::1]");
-    let report = deliver(&client(settings), request(Smtp, &nexthop, 1)).await;
-    assert!(report.all(Status::Sent), "{report:?}");
-}
-
-#[tokio::test]
-async fn a_unix_domain_socket_is_connected_to() {
-    let folder = tempfile::tempdir().unwrap();
-    let toy = Toy::unix(&folder.path().join("socket"), serve);
-    let report = deliver(&client(""), request(Lmtp, &toy.nexthop, 1)).await;
-    assert!(report.all(Status::Sent), "{report:?}");
-}
-
-#[tokio::test]
-async fn errors_of_connect_are_worded_as_the_c_library_words_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let missing = format!("unix:{}", folder.path().join("missing").display());
-    let too_long = format!("unix:/{}", "x".repeat(200));
-    let cases = [
-        (Smtp, Toy::nobody(), "Connection refused"),
-        (Lmtp, missing, "No such file or directory"),
-        (Lmtp, too_long, ""),
-    ];
-    for (protocol, nexthop, text) in cases {
-        let report = deliver(&client(""), request(protocol, &nexthop, 1)).await;
-        let (_, outcome) = &report.recipients[0];
-        assert_eq!(outcome.status, Status::Deferred, "{outcome:?}");
-        assert!(
-            outcome.text.contains(text) && !outcome.text.contains("os error"),
-            "{outcome:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn several_deliveries_run_at_once() {
-    let together = Arc::new(Barrier::new(2));
-    let toy = Toy::tcp("127.0.0.1", move |mut peer| {
-        // Neither is answered before the other has come as far.
-        assert!(peer.serve_until("MAIL"));
-        together.wait();
-        peer.say("250 fine");
-        peer.answer_until("nothing");
-    });
-    let client = client("");
-    let reports = at_once(&client, &toy.nexthop, 2).await;
-    assert!(
-        reports.iter().all(|report| report.all(Status::Sent)),
-        "{reports:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_destination_has_no_more_deliveries_at_a_time_than_its_limit() {
-    let running = Arc::new(AtomicUsize::new(0));
-    let toy = Toy::tcp("127.0.0.1", move |mut peer| {
-        assert!(peer.serve_until("MAIL"));
-        peer.tell(running.fetch_add(1, Ordering::SeqCst).to_string());
-        thread::yield_now();
-        running.fetch_sub(1, Ordering::SeqCst);
-        peer.say("250 fine");
-        peer.answer_until("nothing");
-    });
-    let client = client("smtp_destination_concurrency_limit = 1");
-    let reports = at_once(&client, &toy.nexthop, 5).await;
-    assert!(
-        reports.iter().all(|report| report.all(Status::Sent)),
-        "{reports:?}"
-    );
-    let told = toy.rest();
-    let counts: Vec<_> = told
-        .iter()
-        .filter(|told| told.parse::<u32>().is_ok())
-        .collect();
-    assert_eq!(counts, ["0"; 5], "{told:?}");
-}
-
-#[tokio::test]
-async fn more_recipients_than_the_limit_get_the_message_in_several_deliveries() {
-    let toy = Toy::tcp("127.0.0.1", |mut peer| {
-        assert!(peer.serve_until("MAIL"));
-        peer.say("250 fine");
-        let mut recipients = 0;
-        while let line = peer.line()
-            && line.starts_with("RCPT")
-        {
-            recipients += 1;
-            peer.say(if line.contains("user3") {
-                "550 5.1.1 nobody"
-            } else {
-                "250 fine"
-            });
-        }
-        peer.tell(recipients.to_string());
-        peer.say("354 go on");
-        assert_eq!(peer.text(), WIRE);
-        peer.say("250 taken");
-        peer.answer_until("nothing");
-    });
-    let limits = "smtp_destination_recipient_limit = 2\nsmtp_destination_concurrency_limit = 1";
-    let client = client(limits);
-    let order = Arc::new(Mutex::new(Vec::new()));
-    let mail = request(Smtp, &toy.nexthop, 5);
-    let text = Bytes::from_static(TEXT);
-    let report = client
-        .deliver(mail, text.clone(), Order(Arc::clone(&order)))
-        .await;
-    let (words, names): (Vec<_>, Vec<_>) = report
-        .recipients
-        .iter()
-        .map(|(recipient, outcome)| (outcome.word, recipient.address.local_part()))
-        .unzip();
-    assert_eq!(words, ["sent", "sent", "sent", "bounced", "sent"]);
-    assert_eq!(names, ["user0", "user1", "user2", "user3", "user4"]);
-    let mut settled = order.lock().unwrap().clone();
-    settled.sort_unstable();
-    assert_eq!(settled, [0, 1, 2, 3, 4]);
-    assert_eq!([(); 3].map(|()| toy.told()), ["2", "2", "1"]);
-
-    let whole = request(Smtp, &toy.nexthop, 5);
-    let report = client.deliver_whole(whole, text, ()).await;
-    assert_eq!((report.recipients.len(), toy.told().as_str()), (5, "5"));
-}
-
-#[tokio::test]
-async fn cancelling_ends_a_delivery_to_a_silent_server() {
-    let toy = Arc::new(Toy::tcp("127.0.0.1", |mut peer| {
-        assert!(peer.serve_until("MAIL"));
-        peer.tell("waiting");
-        peer.answer_until("nothing");
-    }));
-    let client = client("smtp_destination_concurrency_limit = 1");
-    let canceller = thread::spawn({
-        let (client, toy) = (client.clone(), Arc::clone(&toy));
-        move || {
-            toy.told();
-            client.cancel();
-        }
-    });
-    // The second waits for its turn until then.
-    let reports = at_once(&client, &toy.nexthop, 2).await;
-    canceller.join().unwrap();
-    for report in &reports {
-        assert_eq!(report.recipients.len(), 2);
-        assert!(report.all(Status::Deferred), "{report:?}");
-    }
-    let later = deliver(&client, request(Smtp, &toy.nexthop, 2)).await;
-    assert!(later.all(Status::Deferred), "{later:?}");
-}
-
-#[tokio::test]
-async fn a_dropped_delivery_closes_its_connection_and_gives_its_turn_back() {
-    let toy = Arc::new(Toy::tcp("127.0.0.1", |mut peer| {
-        assert!(peer.serve_until("MAIL"));
-        peer.tell("stuck");
-        while !peer.line().is_empty() {}
-        peer.tell("closed");
-    }));
-    let client = client("smtp_destination_concurrency_limit = 1");
-    for _ in 0..2 {
-        let stuck = Box::pin(deliver(&client, request(Smtp, &toy.nexthop, 1)));
-        let seen = Box::pin(heard(&toy));
-        let Either::Right((seen, stuck)) = select(stuck, seen).await else {
-            panic!("the delivery ended");
-        };
-        assert_eq!(seen, "stuck");
-        drop(stuck);
-        assert_eq!(heard(&toy).await, "closed");
-    }
-}
+suite!(Tokio, mta_sts);
 
 #[tokio::test(start_paused = true)]
 async fn a_paused_clock_runs_to_the_deadline_of_a_silent_server() {
@@ -239,167 +43,17 @@ async fn a_paused_clock_runs_to_the_deadline_of_a_silent_server() {
         peer.line();
     });
     let start = tokio::time::Instant::now();
-    let client = client("smtp_helo_timeout = 3h\ndaemon_timeout = 5h");
-    let report = deliver(&client, request(Smtp, &toy.nexthop, 1)).await;
+    let policy = policy("smtp_helo_timeout = 3h\ndaemon_timeout = 5h", Vec::new());
+    let client = Client::new(policy);
+    let report = client
+        .deliver(request(Smtp, &toy.nexthop, 1), Bytes::new(), ())
+        .await;
     assert!(report.all(Status::Deferred), "{report:?}");
     assert!(
         start.elapsed().as_secs() >= 3 * 3600,
         "{:?}",
         start.elapsed()
     );
-}
-
-#[tokio::test]
-async fn a_server_that_talks_while_it_is_written_to_is_no_deadlock() {
-    let toy = Toy::tcp("127.0.0.1", |mut peer| {
-        assert!(peer.serve_until("DATA"));
-        peer.say("354 go on");
-        // More than the socket buffers hold, before anything is read.
-        let line = format!("250-{}", "x".repeat(1000));
-        for _ in 0..3000 {
-            peer.say(&line);
-        }
-        peer.text();
-        peer.say("250 taken");
-        peer.answer_until("nothing");
-    });
-    let text = Bytes::from("0123456789abcde\n".repeat(512 * 1024));
-    let report = client("")
-        .deliver(request(Smtp, &toy.nexthop, 1), text, ())
-        .await;
-    assert!(report.all(Status::Sent), "{report:?}");
-}
-
-#[tokio::test]
-async fn a_large_message_arrives_whole() {
-    let toy = Toy::tcp("127.0.0.1", serve);
-    let text = "0123456789abcde\n".repeat(512 * 1024);
-    let client = client("");
-    let sent = Bytes::from(text.clone());
-    let report = client
-        .deliver(request(Smtp, &toy.nexthop, 1), sent, ())
-        .await;
-    assert!(report.all(Status::Sent), "{report:?}");
-    assert!(toy.told() == text, "the text is another");
-}
-
-#[tokio::test]
-async fn a_server_that_refuses_and_closes_during_the_text_is_heard() {
-    let toy = Toy::tcp("127.0.0.1", |mut peer| {
-        assert!(peer.serve_until("DATA"));
-        peer.say("354 go on\r\n552 5.3.4 too big for me");
-    });
-    let text = Bytes::from("0123456789abcde\n".repeat(512 * 1024));
-    let report = client("")
-        .deliver(request(Smtp, &toy.nexthop, 1), text, ())
-        .await;
-    assert_eq!(report.recipients.len(), 1);
-    assert!(!report.all(Status::Sent), "{report:?}");
-}
-
-#[tokio::test]
-async fn a_kept_connection_serves_the_next_message_and_hears_quit_in_the_end() {
-    let toy = Toy::tcp("127.0.0.1", |mut peer| {
-        peer.tell("connected");
-        if peer.serve_until("QUIT") {
-            peer.tell("QUIT");
-        }
-    });
-    let client = client("smtp_connection_cache_destinations = 127.0.0.1");
-    for _ in 0..2 {
-        let report = deliver(&client, request(Smtp, &toy.nexthop, 1)).await;
-        assert!(report.all(Status::Sent), "{report:?}");
-    }
-    client.close().await;
-    assert_eq!(
-        [(); 5].map(|()| toy.told()),
-        ["connected", WIRE, "RSET", WIRE, "QUIT"]
-    );
-    assert!(toy.rest().is_empty());
-}
-
-#[tokio::test]
-async fn what_came_while_a_connection_was_kept_is_no_reply_to_the_next_message() {
-    let (kept, first) = (Arc::new(Barrier::new(2)), AtomicUsize::new(0));
-    let resting = Arc::clone(&kept);
-    let toy = Toy::tcp("127.0.0.1", move |mut peer| {
-        if first.fetch_add(1, Ordering::SeqCst) > 0 {
-            return serve(peer);
-        }
-        assert!(peer.serve_until("DATA"));
-        peer.say("354 go on");
-        peer.text();
-        peer.say("250 2.0.0 taken");
-        resting.wait();
-        peer.say("250 a\r\n250 b\r\n250 c\r\n250 d\r\n354 e\r\n250 2.0.0 lost");
-        peer.tell("said");
-        peer.answer_until("nothing");
-    });
-    let client = client("smtp_connection_cache_destinations = 127.0.0.1");
-    let report = deliver(&client, request(Smtp, &toy.nexthop, 1)).await;
-    assert!(report.all(Status::Sent), "{report:?}");
-    kept.wait();
-    assert_eq!(toy.told(), "said");
-    let report = deliver(&client, request(Smtp, &toy.nexthop, 1)).await;
-    assert_eq!(report.recipients[0].1.text, "250 2.0.0 taken");
-}
-
-#[tokio::test]
-async fn an_answer_of_the_name_server_that_does_not_fit_is_fetched_over_tcp() {
-    let toy = Toy::tcp("127.0.0.1", serve);
-    let port = toy.nexthop.rsplit(':').next().unwrap();
-    let policy = policy("inet_protocols = ipv4", vec![toy::truncating_dns()]);
-    let nexthop = format!("[mx.example.com]:{port}");
-    let report = deliver(&Client::new(policy), request(Smtp, &nexthop, 1)).await;
-    assert!(report.all(Status::Sent), "{report:?}");
-}
-
-#[tokio::test]
-async fn the_operating_system_finds_hosts_for_native_lookups() {
-    let toy = Toy::tcp("127.0.0.1", serve);
-    let port = toy.nexthop.rsplit(':').next().unwrap();
-    let client = client("smtp_host_lookup = native\ninet_protocols = ipv4");
-    let report = deliver(&client, request(Smtp, &format!("[localhost]:{port}"), 1)).await;
-    assert!(report.all(Status::Sent), "{report:?}");
-    let report = deliver(
-        &client,
-        request(Smtp, &format!("[no.such.host.invalid]:{port}"), 1),
-    )
-    .await;
-    let text = &report.recipients[0].1.text;
-    assert!(text.contains("no.such.host.invalid: "), "{text}");
-    assert!(!text.contains("failed to lookup"), "{text}");
-}
-
-#[tokio::test]
-async fn a_bind_address_that_is_not_ours_is_left_out_or_enforced() {
-    let toy = Toy::tcp("127.0.0.1", serve);
-    let lax = "smtp_bind_address = 192.0.2.1";
-    let report = deliver(&client(lax), request(Smtp, &toy.nexthop, 1)).await;
-    assert!(report.all(Status::Sent), "{report:?}");
-    let strict = format!("{lax}\nsmtp_bind_address_enforce = yes");
-    let report = deliver(&client(&strict), request(Smtp, &toy.nexthop, 1)).await;
-    assert!(report.all(Status::Deferred), "{report:?}");
-}
-
-#[tokio::test]
-async fn a_table_that_panics_defers_the_mail() {
-    let client = client("smtp_tls_policy_maps = external:broken");
-    client.add_table("broken", Arc::new(Broken));
-    let report = deliver(&client, request(Smtp, &Toy::nobody(), 1)).await;
-    assert!(report.all(Status::Deferred), "{report:?}");
-    let text = &report.recipients[0].1.text;
-    assert_eq!(text, "client TLS configuration problem");
-}
-
-/// A table that panics.
-#[derive(Debug)]
-struct Broken;
-
-impl Table for Broken {
-    fn lookup(&self, _: &str) -> Result<Option<String>, TableFailure> {
-        panic!("the table is broken")
-    }
 }
 
 #[test]
@@ -413,14 +67,15 @@ fn a_runtime_ends_while_a_table_still_waits() {
         answered: Arc::clone(&answered),
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let client = client("smtp_tls_policy_maps = external:slow");
+    let client = Client::new(policy("smtp_tls_policy_maps = external:slow", Vec::new()));
     client.add_table("slow", Arc::new(table));
     let canceller = client.clone();
     let canceller = thread::spawn(move || {
         is_asked.recv().unwrap();
         canceller.cancel();
     });
-    let report = runtime.block_on(deliver(&client, request(Smtp, &Toy::nobody(), 1)));
+    let mail = request(Smtp, &Toy::nobody(), 1);
+    let report = runtime.block_on(client.deliver(mail, Bytes::new(), ()));
     assert!(report.all(Status::Deferred), "{report:?}");
     canceller.join().unwrap();
     // Waits for the threads that are the runtime's.
@@ -444,110 +99,4 @@ impl Table for Slow {
         self.answered.fetch_add(1, Ordering::SeqCst);
         Ok(None)
     }
-}
-
-#[cfg(feature = "mta-sts")]
-#[tokio::test]
-async fn a_policy_of_mta_sts_is_fetched_over_https() {
-    let report = deliver(
-        &Client::new(web::policy(true)),
-        request(Smtp, "example.com", 1),
-    )
-    .await;
-    let text = &report.recipients[0].1.text;
-    assert_eq!(text, web::UNNAMED);
-    let report = deliver(
-        &Client::new(web::policy(false)),
-        request(Smtp, "example.com", 1),
-    )
-    .await;
-    let text = &report.recipients[0].1.text;
-    assert!(!text.contains("MTA-STS"), "{text}");
-    assert!(report.all(Status::Deferred), "{report:?}");
-}
-
-/// Takes down who was settled.
-struct Order(Arc<Mutex<Vec<RcptIndex>>>);
-
-impl Observer for Order {
-    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
-        self.0.lock().unwrap().push(index);
-    }
-}
-
-struct Watcher(Arc<AtomicUsize>);
-
-impl Observer for Watcher {
-    fn settled(&mut self, _: RcptIndex, _: &Outcome) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn progress(&mut self, bytes: u64) {
-        assert!(bytes <= TEXT.len() as u64);
-    }
-}
-
-/// Writes down who is in doubt, and who is settled.
-struct Doubts(Arc<Mutex<Vec<String>>>);
-
-impl Observer for Doubts {
-    fn in_doubt(&mut self, recipients: &[RcptIndex]) {
-        self.0.lock().unwrap().push(format!("{recipients:?}"));
-    }
-
-    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
-        self.0.lock().unwrap().push(format!("{index} settled"));
-    }
-}
-
-#[tokio::test]
-async fn an_observer_hears_of_the_doubt_before_the_end_of_the_text_is_sent() {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let there = Arc::clone(&seen);
-    let toy = Toy::tcp("127.0.0.1", move |mut peer| {
-        assert!(peer.serve_until("DATA"));
-        peer.say("354 go on");
-        while peer.line() != "." {}
-        let seen = there.lock().unwrap().join(" ");
-        peer.tell(seen);
-        peer.say("250 fine");
-        peer.answer_until("nothing");
-    });
-    let client = client("smtp_destination_recipient_limit = 2");
-    let watcher = Doubts(Arc::clone(&seen));
-    let mut mail = request(Smtp, &toy.nexthop, 3);
-    mail.encoding = Encoding::SevenBit;
-    client
-        .deliver(mail, Bytes::from_static(TEXT), watcher)
-        .await;
-    let told = toy.rest();
-    assert_eq!(told.first().unwrap(), "[0, 1]");
-    assert!(told[1].ends_with(" [2]"), "{told:?}");
-    let seen = seen.lock().unwrap().join(" ");
-    assert_eq!(seen, "[0, 1] 0 settled 1 settled [2] 2 settled");
-}
-
-#[tokio::test]
-async fn an_observer_sees_every_recipient_settled_once() {
-    let toy = Toy::tcp("127.0.0.1", serve);
-    let seen = Arc::new(AtomicUsize::new(0));
-    let watcher = Watcher(Arc::clone(&seen));
-    let mut mail = request(Smtp, &toy.nexthop, 4);
-    mail.encoding = Encoding::SevenBit;
-    client("")
-        .deliver(mail, Bytes::from_static(TEXT), watcher)
-        .await;
-    assert_eq!(seen.load(Ordering::SeqCst), 4);
-}
-
-async fn at_once(client: &Client, nexthop: &str, count: usize) -> Vec<Report> {
-    join_all((0..count).map(|_| deliver(client, request(Smtp, nexthop, 2)))).await
-}
-
-/// Waits for the server to tell something.
-async fn heard(toy: &Arc<Toy>) -> String {
-    let toy = Arc::clone(toy);
-    tokio::task::spawn_blocking(move || toy.told())
-        .await
-        .unwrap()
 }

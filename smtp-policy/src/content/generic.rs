@@ -11,12 +11,11 @@ use super::{
 };
 use crate::{
     Protocol,
-    delivery::TableQuery,
     route::OwnAddresses,
     settings::Groups,
     tables::{
         AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, Maps, MatchList,
-        TableFailure,
+        TableFailure, TableQuery,
     },
 };
 

@@ -17,10 +17,9 @@ use super::{
     raw::RawText,
 };
 use crate::{
-    delivery::TableQuery,
     line_ends::{LineEnds, StrayCr, StrayCrError},
     tables::{
-        MapsSearch, MapsStep, TableFailure,
+        MapsSearch, MapsStep, TableFailure, TableQuery,
         byte_text::{narrow_text, widen},
     },
 };

@@ -1,7 +1,7 @@
 //! What the engine wants from its driver.
 
 use core::time::Duration;
-use std::{net::IpAddr, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use smtp_proto::time::Time;
 
@@ -12,8 +12,10 @@ use crate::{
     report::{LogText, Notice, Outcome, TlsResult},
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
+    route::Bind,
     sts::PolicyFetch,
     survey::Finding,
+    tables::TableQuery,
 };
 
 /// The next thing to do for a delivery. Exhaustive on purpose: it is the
@@ -84,15 +86,6 @@ impl Ask {
     }
 }
 
-/// A question to a table outside the engine (`external:NAME` in main.cf).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableQuery {
-    /// The NAME of the table.
-    pub table: String,
-    /// What to look up.
-    pub key: String,
-}
-
 /// Where to connect, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -114,16 +107,6 @@ pub enum Endpoint {
     Inet(SocketAddr),
     /// A UNIX-domain stream socket.
     Unix(PathBuf),
-}
-
-/// A source address (`smtp_bind_address`, `smtp_bind_address6`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bind {
-    /// The address, of the family of the endpoint.
-    pub address: IpAddr,
-    /// `smtp_bind_address_enforce`: a failure to bind is a failure to connect,
-    /// instead of a warning.
-    pub enforce: bool,
 }
 
 /// Why a connection could not be opened.

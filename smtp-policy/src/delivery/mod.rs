@@ -67,7 +67,7 @@ use bytes::Bytes;
 use smtp_proto::{queue::SendQueue, session::Taken, time::Time};
 
 pub use self::{
-    ask::{Ask, Bind, ConnectError, Endpoint, Level, Note, TableQuery, Target},
+    ask::{Ask, ConnectError, Endpoint, Level, Note, Target},
     observer::Observer,
     ticket::{Cached, Dns, External, Https, Socket, Ticket},
 };
@@ -89,6 +89,7 @@ use crate::{
     sts::{FetchError, Fetched},
     tables::TableFailure,
 };
+pub use crate::{route::Bind, tables::TableQuery};
 
 /// The delivery of one request. See the [module](self).
 #[derive(Debug)]

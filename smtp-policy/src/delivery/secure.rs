@@ -22,12 +22,12 @@ use crate::{
     report::{ResultType, Scope, TlsResult, trouble::Reason},
     request::TlsWish,
     sts::{FetchError, Fetched},
-    survey::Story,
     tables::TableFailure,
     tls::{
         TlsFacts, TlsLevel, TlsTrouble,
         policy::{TlsPolicy, TlsRules},
         search::{PolicySearch, Refusal, SearchStep, Subject},
+        story::Story,
     },
 };
 

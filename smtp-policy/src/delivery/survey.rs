@@ -19,9 +19,9 @@ use crate::{
     route::{Candidate, MailExchange},
     survey::{
         DestinationFinding, Failing, Finding, HandshakeFinding, Hello, HostFinding, PolicyFinding,
-        Story, Survey, Usable,
+        Survey, Usable,
     },
-    tls::{TlsFacts, TlsLevel, policy::TlsPolicy},
+    tls::{TlsFacts, TlsLevel, policy::TlsPolicy, story::Story},
 };
 
 /// A survey under way.

@@ -8,10 +8,7 @@
 
 use smtp_proto::status::EnhancedStatus;
 
-use crate::{
-    delivery::TableQuery,
-    tables::{Maps, MapsSearch, MapsStep, TableFailure},
-};
+use crate::tables::{Maps, MapsSearch, MapsStep, TableFailure, TableQuery};
 
 /// One verdict on its way through the filter.
 #[derive(Debug)]

@@ -11,17 +11,16 @@ pub(crate) mod filter;
 pub mod notice;
 pub mod outcome;
 pub(crate) mod text;
-mod tls_result;
 pub(crate) mod transcript;
 pub(crate) mod trouble;
 
 use crate::request::Recipient;
+pub use crate::tls::{PolicyType, ResultType, TlsResult};
 pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
 pub use encryption::{Encryption, TlsSummary};
 pub use notice::Notice;
 pub use outcome::{Action, Outcome, Scope, Status};
 pub use text::{LogText, printable};
-pub use tls_result::{PolicyType, ResultType, TlsResult};
 
 /// The verdicts of one [`Request`](crate::request::Request), one for each
 /// recipient, in the order of the request.

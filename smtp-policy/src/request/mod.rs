@@ -22,6 +22,7 @@
 //! Its texts are types of their own that no line end and no other control character fits
 //! into: whoever sends a message has a say in some of them.
 
+mod survey;
 mod text;
 
 use core::time::Duration;
@@ -31,10 +32,11 @@ use smtp_proto::{
     dsn::{Notify, Ret},
 };
 
+pub use self::survey::Survey;
 pub use self::text::{
     ClientValue, EnvelopeId, Nexthop, Orcpt, OriginalRecipient, QueueId, TextError,
 };
-use crate::{Protocol, line_ends::StrayCr, survey::Survey};
+use crate::{Protocol, line_ends::StrayCr};
 
 /// The position of a recipient in [`Request::recipients`], counted from zero.
 pub type RcptIndex = usize;

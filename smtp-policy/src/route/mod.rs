@@ -92,6 +92,16 @@ pub enum DnsSupport {
     Dnssec,
 }
 
+/// A source address (`smtp_bind_address`, `smtp_bind_address6`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// The address, of the family of the endpoint.
+    pub address: IpAddr,
+    /// `smtp_bind_address_enforce`: a failure to bind is a failure to connect,
+    /// instead of a warning.
+    pub enforce: bool,
+}
+
 /// The settings that a [`Resolution`] depends on. The parameters have a
 /// `smtp_` and an `lmtp_` form; these are those of the protocol in use.
 #[derive(Clone, Debug)]

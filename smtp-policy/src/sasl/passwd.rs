@@ -6,12 +6,9 @@ use std::collections::VecDeque;
 
 use smtp_proto::secret::Secret;
 
-use crate::{
-    delivery::TableQuery,
-    tables::{
-        AddressRules, AddressSearch, AddressStep, KeyForms, MapsSearch, MapsStep, SecretMaps,
-        TableFailure,
-    },
+use crate::tables::{
+    AddressRules, AddressSearch, AddressStep, KeyForms, MapsSearch, MapsStep, SecretMaps,
+    TableFailure, TableQuery,
 };
 
 /// A user and a password. Neither is shown in `Debug` output.

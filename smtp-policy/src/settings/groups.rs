@@ -18,11 +18,10 @@ use super::{
 };
 use crate::{
     Protocol,
-    delivery::Bind,
     dns::SearchMode,
     request::Nexthop,
     route::{
-        AddressPreference, Destination, DnsSupport, Families, HostLookup, OwnAddresses, PortNames,
+        AddressPreference, Bind, Destination, DnsSupport, Families, HostLookup, OwnAddresses, PortNames,
         idna::Idna,
     },
     sasl::SecurityOptions,

@@ -1,12 +1,8 @@
 //! Lists of tables, searched in order. Source: Postfix `src/global/maps.c`.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use super::byte_text::widen;
-use super::open::{TableContext, open_in};
-use super::words::split;
-use super::{Steps, Table, TableError, TableFailure};
+use super::{Steps, Table, TableFailure};
 
 /// A list of tables; the first answer wins and the first failure ends a search.
 ///
@@ -26,53 +22,10 @@ enum Entry {
 }
 
 impl Maps {
-    /// Opens the tables of a list, separated by commas or white space; text in braces is one piece.
-    /// Relative file names are taken from `dir`. An empty list is an empty `Maps`.
-    ///
-    /// Warnings about lines of tables are lost and `randmap:` always makes the same picks; see
-    /// [`Maps::open_in`].
-    ///
-    /// # Errors
-    ///
-    /// If one of the tables cannot be opened.
-    pub fn open(specs: &str, dir: &Path) -> Result<Maps, TableError> {
-        Maps::open_in(specs, &mut TableContext::new(dir))
-    }
-
-    /// Like [`Maps::open`], with the seed and the collected warnings of a context.
-    ///
-    /// # Errors
-    ///
-    /// If one of the tables cannot be opened.
-    pub fn open_in(specs: &str, context: &mut TableContext<'_>) -> Result<Maps, TableError> {
-        let mut entries = Vec::new();
-        for spec in split(specs) {
-            entries.push(match spec.strip_prefix("external:") {
-                Some("") => return Err(TableError::new(spec, "an external table needs a name")),
-                Some(name) => Entry::External {
-                    name: name.to_owned(),
-                },
-                None => Entry::Own {
-                    spec: spec.to_owned(),
-                    table: open_in(spec, context)?,
-                },
-            });
-        }
-        Ok(Maps {
-            entries: Arc::new(entries),
-        })
-    }
-
-    /// Like [`Maps::open_in`], for keys that are bytes in no particular encoding: each character of a
-    /// key or a result stands for the byte of that number, and tables are read in that way.
-    /// A [`MapsStep::Ask`] has such keys, too.
-    ///
-    /// # Errors
-    ///
-    /// If one of the tables cannot be opened.
-    pub fn open_bytes_in(specs: &str, context: &mut TableContext<'_>) -> Result<Maps, TableError> {
-        let specs = widen(specs.as_bytes());
-        context.reading_bytes(|context| Maps::open_in(&specs, context))
+    /// Adds at the end the external table of this name (`external:NAME`): the driver is asked.
+    pub fn push_external(&mut self, name: impl Into<String>) {
+        let name = name.into();
+        Arc::make_mut(&mut self.entries).push(Entry::External { name });
     }
 
     /// One table that the driver is asked for (`external:NAME` in main.cf).
@@ -276,6 +229,7 @@ mod tests {
         clippy::indexing_slicing
     )]
     use super::*;
+    use std::path::Path;
 
     fn maps(specs: &str) -> Maps {
         Maps::open(specs, Path::new("/nonexistent")).unwrap()

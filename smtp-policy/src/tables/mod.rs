@@ -37,42 +37,26 @@
 use std::fmt;
 
 mod address;
-mod bracket;
+mod block;
 pub(crate) mod byte_text;
-mod cidr;
-mod fixed;
-mod inline;
-mod lines;
+mod key_case;
 mod maps;
 mod match_list;
-mod octets;
-mod open;
-mod pattern_file;
-mod patterns;
-mod pcre;
-mod pipe;
-#[cfg(test)]
-mod properties;
-mod rand;
-mod regexp;
-mod rules;
 mod secret;
-mod static_map;
 mod steps;
-mod texthash;
-mod union;
+mod types;
 pub(crate) mod words;
 
 pub use address::{
     AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, KeyForms, OwnerRequest,
     find_address,
 };
-pub use fixed::KeyCase;
+pub use key_case::KeyCase;
 pub use maps::{Maps, MapsSearch, MapsStep};
 pub use match_list::{MatchKind, MatchList};
-pub use open::{TableContext, open, open_in};
 pub use secret::SecretMaps;
 pub use steps::Steps;
+pub use types::{TableContext, open, open_in};
 
 /// A lookup table.
 ///
@@ -110,6 +94,15 @@ pub trait Table: Send + Sync + fmt::Debug {
     fn values(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// A question to a table outside the engine (`external:NAME` in main.cf).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableQuery {
+    /// The NAME of the table.
+    pub table: String,
+    /// What to look up.
+    pub key: String,
 }
 
 /// A lookup that could not be answered. It is not the same as "not found".

@@ -22,17 +22,17 @@ impl Steps {
         self.taken
     }
 
-    /// An expression goes over a text of this length.
-    pub(super) fn forward(&mut self, length: usize) {
+    /// Counts that an expression goes over a text of this length.
+    pub fn forward(&mut self, length: usize) {
         self.taken = self.taken.saturating_add(length as u64);
     }
 
-    /// An expression is about to take at most so many steps back.
+    /// Counts that an expression is about to take at most so many steps back.
     ///
     /// # Errors
     ///
     /// The lookup may not take so many.
-    pub(super) fn back(&mut self, steps: u64) -> Result<(), String> {
+    pub fn back(&mut self, steps: u64) -> Result<(), String> {
         self.back = self.back.saturating_add(steps);
         if self.back > MOST_BACK {
             return Err(format!("more than {MOST_BACK} steps back in a lookup"));

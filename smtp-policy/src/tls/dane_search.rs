@@ -9,13 +9,11 @@ use super::{
     Tlsa, dane,
     level::TlsLevel,
     policy::DaneFinding,
+    result::{PolicyType, ResultType},
     search::{PolicySearch, Stage, Subject},
+    story::TlsaAnswer,
 };
-use crate::{
-    dns::{Answer, Failure, QueryKind, names::is_same_name},
-    report::{PolicyType, ResultType},
-    survey::TlsaAnswer,
-};
+use crate::dns::{Answer, Failure, QueryKind, names::is_same_name};
 
 impl PolicySearch {
     /// Looks whether DANE can be had here at all.

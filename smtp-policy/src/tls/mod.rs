@@ -5,6 +5,7 @@
 //! | the levels | `level.rs` |
 //! | what holds for one server: policy table, per-site table, parameters | `policy.rs`, `attributes.rs` |
 //! | the questions that this takes, without I/O | `search.rs`, `dane_search.rs`, `sts_search.rs` |
+//! | how the level came about, for a survey and for reports on TLS | `story.rs`, `result.rs` |
 //! | what a handshake is made with | `setup.rs` |
 //! | TLSA records | `dane.rs` |
 //! | names in certificates, fingerprints | `names.rs`, `fingerprint.rs` |
@@ -36,12 +37,14 @@ mod material;
 mod names;
 pub(crate) mod policy;
 pub(crate) mod protocols;
+mod result;
 #[cfg(feature = "tls")]
 mod rustls;
 pub(crate) mod search;
 #[cfg(feature = "tls")]
 mod sessions;
 mod setup;
+pub(crate) mod story;
 mod sts_search;
 #[cfg(feature = "tls")]
 mod summary;
@@ -61,6 +64,8 @@ pub use self::{
     level::TlsLevel,
     names::{CertificateNames, MatchContext, MatchName, NamePattern, ServerName},
     protocols::{CipherExclusions, CipherGrade, NotUnderstood, Protocols, Versions},
+    result::{PolicyType, ResultType, TlsResult},
+    story::{DaneStory, LevelSource, StsStory, TlsaAnswer, TlsaLookup},
 };
 #[cfg(feature = "tls")]
 pub use self::{rustls::RustlsConnector, summary::CertificateSummary};

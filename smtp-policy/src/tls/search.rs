@@ -12,19 +12,19 @@ use super::{
     attributes::{self, Attributes},
     level::TlsLevel,
     policy::{DaneFinding, StsRule, TlsPolicy, TlsRules},
+    result::{PolicyType, ResultType, TlsResult},
+    story::{LevelSource, Story},
 };
 use crate::{
     dns::{
         Answer, Failure, Query, QueryKind,
         names::{Wildcard, is_valid_hostname},
     },
-    report::{PolicyType, ResultType, TlsResult},
     route::{MailExchange, idna::Idna},
     sts::{
         FetchError, Fetched, PolicyFetch,
         search::{StsSearch, StsStep},
     },
-    survey::{LevelSource, Story},
     tables::{MapsSearch, MapsStep, TableFailure},
 };
 

@@ -9,15 +9,13 @@ use smtp_proto::status::EnhancedStatus;
 use super::{
     level::TlsLevel,
     policy::{StsRule, sts_attributes},
+    result::{PolicyType, ResultType},
     search::{PolicySearch, Stage},
+    story::StsStory,
 };
-use crate::{
-    report::{PolicyType, ResultType},
-    sts::{
-        FetchError, Mode, StsError,
-        search::{Found, StsSearch},
-    },
-    survey::StsStory,
+use crate::sts::{
+    FetchError, Mode, StsError,
+    search::{Found, StsSearch},
 };
 
 impl PolicySearch {

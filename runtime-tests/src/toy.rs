@@ -1,16 +1,6 @@
 //! A toy server on threads of the standard library, for the tests of all three
 //! runtimes. It does what its script says, and is not a test kit: that is
 //! `smtp-sim`.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-#[cfg(feature = "mta-sts")]
-pub(crate) mod web;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -35,7 +25,7 @@ use smtp_proto::address::{Address, ReversePath};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One connection, from the server's side.
-pub(crate) struct Peer {
+pub struct Peer {
     reader: BufReader<Box<dyn Read + Send>>,
     writer: Box<dyn Write + Send>,
     told: mpsc::Sender<String>,
@@ -63,32 +53,32 @@ impl Peer {
         }
     }
 
-    pub(crate) fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         self.writer.write_all(text.as_bytes()).unwrap();
         self.writer.write_all(b"\r\n").unwrap();
     }
 
     /// The next line; empty at the end of the connection.
-    pub(crate) fn line(&mut self) -> String {
+    pub fn line(&mut self) -> String {
         let mut line = Vec::new();
         let _ = self.reader.read_until(b'\n', &mut line);
         String::from_utf8_lossy(&line).trim_end().to_owned()
     }
 
     /// Tells the test something.
-    pub(crate) fn tell(&self, what: impl Into<String>) {
+    pub fn tell(&self, what: impl Into<String>) {
         let _ = self.told.send(what.into());
     }
 
     /// Greets and answers until a line that begins with `verb`, which is left
     /// without a reply. False when the client ends the conversation before.
-    pub(crate) fn serve_until(&mut self, verb: &str) -> bool {
+    pub fn serve_until(&mut self, verb: &str) -> bool {
         self.say("220 toy.example ESMTP");
         self.answer_until(verb)
     }
 
     /// Answers until a line that begins with `verb`.
-    pub(crate) fn answer_until(&mut self, verb: &str) -> bool {
+    pub fn answer_until(&mut self, verb: &str) -> bool {
         loop {
             let line = self.line();
             if line.starts_with(verb) {
@@ -117,7 +107,7 @@ impl Peer {
     }
 
     /// The text up to the final dot, as it stands on the wire.
-    pub(crate) fn text(&mut self) -> String {
+    pub fn text(&mut self) -> String {
         let mut text = String::new();
         loop {
             match self.line().as_str() {
@@ -135,15 +125,15 @@ impl Peer {
 }
 
 /// A running server. Its threads end with their connections.
-pub(crate) struct Toy {
+pub struct Toy {
     /// How it is written as a destination.
-    pub(crate) nexthop: String,
+    pub nexthop: String,
     told: Mutex<mpsc::Receiver<String>>,
 }
 
 impl Toy {
     /// On a TCP port of `address`.
-    pub(crate) fn tcp(address: &str, script: impl Fn(Peer) + Send + Sync + 'static) -> Self {
+    pub fn tcp(address: &str, script: impl Fn(Peer) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((address, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (tell, told) = mpsc::channel();
@@ -162,7 +152,7 @@ impl Toy {
     }
 
     /// On a UNIX-domain socket.
-    pub(crate) fn unix(path: &Path, script: impl Fn(Peer) + Send + Sync + 'static) -> Self {
+    pub fn unix(path: &Path, script: impl Fn(Peer) + Send + Sync + 'static) -> Self {
         let listener = UnixListener::bind(path).unwrap();
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
@@ -177,7 +167,7 @@ impl Toy {
     }
 
     /// The next thing that a script told.
-    pub(crate) fn told(&self) -> String {
+    pub fn told(&self) -> String {
         self.told
             .lock()
             .unwrap()
@@ -186,12 +176,12 @@ impl Toy {
     }
 
     /// What scripts told and nobody has taken yet.
-    pub(crate) fn rest(&self) -> Vec<String> {
+    pub fn rest(&self) -> Vec<String> {
         self.told.lock().unwrap().try_iter().collect()
     }
 
     /// A port of 127.0.0.1 where nobody listens.
-    pub(crate) fn nobody() -> String {
+    pub fn nobody() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("[127.0.0.1]:{}", listener.local_addr().unwrap().port())
     }
@@ -199,7 +189,7 @@ impl Toy {
 
 /// A DNS server that knows one address for every name, and gives it over TCP
 /// only: over UDP it says that the answer does not fit.
-pub(crate) fn truncating_dns() -> SocketAddr {
+pub fn truncating_dns() -> SocketAddr {
     let stream = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = stream.local_addr().unwrap();
     let datagrams = UdpSocket::bind(address).unwrap();
@@ -251,7 +241,7 @@ fn dns_reply(question: &[u8], truncated: bool) -> Vec<u8> {
 }
 
 /// A policy from lines of main.cf, with the given name servers.
-pub(crate) fn policy(settings: &str, servers: Vec<SocketAddr>) -> Arc<Policy> {
+pub fn policy(settings: &str, servers: Vec<SocketAddr>) -> Arc<Policy> {
     let settings = format!("myhostname = client.example\n{settings}\n");
     let main_cf = MainCf::parse(&settings, "main.cf", Path::new("/")).unwrap();
     let resolver = ResolverConfig {
@@ -262,7 +252,7 @@ pub(crate) fn policy(settings: &str, servers: Vec<SocketAddr>) -> Arc<Policy> {
 }
 
 /// A request for this many recipients.
-pub(crate) fn request(protocol: Protocol, nexthop: &str, recipients: usize) -> Request {
+pub fn request(protocol: Protocol, nexthop: &str, recipients: usize) -> Request {
     let recipient = |n| Recipient::new(Address::parse(&format!("user{n}@example.com")).unwrap());
     let sender = ReversePath::parse("sender@example.org").unwrap();
     let mut request = Request::new(

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::words::{braced, split};
-use super::{Table, TableError, TableFailure};
+use crate::tables::words::{braced, split};
+use crate::tables::{Table, TableError, TableFailure};
 
 /// Picks one of its answers anew at each lookup. The picks follow from the seed alone, so that equal
 /// runs give equal answers.

@@ -104,7 +104,7 @@ pub(super) fn after_word<'a>(line: &'a str, word: &str) -> Option<&'a str> {
 /// Takes the negation operators off the start of a rule: whether the condition is positive, and the
 /// rest. White space between and after the operators does not count.
 pub(super) fn negation(text: &str) -> (bool, &str) {
-    let rest = text.trim_start_matches(|c| c == '!' || super::words::is_space(c));
+    let rest = text.trim_start_matches(|c| c == '!' || crate::tables::words::is_space(c));
     let skipped = text.strip_suffix(rest).unwrap_or("");
     let negations = skipped.bytes().filter(|&byte| byte == b'!').count();
     (negations % 2 == 0, rest)

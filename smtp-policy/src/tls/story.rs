@@ -1,10 +1,8 @@
 //! How the level for a server came about. Collected along the way by the search for
 //! the policy, whether or not anybody wants to know.
 
-use crate::{
-    sts::Mode,
-    tls::{TlsLevel, Tlsa},
-};
+use super::{TlsLevel, Tlsa};
+use crate::sts::Mode;
 
 /// What configures a level.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use super::byte_text::{narrow, widen};
+use crate::tables::byte_text::{narrow, widen};
 
 /// The code point of the private use area that stands for byte 0.
 const BASE: u32 = 0xE000;
@@ -19,7 +19,7 @@ const BASE: u32 = 0xE000;
 /// The meaning of the bytes of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Octets {
-    /// Its characters: the text is a [byte text](super::byte_text).
+    /// Its characters: the text is a [byte text](crate::tables::byte_text).
     Characters,
     /// Those of its UTF-8.
     Utf8,

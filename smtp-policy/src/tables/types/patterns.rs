@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use fancy_regex::{Error, Regex, RegexBuilder, RuntimeError};
 
 use super::pattern_file::Dialect;
-use super::{Steps, pcre, regexp};
+use super::{pcre, regexp};
+use crate::tables::Steps;
 
 /// How long the source of an expression may be, in bytes.
 const MAX_SOURCE: usize = 32 * 1024;

@@ -6,8 +6,8 @@ use super::lines::logical_lines;
 use super::octets::Octets;
 use super::patterns::{Expression, Flags};
 use super::rules::{Rule, Rules, after_word, negation};
-use super::words::{is_space, trim};
-use super::{Steps, Table, TableFailure};
+use crate::tables::words::{is_space, trim};
+use crate::tables::{Steps, Table, TableFailure};
 
 /// Which of the two kinds of tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

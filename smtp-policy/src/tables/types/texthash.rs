@@ -4,7 +4,7 @@
 
 use super::fixed::Fixed;
 use super::lines::logical_lines;
-use super::words::{is_space, key_length, trim};
+use crate::tables::words::{is_space, key_length, trim};
 
 /// The meaning of two entries for one key, as it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

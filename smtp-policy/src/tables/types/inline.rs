@@ -1,8 +1,8 @@
 //! `inline:{key=value, {key = text with blanks}}`. Source: Postfix `src/util/dict_inline.c`.
 
 use super::fixed::Fixed;
-use super::words::{braced, is_space, key_length, split, trim, unbrace};
-use super::{KeyCase, TableError};
+use crate::tables::words::{braced, is_space, key_length, split, trim, unbrace};
+use crate::tables::{KeyCase, TableError};
 
 /// Reads the entries. As in Postfix, the last of several entries for a key counts.
 pub(super) fn open(name: &str, case: KeyCase) -> Result<Fixed, TableError> {

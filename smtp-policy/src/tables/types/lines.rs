@@ -2,7 +2,7 @@
 //!
 //! Source: Postfix `src/util/readlline.c` and postconf(5).
 
-use super::words::is_space;
+use crate::tables::words::is_space;
 
 /// One logical line, put together from a line and its continuation lines.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,8 +1,4 @@
-//! Tables with fixed strings as keys, whatever they were read from.
-
-use std::collections::BTreeMap;
-
-use super::{Table, TableFailure};
+//! The letters that are the same in both cases, in keys of tables and in lists.
 
 /// The way in which keys are compared: which letters are the same in both cases.
 ///
@@ -22,7 +18,7 @@ pub enum KeyCase {
 
 impl KeyCase {
     /// The form of a key that all keys have which are the same.
-    pub(super) fn fold(self, text: &str) -> String {
+    pub fn fold(self, text: &str) -> String {
         match self {
             KeyCase::Exact => text.to_owned(),
             KeyCase::Ascii => text.to_ascii_lowercase(),
@@ -53,58 +49,6 @@ fn fold(text: &str) -> String {
         }
     }
     folded
-}
-
-/// A table of keys and values in memory.
-#[derive(Debug)]
-pub(super) struct Fixed {
-    /// The way in which keys are kept.
-    kept: KeyCase,
-    /// The way in which keys are looked up.
-    asked: KeyCase,
-    entries: BTreeMap<String, String>,
-}
-
-impl Fixed {
-    /// A table without entries, whose keys are kept in one way and looked up in another.
-    pub(super) fn new(kept: KeyCase, asked: KeyCase) -> Self {
-        Fixed {
-            kept,
-            asked,
-            entries: BTreeMap::new(),
-        }
-    }
-
-    /// Adds an entry; the first one for a key stays. False if there was one already.
-    pub(super) fn add(&mut self, key: &str, value: &str) -> bool {
-        let key = self.kept.fold(key);
-        if self.entries.contains_key(&key) {
-            return false;
-        }
-        self.entries.insert(key, value.to_owned());
-        true
-    }
-
-    /// Adds an entry; the last one for a key stays.
-    pub(super) fn replace(&mut self, key: &str, value: &str) {
-        let key = self.kept.fold(key);
-        self.entries.insert(key, value.to_owned());
-    }
-
-    /// Whether there is no entry.
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-}
-
-impl Table for Fixed {
-    fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure> {
-        Ok(self.entries.get(&self.asked.fold(key)).cloned())
-    }
-
-    fn values(&self) -> Vec<String> {
-        self.entries.values().cloned().collect()
-    }
 }
 
 #[cfg(test)]

@@ -3,17 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::byte_text::{narrow_text, widen};
-use super::fixed::{Fixed, KeyCase};
+use super::fixed::Fixed;
 use super::octets::Octets;
 use super::pattern_file::Dialect;
 use super::texthash::Duplicates;
-use super::words::{braced, split, unbrace};
 use crate::config::files;
+use crate::tables::byte_text::{narrow_text, widen};
+use crate::tables::words::{braced, split, unbrace};
 
-use super::{
-    Table, TableError, cidr, inline, pattern_file, pipe, rand, static_map, texthash, union,
-};
+use super::{cidr, inline, pattern_file, pipe, rand, static_map, texthash, union};
+use crate::tables::{KeyCase, Table, TableError};
 
 /// How deep tables may be nested in each other (`unionmap:{pipemap:{…}}`).
 const MAX_DEPTH: usize = 16;

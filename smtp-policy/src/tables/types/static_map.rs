@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use super::words::unbrace;
-use super::{Table, TableError, TableFailure};
+use crate::tables::words::unbrace;
+use crate::tables::{Table, TableError, TableFailure};
 
 /// A table with one answer.
 #[derive(Debug)]

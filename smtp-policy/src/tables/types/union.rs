@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Steps, Table, TableFailure};
+use crate::tables::{Steps, Table, TableFailure};
 
 /// Joins the answers that its tables have for a key with commas.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Sets of characters in Perl-like expressions: brackets and properties.
 
 use super::{Perl, class_of, code_point};
-use crate::tables::{
+use crate::tables::types::{
     bracket::{Members, NOTHING, POSIX_CLASSES},
     octets::octet,
 };

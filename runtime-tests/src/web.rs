@@ -23,12 +23,11 @@ use smtp_policy::{
 
 /// What a delivery to example.com is told if its policy was read, and does not name
 /// its mail exchanger.
-pub(crate) const UNNAMED: &str =
-    "MTA-STS policy of example.com does not name mail exchanger example.com";
+pub const UNNAMED: &str = "MTA-STS policy of example.com does not name mail exchanger example.com";
 
 /// A policy with MTA-STS for a world where example.com has one, and is its own mail
 /// exchanger. With `known`, the web server's authority is.
-pub(crate) fn policy(known: bool) -> Arc<Policy> {
+pub fn policy(known: bool) -> Arc<Policy> {
     let (port, authority) = web("version: STSv1\nmode: enforce\nmx: mx.example.com\nmax_age: 60\n");
     let settings = "myhostname = client.example\ninet_protocols = ipv4\nsmtp_connect_timeout = 1\n\
                     smtp_tls_security_level = encrypt\n";

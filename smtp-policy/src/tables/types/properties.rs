@@ -15,6 +15,7 @@ use super::fixed::Fixed;
 use super::pattern_file::{self, Dialect};
 use super::texthash::Duplicates;
 use super::*;
+use crate::tables::*;
 
 /// What means something in tables and expressions.
 const PIECES: &[&str] = &[

@@ -17,9 +17,9 @@
 //!     Protocol,
 //!     delivery::{Ask, Delivery},
 //!     policy::Policy,
-//!     request::Request,
+//!     request::{Request, Survey},
 //!     settings::Settings,
-//!     survey::{Finding, Survey},
+//!     survey::Finding,
 //! };
 //! use smtp_proto::time::Time;
 //!
@@ -32,42 +32,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod story;
-
-use std::net::IpAddr;
-
 use smtp_proto::{
     reply::{Capabilities, Reply},
     session::Stage,
     status::EnhancedStatus,
 };
 
-pub(crate) use self::story::Story;
-pub use self::story::{DaneStory, LevelSource, StsStory, TlsaAnswer, TlsaLookup};
 #[cfg(doc)]
 use crate::request::Request;
+pub use crate::request::Survey;
+pub use crate::tls::{DaneStory, LevelSource, StsStory, TlsaAnswer, TlsaLookup};
 use crate::{
     report::{LogText, Status},
     route::{Candidate, MailExchange},
     tls::{TlsFacts, TlsLevel},
 };
-
-/// What is to be looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Survey {
-    /// Only servers with this address are visited; `None`: all of them.
-    pub only: Option<IpAddr>,
-}
-
-impl Survey {
-    /// A survey that visits only the servers with this address.
-    pub fn only(address: IpAddr) -> Self {
-        Self {
-            only: Some(address),
-        }
-    }
-}
 
 /// A piece of a survey that is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]

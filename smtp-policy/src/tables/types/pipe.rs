@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Steps, Table, TableFailure};
+use crate::tables::{Steps, Table, TableFailure};
 
 /// Looks the answer of each table up in the next; the first table without one ends it.
 #[derive(Debug)]

@@ -1,0 +1,237 @@
+//! The tests that every runtime has to pass, written once: a client against a toy server on
+//! real sockets, and the recordings. A runtime says what its client is and takes the suite
+//! in; what only that runtime does is tested beside it.
+//!
+//! ```ignore
+//! runtime_tests::waiting_client!(Smol, runtime_smol::Client, smol::block_on);
+//! runtime_tests::suite!(Smol);
+//! ```
+//!
+//! What these tests show is that sockets, timers and threads do their part. Rules of mail are
+//! tested below the runtimes.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests, whose names say what they are"
+)]
+
+pub mod client;
+pub mod conformance;
+pub mod lookups;
+pub mod toy;
+pub mod web;
+
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+pub use smtp_sim::conformance::Failures;
+
+use crate::{
+    prelude::{Arc, Bytes, Observer, Policy, Report, Request, Table},
+    toy::{Peer, policy},
+};
+
+/// What [`waiting_client`] and implementations of [`Client`] name.
+pub mod prelude {
+    pub use std::sync::Arc;
+
+    pub use bytes::Bytes;
+    pub use futures_util::future::join_all;
+    pub use smtp_policy::{
+        delivery::Observer, policy::Policy, report::Report, request::Request, tables::Table,
+    };
+
+    pub use crate::{Client, Droppable, first};
+}
+
+/// The message that most tests deliver.
+const TEXT: &[u8] = b"Subject: hello\n\n.world\n";
+
+/// A client of a runtime, whose calls return at their end.
+pub trait Client: Clone + Send + Sync + 'static {
+    fn new(policy: Arc<Policy>) -> Self;
+    fn add_table(&self, name: &str, table: Arc<dyn Table>);
+    fn deliver(&self, request: Request, text: Bytes, observer: impl Observer + 'static) -> Report;
+    fn deliver_whole(&self, request: Request, text: Bytes) -> Report;
+    fn deliver_at_once(&self, requests: Vec<Request>, text: Bytes) -> Vec<Report>;
+    fn cancel(&self);
+    fn close(&self);
+    fn hang_up(&self);
+}
+
+/// A client whose deliveries are futures, which can be dropped.
+pub trait Droppable: Client {
+    /// Drops a delivery when `event` returns, which waits on a thread of its own.
+    fn drop_delivery_after<T: Send + 'static>(
+        &self,
+        request: Request,
+        text: Bytes,
+        event: impl FnOnce() -> T + Send + 'static,
+    ) -> T;
+}
+
+/// Makes a [`Client`] named `$name` of an asynchronous one; `$block_on` runs a future to its end.
+#[macro_export]
+macro_rules! waiting_client {
+    ($name:ident, $client:ty, $block_on:path) => {
+        #[derive(Clone)]
+        pub(crate) struct $name(pub(crate) $client);
+
+        const _: () = {
+            use $crate::prelude::*;
+
+            impl Client for $name {
+                fn new(policy: Arc<Policy>) -> Self {
+                    Self(<$client>::new(policy))
+                }
+
+                fn add_table(&self, name: &str, table: Arc<dyn Table>) {
+                    self.0.add_table(name, table);
+                }
+
+                fn deliver(
+                    &self,
+                    request: Request,
+                    text: Bytes,
+                    observer: impl Observer + 'static,
+                ) -> Report {
+                    $block_on(self.0.deliver(request, text, observer))
+                }
+
+                fn deliver_whole(&self, request: Request, text: Bytes) -> Report {
+                    $block_on(self.0.deliver_whole(request, text, ()))
+                }
+
+                fn deliver_at_once(&self, requests: Vec<Request>, text: Bytes) -> Vec<Report> {
+                    let deliver = |request| self.0.deliver(request, text.clone(), ());
+                    $block_on(join_all(requests.into_iter().map(deliver)))
+                }
+
+                fn cancel(&self) {
+                    self.0.cancel();
+                }
+
+                fn close(&self) {
+                    $block_on(self.0.close());
+                }
+
+                fn hang_up(&self) {
+                    self.0.hang_up();
+                }
+            }
+
+            impl Droppable for $name {
+                fn drop_delivery_after<T: Send + 'static>(
+                    &self,
+                    request: Request,
+                    text: Bytes,
+                    event: impl FnOnce() -> T + Send + 'static,
+                ) -> T {
+                    $block_on(first(self.0.deliver(request, text, ()), event))
+                }
+            }
+        };
+    };
+}
+
+/// What `event` returns, for which a future is dropped that must not end before.
+#[doc(hidden)]
+pub async fn first<T: Send + 'static>(
+    dropped: impl Future<Output = Report>,
+    event: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    match select(pin!(dropped), blocking::unblock(event)).await {
+        Either::Left((report, _)) => panic!("the delivery ended: {report:?}"),
+        Either::Right((seen, _)) => seen,
+    }
+}
+
+/// Makes tests of a [`Client`]: without a word those that every client has to pass, with
+/// `dropping` those of a [`Droppable`] one, with `mta_sts` those of a runtime with that feature,
+/// with `recordings` the recordings, which take a while.
+#[macro_export]
+macro_rules! suite {
+    ($client:ty) => {
+        $crate::tests! { $client, client: [
+            a_message_arrives_and_every_recipient_has_its_verdict,
+            an_ipv6_address_is_connected_to,
+            a_unix_domain_socket_is_connected_to,
+            errors_of_connect_are_worded_as_the_c_library_words_them,
+            several_deliveries_run_at_once,
+            a_destination_has_no_more_deliveries_at_a_time_than_its_limit,
+            more_recipients_than_the_limit_get_the_message_in_several_deliveries,
+            cancelling_ends_a_delivery_to_a_silent_server,
+            a_server_that_talks_while_it_is_written_to_is_no_deadlock,
+            a_large_message_arrives_whole,
+            a_server_that_refuses_and_closes_during_the_text_is_heard,
+            a_kept_connection_serves_the_next_message_and_hears_quit_in_the_end,
+            what_came_while_a_connection_was_kept_is_no_reply_to_the_next_message,
+            a_bind_address_that_is_not_ours_is_left_out_or_enforced,
+            an_observer_hears_of_the_doubt_before_the_end_of_the_text_is_sent,
+            an_observer_sees_every_recipient_settled_once,
+        ], lookups: [
+            an_answer_of_the_name_server_that_does_not_fit_is_fetched_over_tcp,
+            the_operating_system_finds_hosts_for_native_lookups,
+            a_table_that_panics_defers_the_mail,
+        ]}
+    };
+    ($client:ty, dropping) => {
+        $crate::tests! { $client, client: [
+            a_dropped_delivery_closes_its_connection_and_gives_its_turn_back,
+        ]}
+    };
+    ($client:ty, mta_sts) => {
+        $crate::tests! { $client, lookups: [a_policy_of_mta_sts_is_fetched_over_https] }
+    };
+    ($client:ty, recordings) => {
+        #[test]
+        fn every_recording() -> Result<(), $crate::Failures> {
+            $crate::conformance::every_recording::<$client>()
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! tests {
+    ($client:ty, $($module:ident: [$($name:ident),* $(,)?]),*) => {
+        $($(
+            #[test]
+            fn $name() {
+                $crate::$module::$name::<$client>();
+            }
+        )*)*
+    };
+}
+
+fn client<C: Client>(settings: &str) -> C {
+    C::new(policy(settings, Vec::new()))
+}
+
+fn deliver(client: &impl Client, request: Request) -> Report {
+    client.deliver(request, Bytes::from_static(TEXT), ())
+}
+
+fn serve(mut peer: Peer) {
+    peer.serve_until("nothing");
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_test_is_in_the_suite() {
+        let suite = include_str!("lib.rs");
+        for source in [include_str!("client.rs"), include_str!("lookups.rs")] {
+            let tests = source
+                .lines()
+                .filter_map(|line| line.strip_prefix("pub fn "));
+            for test in tests.filter_map(|line| line.split('<').next()) {
+                let listed = suite.lines().filter(|line| line.contains(test));
+                assert_eq!(listed.count(), 1, "{test}");
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a delivery asks beside its connection: name servers, the system, tables, the web.
+
+use std::sync::Arc;
+
+use smtp_policy::{
+    Protocol::Smtp,
+    report::Status,
+    tables::{Table, TableFailure},
+};
+
+use crate::{
+    Client, client, deliver, serve,
+    toy::{self, Toy, policy, request},
+    web,
+};
+
+pub fn an_answer_of_the_name_server_that_does_not_fit_is_fetched_over_tcp<C: Client>() {
+    let toy = Toy::tcp("127.0.0.1", serve);
+    let port = toy.nexthop.rsplit(':').next().unwrap();
+    let policy = policy("inet_protocols = ipv4", vec![toy::truncating_dns()]);
+    let nexthop = format!("[mx.example.com]:{port}");
+    let report = deliver(&C::new(policy), request(Smtp, &nexthop, 1));
+    assert!(report.all(Status::Sent), "{report:?}");
+}
+
+pub fn the_operating_system_finds_hosts_for_native_lookups<C: Client>() {
+    let toy = Toy::tcp("127.0.0.1", serve);
+    let port = toy.nexthop.rsplit(':').next().unwrap();
+    let client = client::<C>("smtp_host_lookup = native\ninet_protocols = ipv4");
+    let report = deliver(&client, request(Smtp, &format!("[localhost]:{port}"), 1));
+    assert!(report.all(Status::Sent), "{report:?}");
+    let report = deliver(
+        &client,
+        request(Smtp, &format!("[no.such.host.invalid]:{port}"), 1),
+    );
+    let text = &report.recipients[0].1.text;
+    assert!(text.contains("no.such.host.invalid: "), "{text}");
+    assert!(!text.contains("failed to lookup"), "{text}");
+}
+
+pub fn a_table_that_panics_defers_the_mail<C: Client>() {
+    let client = client::<C>("smtp_tls_policy_maps = external:broken");
+    client.add_table("broken", Arc::new(Broken));
+    let report = deliver(&client, request(Smtp, &Toy::nobody(), 1));
+    assert!(report.all(Status::Deferred), "{report:?}");
+    let text = &report.recipients[0].1.text;
+    assert_eq!(text, "client TLS configuration problem");
+}
+
+/// A table that panics.
+#[derive(Debug)]
+struct Broken;
+
+impl Table for Broken {
+    fn lookup(&self, _: &str) -> Result<Option<String>, TableFailure> {
+        panic!("the table is broken")
+    }
+}
+
+pub fn a_policy_of_mta_sts_is_fetched_over_https<C: Client>() {
+    let report = deliver(&C::new(web::policy(true)), request(Smtp, "example.com", 1));
+    let text = &report.recipients[0].1.text;
+    assert_eq!(text, web::UNNAMED);
+    let report = deliver(&C::new(web::policy(false)), request(Smtp, "example.com", 1));
+    let text = &report.recipients[0].1.text;
+    assert!(!text.contains("MTA-STS"), "{text}");
+    assert!(report.all(Status::Deferred), "{report:?}");
+}
