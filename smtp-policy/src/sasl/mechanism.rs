@@ -317,7 +317,6 @@ mod tests {
             ),
             ("X-FOO KERBEROS_V9 CRAM-MD5-PLUS", "", "", None),
             ("", "", "", None),
-            ("PLAIN SCRAM-SHA-256 ANONYMOUS", "", "noplaintxt", None),
         ];
         for (lines, filtered, options, expected) in rows {
             assert_eq!(

@@ -425,7 +425,8 @@ fn a_configuration_that_cannot_log_in_is_refused() {
     for (text, expected) in rows {
         let main_cf = MainCf::parse(text, "main.cf", "/nowhere".as_ref()).unwrap();
         let error = compile(&main_cf, ResolverConfig::default(), &[]).unwrap_err();
-        assert_eq!(error.to_string(), expected);
+        let first = error.errors()[0].to_string();
+        assert!(first.ends_with(expected), "{error}");
     }
 }
 
