@@ -16,9 +16,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
     Protocol,
-    config::{MainCf, compile},
     dns::ResolverConfig,
     report::{Report, Status},
     request::{Encoding, Recipient, Request},

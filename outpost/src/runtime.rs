@@ -115,9 +115,9 @@ mod tests {
         thread,
     };
 
+    use postfix_config::{MainCf, compile};
     use smtp_policy::{
         Protocol,
-        config::{MainCf, compile},
         dns::ResolverConfig,
         report::Status,
         request::Recipient,

@@ -9,13 +9,9 @@ use std::{
 
 use anyhow::anyhow;
 
+use postfix_config::{Machine, MainCf, compile};
 use smtp_policy::{
-    config::{Machine, MainCf, compile},
-    dns::ResolverConfig,
-    policy::Policy,
-    request::Request,
-    settings::Settings,
-    sts::MtaSts,
+    dns::ResolverConfig, policy::Policy, request::Request, settings::Settings, sts::MtaSts,
     tls::TrustAnchors,
 };
 

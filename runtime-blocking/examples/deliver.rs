@@ -17,10 +17,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use postfix_config::{MainCf, compile};
 use runtime_blocking::Client;
 use smtp_policy::{
     Protocol,
-    config::{MainCf, compile},
     dns::ResolverConfig,
     request::{Recipient, Request},
 };

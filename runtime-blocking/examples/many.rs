@@ -10,10 +10,10 @@
 use std::{env, error::Error, fs, path::Path, sync::Arc, thread};
 
 use bytes::Bytes;
+use postfix_config::{MainCf, compile};
 use runtime_blocking::Client;
 use smtp_policy::{
     Protocol,
-    config::{MainCf, compile},
     dns::ResolverConfig,
     report::Status,
     request::{Recipient, Request},

@@ -11,10 +11,10 @@ use std::{env, error::Error, fs, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use postfix_config::{MainCf, compile};
 use runtime_smol::Client;
 use smtp_policy::{
     Protocol,
-    config::{MainCf, compile},
     dns::ResolverConfig,
     report::Status,
     request::{Recipient, Request},

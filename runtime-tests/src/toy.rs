@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
     Protocol,
-    config::{MainCf, compile},
     dns::ResolverConfig,
     policy::Policy,
     request::{Encoding, Recipient, Request},

@@ -8,18 +8,14 @@ use std::{
     thread,
 };
 
+use postfix_config::{MainCf, compile};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
     ServerConfig, ServerConnection, Stream,
     crypto::ring::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
-use smtp_policy::{
-    config::{MainCf, compile},
-    dns::ResolverConfig,
-    policy::Policy,
-    sts::MtaSts,
-};
+use smtp_policy::{dns::ResolverConfig, policy::Policy, sts::MtaSts};
 
 /// What a delivery to example.com is told if its policy was read, and does not name
 /// its mail exchanger.

@@ -14,9 +14,9 @@
 use std::{hint::black_box, sync::Arc};
 
 use bytes::{Buf, Bytes};
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
     Protocol,
-    config::{MainCf, compile},
     delivery::{Ask, Delivery},
     dns::ResolverConfig,
     policy::Policy,

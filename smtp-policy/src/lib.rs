@@ -10,7 +10,7 @@
 //!
 //! | concern | module |
 //! |---|---|
-//! | main.cf and every parameter | [`config`] |
+//! | typed settings, from a builder or from a main.cf | [`settings`] |
 //! | lookup tables | [`tables`] |
 //! | DNS questions and the stub resolver | [`dns`] |
 //! | next hop to ordered addresses | [`route`] |
@@ -28,7 +28,6 @@ pub use smtp_dns as dns;
 use smtp_dns::seed;
 
 pub mod channel;
-pub mod config;
 mod content;
 pub mod delivery;
 pub mod driver;

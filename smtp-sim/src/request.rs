@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postfix_config::{CompileError, MainCf, compile};
 use smtp_policy::Protocol;
-use smtp_policy::config::{CompileError, MainCf, compile};
 use smtp_policy::dns::ResolverConfig;
 use smtp_policy::line_ends::StrayCr;
 use smtp_policy::policy::Policy;

@@ -10,9 +10,9 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
     Protocol,
-    config::{MainCf, compile},
     dns::{Failure, QueryKind, RecordData, ResolverConfig},
     report::{Outcome, Status},
     request::{CacheHints, Recipient, Request},

@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
     Protocol,
-    config::{MainCf, compile},
     dns::ResolverConfig,
     line_ends::StrayCr,
     report::{Report, Status},

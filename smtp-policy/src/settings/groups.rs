@@ -21,8 +21,8 @@ use crate::{
     dns::SearchMode,
     request::Nexthop,
     route::{
-        AddressPreference, Bind, Destination, DnsSupport, Families, HostLookup, OwnAddresses, PortNames,
-        idna::Idna,
+        AddressPreference, Bind, Destination, DnsSupport, Families, HostLookup, OwnAddresses,
+        PortNames, idna::Idna,
     },
     sasl::SecurityOptions,
     tables::{Maps, MatchList, SecretMaps, Table},

@@ -16,7 +16,7 @@ use crate::{
     Protocol,
     policy::Policy,
     route::{DnsSupport, Families, HostLookup},
-    tables::{Maps, SecretMaps, Table, TableFailure},
+    tables::{SecretMaps, Table, TableFailure},
     tls::{CipherGrade, TlsConnector, TlsEngine, TlsLevel, TlsSetup, TlsTrouble},
 };
 
@@ -80,7 +80,7 @@ fn each_kind_of_nonsense_is_refused() {
         }),
         ("connect.service", |s| s.connect.service.clear()),
         ("lookup.filter", |s| {
-            s.lookup.filter = Maps::external_table("records")
+            s.lookup.filter.push_external("records")
         }),
         ("lookup.families", |s| {
             s.lookup.families = Families::default()

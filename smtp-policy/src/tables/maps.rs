@@ -28,14 +28,6 @@ impl Maps {
         Arc::make_mut(&mut self.entries).push(Entry::External { name });
     }
 
-    /// One table that the driver is asked for (`external:NAME` in main.cf).
-    pub fn external_table(name: impl Into<String>) -> Maps {
-        let name = name.into();
-        Maps {
-            entries: Arc::new(vec![Entry::External { name }]),
-        }
-    }
-
     /// Adds a table of the consumer's own at the end. The name is shown in failures.
     pub fn push(&mut self, name: impl Into<String>, table: Arc<dyn Table>) {
         let spec = name.into();
@@ -62,7 +54,7 @@ impl Maps {
     }
 
     /// The name of the first external table.
-    pub(crate) fn external(&self) -> Option<&str> {
+    pub fn external(&self) -> Option<&str> {
         self.entries.iter().find_map(|entry| match entry {
             Entry::External { name } => Some(name.as_str()),
             Entry::Own { .. } => None,
@@ -229,10 +221,9 @@ mod tests {
         clippy::indexing_slicing
     )]
     use super::*;
-    use std::path::Path;
 
     fn maps(specs: &str) -> Maps {
-        Maps::open(specs, Path::new("/nonexistent")).unwrap()
+        super::super::testing::maps(specs)
     }
 
     #[test]

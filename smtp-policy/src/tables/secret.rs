@@ -40,7 +40,7 @@ impl SecretMaps {
     }
 
     /// The tables, for whoever can keep a secret.
-    pub(crate) fn expose(&self) -> &Maps {
+    pub fn expose(&self) -> &Maps {
         &self.0
     }
 }

@@ -24,7 +24,7 @@
 //! [`TlsFacts`], and the delivery decides, as Postfix does, whether to go on or to
 //! say QUIT inside TLS (`src/tls/tls_client.c`, `src/smtp/smtp_proto.c`).
 
-pub mod attributes;
+mod attributes;
 #[cfg(feature = "tls")]
 mod certificate;
 pub(crate) mod dane;
@@ -58,6 +58,7 @@ use bytes::Buf;
 use smtp_proto::queue::SendQueue;
 
 pub use self::{
+    attributes::tafiles,
     dane::{DaneDigests, Tlsa},
     facts::{BindingKind, ChannelBinding, MatchedBy, Problem, TlsFacts, Trust},
     fingerprint::{Digest, Fingerprints},

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use postfix_config::{CompileError, Config, compile_configs};
 use smtp_policy::{
     Protocol,
-    config::{CompileError, Config, compile_configs},
     dns::ResolverConfig,
     policy::Policy,
     request::{Recipient, Request},

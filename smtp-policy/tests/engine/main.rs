@@ -22,10 +22,10 @@ mod verdicts;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes};
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
     Protocol,
     channel::Channel,
-    config::{MainCf, compile},
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,

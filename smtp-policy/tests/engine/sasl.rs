@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
     Protocol,
-    config::{MainCf, compile},
     dns::ResolverConfig,
     report::{Outcome, Scope},
     request::{Recipient, Request},

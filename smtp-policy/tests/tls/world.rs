@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes};
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
     Protocol,
-    config::{MainCf, compile},
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,

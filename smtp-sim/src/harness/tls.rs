@@ -4,9 +4,9 @@ use std::{cell::RefCell, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
     Protocol,
-    config::{MainCf, compile},
     delivery::{Delivery, TableQuery},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,

@@ -14,9 +14,9 @@ mod servers;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use postfix_config::CompileError;
 use smtp_policy::{
     Protocol,
-    config::CompileError,
     dns::RecordData,
     line_ends::StrayCr,
     request::{

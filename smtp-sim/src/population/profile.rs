@@ -2,12 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use smtp_policy::{
-    config::{CompileError, MainCf, compile},
-    dns::ResolverConfig,
-    policy::Policy,
-    tls::TlsConnector,
-};
+use postfix_config::{CompileError, MainCf, compile};
+use smtp_policy::{dns::ResolverConfig, policy::Policy, tls::TlsConnector};
 
 use super::servers::NAME_SERVERS;
 #[cfg(feature = "certificates")]
