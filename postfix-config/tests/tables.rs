@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use postfix_config::tables::{TableContext, byte_maps_in, maps, maps_in, open, open_in};
+use postfix_config::tables::{TableContext, byte_maps_in, open, open_in};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables")

@@ -303,7 +303,7 @@ mod tests {
             ("LOGIN PLAIN CRAM-MD5", "plain", "", Some("PLAIN")),
             (
                 "LOGIN PLAIN CRAM-MD5",
-                "!cram-md5, !login, plain",
+                "!cram-md5, !login, static:rest",
                 "",
                 Some("PLAIN"),
             ),
@@ -372,7 +372,7 @@ mod tests {
     fn lines_without_a_mechanism_are_remarked_upon_unless_another_has_one() {
         let read = |lines: &[&str], filtered: &str| {
             let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-            let offer = Offer::read(&lines, Some(&filter(filtered))).unwrap();
+            let offer = Offer::read(&lines, Some(&strings(filtered))).unwrap();
             (offer.is_empty(), offer.remarks)
         };
         let remark = |text: &str| vec![text.to_owned()];
@@ -388,7 +388,7 @@ mod tests {
             )
         );
         assert_eq!(read(&["PLAIN", "LOGIN"], "plain"), (false, Vec::new()));
-        assert!(Offer::read(&["PLAIN".to_owned()], Some(&filter("fail:x"))).is_err());
+        assert!(Offer::read(&["PLAIN".to_owned()], Some(&strings("fail:x"))).is_err());
     }
 
     #[test]

@@ -367,8 +367,7 @@ mod tests {
 
     #[test]
     fn the_most_specific_entry_wins_and_tells_the_extension_it_lacks() {
-        let maps = "inline:{a+x@b=full, a@b=bare, c=user, @b=domain}";
-        let maps = maps(maps);
+        let maps = maps("inline:{a+x@b=full, a@b=bare, c=user, @b=domain}");
         let rules = rules("+", DomainKind::Local);
         let rows = [
             ("a+x@b", "full", None),

@@ -5,7 +5,12 @@ use std::sync::Arc;
 
 use postfix_config::tables::{TableContext, open_in};
 
-use super::{Maps, MatchList, Steps, Table, TableFailure, byte_text::widen, words::split};
+use super::{
+    KeyCase, Maps, MatchKind, MatchList, Steps, Table, TableFailure,
+    byte_text::widen,
+    match_list::{Member, Pattern},
+    words::split,
+};
 
 /// A table of the other instance of this crate.
 #[derive(Debug)]
@@ -85,7 +90,23 @@ pub(crate) fn byte_maps(specs: &str) -> Maps {
     context.reading_bytes(|context| opened(&widen(specs.as_bytes()), context))
 }
 
-/// A list of texts.
+/// A list of texts and tables.
 pub(crate) fn strings(list: &str) -> MatchList {
-    MatchList::of_strings(split(list))
+    let (case, kind) = (KeyCase::default(), MatchKind::Strings);
+    let mut context = TableContext::new("/nonexistent".as_ref());
+    let mut member = |word: &str| {
+        let item = word.trim_start_matches('!');
+        let pattern = match item.contains(':') {
+            true => {
+                let table = open_in(item, &mut context).unwrap();
+                let table = Arc::new(Other(Arc::new(table)));
+                Pattern::Table { table, kind }
+            }
+            false => Pattern::String(case.fold(item)),
+        };
+        let positive = item == word;
+        Member { positive, pattern }
+    };
+    let members = split(list).into_iter().map(&mut member).collect();
+    MatchList::new(case, members)
 }
