@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::compile::{Compiler, not_zero};
+use super::compiler::{Compiler, not_zero};
 use smtp_policy::settings::{StsAuthorities, Tls};
 use smtp_policy::tables::KeyCase;
 use smtp_policy::tables::words::split;

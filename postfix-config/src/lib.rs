@@ -38,6 +38,7 @@ mod compile;
 )]
 mod compile_tests;
 mod compile_tls;
+mod compiler;
 mod derived;
 mod document;
 mod dump;

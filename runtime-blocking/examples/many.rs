@@ -4,19 +4,20 @@
 //! cargo run --example many-blocking -- '[127.0.0.1]:2525' user@example.com
 //! ```
 //!
-//! The client holds back what is more than `smtp_destination_concurrency_limit`,
-//! here 20, to one destination.
+//! The client holds back what is more than its limit of deliveries to one
+//! destination, here 20.
 
-use std::{env, error::Error, fs, path::Path, sync::Arc, thread};
+use std::{env, error::Error, fs, sync::Arc, thread};
 
 use bytes::Bytes;
-use postfix_config::{MainCf, compile};
 use runtime_blocking::Client;
 use smtp_policy::{
     Protocol,
     dns::ResolverConfig,
+    policy::Policy,
     report::Status,
     request::{Recipient, Request},
+    settings::Settings,
 };
 use smtp_proto::address::{Address, ReversePath};
 
@@ -28,10 +29,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (Some(nexthop), Some(recipient)) = (arguments.next(), arguments.next()) else {
         return Err("usage: many DESTINATION RECIPIENT".into());
     };
-    let settings = "smtp_destination_concurrency_limit = 20\n";
-    let main_cf = MainCf::parse(settings, "main.cf", Path::new("."))?;
+    let mut settings = Settings::smtp();
+    settings.limits.concurrency = 20;
     let resolver = ResolverConfig::from_resolv_conf(&fs::read_to_string("/etc/resolv.conf")?);
-    let client = Client::new(Arc::new(compile(&main_cf, resolver, &[])?));
+    let client = Client::new(Arc::new(
+        Policy::new(settings.build()?).with_resolver(resolver),
+    ));
 
     let text = Bytes::from_static(b"Subject: one of many\n\nHello.\n");
     let recipients = vec![Recipient::new(Address::parse(&recipient)?)];

@@ -184,7 +184,7 @@ fn resolve(
     let rules = NexthopRules {
         socket_prefixes: !policy.mail_domains,
         ports: PortNames::default(),
-        default_service: "25".into(),
+        default_service: "25".parse().unwrap(),
         idna: Some(Idna::NonTransitional),
     };
     let destination = rules.destination(nexthop).unwrap();
@@ -657,7 +657,7 @@ fn all_hosts_are_asked_for_at_once() {
     let destination = NexthopRules {
         socket_prefixes: false,
         ports: PortNames::default(),
-        default_service: "smtp".into(),
+        default_service: "smtp".parse().unwrap(),
         idna: None,
     }
     .destination("example.com")

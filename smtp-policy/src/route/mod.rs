@@ -26,7 +26,7 @@ use smtp_proto::EnhancedStatus;
 pub use self::filter::{FilterFailure, Filtered, RecordFilter, filter_records};
 pub use self::loops::OwnAddresses;
 pub use self::nexthop::{
-    Destination, InetDestination, NexthopError, NexthopRules, PortNames, split_nexthop,
+    Destination, InetDestination, NexthopError, NexthopRules, PortNames, ServiceName, split_nexthop,
 };
 pub use self::plan::{QuestionId, Resolution};
 

@@ -9,12 +9,15 @@ use smtp_proto::{Secret, command::HelloName};
 
 use super::{
     compiled::Settings,
-    groups::{Groups, Login},
+    groups::Groups,
+    mail::Login,
     mistakes::{Mistake, SettingsError},
 };
+#[cfg(feature = "tls")]
+use crate::tls::TlsMaterial;
 use crate::{
     Protocol,
-    route::DnsSupport,
+    route::{DnsSupport, ServiceName},
     tables::SecretMaps,
     tls::{MatchName, TlsLevel},
 };
@@ -72,7 +75,7 @@ impl Settings {
         let mut builder = Self::smtp();
         builder.tls.level = TlsLevel::Secure;
         builder.tls.secure_match = vec![MatchName::Nexthop];
-        builder.connect.service = "submission".into();
+        builder.connect.service = ServiceName::port(587);
         builder
     }
 
@@ -110,6 +113,17 @@ impl SettingsBuilder {
         self.hello.name = host.clone();
         self.identity.origin = host.clone();
         self.identity.host = host;
+        self
+    }
+
+    /// Trusts the certificate authorities of the operating system, besides those that are given.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn trust_system(mut self) -> Self {
+        if let Ok(material) = &mut self.tls.material {
+            let system = TlsMaterial::system_authorities();
+            material.authorities.extend(system);
+        }
         self
     }
 
@@ -191,7 +205,6 @@ impl SettingsBuilder {
             ),
             (!is_line(&identity.postmaster), "identity.postmaster", line),
             (lookup.filter.has_external(), "lookup.filter", external),
-            (!is_line(&self.connect.service), "connect.service", line),
             (
                 !matches!(
                     tls.dane.insecure_mx,

@@ -44,6 +44,7 @@
 mod build;
 mod compiled;
 mod groups;
+mod mail;
 mod mistakes;
 #[cfg(test)]
 mod tests;
@@ -53,10 +54,8 @@ mod words;
 pub use self::{
     build::SettingsBuilder,
     compiled::Settings,
-    groups::{
-        Connect, Content, Groups, Hello, Identity, Limits, LogFormat, Login, Lookup, Pix, Reuse,
-        Rewriting, TimeLimits, Verdicts,
-    },
+    groups::{Connect, Groups, Hello, Identity, Lookup, Pix},
+    mail::{Content, Limits, LogFormat, Login, Reuse, Rewriting, TimeLimits, Verdicts},
     mistakes::{Mistake, SettingsError},
     tls::{Dane, Offer, StsAuthorities, Tls, TlsLog},
     words::{AddressFormat, BestMx, NotifyClasses, PixWords, ProbeTarget},

@@ -78,7 +78,6 @@ fn each_kind_of_nonsense_is_refused() {
         ("identity.postmaster", |s| {
             s.identity.postmaster = "a\r".into()
         }),
-        ("connect.service", |s| s.connect.service.clear()),
         ("lookup.filter", |s| {
             s.lookup.filter.push_external("records")
         }),
