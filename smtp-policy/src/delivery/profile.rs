@@ -9,7 +9,7 @@ use smtp_proto::{
     session::{PixWorkarounds, Profile},
 };
 
-use super::{TableQuery, login::Login};
+use super::{TableQuery, talking::Login};
 use crate::{
     request::Request,
     sasl::PasswordSearch,

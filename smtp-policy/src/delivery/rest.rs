@@ -2,13 +2,11 @@
 //! mistake in the configuration (`src/smtp/smtp_connect.c`, the end of
 //! smtp_connect_inet).
 
-use std::sync::Arc;
-
 use smtp_proto::status::EnhancedStatus;
 
 use super::{
-    Delivery, Note,
-    hosts::{Hosts, Phase},
+    choosing::Choosing, context::Context, hosts::Hosts, phase::Phase, preparing::Start,
+    settle::Origin,
 };
 use crate::{
     Protocol,
@@ -17,75 +15,71 @@ use crate::{
     settings::BestMx,
 };
 
-impl Delivery {
-    /// All destinations were tried (`src/smtp/smtp_connect.c`, the end of
-    /// smtp_connect_inet). What may be a mistake in the configuration does not
-    /// bounce mail.
-    pub(super) fn settle_rest(&mut self) {
-        if self.ends_well() {
-            return;
-        }
-        let mut reason = self.why.take().unwrap_or_else(|| {
-            let text = "server unavailable or unable to receive mail";
-            Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Site, text)
-        });
-        if reason.status.class() != 4 {
-            let smtp = self.request.protocol == Protocol::Smtp;
-            let best_mx = self.settings.connect.best_mx.clone();
-            let setting = if self.hosts.begun > self.hosts.own {
-                Some("smtp_fallback_relay")
-            } else if smtp && self.is_relayhost() {
-                Some("relayhost")
-            } else {
-                None
-            };
-            if let Some(setting) = setting {
-                self.note(Note::warning(format!("{setting} configuration problem")));
-                reason.status = EnhancedStatus::new(4, 3, 5);
-            } else if smtp
-                && reason.is_loop()
-                && let Some(best_mx) = best_mx
-            {
-                return self.pass_to(best_mx);
-            }
-        }
-        self.hosts.final_server = true;
-        self.settle_left(&reason);
-        self.phase = Phase::Next;
+/// All destinations were tried. What may be a mistake in the configuration does not
+/// bounce mail.
+pub(super) fn settle_rest(cx: &mut Context) -> Phase {
+    if cx.ends_well() {
+        return Phase::Choosing(Choosing);
     }
-
-    fn is_relayhost(&self) -> bool {
-        let relayhost = self.settings.connect.relayhost.as_ref();
-        self.hosts.destinations.first().map(String::as_str) == relayhost.map(Nexthop::as_str)
-    }
-
-    /// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
-    /// transports only the two clients of this engine can be reached from here.
-    fn pass_to(&mut self, best_mx: BestMx) {
-        let name = &best_mx.transport;
-        self.message_note(&format!("passing mail to transport={name}"));
-        let (Some(protocol), false) = (best_mx.protocol(), self.hosts.passed) else {
-            let status = EnhancedStatus::new(4, 3, 0);
-            let text = "mail transport unavailable";
-            self.settle_left(&Reason::local(status, Scope::Site, text));
-            self.phase = Phase::Next;
-            return;
+    let mut reason = cx.take_why().unwrap_or_else(|| {
+        let text = "server unavailable or unable to receive mail";
+        Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Site, text)
+    });
+    if reason.status.class() != 4 {
+        let smtp = cx.request.protocol == Protocol::Smtp;
+        let best_mx = cx.settings.connect.best_mx.clone();
+        let setting = if cx.hosts.is_fallback() {
+            Some("smtp_fallback_relay")
+        } else if smtp && is_relayhost(cx) {
+            Some("relayhost")
+        } else {
+            None
         };
-        if *name != self.request.protocol.as_str() {
-            // Flags belong to the service that the request came to.
-            self.request.flags = DeliveryFlags::default();
+        if let Some(setting) = setting {
+            cx.warn(format!("{setting} configuration problem"));
+            reason.status = EnhancedStatus::new(4, 3, 5);
+        } else if smtp
+            && reason.is_loop()
+            && let Some(best_mx) = best_mx
+        {
+            return pass_to(cx, best_mx);
         }
-        self.request.protocol = protocol;
-        if let Some(nexthop) = best_mx.nexthop {
-            self.request.nexthop = nexthop;
-        }
-        self.settings = Arc::clone(self.policy.settings(protocol));
-        // What the generic maps of this client made of the envelope is for its own servers.
-        self.envelope = None;
-        self.hosts = Hosts {
-            passed: true,
-            ..Hosts::default()
-        };
-        self.phase = Phase::Start;
     }
+    cx.hosts.final_server = true;
+    cx.settle_left(reason, &Origin::default());
+    Phase::Choosing(Choosing)
+}
+
+fn is_relayhost(cx: &Context) -> bool {
+    let relayhost = cx.settings.connect.relayhost.as_ref();
+    cx.hosts.destinations.first().map(String::as_str) == relayhost.map(Nexthop::as_str)
+}
+
+/// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
+/// transports only the two clients of this engine can be reached from here.
+fn pass_to(cx: &mut Context, best_mx: BestMx) -> Phase {
+    let name = &best_mx.transport;
+    cx.message_note(&format!("passing mail to transport={name}"));
+    let (Some(protocol), false) = (best_mx.protocol(), cx.hosts.passed) else {
+        let status = EnhancedStatus::new(4, 3, 0);
+        let reason = Reason::local(status, Scope::Site, "mail transport unavailable");
+        cx.settle_left(reason, &Origin::default());
+        return Phase::Choosing(Choosing);
+    };
+    if *name != cx.request.protocol.as_str() {
+        // Flags belong to the service that the request came to.
+        cx.request.flags = DeliveryFlags::default();
+    }
+    cx.request.protocol = protocol;
+    if let Some(nexthop) = best_mx.nexthop {
+        cx.request.nexthop = nexthop;
+    }
+    cx.adopt_client();
+    // What the generic maps of this client made of the envelope is for its own servers.
+    cx.envelope = None;
+    cx.hosts = Hosts {
+        passed: true,
+        ..Hosts::default()
+    };
+    Phase::Start(Start)
 }

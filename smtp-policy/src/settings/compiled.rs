@@ -95,6 +95,12 @@ impl Settings {
         (settings, trouble)
     }
 
+    /// The groups for changes, which what was made of them does not follow.
+    #[cfg(test)]
+    pub(crate) fn groups_mut(&mut self) -> &mut Groups {
+        &mut self.groups
+    }
+
     pub(super) fn warn(&mut self, warning: String) {
         self.warnings.push(warning);
     }

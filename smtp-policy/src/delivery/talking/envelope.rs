@@ -10,7 +10,8 @@ use smtp_proto::{
 };
 
 use crate::{
-    request::{ClientInfo, ClientSource, Encoding, RcptIndex, Recipient, Request, TlsWish},
+    delivery::roll::Batch,
+    request::{ClientInfo, ClientSource, Encoding, Recipient, Request, TlsWish},
     settings::{ProbeTarget, Settings},
 };
 
@@ -35,13 +36,13 @@ pub(super) fn transaction(
     request: &Request,
     settings: &Settings,
     offered: &Capabilities,
-    recipients: &[RcptIndex],
+    recipients: &Batch,
     keep_until: Option<Time>,
 ) -> Transaction {
     let quote = settings.content.quote_envelope;
     let recipients = recipients
         .iter()
-        .filter_map(|index| request.recipients.get(*index))
+        .filter_map(|rcpt| request.recipients.get(rcpt.0))
         .map(|recipient| rcpt_to(request, recipient, quote, offered))
         .collect();
     let mut transaction =
