@@ -81,10 +81,8 @@ pub(crate) fn complain_without_smtputf8<'a>(
         return Ok(());
     };
     let needs_it = |request: &Request| {
-        let able = Request {
-            smtputf8: true,
-            ..request.clone()
-        };
+        let mut able = request.clone();
+        able.smtputf8 = true;
         able.needs_smtputf8()
     };
     if client.content.smtputf8 || !requests.any(needs_it) {

@@ -82,7 +82,8 @@ impl HelloName {
 impl core::str::FromStr for HelloName {
     type Err = HelloNameError;
 
-    fn from_str(text: &str) -> Result<HelloName, HelloNameError> {
+    /// As [`HelloName::parse`].
+    fn from_str(text: &str) -> Result<Self, HelloNameError> {
         HelloName::parse(text)
     }
 }

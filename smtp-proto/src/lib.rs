@@ -19,6 +19,7 @@
 //! # Features
 //!
 //! - `std`: vectored writes, `Buf::chunks_vectored` of [`SendQueue`]. Nothing else changes.
+//! - `serde`: serialized forms of addresses, wishes for notifications, replies and stages.
 
 #![no_std]
 
@@ -35,6 +36,8 @@ mod protocol;
 pub mod queue;
 pub mod reply;
 pub mod secret;
+#[cfg(feature = "serde")]
+mod serde;
 pub mod session;
 pub mod status;
 pub mod time;
@@ -46,7 +49,7 @@ pub use command::{
     Verb, Xforward, XforwardName, hello,
 };
 pub use dsn::{Notify, Ret, utf8_xtext, xforward_text, xtext};
-pub use protocol::Protocol;
+pub use protocol::{Protocol, UnknownProtocol};
 pub use queue::SendQueue;
 pub use reply::{
     Capabilities, FilterFailure, Keyword, KeywordSet, LineFilter, Reply, ReplyError, ReplyLimits,

@@ -1,6 +1,6 @@
 //! The two protocols of mail delivery.
 
-use core::fmt;
+use core::{fmt, str::FromStr};
 
 /// SMTP or LMTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,5 +30,27 @@ impl Protocol {
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// A name that is neither `smtp` nor `lmtp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownProtocol;
+
+impl fmt::Display for UnknownProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the protocol is none of smtp, lmtp")
+    }
+}
+
+impl core::error::Error for UnknownProtocol {}
+
+impl FromStr for Protocol {
+    type Err = UnknownProtocol;
+
+    /// Reads `smtp` or `lmtp`, in lower case.
+    fn from_str(name: &str) -> Result<Self, UnknownProtocol> {
+        let found = Self::ALL.into_iter().find(|one| one.as_str() == name);
+        found.ok_or(UnknownProtocol)
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     channel::Peer,
     request::CacheHints,
     route::{Candidate, MailExchange},
+    server::Server,
 };
 
 /// The destinations of a delivery and how far it has come with them.
@@ -103,13 +104,9 @@ impl Hosts {
 
     /// A candidate of the present destination, as keys, texts and verdicts name it.
     pub(super) fn peer(&self, candidate: &Candidate, best: u16) -> Peer {
-        Peer {
-            host: candidate.host.clone(),
-            address: candidate.address.to_string(),
-            port: Some(candidate.port),
-            destination: self.label.clone(),
-            best_mx: candidate.preference == best,
-        }
+        let address = (candidate.address, candidate.port).into();
+        let server = Server::inet(candidate.host.clone(), address);
+        Peer::new(server, self.label.clone(), candidate.preference == best)
     }
 
     /// Whether mail loops are looked for at the present destination.

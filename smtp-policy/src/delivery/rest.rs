@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Protocol,
+    event::Event,
     report::{Scope, trouble::Reason},
     request::{DeliveryFlags, Nexthop},
     settings::BestMx,
@@ -36,7 +37,7 @@ pub(super) fn settle_rest(cx: &mut Context) -> Phase {
             None
         };
         if let Some(setting) = setting {
-            cx.warn(format!("{setting} configuration problem"));
+            cx.note(Event::ConfigurationProblem { parameter: setting });
             reason.status = EnhancedStatus::new(4, 3, 5);
         } else if smtp
             && reason.is_loop()
@@ -59,7 +60,10 @@ fn is_relayhost(cx: &Context) -> bool {
 /// transports only the two clients of this engine can be reached from here.
 fn pass_to(cx: &mut Context, best_mx: BestMx) -> Phase {
     let name = &best_mx.transport;
-    cx.message_note(&format!("passing mail to transport={name}"));
+    cx.note(Event::PassedOn {
+        id: cx.request.id.clone(),
+        transport: name.clone(),
+    });
     let (Some(protocol), false) = (best_mx.protocol(), cx.hosts.passed) else {
         let status = EnhancedStatus::new(4, 3, 0);
         let reason = Reason::local(status, Scope::Site, "mail transport unavailable");

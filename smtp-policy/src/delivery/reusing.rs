@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     channel::{Channel, Peer},
+    event::Event,
     reuse::key::CacheKey,
 };
 
@@ -79,6 +80,10 @@ impl Reusing {
                 Some(attempt)
             }
         };
+        cx.note(Event::Reused {
+            server: channel.peer.server(),
+            uses: channel.uses,
+        });
         Next::Go(Phase::Talking(Box::new(Talking::resume(
             cx, *channel, instead,
         ))))
@@ -89,9 +94,12 @@ impl Reusing {
 #[allow(clippy::panic)]
 mod tests {
     use super::*;
-    use crate::delivery::{
-        attempt::destination_key,
-        testing::{asked, attempt, context, go, talking},
+    use crate::{
+        delivery::{
+            attempt::destination_key,
+            testing::{asked, attempt, context, go, talking},
+        },
+        server::Server,
     };
 
     fn reusing(cx: &mut Context, wanted: Wanted) -> Reusing {
@@ -127,13 +135,13 @@ mod tests {
     fn a_kept_connection_gets_the_name_that_it_was_looked_for_by() {
         let mut cx = context(1);
         let mut kept = talking(&cx);
-        let mut peer = kept.channel().peer.clone();
-        peer.host = "other.example".into();
+        let endpoint = kept.channel().peer.server.endpoint.clone();
+        let peer = Peer::new(Server::new("other.example", endpoint), "x".into(), true);
         let mut reusing = reusing(&mut cx, Wanted::Address(peer));
         reusing.reused(Some(Box::new(kept.into_channel())));
         match go(reusing.poll(&mut cx)) {
             Phase::Talking(mut talking) => {
-                assert_eq!(talking.channel().peer.host, "other.example");
+                assert_eq!(talking.channel().peer.host(), "other.example");
             }
             other => panic!("{other:?}"),
         }

@@ -11,7 +11,7 @@ use smtp_proto::{
 };
 
 use super::{
-    Ask,
+    Ask, Level,
     attempt::Attempt,
     choosing::Choosing,
     context::Context,
@@ -26,7 +26,7 @@ use crate::{
     request::{Recipient, Request},
     route::Candidate,
     settings::{Groups, Settings},
-    tls::policy::TlsPolicy,
+    tls::{TlsLevel, policy::TlsPolicy},
 };
 
 const LETTER: &[u8] = b"Subject: hi\n\nhello\n";
@@ -42,11 +42,10 @@ pub(super) fn context_for(nexthop: &str, recipients: usize) -> Context {
     let sender = ReversePath::parse("from@example.org").unwrap();
     let to = (0..recipients).map(to).collect();
     let request = Request::new(Protocol::Smtp, nexthop.parse().unwrap(), sender, to);
-    let mut cx = Context::new(
-        request,
-        Arc::new(Policy::new(Settings::smtp().build().unwrap())),
-        7,
-    );
+    let mut settings = Settings::smtp();
+    settings.tls.level = TlsLevel::None;
+    let policy = Arc::new(Policy::new(settings.build().unwrap()));
+    let mut cx = Context::new(request, policy, 7);
     cx.set_now(Time::ZERO);
     cx
 }
@@ -122,6 +121,7 @@ pub(super) fn converse(cx: &mut Context, course: &mut Course, replies: &[&str]) 
         let ask = cx.next_ask().or_else(|| course.poll(cx));
         match ask {
             None => {}
+            Some(ask) if is_fact(&ask) => {}
             Some(Ask::Send { .. }) => {
                 let output = course.channel().unwrap().output();
                 let text = output.copy_to_bytes(output.remaining());
@@ -153,10 +153,17 @@ pub(super) fn course(phase: impl Into<Phase>) -> Course {
 /// Polls until something is asked; in words.
 pub(super) fn next(cx: &mut Context, course: &mut Course) -> String {
     loop {
-        if let Some(ask) = cx.next_ask().or_else(|| course.poll(cx)) {
+        if let Some(ask) = cx.next_ask().or_else(|| course.poll(cx))
+            && !is_fact(&ask)
+        {
             return word(&ask);
         }
     }
+}
+
+/// Whether nobody would log this.
+fn is_fact(ask: &Ask) -> bool {
+    matches!(ask, Ask::Note(note) if note.level() == Level::Trace)
 }
 
 /// What is asked for, in words.
@@ -168,7 +175,7 @@ pub(super) fn word(ask: &Ask) -> String {
                 outcome.word, outcome.code, outcome.text
             )
         }
-        Ask::Note(note) => format!("{:?}: {}", note.level, note.text),
+        Ask::Note(note) => format!("{:?}: {note}", note.level()),
         Ask::Send { .. } => "send".into(),
         Ask::Wait { .. } => "wait".into(),
         Ask::Text { offset, .. } => format!("text from {offset}"),
@@ -182,6 +189,7 @@ pub(super) fn word(ask: &Ask) -> String {
 /// What has been put before the driver, in words.
 pub(super) fn asked(cx: &mut Context) -> Vec<String> {
     core::iter::from_fn(|| cx.pop_ask())
+        .filter(|ask| !is_fact(ask))
         .map(|ask| word(&ask))
         .collect()
 }

@@ -9,13 +9,14 @@ use std::{
 use smtp_proto::{command::HelloName, reply::KeywordSet, session::HelloChoice};
 
 use super::{
-    mail::{Content, Limits, LogFormat, Login, Reuse, TimeLimits, Verdicts},
+    mail::{Content, Limits, Login, Reuse, TimeLimits, Verdicts},
     tls::Tls,
     words::{BestMx, PixWords},
 };
 use crate::{
     Protocol,
     dns::SearchMode,
+    report::LogStyle,
     request::Nexthop,
     route::{
         AddressPreference, Bind, Destination, DnsSupport, Families, HostLookup, OwnAddresses,
@@ -51,7 +52,7 @@ pub struct Groups {
     /// Numbers and sizes.
     pub limits: Limits,
     /// Log lines.
-    pub log: LogFormat,
+    pub log: LogStyle,
 }
 
 impl Groups {
@@ -69,7 +70,7 @@ impl Groups {
             verdict: Verdicts::default(),
             reuse: Reuse::default(),
             limits: Limits::default(),
-            log: LogFormat::default(),
+            log: LogStyle::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use smtp_proto::{
     session::{DeadlineRule, Timeouts},
 };
 
-use super::words::{AddressFormat, NotifyClasses, ProbeTarget};
+use super::words::{NotifyClasses, ProbeTarget};
 use crate::{
     Protocol,
     sasl::SecurityOptions,
@@ -251,25 +251,6 @@ impl Default for Limits {
             header: 102_400,
             boundary: 2048,
             nesting: 100,
-        }
-    }
-}
-
-/// The form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LogFormat {
-    /// The digits behind the point of delays (`delay_logging_resolution_limit`), at most 6.
-    pub resolution: u32,
-    /// The form of addresses.
-    pub addresses: AddressFormat,
-}
-
-impl Default for LogFormat {
-    fn default() -> Self {
-        Self {
-            resolution: 2,
-            addresses: AddressFormat::External,
         }
     }
 }

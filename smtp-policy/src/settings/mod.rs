@@ -55,7 +55,7 @@ pub use self::{
     build::SettingsBuilder,
     compiled::Settings,
     groups::{Connect, Groups, Hello, Identity, Lookup, Pix},
-    mail::{Content, Limits, LogFormat, Login, Reuse, Rewriting, TimeLimits, Verdicts},
+    mail::{Content, Limits, Login, Reuse, Rewriting, TimeLimits, Verdicts},
     mistakes::{Mistake, SettingsError},
     tls::{Dane, Offer, StsAuthorities, Tls, TlsLog},
     words::{AddressFormat, BestMx, NotifyClasses, PixWords, ProbeTarget},

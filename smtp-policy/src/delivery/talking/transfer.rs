@@ -2,6 +2,8 @@
 //! (`src/smtp/smtp_proto.c`, smtp_xfer; `src/smtp/smtp_connect.c`, smtp_cleanup_session;
 //! `src/smtp/smtp_reuse.c`).
 
+use std::sync::Arc;
+
 use smtp_proto::{session::Idle, status::EnhancedStatus};
 
 use super::{Progress, Talking, Text, Turn, envelope};
@@ -17,7 +19,8 @@ use crate::{
         roll::Batch,
         settle::Whom,
     },
-    report::{Scope, trouble::Reason},
+    event::Event,
+    report::{Encryption, Scope, trouble::Reason},
     reuse::{CacheKeys, key::Binding},
 };
 
@@ -66,6 +69,7 @@ impl Talking {
         self.progress = Progress::Transfer { recipients, text };
         if let Some(idle) = session.idle() {
             idle.send(transaction);
+            self.set_up = Some(cx.now);
         }
         Turn::Again
     }
@@ -85,8 +89,11 @@ impl Talking {
         let (peer, counted) = (&self.channel.peer, instead.is_some());
         cx.hosts.count_transaction(limits, Some(peer), counted);
         // A kept connection that is encrypted is used again.
-        if let Some(facts) = self.channel.tls_facts() {
-            cx.inform(facts.summary("reused", &peer.relay()));
+        if let Encryption::Tls(tls) = &self.tls.encryption {
+            cx.note(Event::TlsReused {
+                server: peer.server(),
+                tls: Arc::clone(tls),
+            });
         }
         true
     }
@@ -124,21 +131,24 @@ impl Talking {
         }
         let unasked = self.channel.session.idle().map_or(0, Idle::hush);
         if unasked > 0 {
-            let name = self.peer().name();
-            cx.inform(format!(
-                "host {name} said more than it was asked: {unasked} bytes are forgotten"
-            ));
+            cx.note(Event::UnaskedReplies {
+                server: self.peer().server(),
+                bytes: unasked,
+            });
         }
         self.records.notify_postmaster(cx, &mut self.channel);
         cx.taken = cx.taken.union(&self.session_taken());
         let mut channel = self.channel;
+        cx.note(Event::Kept {
+            server: channel.peer.server(),
+        });
         channel.uses += 1;
         let nexthop = cx.hosts.request_nexthop.take();
         let destination = nexthop.map(|nexthop| Binding {
             key: destination_key(cx, &nexthop),
             peer: channel.peer.clone(),
         });
-        let port = channel.peer.port.unwrap_or_default();
+        let port = channel.peer.port().unwrap_or_default();
         let keys = CacheKeys {
             destination,
             endpoint: endpoint_key(cx, &channel.peer, port, channel.level),
