@@ -20,10 +20,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     dns::ResolverConfig,
-    policy::Policy,
     report::{Report, Status},
     request::{Encoding, Recipient, Request},
 };
@@ -205,7 +205,7 @@ fn main() {
         "smtp_connection_cache_destinations = {host}\nsmtp_connection_reuse_time_limit = 1d\n"
     );
     let main_cf = MainCf::parse(&settings, "main.cf", "/nowhere".as_ref()).unwrap();
-    let policy = Arc::new(Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap());
+    let policy = Arc::new(compile(&main_cf, ResolverConfig::default(), &[]).unwrap());
     let text = message();
     let request = || request(&nexthop, text.len() as u64);
 

@@ -12,8 +12,9 @@ use std::{fs, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, future::join_all, stream};
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     dns::ResolverConfig,
     driver::Submission,
     policy::Policy,
@@ -38,7 +39,7 @@ fn policy(turns: bool) -> Arc<Policy> {
     let limit = if turns { 20 } else { 0 };
     let settings = format!("smtp_destination_concurrency_limit = {limit}\n");
     let main_cf = MainCf::parse(&settings, "main.cf", "/nowhere".as_ref()).unwrap();
-    Arc::new(Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap())
+    Arc::new(compile(&main_cf, ResolverConfig::default(), &[]).unwrap())
 }
 
 /// The CPU time of all threads of this process so far, in microseconds.

@@ -1,6 +1,6 @@
 //! `outpost config`: parameters, as postconf(1) shows them.
 
-use smtp_policy::config::{Listing, MainCf, Oddity};
+use postfix_config::{Listing, MainCf, Oddity};
 
 use crate::{
     cli::ConfigArgs,

@@ -9,7 +9,7 @@ use std::{
     thread, vec,
 };
 
-use smtp_policy::{config::Protocol, policy::Policy, report::Report};
+use smtp_policy::{Protocol, policy::Policy, report::Report};
 
 use crate::{
     cli::{DeliverArgs, ReportFormat},
@@ -190,7 +190,7 @@ fn voice(
 ) -> Voice {
     let ledger = Arc::clone(ledger);
     match format {
-        ReportFormat::Log => Voice::Log(ledger, request, LogForm::new(policy.config(protocol))),
+        ReportFormat::Log => Voice::Log(ledger, request, LogForm::new(policy.settings(protocol))),
         ReportFormat::Text | ReportFormat::Json | ReportFormat::Jsonl => {
             Voice::Report(ledger, request)
         }

@@ -4,7 +4,7 @@ use std::{io::IsTerminal, path::Path};
 
 use anyhow::Context;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     line_ends::StrayCr,
     policy::Policy,
     request::{Nexthop, Recipient, Request},
@@ -32,8 +32,8 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
     if let Some(nexthop) = &args.nexthop {
         check_next_hop(policy, protocol, nexthop, "--nexthop")?;
     }
-    let config = policy.config(protocol);
-    let relayhost = Some(config.connect.relayhost.as_str()).filter(|relay| !relay.is_empty());
+    let client = policy.settings(protocol);
+    let relayhost = client.connect.relayhost.as_ref().map(Nexthop::as_str);
     let nexthop = args.nexthop.as_deref().or(relayhost);
     let groups = group(&args.to, nexthop)?;
     for (nexthop, _) in &groups {
@@ -57,13 +57,13 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
         // The line ends have been read already.
         request.stray_cr = StrayCr::Pass;
         // As for mail from sendmail(1): smtputf8_autodetect_classes.
-        request.smtputf8 = *config.general.smtputf8_enable;
+        request.smtputf8 = client.content.smtputf8;
         request.header_utf8 = message.facts.header_utf8;
         request.smtputf8 = request.needs_smtputf8();
         jobs.push(Job::new(request, message.clone()));
     }
     let requests = jobs.iter().map(|job| &job.request);
-    settings::complain_without_smtputf8(&args.surroundings.parameters, config, requests);
+    settings::complain_without_smtputf8(&args.surroundings.parameters, client, requests)?;
     Ok(jobs)
 }
 

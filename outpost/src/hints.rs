@@ -3,9 +3,10 @@
 use std::{fs, net::IpAddr};
 
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     policy::Policy,
     route::{Destination, InetDestination},
+    tls::TlsLevel,
 };
 
 use crate::output::complain;
@@ -34,7 +35,7 @@ pub(crate) fn next_hop(policy: &Policy, protocol: Protocol, nexthop: &str, mta_s
 
 /// Why MTA-STS has nothing to say about a destination.
 fn without_sts(policy: &Policy, protocol: Protocol, destination: &Destination) -> Option<String> {
-    let level = policy.config(protocol).tls.tls_security_level.as_str();
+    let level = policy.settings(protocol).tls.level;
     let (name, why) = match destination {
         Destination::Unix(path) => (path.display().to_string(), "it is for SMTP, not LMTP"),
         Destination::Inet(inet) => (inet.text.clone(), sts_obstacle(protocol, inet, level)?),
@@ -42,14 +43,21 @@ fn without_sts(policy: &Policy, protocol: Protocol, destination: &Destination) -
     Some(format!("warning: --mta-sts has no effect on {name}: {why}"))
 }
 
-fn sts_obstacle(protocol: Protocol, inet: &InetDestination, level: &str) -> Option<&'static str> {
+fn sts_obstacle(
+    protocol: Protocol,
+    inet: &InetDestination,
+    level: TlsLevel,
+) -> Option<&'static str> {
     if protocol == Protocol::Lmtp {
         Some("it is for SMTP, not LMTP")
     } else if inet.bracketed || is_address(&inet.domain) {
         Some("a policy is for a domain whose mail exchangers are looked up")
     } else if inet.port != SMTP_PORT {
         Some("a policy is for port 25")
-    } else if matches!(level, "secure" | "fingerprint" | "dane-only") {
+    } else if matches!(
+        level,
+        TlsLevel::Secure | TlsLevel::Fingerprint | TlsLevel::DaneOnly
+    ) {
         Some("smtp_tls_security_level asks for more already")
     } else {
         None
@@ -66,7 +74,7 @@ fn unseen(
     let Destination::Inet(InetDestination { domain, .. }) = destination else {
         return None;
     };
-    let is_seen = policy.config(protocol).lookup.host_lookup.native;
+    let is_seen = policy.settings(protocol).lookup.host_lookup.native;
     if is_seen || is_address(domain) || !names(hosts).any(|name| name.eq_ignore_ascii_case(domain))
     {
         return None;

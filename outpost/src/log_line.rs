@@ -4,10 +4,10 @@
 //! There is no time and no host name in front: whatever collects the lines adds those.
 
 use smtp_policy::{
-    config::Config,
     event::{Level, Note},
     report::{LogStyle, LogText, Outcome},
     request::{QueueId, Recipient},
+    settings::Settings,
 };
 
 /// The form of log lines: the program's name, and what the configuration says of them.
@@ -19,11 +19,10 @@ pub(crate) struct LogForm {
 
 impl LogForm {
     /// The form for one of the two clients.
-    pub(crate) fn new(config: &Config) -> Self {
-        let client = config.protocol.as_str();
+    pub(crate) fn new(client: &Settings) -> Self {
         Self {
-            tag: format!("outpost/{client}[{}]", std::process::id()),
-            style: LogStyle::of(config),
+            tag: format!("outpost/{}[{}]", client.protocol(), std::process::id()),
+            style: client.log,
         }
     }
 

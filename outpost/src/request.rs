@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     report::LogText,
     request::{Encoding, Request},
 };

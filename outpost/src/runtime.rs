@@ -115,8 +115,9 @@ mod tests {
         thread,
     };
 
+    use postfix_config::{MainCf, compile};
     use smtp_policy::{
-        config::{MainCf, Protocol},
+        Protocol,
         dns::ResolverConfig,
         report::Status,
         request::Recipient,
@@ -156,7 +157,7 @@ mod tests {
         for runtime in [Runtime::Tokio, Runtime::Smol, Runtime::Blocking] {
             let main_cf = "smtp_tls_policy_maps = external:slow\n";
             let main_cf = MainCf::parse(main_cf, "main.cf", Path::new(".")).unwrap();
-            let policy = Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap();
+            let policy = compile(&main_cf, ResolverConfig::default(), &[]).unwrap();
             let worker = Worker::start(runtime, Arc::new(policy)).unwrap();
             let (asked, is_asked) = mpsc::channel();
             let (lets_go, may_answer) = mpsc::channel::<()>();

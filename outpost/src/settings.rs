@@ -3,15 +3,16 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
     sync::Arc,
 };
 
+use anyhow::anyhow;
+
+use postfix_config::{Machine, MainCf, compile};
 use smtp_policy::{
-    config::{Config, MainCf},
-    dns::ResolverConfig,
-    policy::Policy,
-    request::Request,
-    sts::MtaSts,
+    dns::ResolverConfig, policy::Policy, request::Request, settings::Settings, sts::MtaSts,
+    tls::TrustAnchors,
 };
 
 use crate::{
@@ -42,15 +43,21 @@ pub(crate) fn main_cf(args: &ParameterArgs) -> Result<MainCf, Failure> {
 /// Everything that decides on deliveries. Warnings go to standard error.
 pub(crate) fn policy(args: &SurroundingsArgs) -> Result<Arc<Policy>, Failure> {
     let main_cf = main_cf(&args.parameters)?;
-    let mut errors = main_cf.errors();
-    if let Some(last) = errors.pop() {
-        errors.iter().for_each(complain);
-        return Err(last).or_exit(Exit::Config);
-    }
     let services = std::fs::read(SERVICES).unwrap_or_default();
-    let mut policy = Policy::new(&main_cf, resolver(&args.dns), &own_addresses())
-        .or_exit(Exit::Config)?
-        .with_services(&String::from_utf8_lossy(&services));
+    let machine = Machine {
+        addresses: &own_addresses(),
+        services: &String::from_utf8_lossy(&services),
+    };
+    let mut policy = match compile(&main_cf, resolver(&args.dns), machine) {
+        Ok(policy) => policy,
+        Err(wrong) => {
+            let mut errors = wrong.errors().to_vec();
+            let last = errors.pop();
+            errors.iter().for_each(complain);
+            return Err(last.map_or_else(|| anyhow::Error::new(wrong), anyhow::Error::new))
+                .or_exit(Exit::Config);
+        }
+    };
     if let Some(sts) = mta_sts(&args.sts)? {
         policy = policy.with_mta_sts(sts);
     }
@@ -67,19 +74,23 @@ pub(crate) fn policy(args: &SurroundingsArgs) -> Result<Arc<Policy>, Failure> {
 /// those of Postfix before 3.0 do then.
 pub(crate) fn complain_without_smtputf8<'a>(
     args: &ParameterArgs,
-    config: &Config,
+    client: &Settings,
     mut requests: impl Iterator<Item = &'a Request>,
-) {
-    let general = &config.general;
+) -> Result<(), Failure> {
     let Some(file) = &args.config else {
-        return;
+        return Ok(());
     };
     let needs_it = |request: &Request| {
         let mut able = request.clone();
         able.smtputf8 = true;
         able.needs_smtputf8()
     };
-    if !*general.smtputf8_enable && !general.smtputf8_enable.is_set() && requests.any(needs_it) {
+    if client.content.smtputf8 || !requests.any(needs_it) {
+        return Ok(());
+    }
+    let config = main_cf(args)?.config(client.protocol());
+    let general = config.or_exit(Exit::Config)?.general;
+    if !general.smtputf8_enable.is_set() {
         complain(format_args!(
             "warning: {}: smtputf8_enable is no, the default of compatibility_level = {}: the \
              message goes out without SMTPUTF8",
@@ -87,6 +98,7 @@ pub(crate) fn complain_without_smtputf8<'a>(
             general.compatibility_level
         ));
     }
+    Ok(())
 }
 
 /// MTA-STS, if the command line turns it on.
@@ -95,14 +107,24 @@ fn mta_sts(args: &StsArgs) -> Result<Option<MtaSts>, Failure> {
         return Ok(None);
     }
     let sts = MtaSts::default();
-    let sts = match &args.mta_sts_ca {
-        Some(file) => sts
-            .with_authority_file(file)
-            .map_err(anyhow::Error::msg)
-            .or_exit(Exit::Config)?,
-        None => sts,
+    let Some(file) = &args.mta_sts_ca else {
+        return Ok(Some(sts));
     };
-    Ok(Some(sts))
+    let authorities = authorities(file).or_exit(Exit::Config)?;
+    Ok(Some(sts.with_authorities(authorities)))
+}
+
+/// The certificates in a PEM file.
+fn authorities(file: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
+    let name = file.display();
+    let pem = std::fs::read(file)
+        .map_err(|error| anyhow!("error opening trust anchor file: {name}: {error}"))?;
+    let anchors =
+        TrustAnchors::from_pem(&pem).map_err(|why| anyhow!("error reading: {name}: {why}"))?;
+    match anchors.certificates.is_empty() {
+        true => Err(anyhow!("{name}: no certificate")),
+        false => Ok(anchors.certificates),
+    }
 }
 
 /// The name of this machine, for the default of `myhostname`.

@@ -21,7 +21,7 @@ use bytes::Buf;
 use smtp_proto::{
     address::{Address, ReversePath},
     command::{HelloName, MailFrom, RcptTo},
-    session::{Closed, Dialect, Event, Need, Profile, Session, Step, Transaction},
+    session::{Closed, Event, Need, Profile, Protocol, Session, Step, Transaction},
     time::Time,
 };
 
@@ -107,7 +107,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|text| Address::parse(&text).map(RcptTo::new))
         .collect();
     let mail = Transaction::new(MailFrom::new(ReversePath::parse(&sender)?), recipients?);
-    let profile = Profile::new(Dialect::Smtp, HelloName::parse("localhost")?);
+    let profile = Profile::new(Protocol::Smtp, HelloName::parse("localhost")?);
     let socket = TcpStream::connect(server)?;
     let session = Session::new(profile, Time::ZERO);
     let why = run(session, socket, mail, io::stdin().lock(), |event| {

@@ -12,17 +12,17 @@ use std::{
     error::Error,
     fs,
     io::{self, Read},
-    path::Path,
     sync::Arc,
 };
 
 use bytes::Bytes;
 use runtime_smol::Client;
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     dns::ResolverConfig,
     policy::Policy,
     request::{Recipient, Request},
+    settings::Settings,
 };
 use smtp_proto::address::{Address, ReversePath};
 
@@ -37,9 +37,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     else {
         return Err("usage: deliver DESTINATION SENDER RECIPIENT < MESSAGE".into());
     };
-    let main_cf = MainCf::parse("", "main.cf", Path::new("."))?;
+    let settings = Settings::smtp().build()?;
     let resolver = ResolverConfig::from_resolv_conf(&fs::read_to_string("/etc/resolv.conf")?);
-    let client = Client::new(Arc::new(Policy::new(&main_cf, resolver, &[])?));
+    let client = Client::new(Arc::new(Policy::new(settings).with_resolver(resolver)));
 
     let mut text = Vec::new();
     io::stdin().read_to_end(&mut text)?;

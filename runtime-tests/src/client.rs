@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use smtp_policy::{
-    config::Protocol::{Lmtp, Smtp},
+    Protocol::{Lmtp, Smtp},
     delivery::Observer,
     report::{Outcome, Report, Status},
     request::{Encoding, RcptIndex, Recipient},

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use smtp_policy::{
-    config::Protocol::Smtp,
+    Protocol::Smtp,
     report::Status,
     tables::{Table, TableFailure},
 };

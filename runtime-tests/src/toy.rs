@@ -12,8 +12,9 @@ use std::{
     time::Duration,
 };
 
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     dns::ResolverConfig,
     policy::Policy,
     request::{Encoding, Recipient, Request},
@@ -247,7 +248,7 @@ pub fn policy(settings: &str, servers: Vec<SocketAddr>) -> Arc<Policy> {
         servers,
         ..ResolverConfig::default()
     };
-    Arc::new(Policy::new(&main_cf, resolver, &[]).unwrap())
+    Arc::new(compile(&main_cf, resolver, &[]).unwrap())
 }
 
 /// A request for this many recipients.

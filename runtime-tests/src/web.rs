@@ -8,13 +8,14 @@ use std::{
     thread,
 };
 
+use postfix_config::{MainCf, compile};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
     ServerConfig, ServerConnection, Stream,
     crypto::ring::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
-use smtp_policy::{config::MainCf, dns::ResolverConfig, policy::Policy, sts::MtaSts};
+use smtp_policy::{dns::ResolverConfig, policy::Policy, sts::MtaSts};
 
 /// What a delivery to example.com is told if its policy was read, and does not name
 /// its mail exchanger.
@@ -36,7 +37,7 @@ pub fn policy(known: bool) -> Arc<Policy> {
         true => sts.with_authorities(vec![authority]),
         false => sts,
     };
-    let policy = Policy::new(&main_cf, resolver, &[]).unwrap();
+    let policy = compile(&main_cf, resolver, &[]).unwrap();
     Arc::new(policy.with_mta_sts(sts))
 }
 

@@ -17,13 +17,14 @@ use std::{
 use bytes::Bytes;
 use runtime_tokio::Client;
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     delivery::Observer,
     dns::ResolverConfig,
     event::{Event, Level, Note},
     policy::Policy,
     report::{LogStyle, Outcome, Report},
     request::{RcptIndex, Recipient, Request},
+    settings::Settings,
 };
 use smtp_proto::{Address, ReversePath};
 
@@ -62,9 +63,8 @@ impl Observer for Handshakes {
 
 /// The settings of a machine of this name that delivers to mail exchangers.
 pub fn settings(host: &str, resolver: ResolverConfig) -> Result<Arc<Policy>, Box<dyn Error>> {
-    let main_cf = format!("myhostname = {host}\nsmtp_tls_security_level = may\n");
-    let main_cf = MainCf::parse(&main_cf, "main.cf", Path::new("."))?;
-    Ok(Arc::new(Policy::new(&main_cf, resolver, &[])?))
+    let settings = Settings::direct(host.parse()?).build()?;
+    Ok(Arc::new(Policy::new(settings).with_resolver(resolver)))
 }
 
 /// Delivers a message, with a delivery for each domain of its recipients.

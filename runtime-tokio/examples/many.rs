@@ -5,20 +5,21 @@
 //! ```
 //!
 //! Messages are taken from a stream as others end. The client holds back what is more than
-//! `smtp_destination_concurrency_limit`, here 20, to one destination.
+//! its limit of deliveries to one destination, here 20.
 
-use std::{env, error::Error, fs, path::Path, pin::pin, sync::Arc};
+use std::{env, error::Error, fs, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use runtime_tokio::Client;
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     dns::ResolverConfig,
     driver::Submission,
     policy::Policy,
     report::Status,
     request::{Recipient, Request},
+    settings::Settings,
 };
 use smtp_proto::address::{Address, ReversePath};
 
@@ -33,10 +34,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (Some(nexthop), Some(recipient)) = (arguments.next(), arguments.next()) else {
         return Err("usage: many DESTINATION RECIPIENT".into());
     };
-    let settings = "smtp_destination_concurrency_limit = 20\n";
-    let main_cf = MainCf::parse(settings, "main.cf", Path::new("."))?;
+    let mut settings = Settings::smtp();
+    settings.limits.concurrency = 20;
     let resolver = ResolverConfig::from_resolv_conf(&fs::read_to_string("/etc/resolv.conf")?);
-    let client = Client::new(Arc::new(Policy::new(&main_cf, resolver, &[])?));
+    let client = Client::new(Arc::new(
+        Policy::new(settings.build()?).with_resolver(resolver),
+    ));
 
     let text = Bytes::from_static(b"Subject: one of many\n\nHello.\n");
     let recipients = vec![Recipient::new(Address::parse(&recipient)?)];

@@ -16,13 +16,15 @@ use std::{
 use bytes::Bytes;
 use runtime_tokio::Client;
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     dns::ResolverConfig,
     policy::Policy,
     report::Report,
     request::{Recipient, Request},
+    settings::Settings,
+    tls::TrustAnchors,
 };
-use smtp_proto::Address;
+use smtp_proto::{Address, Secret};
 
 /// The settings for a server with a user's account at it. Its certificate has to have its
 /// name, and an issuer out of the PEM file.
@@ -31,16 +33,17 @@ pub fn settings(
     authorities: &Path,
     resolver: ResolverConfig,
 ) -> Result<Arc<Policy>, Box<dyn Error>> {
-    let authorities = authorities.display();
-    let main_cf = format!(
-        "smtp_tls_security_level = secure\nsmtp_tls_secure_cert_match = nexthop\n\
-         smtp_tls_CAfile = {authorities}\nsmtp_sasl_auth_enable = yes\n\
-         smtp_sasl_security_options = noanonymous, noplaintext\n\
-         smtp_sasl_tls_security_options = noanonymous\n\
-         smtp_sasl_password_maps = static:{user}:{password}\n"
-    );
-    let main_cf = MainCf::parse(&main_cf, "main.cf", Path::new("."))?;
-    Ok(Arc::new(Policy::new(&main_cf, resolver, &[])?))
+    let mut settings = Settings::submission().credentials(user, Secret::new(password));
+    let authorities = TrustAnchors::from_pem(&std::fs::read(authorities)?)?;
+    settings
+        .tls
+        .material
+        .as_mut()
+        .map_err(|why| why.clone())?
+        .authorities = authorities.certificates;
+    Ok(Arc::new(
+        Policy::new(settings.build()?).with_resolver(resolver),
+    ))
 }
 
 /// Hands a message to the server, `[host]:port`.

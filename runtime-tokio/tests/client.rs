@@ -25,7 +25,7 @@ use runtime_tests::{
 };
 use runtime_tokio::Client;
 use smtp_policy::{
-    config::Protocol::Smtp,
+    Protocol::Smtp,
     report::Status,
     tables::{Table, TableFailure},
 };

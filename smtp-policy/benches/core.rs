@@ -14,8 +14,9 @@
 use std::{hint::black_box, sync::Arc};
 
 use bytes::{Buf, Bytes};
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     delivery::{Ask, Delivery},
     dns::ResolverConfig,
     policy::Policy,
@@ -45,7 +46,7 @@ struct Bench {
 impl Bench {
     fn new(main_cf: &str) -> Self {
         let main_cf = MainCf::parse(main_cf, "main.cf", "/nowhere".as_ref()).unwrap();
-        let policy = Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap();
+        let policy = compile(&main_cf, ResolverConfig::default(), &[]).unwrap();
         let line = "A line of text as people write them, seventy-odd bytes in length, on and on.\n";
         let mut text = String::from("Subject: a message\n\n");
         while text.len() < 4096 {

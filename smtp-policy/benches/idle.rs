@@ -4,7 +4,7 @@
 
 use smtp_proto::{
     HelloName, Time,
-    session::{Dialect, Profile, Session, Step},
+    session::{Profile, Protocol, Session, Step},
 };
 
 #[global_allocator]
@@ -13,7 +13,7 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 /// A session that has said EHLO and waits for a message.
 fn at_rest() -> Box<Session> {
     let profile = Profile::new(
-        Dialect::Smtp,
+        Protocol::Smtp,
         HelloName::parse("client.example.org").unwrap(),
     );
     let mut session = Box::new(Session::new(profile, Time::ZERO));

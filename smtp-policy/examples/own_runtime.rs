@@ -17,7 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     delivery::{Ask, Delivery, Endpoint, Target},
     dns::{Answer, Failure, Query, QueryKind},
     driver::{Clerk, Line, connect_error, native_answer},
@@ -25,6 +25,7 @@ use smtp_policy::{
     report::Report,
     request::{Recipient, Request},
     server::ConnectError,
+    settings::Settings,
 };
 use smtp_proto::{Address, Time};
 
@@ -51,7 +52,8 @@ pub fn deliver(request: Request, text: Bytes, host: SocketAddr) -> io::Result<Re
     let now = || Time::ZERO + start.elapsed();
     let recipients = request.recipients.clone();
     let mut clerk = Clerk::new(recipients.len(), text, ());
-    let mut job = Delivery::new(request, Arc::new(Policy::default()), 1);
+    let settings = Settings::smtp().build().map_err(io::Error::other)?;
+    let mut job = Delivery::new(request, Arc::new(Policy::new(settings)), 1);
     let mut line = None;
     loop {
         match job.poll(now()) {

@@ -10,7 +10,7 @@
 //!
 //! | concern | module |
 //! |---|---|
-//! | main.cf and every parameter | [`config`] |
+//! | typed settings, from a builder or from a main.cf | [`settings`] |
 //! | lookup tables | [`tables`] |
 //! | DNS questions and the stub resolver | [`dns`] |
 //! | next hop to ordered addresses | [`route`] |
@@ -29,7 +29,6 @@ pub use smtp_dns as dns;
 use smtp_dns::seed;
 
 pub mod channel;
-pub mod config;
 mod content;
 pub mod delivery;
 pub mod driver;
@@ -45,8 +44,11 @@ mod sasl;
 #[cfg(feature = "serde")]
 pub mod schema;
 pub mod server;
+pub mod settings;
 pub mod sts;
 pub mod survey;
 pub mod tables;
 pub mod text;
 pub mod tls;
+
+pub use smtp_proto::Protocol;

@@ -4,45 +4,51 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use smtp_proto::command::HelloName;
+
 use crate::{
-    config::Config,
     route::OwnAddresses,
-    tables::{AddressRules, DomainKind, MatchKind, MatchList, TableContext, TableError},
+    settings::Groups,
+    tables::{AddressRules, DomainKind, MatchList},
 };
 
 /// The domains of this machine.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct LocalDomains {
+    origin: HelloName,
     destinations: MatchList,
     own: Arc<OwnAddresses>,
+    delimiters: String,
+    double_bounce: String,
 }
 
 impl LocalDomains {
-    pub(crate) fn open(
-        config: &Config,
-        own: Arc<OwnAddresses>,
-        context: &mut TableContext<'_>,
-    ) -> Result<Self, TableError> {
-        let list = &config.general.mydestination;
-        let destinations = MatchList::open(list, MatchKind::Strings, context)?;
-        Ok(Self { destinations, own })
+    pub(crate) fn new(groups: &Groups) -> Self {
+        let rewriting = &groups.content.rewriting;
+        Self {
+            origin: groups.identity.origin.clone(),
+            destinations: rewriting.destinations.clone(),
+            own: Arc::clone(&groups.connect.own),
+            delimiters: rewriting.delimiters.clone(),
+            double_bounce: groups.identity.double_bounce.clone(),
+        }
     }
 
     /// The rules by which an address is looked up.
-    pub(crate) fn rules<'a>(&self, config: &'a Config, address: &str) -> AddressRules<'a> {
+    pub(crate) fn rules(&self, address: &str) -> AddressRules<'_> {
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
         AddressRules {
-            recipient_delimiter: &config.general.recipient_delimiter,
-            double_bounce_sender: &config.general.double_bounce_sender,
-            domain: self.kind(config, domain),
+            recipient_delimiter: &self.delimiters,
+            double_bounce_sender: &self.double_bounce,
+            domain: self.kind(domain),
             ..AddressRules::default()
         }
     }
 
     /// A table that fails leaves the domain a stranger's.
-    fn kind(&self, config: &Config, domain: &str) -> DomainKind {
+    fn kind(&self, domain: &str) -> DomainKind {
         let local = !domain.is_empty()
-            && (domain.eq_ignore_ascii_case(&config.general.myorigin)
+            && (domain.eq_ignore_ascii_case(self.origin.as_str())
                 || self.destinations.contains(domain).unwrap_or(false)
                 || literal(domain).is_some_and(|address| self.own.contains(address)));
         if local {
@@ -72,20 +78,19 @@ fn literal(domain: &str) -> Option<IpAddr> {
 )]
 mod tests {
     use super::*;
-    use crate::config::{MainCf, Protocol};
+    use crate::settings::Settings;
 
     #[test]
     fn own_domains_are_the_origin_the_destinations_and_own_addresses() {
-        let text =
-            "myhostname = a.example\nmyorigin = b.example\nmydestination = c.example, !d.example\n";
-        let main_cf = MainCf::parse(text, "main.cf", "/nowhere".as_ref()).unwrap();
-        let config = main_cf.config(Protocol::Smtp).unwrap();
-        let own = Arc::new(OwnAddresses {
+        let mut settings = Settings::smtp().host("a.example".parse().unwrap());
+        settings.identity.origin = "b.example".parse().unwrap();
+        let members = ["c.example", "!d.example"];
+        settings.content.rewriting.destinations = MatchList::of_strings(members);
+        settings.connect.own = Arc::new(OwnAddresses {
             interfaces: vec!["192.0.2.1".parse().unwrap()],
             proxies: vec!["2001:db8::1".parse().unwrap()],
         });
-        let mut context = TableContext::new("/nowhere".as_ref());
-        let local = LocalDomains::open(&config, own, &mut context).unwrap();
+        let local = LocalDomains::new(&settings);
         for (address, expected) in [
             ("x@B.example", DomainKind::Local),
             ("x@c.example", DomainKind::Local),
@@ -96,7 +101,7 @@ mod tests {
             ("x@d.example", DomainKind::Remote),
             ("x", DomainKind::Remote),
         ] {
-            assert_eq!(local.rules(&config, address).domain, expected, "{address}");
+            assert_eq!(local.rules(address).domain, expected, "{address}");
         }
     }
 }

@@ -14,22 +14,23 @@
 //! ```
 //! use std::sync::Arc;
 //! use smtp_policy::{
-//!     config::Protocol,
+//!     Protocol,
 //!     delivery::{Ask, Delivery},
 //!     event::Event,
 //!     policy::Policy,
 //!     request::{Request, Survey},
+//!     settings::Settings,
 //!     survey::Finding,
 //! };
 //! use smtp_proto::time::Time;
 //!
 //! let request = Request::survey(Protocol::Smtp, "[192.0.2.1]:2525".parse()?, Survey::default());
-//! let mut delivery = Delivery::new(request, Arc::new(Policy::default()), 1);
+//! let mut delivery = Delivery::new(request, Arc::new(Policy::new(Settings::smtp().build()?)), 1);
 //! let Ask::Note(note) = delivery.poll(Time::ZERO) else { panic!() };
 //! let Event::Found { finding: Finding::Destination(found) } = note.event else { panic!() };
 //! assert_eq!(found.candidates[0].port, 2525);
 //! assert!(matches!(delivery.poll(Time::ZERO), Ask::Connect(..)));
-//! # Ok::<(), smtp_policy::request::TextError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use core::fmt;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     report::Status,
     request::{Recipient, Request},
 };

@@ -22,7 +22,7 @@ use smtp_policy::dns::{
 };
 use smtp_policy::route::idna::Idna;
 use smtp_policy::route::{
-    DnsSupport, Families, FamilyPreference, FilterFailure, HostLookup, NexthopRules, OwnAddresses,
+    AddressPreference, DnsSupport, Families, FilterFailure, HostLookup, NexthopRules, OwnAddresses,
     PortNames, RecordFilter, Resolution, Resolved, RouteNote, RoutePolicy,
 };
 
@@ -184,7 +184,7 @@ fn resolve(
     let rules = NexthopRules {
         socket_prefixes: !policy.mail_domains,
         ports: PortNames::default(),
-        default_service: "25".into(),
+        default_service: "25".parse().unwrap(),
         idna: Some(Idna::NonTransitional),
     };
     let destination = rules.destination(nexthop).unwrap();
@@ -259,8 +259,8 @@ fn with(setting: &str) -> RoutePolicy {
                     ipv6: false,
                 }
             }
-            "prefer4" => policy.preference = FamilyPreference::Ipv4,
-            "prefer6" => policy.preference = FamilyPreference::Ipv6,
+            "prefer4" => policy.preference = AddressPreference::Ipv4,
+            "prefer6" => policy.preference = AddressPreference::Ipv6,
             "limit2" => policy.address_limit = 2,
             "unbalanced" => policy.balance = false,
             "nodns" => policy.dns = DnsSupport::Disabled,
@@ -657,7 +657,7 @@ fn all_hosts_are_asked_for_at_once() {
     let destination = NexthopRules {
         socket_prefixes: false,
         ports: PortNames::default(),
-        default_service: "smtp".into(),
+        default_service: "smtp".parse().unwrap(),
         idna: None,
     }
     .destination("example.com")

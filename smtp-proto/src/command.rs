@@ -68,6 +68,11 @@ impl HelloName {
         }
     }
 
+    /// `localhost`: the name of a client that has none.
+    pub fn localhost() -> HelloName {
+        HelloName(String::from("localhost"))
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -80,6 +85,12 @@ impl core::str::FromStr for HelloName {
     /// As [`HelloName::parse`].
     fn from_str(text: &str) -> Result<Self, HelloNameError> {
         HelloName::parse(text)
+    }
+}
+
+impl fmt::Display for HelloName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

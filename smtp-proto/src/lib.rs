@@ -32,6 +32,7 @@ pub mod body;
 pub mod command;
 pub mod dsn;
 pub mod mime;
+mod protocol;
 pub mod queue;
 pub mod reply;
 pub mod secret;
@@ -48,6 +49,7 @@ pub use command::{
     Verb, Xforward, XforwardName, hello,
 };
 pub use dsn::{Notify, Ret, utf8_xtext, xforward_text, xtext};
+pub use protocol::{Protocol, UnknownProtocol};
 pub use queue::SendQueue;
 pub use reply::{
     Capabilities, FilterFailure, Keyword, KeywordSet, LineFilter, Reply, ReplyError, ReplyLimits,

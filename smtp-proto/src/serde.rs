@@ -14,6 +14,7 @@ use serde_core::{
 use crate::{
     address::{Address, ReversePath},
     dsn::{Notify, Ret},
+    protocol::Protocol,
     reply::Reply,
     session::{PixWorkarounds, Stage},
     status::EnhancedStatus,
@@ -58,6 +59,7 @@ macro_rules! read_from_text {
 
 write_as_text!(
     Address,
+    Protocol,
     ReversePath,
     Ret,
     Notify,
@@ -67,6 +69,7 @@ write_as_text!(
 );
 
 read_from_text!(
+    Protocol: |text| text.parse::<Protocol>().map_err(|error| error.to_string()),
     Address: |text| Address::parse(text).map_err(|why| why.to_string()),
     ReversePath: |text| ReversePath::parse(text).map_err(|why| why.to_string()),
     Ret: |text| Ret::parse(text).ok_or_else(|| neither(text, "FULL", "HDRS")),

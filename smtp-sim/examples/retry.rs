@@ -7,10 +7,11 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     policy::Policy,
     report::Status,
     request::{Recipient, Request},
+    settings::Settings,
 };
 use smtp_proto::Address;
 use smtp_sim::{
@@ -53,7 +54,7 @@ pub fn world() -> Result<World, Box<dyn Error>> {
         connections: 2,
         act: Act::Code(450),
     });
-    let mut world = World::new(Arc::new(Policy::default()), 1);
+    let mut world = World::new(Arc::new(Policy::new(Settings::smtp().build()?)), 1);
     world.host("192.0.2.1:25".parse()?, Host::new(temper));
     Ok(world)
 }

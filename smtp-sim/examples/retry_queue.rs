@@ -9,7 +9,7 @@ use std::{error::Error, process::ExitCode, time::Duration};
 
 use bytes::Bytes;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     report::Status,
     request::{Recipient, Request},
 };

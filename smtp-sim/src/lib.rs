@@ -27,14 +27,14 @@
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
-//! use smtp_policy::{config::Protocol, policy::Policy, request::{Recipient, Request}};
+//! use smtp_policy::{Protocol, policy::Policy, request::{Recipient, Request}, settings::Settings};
 //! use smtp_proto::{Address, ReversePath};
 //! use smtp_sim::{World, peer::{Act, Fault, Moment, Temper}, world::Host};
 //!
 //! // A server that takes its first message and is gone before it says so.
 //! let crash = Fault { moment: Moment::End, nth: 0, connections: 1, act: Act::Crash };
 //! let temper = Temper { faults: vec![crash], ..Temper::default() };
-//! let mut world = World::new(Arc::new(Policy::default()), 1);
+//! let mut world = World::new(Arc::new(Policy::new(Settings::smtp().build()?)), 1);
 //! world.host("192.0.2.1:25".parse()?, Host::new(temper));
 //!
 //! let to = Recipient::new(Address::parse("user@example.com")?);

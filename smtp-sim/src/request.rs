@@ -8,10 +8,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smtp_policy::config::{MainCf, Protocol};
+use postfix_config::{CompileError, MainCf, compile};
+use smtp_policy::Protocol;
 use smtp_policy::dns::ResolverConfig;
 use smtp_policy::line_ends::StrayCr;
-use smtp_policy::policy::{Policy, PolicyError};
+use smtp_policy::policy::Policy;
 use smtp_policy::report::{Report, Status};
 use smtp_policy::request::{
     CacheHints, ClientInfo, ClientSource, DeliveryFlags, Encoding, Recipient, Request,
@@ -20,21 +21,12 @@ use smtp_proto::address::{Address, ReversePath};
 use smtp_proto::dsn::{Notify, Ret};
 
 use crate::scenario::{
-    ClientSpec, Dialect, RecipientResult, RecipientSpec, RequestSpec, Scenario, ScenarioError,
-    in_directory, main_cf,
+    ClientSpec, RecipientResult, RecipientSpec, RequestSpec, Scenario, ScenarioError, in_directory,
+    main_cf,
 };
 
 /// How long a DNS server may take; the recordings were made with this value.
 const DNS_TIMEOUT: Duration = Duration::from_secs(1);
-
-impl From<Dialect> for Protocol {
-    fn from(dialect: Dialect) -> Protocol {
-        match dialect {
-            Dialect::Smtp => Protocol::Smtp,
-            Dialect::Lmtp => Protocol::Lmtp,
-        }
-    }
-}
 
 /// The policy that the settings of a scenario describe. The tables must have been
 /// written into `dir` ([`crate::scenario::write_inputs`]). The machine is taken to
@@ -43,7 +35,7 @@ pub fn policy(
     scenario: &Scenario,
     dir: &Path,
     dns: SocketAddr,
-) -> Result<Arc<Policy>, PolicyError> {
+) -> Result<Arc<Policy>, CompileError> {
     let main_cf = MainCf::parse(&main_cf(scenario), "main.cf", dir)?;
     let resolver = ResolverConfig {
         servers: vec![dns],
@@ -52,14 +44,14 @@ pub fn policy(
         ..ResolverConfig::default()
     };
     let system: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    Policy::new(&main_cf, resolver, &system).map(Arc::new)
+    compile(&main_cf, resolver, &system).map(Arc::new)
 }
 
 /// The engine's request for one of a scenario. `dir` is the directory of
 /// `main.cf`. An error names the value that is not acceptable.
 pub fn to_request(
     spec: &RequestSpec,
-    protocol: Dialect,
+    protocol: Protocol,
     dir: &Path,
 ) -> Result<Request, ScenarioError> {
     let sender = ReversePath::parse(&spec.sender).map_err(|_| bad("sender", &spec.sender))?;
@@ -69,7 +61,7 @@ pub fn to_request(
         .map(recipient)
         .collect::<Result<_, _>>()?;
     let nexthop = checked("nexthop", &in_directory(&spec.nexthop, dir))?;
-    let mut request = Request::new(protocol.into(), nexthop, sender, recipients);
+    let mut request = Request::new(protocol, nexthop, sender, recipients);
     request.id = checked("id", "SCENARIO")?;
     request.envid = known("envid", &spec.envid)?;
     request.ret = match &spec.ret {
@@ -219,7 +211,7 @@ mod tests {
             },
         ];
         for spec in cases {
-            let error = to_request(&spec, Dialect::Smtp, Path::new("/d")).unwrap_err();
+            let error = to_request(&spec, Protocol::Smtp, Path::new("/d")).unwrap_err();
             assert!(error.to_string().ends_with("is not acceptable"), "{error}");
         }
     }

@@ -11,7 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use smtp_proto::Protocol;
 
 use crate::dns_server::ZoneEntry;
 pub use crate::request::{policy, results, to_request};
@@ -29,8 +30,8 @@ pub struct Scenario {
     #[serde(default)]
     pub about: String,
     /// Which of the two clients delivers.
-    #[serde(default)]
-    pub protocol: Dialect,
+    #[serde(default, deserialize_with = "protocol")]
+    pub protocol: Protocol,
     /// The `main.cf` settings, by parameter name.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
@@ -54,17 +55,6 @@ pub struct Scenario {
     /// Paths that are not compared, such as `recipients[0][1].text`.
     #[serde(default)]
     pub ignore: Vec<String>,
-}
-
-/// The two protocols that a scenario or a scripted server speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dialect {
-    /// SMTP (RFC 5321).
-    #[default]
-    Smtp,
-    /// LMTP (RFC 2033).
-    Lmtp,
 }
 
 /// What one scripted server does; see [`crate::server`].
@@ -96,7 +86,8 @@ pub struct ServerScript {
     #[serde(default)]
     pub note_pause: bool,
     /// The protocol of this server; absent: that of the scenario.
-    pub protocol: Option<Dialect>,
+    #[serde(default, deserialize_with = "own_protocol")]
+    pub protocol: Option<Protocol>,
 }
 
 /// How an endpoint takes connections when it does not simply accept them.
@@ -323,10 +314,23 @@ pub struct RecipientResult {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct RequestFile {
     /// Which of the two clients delivers.
-    #[serde(default)]
-    pub protocol: Dialect,
+    #[serde(default, deserialize_with = "protocol")]
+    pub protocol: Protocol,
     /// The requests, to be handled in this order.
     pub requests: Vec<RequestSpec>,
+}
+
+/// Reads `smtp` or `lmtp`.
+fn protocol<'de, D: Deserializer<'de>>(from: D) -> Result<Protocol, D::Error> {
+    let word = String::deserialize(from)?;
+    let known = Protocol::ALL
+        .into_iter()
+        .find(|known| known.as_str() == word);
+    known.ok_or_else(|| D::Error::unknown_variant(&word, &["smtp", "lmtp"]))
+}
+
+fn own_protocol<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Protocol>, D::Error> {
+    protocol(from).map(Some)
 }
 
 /// Why a scenario could not be loaded.

@@ -9,8 +9,9 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use smtp_proto::Protocol;
 use smtp_sim::harness::{Place, TARGETS, Target, is_delivered, reach};
-use smtp_sim::scenario::{Dialect, folder, load_all};
+use smtp_sim::scenario::{folder, load_all};
 
 fn corpus(target: &Target) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -229,14 +230,14 @@ proptest! {
 fn recorded() -> Vec<(String, Vec<u8>)> {
     let scenarios = load_all(&folder()).unwrap();
     let sessions = scenarios.iter().flat_map(|scenario| {
-        let dialect = u8::from(scenario.protocol == Dialect::Lmtp);
+        let protocol = u8::from(scenario.protocol == Protocol::Lmtp);
         scenario
             .expect
             .sessions
             .iter()
-            .map(move |session| (scenario, dialect, session))
+            .map(move |session| (scenario, protocol, session))
     });
-    let input = sessions.map(|(scenario, dialect, session)| {
+    let input = sessions.map(|(scenario, protocol, session)| {
         let said = |who: &str, what: &str| {
             let lines = session.transcript.iter();
             let count = lines.filter(|line| line.0 == who && line.1.starts_with(what));
@@ -246,7 +247,7 @@ fn recorded() -> Vec<(String, Vec<u8>)> {
         let starttls = u8::from(said("C", "STARTTLS") == 0);
         let messages = said("C", "MAIL").clamp(1, 4) - 1;
         let mut input = vec![
-            dialect, 1, 7, 64, 0, recipients, starttls, 0, 125, 0, 5, 0, 0, messages, 0, 0,
+            protocol, 1, 7, 64, 0, recipients, starttls, 0, 125, 0, 5, 0, 0, messages, 0, 0,
         ];
         for entry in &session.transcript {
             match entry.0.as_str() {

@@ -10,10 +10,10 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     dns::{Failure, QueryKind, RecordData, ResolverConfig},
-    policy::Policy,
     report::{Outcome, Status},
     request::{CacheHints, Recipient, Request},
 };
@@ -54,7 +54,7 @@ fn a_seed_repeats_itself_and_another_seed_does_not() {
 /// A world with one server, whose deliveries have at most `main_cf` in common.
 fn world(main_cf: &str, host: Host) -> World {
     let main_cf = MainCf::parse(main_cf, "main.cf", "/nowhere".as_ref()).unwrap();
-    let policy = Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap();
+    let policy = compile(&main_cf, ResolverConfig::default(), &[]).unwrap();
     let mut world = World::new(Arc::new(policy), 3);
     world.host(SERVER.parse().unwrap(), host);
     world
@@ -210,7 +210,7 @@ fn unsigned_domain(root_is_signed: bool, servers: NameServers) -> World {
             .collect(),
         ..ResolverConfig::default()
     };
-    let policy = Policy::new(&main_cf, resolver, &[]).unwrap();
+    let policy = compile(&main_cf, resolver, &[]).unwrap();
     let mut world = World::new(Arc::new(policy), 3).traced();
     world.resolve_with(servers);
     world.host(SERVER.parse().unwrap(), Host::new(Temper::default()));

@@ -11,11 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     dns::ResolverConfig,
     line_ends::StrayCr,
-    policy::Policy,
     report::{Report, Status},
     request::{Recipient, Request},
     text::TextSource,
@@ -125,7 +125,7 @@ fn start_sink() -> io::Result<(SocketAddr, Arc<Recorder>)> {
 
 fn deliver(runtime: Runtime, server: SocketAddr, message: Message) -> Result<Report, Failure> {
     let main_cf = MainCf::parse(MAIN_CF, "demo", Path::new(".")).or_exit(Exit::Software)?;
-    let policy = Policy::new(&main_cf, ResolverConfig::default(), &[]).or_exit(Exit::Software)?;
+    let policy = compile(&main_cf, ResolverConfig::default(), &[]).or_exit(Exit::Software)?;
     let worker = Worker::start(runtime, Arc::new(policy)).or_exit(Exit::System)?;
     let interrupt = Interrupt::install().or_exit(Exit::System)?;
     interrupt.on_first(worker.canceller());

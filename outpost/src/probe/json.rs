@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     report::Status,
     route::{Candidate, MailExchange},
     survey::{

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     report::Status,
     request::Request,
     survey::{Finding, Survey},

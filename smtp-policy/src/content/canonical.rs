@@ -1,8 +1,10 @@
 //! The canonical form of an address, which Postfix has from its trivial-rewrite
 //! service (`src/trivial-rewrite/rewrite.c`, rewriting context `local`).
 
+use smtp_proto::command::HelloName;
+
 use super::tokens::{Token, quote, scan};
-use crate::config::Config;
+use crate::settings::Rewriting;
 
 /// What is missing in an address, and which old forms are understood.
 #[derive(Clone, Debug, Default)]
@@ -19,14 +21,13 @@ const AT: Token = Token::Operator('@');
 const DOT: Token = Token::Operator('.');
 
 impl Canonical {
-    pub(super) fn new(config: &Config) -> Self {
-        let general = &config.general;
-        let wanted = |text: &str, yes: bool| if yes { text.to_owned() } else { String::new() };
+    pub(super) fn new(rewriting: &Rewriting) -> Self {
+        let text = |name: &Option<HelloName>| name.as_ref().map(HelloName::to_string);
         Self {
-            origin: wanted(&general.myorigin, general.append_at_myorigin),
-            domain: wanted(&general.mydomain, *general.append_dot_mydomain),
-            swap_bangpath: general.swap_bangpath,
-            percent_hack: general.allow_percent_hack,
+            origin: text(&rewriting.origin).unwrap_or_default(),
+            domain: text(&rewriting.domain).unwrap_or_default(),
+            swap_bangpath: rewriting.swap_bangpath,
+            percent_hack: rewriting.percent_hack,
         }
     }
 

@@ -10,8 +10,9 @@ use super::{
     tokens::{Token, Tokens, parse, quote, scan, unquote},
 };
 use crate::{
-    config::Config,
+    Protocol,
     route::OwnAddresses,
+    settings::Groups,
     tables::{
         AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, Maps, MatchList,
         TableFailure, TableQuery,
@@ -48,26 +49,18 @@ pub(crate) enum Lookup<T> {
 }
 
 impl Generic {
-    pub(crate) fn new(
-        config: &Config,
-        maps: Maps,
-        destinations: MatchList,
-        own: Arc<OwnAddresses>,
-    ) -> Self {
-        let general = &config.general;
+    pub(crate) fn new(protocol: Protocol, groups: &Groups) -> Self {
+        let (identity, rewriting) = (&groups.identity, &groups.content.rewriting);
         Self {
-            parameter: format!("{}_generic_maps", config.protocol.as_str()),
-            maps,
-            canonical: Canonical::new(config),
-            origin: general.myorigin.to_string(),
-            destinations,
-            own,
-            delimiter: general.recipient_delimiter.clone(),
-            double_bounce: general.double_bounce_sender.clone(),
-            propagate: general
-                .propagate_unmatched_extensions
-                .iter()
-                .any(|w| w == "generic"),
+            parameter: format!("{protocol}_generic_maps"),
+            maps: groups.content.generic.clone(),
+            canonical: Canonical::new(rewriting),
+            origin: identity.origin.to_string(),
+            destinations: rewriting.destinations.clone(),
+            own: Arc::clone(&groups.connect.own),
+            delimiter: rewriting.delimiters.clone(),
+            double_bounce: identity.double_bounce.clone(),
+            propagate: rewriting.propagate_extension,
         }
     }
 

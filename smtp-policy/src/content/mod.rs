@@ -19,8 +19,6 @@ mod raw;
 mod tests;
 mod tokens;
 
-use std::sync::Arc;
-
 use smtp_proto::mime::{Header, HeaderClass, HeaderRole, MimeOptions};
 
 use self::checks::CheckMaps;
@@ -29,11 +27,7 @@ pub(crate) use self::{
     inserted::{Fold, LoopCheck, LoopState, TraceAddresses, inserted_fields},
     pipe::{Pipe, PipeFailure, PipeStep, STEPS_AT_ONCE},
 };
-use crate::{
-    config::Config,
-    route::OwnAddresses,
-    tables::{Maps, MatchList, Tables},
-};
+use crate::{Protocol, settings::Groups, tables::Maps};
 
 /// What is done with the content of all messages of a client.
 #[derive(Debug, Default)]
@@ -48,32 +42,26 @@ pub(crate) struct ContentRules {
 }
 
 impl ContentRules {
-    /// The rules of a configuration. `destinations` is `mydestination`.
-    pub(crate) fn new(
-        config: &Config,
-        tables: &Tables,
-        destinations: MatchList,
-        own: Arc<OwnAddresses>,
-    ) -> Self {
+    /// The rules that follow from settings.
+    pub(crate) fn new(protocol: Protocol, groups: &Groups) -> Self {
+        let (content, limits) = (&groups.content, &groups.limits);
         let checks = |name: &str, maps: &Maps| CheckMaps {
-            parameter: format!("{}_{name}", config.protocol.as_str()),
+            parameter: format!("{protocol}_{name}"),
             maps: maps.clone(),
         };
-        let generic = &tables.generic;
         let size = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         Self {
-            primary: checks("header_checks", &tables.header_checks),
-            mime: checks("mime_header_checks", &tables.mime_header_checks),
-            nested: checks("nested_header_checks", &tables.nested_header_checks),
-            body: checks("body_checks", &tables.body_checks),
-            generic: (!generic.is_empty())
-                .then(|| Generic::new(config, generic.clone(), destinations, own)),
+            primary: checks("header_checks", &content.header_checks),
+            mime: checks("mime_header_checks", &content.mime_header_checks),
+            nested: checks("nested_header_checks", &content.nested_header_checks),
+            body: checks("body_checks", &content.body_checks),
+            generic: (!content.generic.is_empty()).then(|| Generic::new(protocol, groups)),
             limits: MimeOptions {
                 structure: true,
                 convert: false,
-                header_limit: size(config.content.header_size_limit),
-                boundary_limit: size(config.content.mime_boundary_length_limit),
-                nesting_limit: size(config.content.mime_nesting_limit),
+                header_limit: size(limits.header),
+                boundary_limit: size(limits.boundary),
+                nesting_limit: size(limits.nesting),
             },
         }
     }

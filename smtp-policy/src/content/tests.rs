@@ -15,12 +15,16 @@ use proptest::prelude::*;
 use smtp_proto::mime::RecordEnd;
 
 use super::*;
+use postfix_config::MainCf;
+
 use crate::{
-    config::{MainCf, Protocol},
-    dns::ResolverConfig,
+    Protocol,
     line_ends::StrayCr,
-    policy::Policy,
-    tables::TableFailure,
+    settings::Settings,
+    tables::{
+        TableFailure,
+        testing::{byte_maps, maps, strings},
+    },
 };
 
 /// What a pipe gave.
@@ -49,8 +53,26 @@ impl<'a> Case<'a> {
     fn new(main_cf: &str) -> Self {
         let main_cf = format!("myhostname = client.example.org\n{main_cf}");
         let main_cf = MainCf::parse(&main_cf, "main.cf", Path::new("/nonexistent")).unwrap();
-        let policy = Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap();
-        let rules = Arc::clone(&policy.client(Protocol::Smtp).content);
+        let config = main_cf.config(Protocol::Smtp).unwrap();
+        let (general, from) = (&config.general, &config.content);
+        let mut settings = Settings::smtp().host(general.myhostname.parse().unwrap());
+        let content = &mut settings.content;
+        content.header_checks = byte_maps(&from.header_checks);
+        content.mime_header_checks = byte_maps(&from.mime_header_checks);
+        content.nested_header_checks = byte_maps(&from.nested_header_checks);
+        content.body_checks = byte_maps(&from.body_checks);
+        content.generic = maps(&from.generic_maps);
+        let rewriting = &mut content.rewriting;
+        rewriting.destinations = strings(&general.mydestination);
+        rewriting
+            .delimiters
+            .clone_from(&general.recipient_delimiter);
+        let propagated = &general.propagate_unmatched_extensions;
+        rewriting.propagate_extension = propagated.iter().any(|word| word == "generic");
+        rewriting.origin = Some(general.myorigin.parse().unwrap());
+        let domain = || general.mydomain.parse().unwrap();
+        rewriting.domain = general.append_dot_mydomain.then(domain);
+        let rules = Arc::new(ContentRules::new(Protocol::Smtp, &settings));
         Self {
             rules,
             convert: false,

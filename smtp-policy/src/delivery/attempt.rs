@@ -40,14 +40,14 @@ impl Attempt {
         let peer = match &place {
             Place::Inet(candidate) => cx.hosts.peer(candidate, site.best),
             Place::Unix(path) => {
-                let host = cx.config.general.myhostname.to_string();
+                let host = cx.settings.identity.host.to_string();
                 let server = Server::new(host, Endpoint::Unix(path.clone()));
                 Peer::new(server, cx.hosts.label.clone(), true)
             }
         };
         let passwords = password_search(cx, &peer);
         Self {
-            lookups: AddressLookups::new(&cx.tables, &peer.address, passwords),
+            lookups: AddressLookups::new(&cx.settings, &peer.address, passwords),
             tls: Tls::new(policy, site.domain.clone(), failed.map(LogText::from)),
             peer,
             place,
@@ -70,21 +70,20 @@ impl Attempt {
 
     /// Where to connect, and how.
     pub(super) fn target(&self, cx: &Context) -> Target {
-        let connect = &cx.config.connect;
+        let connect = &cx.settings.connect;
         let (endpoint, bind, window) = match &self.place {
             Place::Inet(candidate) => {
-                let bind = cx.client().bind(candidate.address);
+                let bind = connect.bind(candidate.address);
                 let endpoint = Endpoint::Inet((candidate.address, candidate.port).into());
-                (endpoint, bind, connect.tcp_windowsize)
+                (endpoint, bind, connect.window)
             }
             Place::Unix(path) => (Endpoint::Unix(path.clone()), None, 0),
         };
-        let limit = cx.config.timeout.connect_timeout;
         Target {
             endpoint,
             bind,
             window,
-            limit: (!limit.is_zero()).then_some(limit),
+            limit: cx.settings.timeouts.connect,
         }
     }
 }
@@ -97,7 +96,7 @@ pub(super) fn destination_key(cx: &Context, nexthop: &str) -> CacheKey {
 /// The key of connections to an endpoint. Where a certificate must match, a
 /// connection serves only the destination that it was made for.
 pub(super) fn endpoint_key(cx: &Context, peer: &Peer, port: u16, level: TlsLevel) -> CacheKey {
-    let logs_in = !cx.config.sasl.sasl_password_maps.is_empty();
+    let logs_in = cx.settings.reuse.by_destination;
     let place = KeyPlace {
         destination: (logs_in || level.must_match()).then_some(&peer.destination),
         host: logs_in.then_some(&peer.server.host),
@@ -118,7 +117,5 @@ fn key_owner(cx: &Context) -> KeyOwner<'_> {
 
 /// The sender, where it decides who logs in at the server.
 fn login_sender(cx: &Context) -> Option<&str> {
-    let sasl = &cx.config.sasl;
-    let decides = sasl.sender_dependent_authentication && !sasl.sasl_password_maps.is_empty();
-    decides.then(|| cx.sender())
+    cx.settings.reuse.by_sender.then(|| cx.sender())
 }

@@ -61,9 +61,16 @@ impl Choosing {
 
 /// Reads the next hop and appends the fallback relays.
 pub(super) fn read_nexthop(cx: &mut Context) {
-    let rules = &cx.client().nexthop;
+    if !cx.settings.is_given() {
+        let text = format!("there are no settings for {}", cx.request.protocol);
+        let status = EnhancedStatus::new(4, 3, 5);
+        cx.why = Some(Reason::local(status, Scope::Site, text));
+        return;
+    }
+    let rules = &cx.settings.nexthop;
     let nexthop = cx.request.nexthop.as_str();
-    let fallback = &cx.config.connect.fallback_relay;
+    let fallback = cx.settings.connect.fallback_relays.iter();
+    let fallback: Vec<String> = fallback.map(ToString::to_string).collect();
     if rules.socket_prefixes && nexthop.starts_with("unix:") {
         cx.hosts.destinations = vec![nexthop.to_owned()];
         cx.hosts.own = 1;
@@ -73,7 +80,7 @@ pub(super) fn read_nexthop(cx: &mut Context) {
         }
         return;
     }
-    let protocols = cx.config.connect.inet_protocols;
+    let protocols = cx.settings.lookup.families;
     if !protocols.ipv4 && !protocols.ipv6 {
         let (status, text) = (
             EnhancedStatus::new(4, 4, 4),
@@ -91,7 +98,7 @@ pub(super) fn read_nexthop(cx: &mut Context) {
         return;
     }
     cx.hosts.own = destinations.len();
-    destinations.extend(fallback.iter().cloned());
+    destinations.extend(fallback);
     cx.hosts.destinations = destinations;
 }
 
@@ -102,7 +109,7 @@ fn begin_destination(cx: &mut Context) -> Phase {
     hosts.begun += 1;
     hosts.final_nexthop = hosts.begun == hosts.destinations.len();
     hosts.site = None;
-    let nexthop = &cx.client().nexthop;
+    let nexthop = &cx.settings.nexthop;
     if nexthop.socket_prefixes
         && let Some(path) = text.strip_prefix("unix:")
     {
@@ -110,7 +117,7 @@ fn begin_destination(cx: &mut Context) -> Phase {
         let places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
         found_destination(cx, &text, None, &places, None);
         let site = Site {
-            domain: cx.config.general.myhostname.to_string(),
+            domain: cx.settings.identity.host.to_string(),
             ..Site::new(places, 0, false)
         };
         open_site(cx, site, path, path);
@@ -160,7 +167,7 @@ pub(super) fn open_site(cx: &mut Context, mut site: Site, domain: &str, label: &
     if cx.hosts.begun == 1 && !site.places.is_empty() {
         cx.hosts.cache = match cx.is_survey() {
             true => CacheHints::default(),
-            false => cx.client().cache_hints(&cx.request, domain),
+            false => cx.settings.cache_hints(&cx.request, domain),
         };
         if cx.hosts.cache.load || cx.hosts.cache.store {
             cx.hosts.request_nexthop = Some(label.to_owned());
@@ -250,7 +257,7 @@ fn try_place(cx: &mut Context, site: &mut Site) -> Tried {
     };
     site.places.pop_front();
     site.addresses += 1;
-    let limit = cx.config.connect.mx_address_limit;
+    let limit = cx.settings.limits.addresses;
     if site.addresses == limit && !cx.is_survey() {
         site.places.clear();
     }
@@ -292,8 +299,8 @@ fn tell_server(
     if !cx.is_survey() {
         return;
     }
-    let limit = cx.config.connect.mx_address_limit;
-    let own_name = cx.config.general.myhostname.to_string();
+    let limit = cx.settings.limits.addresses;
+    let own_name = cx.settings.identity.host.to_string();
     let destination = cx.hosts.label.clone();
     cx.learn(&Learned::Server(Server {
         destination: &destination,
@@ -308,7 +315,7 @@ fn tell_server(
 /// The policy as it fits this attempt; `None` if it does not.
 fn fitting(cx: &mut Context, policy: TlsPolicy, place: &Place, plain: bool) -> Option<TlsPolicy> {
     match place {
-        Place::Inet(_) if cx.config.tls.tls_wrappermode && !policy.level.is_mandatory() => {
+        Place::Inet(_) if cx.settings.tls.wrapper && !policy.level.is_mandatory() => {
             let protocol = cx.request.protocol;
             cx.note(Event::WrapperModeUnprotected { protocol });
             None
@@ -371,7 +378,7 @@ mod tests {
     #[test]
     fn no_more_addresses_are_tried_than_the_limit_allows() {
         let mut cx = context_at(&["192.0.2.1", "192.0.2.2"]);
-        configure(&mut cx, |config| config.connect.mx_address_limit = 1);
+        configure(&mut cx, |settings| settings.limits.addresses = 1);
         assert!(matches!(choose_knowing(&mut cx), Phase::LookingUp(_)));
         assert!(matches!(choose(&mut cx), Phase::Choosing(_)));
     }
@@ -404,8 +411,9 @@ mod tests {
     #[test]
     fn a_next_hop_is_read_with_the_relays_behind_it() {
         let mut cx = context_for("one.example, two.example", 1);
-        configure(&mut cx, |config| {
-            config.connect.fallback_relay = vec!["relay.example".to_owned()].into();
+        let relay = cx.settings.nexthop.destination("relay.example").unwrap();
+        configure(&mut cx, |settings| {
+            settings.connect.fallback_relays = vec![crate::route::Destination::Inet(relay)];
         });
         read_nexthop(&mut cx);
         let expected = ["one.example", "two.example", "relay.example"];

@@ -9,7 +9,6 @@ use super::{
     choosing::Choosing,
     context::Context,
     phase::{Next, Phase},
-    settle::{Origin, Whom},
     survey::Learned,
     talking::Talking,
 };
@@ -75,19 +74,8 @@ impl Connecting {
             server: self.attempt.peer().server(),
         });
         cx.hosts.mark_final_server();
-        let peer = self.attempt.peer().name();
-        match Talking::begin(cx, *self.attempt) {
-            Ok(talking) => Next::Go(Phase::Talking(Box::new(talking))),
-            Err(failure) => {
-                cx.note(Event::TableFailed { failure });
-                cx.ask(Ask::Close);
-                let text = format!("local data error while talking to {peer}");
-                let status = EnhancedStatus::new(4, 3, 0);
-                let reason = Reason::local(status, Scope::Session, text);
-                cx.fail(Whom::Open, reason, &Origin::default());
-                Next::Go(Phase::Choosing(Choosing))
-            }
-        }
+        let talking = Talking::begin(cx, *self.attempt);
+        Next::Go(Phase::Talking(Box::new(talking)))
     }
 }
 

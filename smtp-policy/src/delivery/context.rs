@@ -17,16 +17,15 @@ use super::{
     verdict::Verdicts,
 };
 use crate::{
-    config::Config,
     dns::{Answer, Failure},
     event::{Charset, Event, Note},
-    policy::{Client, Policy},
+    policy::Policy,
     report::{
         Times,
         trouble::{Judge, Reason},
     },
     request::Request,
-    tables::Tables,
+    settings::Settings,
     tls::policy::TlsRules,
 };
 
@@ -35,8 +34,7 @@ use crate::{
 pub(super) struct Context {
     pub(super) request: Request,
     pub(super) policy: Arc<Policy>,
-    pub(super) config: Arc<Config>,
-    pub(super) tables: Arc<Tables>,
+    pub(super) settings: Arc<Settings>,
     pub(super) seed: u64,
     serial: u32,
     /// What is to be asked next, before anything else happens.
@@ -71,10 +69,9 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(request: Request, policy: Arc<Policy>, seed: u64) -> Self {
-        let client = policy.client(request.protocol);
-        let (config, tables) = (Arc::clone(&client.config), Arc::clone(&client.tables));
+        let settings = Arc::clone(policy.settings(request.protocol));
         let judge = Judge {
-            soft_bounce: config.verdict.soft_bounce,
+            soft_bounce: settings.verdict.soft_bounce,
             probe: request.probe,
         };
         let survey = request.survey.clone();
@@ -97,8 +94,7 @@ impl Context {
             serial: 0,
             request,
             policy,
-            config,
-            tables,
+            settings,
             seed,
             judge,
         }
@@ -117,7 +113,7 @@ impl Context {
         self.now = now;
         self.begun.get_or_insert(now);
         self.give_up
-            .get_or_insert(now + self.config.general.daemon_timeout);
+            .get_or_insert(now + self.settings.timeouts.delivery);
     }
 
     /// The time at which the delivery is given up.
@@ -140,19 +136,13 @@ impl Context {
         self.epoch.unwrap_or_default() + self.now.as_duration()
     }
 
-    /// The client whose delivery this is, SMTP or LMTP.
-    pub(super) fn client(&self) -> &Client {
-        self.policy.client(self.request.protocol)
-    }
-
     pub(super) fn tls_rules(&self) -> Arc<TlsRules> {
-        Arc::clone(&self.client().tls)
+        Arc::clone(&self.settings.tls_rules)
     }
 
     /// Goes on as another client, to which the request was passed.
     pub(super) fn adopt_client(&mut self) {
-        let client = self.policy.client(self.request.protocol);
-        (self.config, self.tables) = (Arc::clone(&client.config), Arc::clone(&client.tables));
+        self.settings = Arc::clone(self.policy.settings(self.request.protocol));
     }
 
     /// The sender as text; empty for the null sender.
@@ -228,7 +218,7 @@ impl Context {
 
     /// Hands an event to the driver. Its line is in ASCII where there is to be nothing else.
     pub(super) fn note(&mut self, note: impl Into<Note>) {
-        let charset = match *self.config.general.smtputf8_enable {
+        let charset = match self.settings.content.smtputf8 {
             true => Charset::Utf8,
             false => Charset::Ascii,
         };

@@ -23,14 +23,15 @@
 //! ```
 //! use std::sync::Arc;
 //! use smtp_policy::{
-//!     config::Protocol,
+//!     Protocol,
 //!     delivery::{Ask, Delivery},
 //!     policy::Policy,
 //!     request::{Recipient, Request},
+//!     settings::Settings,
 //! };
 //! use smtp_proto::{address::{Address, ReversePath}, time::Time};
 //!
-//! let policy = Arc::new(Policy::default());
+//! let policy = Arc::new(Policy::new(Settings::smtp().build()?));
 //! let to = Recipient::new(Address::parse("user@example.com")?);
 //! let request = Request::new(Protocol::Smtp, "example.com".parse()?, ReversePath::Null, vec![to]);
 //! let mut delivery = Delivery::new(request, policy, 1);

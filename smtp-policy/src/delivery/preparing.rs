@@ -79,7 +79,7 @@ impl Start {
                 return reject(cx, status, "mail system configuration error");
             }
         }
-        if cx.client().content.generic.is_none() && !flags.delivered_to {
+        if cx.settings.content_rules.generic.is_none() && !flags.delivered_to {
             return prepared(cx);
         }
         Next::Go(Phase::Preparing(Box::new(Preparing {
@@ -125,7 +125,7 @@ impl Preparing {
             return Next::Await(self.into());
         }
         if let Some(address) = self.addresses.get(self.mapped.len()) {
-            let rules = Arc::clone(&cx.client().content);
+            let rules = Arc::clone(&cx.settings.content_rules);
             return match &rules.generic {
                 // Maps may take their time, whether or not they ask anybody.
                 Some(_) if cx.is_overdue() => Next::Await(self.into()),
@@ -203,7 +203,7 @@ impl Preparing {
             return prepared(cx);
         }
         let recipient = self.mapped.get(2).map_or("", String::as_str);
-        let utf8 = *cx.config.general.smtputf8_enable;
+        let utf8 = cx.settings.content.smtputf8;
         let fold = if utf8 { Fold::Unicode } else { Fold::Ascii };
         self.loop_check = Some(LoopCheck::new(recipient, fold, cx.request.stray_cr));
         Next::Go(self.into())

@@ -2,21 +2,19 @@
 //! by its address that this takes (`smtp_pix_workaround_maps`,
 //! `smtp_discard_ehlo_keyword_address_maps`).
 
-use core::time::Duration;
 use std::sync::Arc;
 
 use smtp_proto::{
-    command::HelloName,
     reply::{FilterFailure, KeywordSet, LineFilter, ReplyText},
-    session::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
+    session::{PixWorkarounds, Profile},
 };
 
 use super::{TableQuery, talking::Login};
 use crate::{
-    config::{Config, Protocol},
     request::Request,
     sasl::PasswordSearch,
-    tables::{MapsSearch, MapsStep, Table, TableFailure, Tables},
+    settings::{PixWords, Settings},
+    tables::{MapsSearch, MapsStep, Table, TableFailure},
 };
 
 /// The two look-ups by the server's address, and that of credentials by its names,
@@ -58,10 +56,10 @@ impl Found {
 }
 
 impl AddressLookups {
-    pub(super) fn new(tables: &Tables, address: &str, passwords: PasswordSearch) -> Self {
+    pub(super) fn new(settings: &Settings, address: &str, passwords: PasswordSearch) -> Self {
         Self {
-            pix: Found::Searching(tables.pix.search(address)),
-            discard: Found::Searching(tables.discard_ehlo.search(address)),
+            pix: Found::Searching(settings.hello.pix.by_address.search(address)),
+            discard: Found::Searching(settings.hello.discard_by_address.search(address)),
             passwords,
         }
     }
@@ -101,99 +99,47 @@ impl AddressLookups {
     pub(super) fn profile(
         &self,
         request: &Request,
-        config: &Config,
-        tables: &Tables,
+        settings: &Settings,
         loop_detection: bool,
-    ) -> Result<Profile, TableFailure> {
-        let discard = self
-            .discard
-            .result()
-            .ok()
-            .flatten()
-            .unwrap_or(&config.helo.discard_ehlo_keywords);
-        let pix = self
-            .pix
-            .result()
-            .ok()
-            .flatten()
-            .unwrap_or(&config.helo.pix_workarounds);
-
-        let dialect = match request.protocol {
-            Protocol::Smtp => Dialect::Smtp,
-            Protocol::Lmtp => Dialect::Lmtp,
-        };
-        let name = HelloName::parse(&config.helo.helo_name).map_err(|error| TableFailure {
-            table: match config.protocol {
-                Protocol::Smtp => "smtp_helo_name".into(),
-                Protocol::Lmtp => "lmtp_lhlo_name".into(),
-            },
-            reason: error.to_string(),
-        })?;
-        let mut profile = Profile::new(dialect, name);
-        profile.hello = match (config.helo.never_send_ehlo, config.helo.always_send_ehlo) {
-            (true, _) => HelloChoice::Helo,
-            (false, true) => HelloChoice::Ehlo,
-            (false, false) => HelloChoice::AsGreeted,
-        };
+    ) -> Profile {
+        let hello = &settings.hello;
+        let discard = self.discard.result().ok().flatten();
+        let pix = self.pix.result().ok().flatten();
+        let mut profile = Profile::new(request.protocol, hello.name.clone());
+        profile.hello = hello.choice;
         if loop_detection {
-            profile.own_name.clone_from(&config.general.myhostname);
+            profile.own_name = settings.identity.host.to_string();
         }
-        profile.pix = pix_workarounds(pix, config, request.age);
-        profile.discard = KeywordSet::parse(discard);
-        profile.block_early_mail_reply = config.tls.tls_block_early_mail_reply;
-        profile.skip_quit_response = config.helo.skip_quit_response;
-        profile.line_length_limit =
-            usize::try_from(config.content.line_length_limit).unwrap_or(usize::MAX);
-        profile.timeouts = timeouts(config);
-        profile.deadline = if *config.timeout.per_request_deadline {
-            DeadlineRule::PerRequest {
-                min_data_rate: config.timeout.min_data_rate,
-            }
-        } else {
-            DeadlineRule::PerOperation
-        };
-        profile.reply_text = if *config.general.smtputf8_enable {
+        profile.pix = workarounds(
+            pix.map_or(hello.pix.words, PixWords::parse),
+            settings,
+            request,
+        );
+        profile.discard = discard.map_or(hello.discard, KeywordSet::parse);
+        profile.block_early_mail_reply = settings.tls.block_early_mail_reply;
+        profile.skip_quit_response = hello.skip_quit_response;
+        profile.line_length_limit = usize::try_from(settings.limits.line).unwrap_or(usize::MAX);
+        profile.timeouts = settings.timeouts.session;
+        profile.deadline = settings.timeouts.deadline;
+        profile.reply_text = if settings.content.smtputf8 {
             ReplyText::Utf8
         } else {
             ReplyText::Ascii
         };
-        profile.reply_filter = tables
-            .reply_filter
-            .clone()
-            .map(|table| Arc::new(TableFilter(table)) as Arc<dyn LineFilter>);
-        Ok(profile)
+        let filter = settings.verdict.reply_filter.clone();
+        profile.reply_filter =
+            filter.map(|table| Arc::new(TableFilter(table)) as Arc<dyn LineFilter>);
+        profile
     }
 }
 
-/// The words of `smtp_pix_workarounds`. The delay is for mail that has waited
-/// already: the first attempt is to go fast.
-fn pix_workarounds(words: &str, config: &Config, age: Duration) -> PixWorkarounds {
-    let has = |name: &str| {
-        words
-            .split([',', ' ', '\t', '\n'])
-            .any(|word| word.eq_ignore_ascii_case(name))
-    };
-    let old = age >= config.helo.pix_workaround_threshold_time;
+/// The delay is for mail that has waited already: the first attempt is to go fast.
+fn workarounds(words: PixWords, settings: &Settings, request: &Request) -> PixWorkarounds {
+    let pix = &settings.hello.pix;
+    let old = request.age >= pix.threshold;
     PixWorkarounds {
-        disable_esmtp: has("disable_esmtp"),
-        delay_dotcrlf: (has("delay_dotcrlf") && old)
-            .then_some(config.helo.pix_workaround_delay_time),
-    }
-}
-
-fn timeouts(config: &Config) -> Timeouts {
-    let timeout = &config.timeout;
-    Timeouts {
-        helo: timeout.helo_timeout,
-        starttls: timeout.starttls_timeout,
-        xforward: timeout.xforward_timeout,
-        mail: timeout.mail_timeout,
-        rcpt: timeout.rcpt_timeout,
-        data_init: timeout.data_init_timeout,
-        data_xfer: timeout.data_xfer_timeout,
-        data_done: timeout.data_done_timeout,
-        rset: timeout.rset_timeout,
-        quit: timeout.quit_timeout,
+        disable_esmtp: words.disable_esmtp,
+        delay_dotcrlf: (words.delay_dotcrlf && old).then_some(pix.delay),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     phase::{Next, Phase},
 };
 use crate::{
-    config::Protocol,
+    Protocol,
     dns::{Answer, Failure, names::is_valid_address},
     event::Event,
     report::{Scope, trouble::Reason},
@@ -35,7 +35,7 @@ impl Resolving {
     pub(super) fn new(cx: &Context, inet: InetDestination) -> Self {
         let seed = cx.seed.wrapping_add(cx.hosts.begun as u64);
         Self {
-            resolution: Resolution::new(&inet, Arc::clone(&cx.client().route), seed),
+            resolution: Resolution::new(&inet, Arc::clone(&cx.settings.route), seed),
             inet,
             open: BTreeMap::new(),
         }
@@ -111,7 +111,7 @@ impl Resolving {
 
 /// The domain of a destination whose mail exchangers are looked up, in A-labels.
 fn sts_domain(cx: &Context, inet: &InetDestination) -> Option<String> {
-    let client = cx.client();
+    let client = &cx.settings;
     let looked_up = !inet.bracketed
         && client.route.dns != DnsSupport::Disabled
         && !is_valid_address(&inet.domain);
@@ -130,7 +130,7 @@ mod tests {
 
     fn resolving(cx: &mut Context, text: &str) -> Box<Resolving> {
         cx.hosts.begun = 1;
-        let inet = cx.client().nexthop.destination(text).unwrap();
+        let inet = cx.settings.nexthop.destination(text).unwrap();
         Box::new(Resolving::new(cx, inet))
     }
 

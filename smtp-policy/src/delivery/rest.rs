@@ -9,10 +9,11 @@ use super::{
     settle::Origin,
 };
 use crate::{
-    config::Protocol,
+    Protocol,
     event::Event,
     report::{Scope, trouble::Reason},
-    request::DeliveryFlags,
+    request::{DeliveryFlags, Nexthop},
+    settings::BestMx,
 };
 
 /// All destinations were tried. What may be a mistake in the configuration does not
@@ -27,7 +28,7 @@ pub(super) fn settle_rest(cx: &mut Context) -> Phase {
     });
     if reason.status.class() != 4 {
         let smtp = cx.request.protocol == Protocol::Smtp;
-        let best_mx = cx.config.connect.best_mx_transport.clone();
+        let best_mx = cx.settings.connect.best_mx.clone();
         let setting = if cx.hosts.is_fallback() {
             Some("smtp_fallback_relay")
         } else if smtp && is_relayhost(cx) {
@@ -38,8 +39,11 @@ pub(super) fn settle_rest(cx: &mut Context) -> Phase {
         if let Some(setting) = setting {
             cx.note(Event::ConfigurationProblem { parameter: setting });
             reason.status = EnhancedStatus::new(4, 3, 5);
-        } else if smtp && reason.is_loop() && !best_mx.is_empty() {
-            return pass_to(cx, &best_mx);
+        } else if smtp
+            && reason.is_loop()
+            && let Some(best_mx) = best_mx
+        {
+            return pass_to(cx, best_mx);
         }
     }
     cx.hosts.final_server = true;
@@ -48,38 +52,32 @@ pub(super) fn settle_rest(cx: &mut Context) -> Phase {
 }
 
 fn is_relayhost(cx: &Context) -> bool {
-    cx.hosts.destinations.first() == Some(&cx.config.connect.relayhost)
+    let relayhost = cx.settings.connect.relayhost.as_ref();
+    cx.hosts.destinations.first().map(String::as_str) == relayhost.map(Nexthop::as_str)
 }
 
 /// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
 /// transports only the two clients of this engine can be reached from here.
-fn pass_to(cx: &mut Context, transport: &str) -> Phase {
-    let (name, nexthop) = transport.split_once(':').unwrap_or((transport, ""));
-    let protocol = match name {
-        "smtp" | "relay" => Some(Protocol::Smtp),
-        "lmtp" => Some(Protocol::Lmtp),
-        _ => None,
-    };
-    let nexthop = match nexthop {
-        "" => Ok(cx.request.nexthop.clone()),
-        nexthop => nexthop.parse(),
-    };
+fn pass_to(cx: &mut Context, best_mx: BestMx) -> Phase {
+    let name = &best_mx.transport;
     cx.note(Event::PassedOn {
         id: cx.request.id.clone(),
-        transport: name.to_owned(),
+        transport: name.clone(),
     });
-    let (Some(protocol), Ok(nexthop), false) = (protocol, nexthop, cx.hosts.passed) else {
+    let (Some(protocol), false) = (best_mx.protocol(), cx.hosts.passed) else {
         let status = EnhancedStatus::new(4, 3, 0);
         let reason = Reason::local(status, Scope::Site, "mail transport unavailable");
         cx.settle_left(reason, &Origin::default());
         return Phase::Choosing(Choosing);
     };
-    if name != cx.request.protocol.as_str() {
+    if *name != cx.request.protocol.as_str() {
         // Flags belong to the service that the request came to.
         cx.request.flags = DeliveryFlags::default();
     }
     cx.request.protocol = protocol;
-    cx.request.nexthop = nexthop;
+    if let Some(nexthop) = best_mx.nexthop {
+        cx.request.nexthop = nexthop;
+    }
     cx.adopt_client();
     // What the generic maps of this client made of the envelope is for its own servers.
     cx.envelope = None;

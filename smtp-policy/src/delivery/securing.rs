@@ -76,8 +76,8 @@ pub(super) fn security(cx: &mut Context, site: &Site, place: &Place) -> Security
         return Security::Known(policy);
     }
     let subject = subject(cx, site, place, &key);
-    let utf8 = cx.client().nexthop.idna;
-    let search = PolicySearch::new(cx.tls_rules(), &cx.tables, subject, utf8);
+    let utf8 = cx.settings.nexthop.idna;
+    let search = PolicySearch::new(cx.tls_rules(), subject, utf8);
     Security::Unknown(Box::new(Securing {
         search,
         key,
@@ -107,7 +107,7 @@ fn key(cx: &Context, place: &Place) -> PolicyKey {
         },
         Place::Unix(path) => PolicyKey {
             destination: path.display().to_string(),
-            host: cx.config.general.myhostname.to_string(),
+            host: cx.settings.identity.host.to_string(),
             port: None,
         },
     }

@@ -12,7 +12,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    config::Protocol,
+    Protocol,
     event::Event,
     report::{Action, Encryption, trouble::Reason},
     server::Server,
@@ -154,7 +154,7 @@ impl Context {
     /// success in our place.
     fn success_action(&self, server_reports: bool) -> Action {
         let is_final = self.request.protocol == Protocol::Lmtp
-            && (self.request.flags.final_delivery || self.config.verdict.assume_final);
+            && (self.request.flags.final_delivery || self.settings.verdict.assume_final);
         if is_final && !server_reports {
             Action::Delivered
         } else {

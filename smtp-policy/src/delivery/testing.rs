@@ -20,12 +20,13 @@ use super::{
     talking::Talking,
 };
 use crate::{
+    Protocol,
     channel::Channel,
-    config::{Config, Protocol},
     policy::Policy,
     request::{Recipient, Request},
     route::Candidate,
-    tls::policy::TlsPolicy,
+    settings::{Groups, Settings},
+    tls::{TlsLevel, policy::TlsPolicy},
 };
 
 const LETTER: &[u8] = b"Subject: hi\n\nhello\n";
@@ -41,14 +42,17 @@ pub(super) fn context_for(nexthop: &str, recipients: usize) -> Context {
     let sender = ReversePath::parse("from@example.org").unwrap();
     let to = (0..recipients).map(to).collect();
     let request = Request::new(Protocol::Smtp, nexthop.parse().unwrap(), sender, to);
-    let mut cx = Context::new(request, Arc::new(Policy::default()), 7);
+    let mut settings = Settings::smtp();
+    settings.tls.level = TlsLevel::None;
+    let policy = Arc::new(Policy::new(settings.build().unwrap()));
+    let mut cx = Context::new(request, policy, 7);
     cx.set_now(Time::ZERO);
     cx
 }
 
 /// Changes the settings of a context.
-pub(super) fn configure(cx: &mut Context, change: impl FnOnce(&mut Config)) {
-    change(Arc::make_mut(&mut cx.config));
+pub(super) fn configure(cx: &mut Context, change: impl FnOnce(&mut Groups)) {
+    change(Arc::make_mut(&mut cx.settings).groups_mut());
 }
 
 /// A server at an address, with a preference.
@@ -81,7 +85,7 @@ pub(super) fn attempt(cx: &Context) -> Box<Attempt> {
 
 /// A dialogue on a new connection, without TLS.
 pub(super) fn talking(cx: &Context) -> Box<Talking> {
-    Box::new(Talking::begin(cx, *attempt(cx)).unwrap())
+    Box::new(Talking::begin(cx, *attempt(cx)))
 }
 
 /// A connection whose server has greeted, and offered these keywords.

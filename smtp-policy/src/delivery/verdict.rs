@@ -8,7 +8,7 @@ use smtp_proto::status::EnhancedStatus;
 
 use super::{Ask, External, Ticket, context::Context, roll::Rcpt, settle::Origin};
 use crate::{
-    config::Protocol,
+    Protocol,
     event::Event,
     report::{
         Outcome, Times,
@@ -91,7 +91,7 @@ impl Context {
     /// Reports a recipient that was crossed off just now, once the filter has had
     /// its say.
     pub(super) fn pronounce(&mut self, rcpt: Rcpt, verdict: Verdict) {
-        if self.verdicts.waiting.is_empty() && self.tables.delivery_status_filter.is_empty() {
+        if self.verdicts.waiting.is_empty() && self.settings.verdict.status_filter.is_empty() {
             let outcome = verdict.outcome(self.judge, None);
             return self.ask(Ask::Report(rcpt.0, outcome));
         }
@@ -101,7 +101,7 @@ impl Context {
         };
         self.verdicts.waiting.push_back(Pending {
             rcpt,
-            filtering: Filtering::new(&self.tables.delivery_status_filter, status, text),
+            filtering: Filtering::new(&self.settings.verdict.status_filter, status, text),
             verdict,
         });
         self.filter_verdicts();
@@ -130,7 +130,7 @@ impl Context {
     }
 
     fn filter_name(&self) -> &'static str {
-        match self.config.protocol {
+        match self.settings.protocol() {
             Protocol::Smtp => "smtp_delivery_status_filter",
             Protocol::Lmtp => "lmtp_delivery_status_filter",
         }

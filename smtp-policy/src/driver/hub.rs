@@ -21,8 +21,8 @@ use super::{
     turns::{Destination, Place, Turns},
 };
 use crate::{
+    Protocol,
     channel::Channel,
-    config::Protocol,
     delivery::TableQuery,
     policy::Policy,
     request::Request,
@@ -175,8 +175,7 @@ impl<S> Hub<S> {
     /// `transport_destination_concurrency_limit` deliveries run at a time. The second is
     /// whether it has come at once; otherwise `bell` tells.
     pub(super) fn enter(&self, request: &Request, bell: &Arc<Bell>) -> (Place, bool) {
-        let cache = &self.policy.config(request.protocol).cache;
-        let limit = *cache.destination_concurrency_limit;
+        let limit = self.policy.settings(request.protocol).limits.concurrency;
         let destination = Destination::new(request.protocol, &request.nexthop);
         lock(self.turns_at(&destination)).enter(destination, limit, Arc::clone(bell))
     }
@@ -200,11 +199,7 @@ impl<S> Hub<S> {
     /// The most recipients of a delivery (`transport_destination_recipient_limit`); zero
     /// is no limit.
     pub(super) fn recipient_limit(&self, protocol: Protocol) -> u32 {
-        *self
-            .policy
-            .config(protocol)
-            .cache
-            .destination_recipient_limit
+        self.policy.settings(protocol).limits.recipients
     }
 
     /// The table that a question is for.

@@ -10,7 +10,7 @@
 //! ```
 //! use std::{io::{self, Read, Write}, sync::Arc, task::Waker};
 //! use smtp_policy::{
-//!     config::Protocol,
+//!     Protocol,
 //!     delivery::ConnectError,
 //!     driver::{Act, Answered, Hub, Job},
 //!     policy::Policy,

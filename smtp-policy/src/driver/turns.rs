@@ -4,7 +4,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use crate::config::Protocol;
+use crate::Protocol;
 
 /// The deliveries to each destination that run, and those that wait for a turn
 /// (`transport_destination_concurrency_limit`). First come, first served.

@@ -10,7 +10,7 @@ use smtp_proto::{
 
 use super::{About, Level};
 use crate::{
-    config::Protocol,
+    Protocol,
     report::{LogText, Notice, TlsResult, TlsSummary},
     request::QueueId,
     server::{ConnectError, Server},

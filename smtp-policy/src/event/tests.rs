@@ -11,7 +11,7 @@ use smtp_proto::{
 
 use super::{Charset, Event, Level, Note};
 use crate::{
-    config::Protocol,
+    Protocol,
     report::{Notice, PolicyType, ResultType, TlsResult, TlsSummary},
     request::QueueId,
     server::{ConnectError, Endpoint, Server},

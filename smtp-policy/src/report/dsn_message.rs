@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use smtp_policy::report::{DsnContext, DsnKind, Original, dsn_message};
-//! # use smtp_policy::{config::Protocol, report::Report, request::Request};
+//! # use smtp_policy::{Protocol, report::Report, request::Request};
 //! # use smtp_proto::address::ReversePath;
 //! # let sender = ReversePath::parse("sender@example.org")?;
 //! # let request = Request::new(Protocol::Smtp, "example.com".parse()?, sender, vec![]);

@@ -82,11 +82,12 @@ impl Filtering {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::tables::testing::maps;
 
     fn filtered(tables: &str, status: &str, text: &str) -> Filtered {
-        let maps = Maps::open(tables, "/nonexistent".as_ref()).unwrap();
+        let tables = maps(tables);
         let (status, _) = EnhancedStatus::parse(status).unwrap();
-        Filtering::new(&maps, status, text).step("a_filter")
+        Filtering::new(&tables, status, text).step("a_filter")
     }
 
     #[test]
@@ -137,9 +138,9 @@ mod tests {
 
     #[test]
     fn an_external_table_is_asked_of_the_driver() {
-        let maps = Maps::open("external:dsf", "/nonexistent".as_ref()).unwrap();
+        let tables = maps("external:dsf");
         let status = EnhancedStatus::new(5, 1, 1);
-        let mut filtering = Filtering::new(&maps, status, "who");
+        let mut filtering = Filtering::new(&tables, status, "who");
         let query = TableQuery {
             table: "dsf".into(),
             key: "5.1.1 who".into(),

@@ -9,8 +9,8 @@ use super::{
     times::{RESOLUTION, seconds},
 };
 use crate::{
-    config::{AddressFormat, Config},
     request::{OriginalRecipient, Recipient},
+    settings::AddressFormat,
 };
 use smtp_proto::address::{Address, quoted_822};
 
@@ -48,14 +48,6 @@ impl Default for LogStyle {
 }
 
 impl LogStyle {
-    /// The form that a configuration asks for.
-    pub fn of(config: &Config) -> Self {
-        Self {
-            resolution: config.verdict.delay_logging_resolution_limit,
-            addresses: config.verdict.info_log_address_format,
-        }
-    }
-
     /// The line about one recipient, without the name of the message in front.
     pub fn line(&self, recipient: &Recipient, outcome: &Outcome) -> LogText {
         let mut line = format!("to=<{}>, ", self.address(&recipient.address));

@@ -4,7 +4,7 @@
 //! watches the delivery may make mail of it.
 //!
 //! ```
-//! use smtp_policy::{config::Protocol, report::Notice};
+//! use smtp_policy::{Protocol, report::Notice};
 //!
 //! let notice = Notice {
 //!     protocol: Protocol::Smtp,
@@ -23,7 +23,7 @@
 use std::fmt::Write;
 
 use super::text::{printable, wrap};
-use crate::config::Protocol;
+use crate::Protocol;
 
 /// The columns of a line of the transcript, and by how much a line that goes on is
 /// indented.

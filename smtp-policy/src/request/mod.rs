@@ -6,7 +6,7 @@
 //! ([`Ask::Text`](crate::delivery::Ask::Text)).
 //!
 //! ```
-//! use smtp_policy::{config::Protocol, request::{Recipient, Request}};
+//! use smtp_policy::{Protocol, request::{Recipient, Request}};
 //! use smtp_proto::{address::{Address, ReversePath}};
 //!
 //! let request = Request::new(
@@ -36,7 +36,7 @@ pub use self::survey::Survey;
 pub use self::text::{
     ClientValue, EnvelopeId, Nexthop, Orcpt, OriginalRecipient, QueueId, TextError,
 };
-use crate::{config::Protocol, line_ends::StrayCr};
+use crate::{Protocol, line_ends::StrayCr};
 
 /// The position of a recipient in [`Request::recipients`], counted from zero.
 pub type RcptIndex = usize;

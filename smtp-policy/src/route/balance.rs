@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::{Candidate, FamilyPreference, RoutePolicy};
+use super::{AddressPreference, Candidate, RoutePolicy};
 use crate::seed::SplitMix;
 
 /// The longest list of records of Postfix (`dns_rr_list_limit`).
@@ -27,11 +27,11 @@ pub(super) fn order(mut list: Vec<Candidate>, policy: &RoutePolicy, seed: u64) -
     list
 }
 
-fn family_rank(address: IpAddr, preference: FamilyPreference) -> u8 {
+fn family_rank(address: IpAddr, preference: AddressPreference) -> u8 {
     match preference {
-        FamilyPreference::Any => 0,
-        FamilyPreference::Ipv6 => u8::from(address.is_ipv4()),
-        FamilyPreference::Ipv4 => u8::from(address.is_ipv6()),
+        AddressPreference::Any => 0,
+        AddressPreference::Ipv6 => u8::from(address.is_ipv4()),
+        AddressPreference::Ipv4 => u8::from(address.is_ipv6()),
     }
 }
 

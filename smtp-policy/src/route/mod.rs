@@ -26,12 +26,13 @@ use smtp_proto::EnhancedStatus;
 pub use self::filter::{FilterFailure, Filtered, RecordFilter, filter_records};
 pub use self::loops::OwnAddresses;
 pub use self::nexthop::{
-    Destination, InetDestination, NexthopError, NexthopRules, PortNames, split_nexthop,
+    Destination, InetDestination, NexthopError, NexthopRules, PortNames, ServiceName, split_nexthop,
 };
 pub use self::plan::{QuestionId, Resolution};
 
-/// The address families in use (`inet_protocols`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The address families that are looked up and connected to (`inet_protocols`). With neither, every
+/// delivery is deferred with 4.4.4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Families {
     /// IPv4 is used.
     pub ipv4: bool,
@@ -58,7 +59,7 @@ impl Families {
 /// Which family is tried first among candidates of the same preference
 /// (`smtp_address_preference`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FamilyPreference {
+pub enum AddressPreference {
     /// None: the order of the answers, or of chance.
     #[default]
     Any,
@@ -70,7 +71,7 @@ pub enum FamilyPreference {
 
 /// Where the addresses of a host come from (`smtp_host_lookup`): DNS first,
 /// then, if DNS knows no such host, the operating system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostLookup {
     /// Ask name servers.
     pub dns: bool,
@@ -78,7 +79,7 @@ pub struct HostLookup {
     pub native: bool,
 }
 
-/// How much of DNS may be used (`smtp_dns_support_level`, with
+/// The use that is made of DNS (`smtp_dns_support_level`, with
 /// `disable_dns_lookups` for the empty value).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DnsSupport {
@@ -87,7 +88,7 @@ pub enum DnsSupport {
     /// Lookups without validation.
     #[default]
     Enabled,
-    /// Lookups that ask for validation.
+    /// Lookups that ask for DNSSEC validation; needed for the DANE levels.
     Dnssec,
 }
 
@@ -120,7 +121,7 @@ pub struct RoutePolicy {
     /// `smtp_randomize_addresses`.
     pub randomize: bool,
     /// `smtp_address_preference`.
-    pub preference: FamilyPreference,
+    pub preference: AddressPreference,
     /// `smtp_balance_inet_protocols`.
     pub balance: bool,
     /// `smtp_mx_address_limit`; zero is no limit. Only for balancing: the list
@@ -157,7 +158,7 @@ impl RoutePolicy {
             },
             search: crate::dns::SearchMode::default(),
             randomize: true,
-            preference: FamilyPreference::Any,
+            preference: AddressPreference::Any,
             balance: true,
             address_limit: 5,
             ignore_mx_error: false,

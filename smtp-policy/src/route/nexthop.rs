@@ -5,7 +5,7 @@
 //! Answers to `smtp_parse_destination` in Postfix's `src/smtp/smtp_connect.c`
 //! and to `src/util/host_port.c`; the errors are its own texts.
 
-use core::fmt;
+use core::{fmt, str::FromStr};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -37,6 +37,16 @@ pub struct InetDestination {
     pub port: u16,
 }
 
+impl fmt::Display for Destination {
+    /// The destination as a next hop names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(inet) => f.write_str(&inet.text),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// A next hop that cannot be used. In Postfix this ends the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NexthopError {
@@ -52,6 +62,43 @@ impl fmt::Display for NexthopError {
 
 impl core::error::Error for NexthopError {}
 
+/// A port by number, or by a name that [`PortNames`] may know (`smtp_tcp_port`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceName(String);
+
+impl ServiceName {
+    /// The port of this number.
+    pub fn port(number: u16) -> Self {
+        Self(number.to_string())
+    }
+
+    /// The port of SMTP, by its name.
+    pub fn smtp() -> Self {
+        Self("smtp".into())
+    }
+
+    /// The name or the number.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ServiceName {
+    type Err = NexthopError;
+
+    fn from_str(text: &str) -> Result<Self, NexthopError> {
+        let wrong = if text.is_empty() || text.contains(|c: char| c.is_control()) {
+            "a port is a number or a name"
+        } else if text.starts_with(|c: char| c.is_ascii_digit()) && !is_number(text) {
+            "garbage after numerical service"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        let text = format!("{wrong}: {}", text.escape_debug());
+        Err(NexthopError { text })
+    }
+}
+
 /// What a next hop may look like.
 #[derive(Clone, Debug)]
 pub struct NexthopRules {
@@ -61,7 +108,7 @@ pub struct NexthopRules {
     pub ports: PortNames,
     /// The port if none is written (`smtp_tcp_port`, `lmtp_tcp_port`): a
     /// number or a name.
-    pub default_service: String,
+    pub default_service: ServiceName,
     /// How names beyond ASCII are checked; `None` forbids them
     /// (`smtputf8_enable = no`).
     pub idna: Option<Idna>,
@@ -138,7 +185,7 @@ impl NexthopRules {
             return Err("garbage after numerical service");
         }
         let service = if port.is_empty() {
-            &self.default_service
+            self.default_service.as_str()
         } else {
             port
         };
@@ -338,7 +385,7 @@ mod tests {
         NexthopRules {
             socket_prefixes,
             ports: PortNames::default(),
-            default_service: if socket_prefixes { "24" } else { "smtp" }.into(),
+            default_service: if socket_prefixes { "24" } else { "smtp" }.parse().unwrap(),
             idna: Some(Idna::NonTransitional),
         }
     }

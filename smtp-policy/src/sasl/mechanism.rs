@@ -7,7 +7,7 @@ use smtp_proto::session::MechanismName;
 use super::{Binding, Refusal};
 use crate::{
     tables::{MatchList, TableFailure},
-    tls::ChannelBinding,
+    tls::{ChannelBinding, NotUnderstood},
 };
 
 /// A mechanism of this client, the best one first.
@@ -29,20 +29,33 @@ pub(crate) enum Mechanism {
     Anonymous,
 }
 
-/// Properties of mechanisms, or those that are asked for (`smtp_sasl_security_options`).
+/// SecurityOptions of mechanisms, or those that are asked for (`smtp_sasl_security_options`).
+///
+/// ```
+/// use smtp_policy::settings::SecurityOptions;
+///
+/// let options = SecurityOptions::NOPLAINTEXT.and(SecurityOptions::NOANONYMOUS);
+/// assert_eq!(SecurityOptions::parse(["noplaintext", "noanonymous"]), Ok(options));
+/// assert_eq!(SecurityOptions::parse(["noplaintxt"]).unwrap_err().0, "noplaintxt");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Properties(u8);
+pub struct SecurityOptions(u8);
 
-impl Properties {
-    const NONE: Self = Self(0);
-    const NOPLAINTEXT: Self = Self(1);
-    const NOACTIVE: Self = Self(2);
-    const NODICTIONARY: Self = Self(4);
-    const NOANONYMOUS: Self = Self(8);
-    const MUTUAL_AUTH: Self = Self(16);
-    const FORWARD_SECRECY: Self = Self(32);
-    /// No mechanism has it.
-    const UNKNOWN: Self = Self(128);
+impl SecurityOptions {
+    /// Anything will do.
+    pub const NONE: Self = Self(0);
+    /// No password goes out as it is (`noplaintext`).
+    pub const NOPLAINTEXT: Self = Self(1);
+    /// Safe from active attacks (`noactive`).
+    pub const NOACTIVE: Self = Self(2);
+    /// Safe from passive attacks with a dictionary (`nodictionary`).
+    pub const NODICTIONARY: Self = Self(4);
+    /// No anonymous login (`noanonymous`).
+    pub const NOANONYMOUS: Self = Self(8);
+    /// The server shows that it knows the password (`mutual_auth`).
+    pub const MUTUAL_AUTH: Self = Self(16);
+    /// Forward secrecy (`forward_secrecy`), which no mechanism has.
+    pub const FORWARD_SECRECY: Self = Self(32);
 
     const NAMES: [(&'static str, Self); 6] = [
         ("noplaintext", Self::NOPLAINTEXT),
@@ -53,17 +66,21 @@ impl Properties {
         ("forward_secrecy", Self::FORWARD_SECRECY),
     ];
 
-    /// The properties of these names. The configuration has checked the words; for one that
-    /// is unknown all the same, no mechanism is good enough.
-    pub(crate) fn parse(words: &[String]) -> Self {
-        let property = |word: &String| {
-            let known = Self::NAMES.into_iter().find(|(name, _)| word == name);
-            known.map_or(Self::UNKNOWN, |(_, property)| property)
-        };
-        words.iter().map(property).fold(Self::NONE, Self::and)
+    /// The properties of these names.
+    ///
+    /// # Errors
+    /// A name that nobody knows.
+    pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, NotUnderstood> {
+        words.into_iter().try_fold(Self::NONE, |options, word| {
+            let known = Self::NAMES.into_iter().find(|(name, _)| word == *name);
+            let (_, option) = known.ok_or_else(|| NotUnderstood(word.to_owned()))?;
+            Ok(options.and(option))
+        })
     }
 
-    const fn and(self, other: Self) -> Self {
+    /// The options of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -77,24 +94,24 @@ impl Properties {
     }
 }
 
-const SCRAM: Properties = Properties::NOPLAINTEXT
-    .and(Properties::NOANONYMOUS)
-    .and(Properties::NOACTIVE)
-    .and(Properties::MUTUAL_AUTH);
-const EXTERNAL: Properties = Properties::NOPLAINTEXT
-    .and(Properties::NOANONYMOUS)
-    .and(Properties::NODICTIONARY);
+const SCRAM: SecurityOptions = SecurityOptions::NOPLAINTEXT
+    .and(SecurityOptions::NOANONYMOUS)
+    .and(SecurityOptions::NOACTIVE)
+    .and(SecurityOptions::MUTUAL_AUTH);
+const EXTERNAL: SecurityOptions = SecurityOptions::NOPLAINTEXT
+    .and(SecurityOptions::NOANONYMOUS)
+    .and(SecurityOptions::NODICTIONARY);
 /// What a name ends with whose exchange is bound to the connection (RFC 5802
 /// section 4).
 const PLUS: &str = "-PLUS";
-const CRAM: Properties = Properties::NOPLAINTEXT.and(Properties::NOANONYMOUS);
+const CRAM: SecurityOptions = SecurityOptions::NOPLAINTEXT.and(SecurityOptions::NOANONYMOUS);
 
 /// Names and properties, the best mechanism first. One that is bound to the
 /// connection goes before all others: it finds out who sits in between. Between PLAIN and LOGIN Cyrus
 /// has no preference. Cyrus knows the two for OAuth only as plug-ins, which put
 /// them before PLAIN; here a password is first taken for a password, and
 /// `smtp_sasl_mechanism_filter` says if it is a token.
-const TABLE: [(&str, Mechanism, Properties); 13] = [
+const TABLE: [(&str, Mechanism, SecurityOptions); 13] = [
     ("SCRAM-SHA-512-PLUS", Mechanism::ScramSha512Plus, SCRAM),
     ("SCRAM-SHA-256-PLUS", Mechanism::ScramSha256Plus, SCRAM),
     ("SCRAM-SHA-1-PLUS", Mechanism::ScramSha1Plus, SCRAM),
@@ -103,15 +120,19 @@ const TABLE: [(&str, Mechanism, Properties); 13] = [
     ("SCRAM-SHA-1", Mechanism::ScramSha1, SCRAM),
     ("EXTERNAL", Mechanism::External, EXTERNAL),
     ("CRAM-MD5", Mechanism::CramMd5, CRAM),
-    ("PLAIN", Mechanism::Plain, Properties::NOANONYMOUS),
-    ("LOGIN", Mechanism::Login, Properties::NOANONYMOUS),
+    ("PLAIN", Mechanism::Plain, SecurityOptions::NOANONYMOUS),
+    ("LOGIN", Mechanism::Login, SecurityOptions::NOANONYMOUS),
     (
         "OAUTHBEARER",
         Mechanism::OAuthBearer,
-        Properties::NOANONYMOUS,
+        SecurityOptions::NOANONYMOUS,
     ),
-    ("XOAUTH2", Mechanism::XOAuth2, Properties::NOANONYMOUS),
-    ("ANONYMOUS", Mechanism::Anonymous, Properties::NOPLAINTEXT),
+    ("XOAUTH2", Mechanism::XOAuth2, SecurityOptions::NOANONYMOUS),
+    (
+        "ANONYMOUS",
+        Mechanism::Anonymous,
+        SecurityOptions::NOPLAINTEXT,
+    ),
 ];
 
 impl Mechanism {
@@ -189,7 +210,7 @@ impl Offer {
     /// exchange is bound to the connection, which is known by `binding`.
     pub(crate) fn choose(
         &self,
-        required: Properties,
+        required: SecurityOptions,
         binding: Option<&ChannelBinding>,
     ) -> Option<(Mechanism, Binding)> {
         let offered = |name: &str| {
@@ -226,24 +247,19 @@ fn ends_with_plus(word: &str) -> bool {
 )]
 mod tests {
     use super::*;
-    use crate::{
-        tables::{MatchKind, TableContext},
-        tls::BindingKind,
-    };
+    use crate::{tables::testing::strings, tls::BindingKind};
     use smtp_proto::secret::Secret;
-
-    fn filter(text: &str) -> MatchList {
-        let mut context = TableContext::new("/nowhere".as_ref());
-        MatchList::open(text, MatchKind::Strings, &mut context).unwrap()
-    }
 
     fn choice(lines: &str, filtered: &str, options: &str) -> Option<&'static str> {
         let lines: Vec<String> = lines.split('|').map(str::to_owned).collect();
-        let filter = (!filtered.is_empty()).then(|| filter(filtered));
+        let filter = (!filtered.is_empty()).then(|| strings(filtered));
         let options: Vec<String> = options.split_whitespace().map(str::to_owned).collect();
         let offer = Offer::read(&lines, filter.as_ref()).unwrap();
         offer
-            .choose(Properties::parse(&options), None)
+            .choose(
+                SecurityOptions::parse(options.iter().map(String::as_str)).unwrap(),
+                None,
+            )
             .map(|(mechanism, _)| mechanism.as_str())
     }
 
@@ -293,7 +309,6 @@ mod tests {
             ),
             ("X-FOO KERBEROS_V9 CRAM-MD5-PLUS", "", "", None),
             ("", "", "", None),
-            ("PLAIN SCRAM-SHA-256 ANONYMOUS", "", "noplaintxt", None),
         ];
         for (lines, filtered, options, expected) in rows {
             assert_eq!(
@@ -345,9 +360,9 @@ mod tests {
             ("SCRAM-SHA-1-PLUS", "", None, None),
         ];
         for (line, filtered, binding, expected) in rows {
-            let filter = (!filtered.is_empty()).then(|| filter(filtered));
+            let filter = (!filtered.is_empty()).then(|| strings(filtered));
             let offer = Offer::read(&[line.to_owned()], filter.as_ref()).unwrap();
-            let chosen = offer.choose(Properties::NONE, binding);
+            let chosen = offer.choose(SecurityOptions::NONE, binding);
             let chosen = chosen.map(|(mechanism, bound)| (mechanism.as_str(), bound));
             assert_eq!(chosen, expected, "{line} / {filtered}");
         }
@@ -357,7 +372,7 @@ mod tests {
     fn lines_without_a_mechanism_are_remarked_upon_unless_another_has_one() {
         let read = |lines: &[&str], filtered: &str| {
             let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-            let offer = Offer::read(&lines, Some(&filter(filtered))).unwrap();
+            let offer = Offer::read(&lines, Some(&strings(filtered))).unwrap();
             (offer.is_empty(), offer.remarks)
         };
         let remark = |text: &str| vec![text.to_owned()];
@@ -373,7 +388,7 @@ mod tests {
             )
         );
         assert_eq!(read(&["PLAIN", "LOGIN"], "plain"), (false, Vec::new()));
-        assert!(Offer::read(&["PLAIN".to_owned()], Some(&filter("fail:x"))).is_err());
+        assert!(Offer::read(&["PLAIN".to_owned()], Some(&strings("fail:x"))).is_err());
     }
 
     #[test]

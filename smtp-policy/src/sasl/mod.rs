@@ -29,88 +29,56 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+pub use self::mechanism::SecurityOptions;
 pub(crate) use self::{
     auth_cache::{AuthCache, Failed},
     exchange::{Exchange, fingerprint},
-    mechanism::{Offer, Properties, Protection},
+    mechanism::{Offer, Protection},
     passwd::{Credentials, PasswordSearch},
 };
 use crate::{
-    config::Config,
     local::LocalDomains,
-    route::OwnAddresses,
-    tables::{MatchKind, MatchList, TableContext, TableError},
+    settings::{Groups, Login},
+    tables::{MatchList, SecretMaps},
     tls::ChannelBinding,
 };
 
 /// What all sessions of a client share about login, if it is turned on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sasl {
-    /// `smtp_sasl_mechanism_filter`; `None` lets all mechanisms pass.
-    filter: Option<MatchList>,
+    pub(crate) login: Login,
     /// Logins that failed; `None` if they are not remembered.
-    failed: Option<Mutex<AuthCache>>,
+    failed: Option<Arc<Mutex<AuthCache>>>,
     /// For look-ups by the sender.
     local: LocalDomains,
 }
 
-/// Why login cannot be set up, and by which parameter, named without its prefix.
-pub(crate) enum SetupError {
-    Value(&'static str, String),
-    Table(&'static str, TableError),
-}
-
 impl Sasl {
-    /// `None` if login is not turned on.
-    pub(crate) fn open(
-        config: &Config,
-        own: &Arc<OwnAddresses>,
-        context: &mut TableContext<'_>,
-    ) -> Result<Option<Self>, SetupError> {
-        let params = &config.sasl;
-        if !params.sasl_auth_enable {
-            return Ok(None);
+    pub(crate) fn new(login: &Login, groups: &Groups) -> Self {
+        Self {
+            login: login.clone(),
+            failed: login
+                .memory
+                .map(|time| Arc::new(Mutex::new(AuthCache::new(time)))),
+            local: LocalDomains::new(groups),
         }
-        let prefix = config.protocol.as_str();
-        if cfg!(not(feature = "sasl")) {
-            let text = "this program was built without SASL";
-            return Err(SetupError::Value("sasl_auth_enable", text.into()));
-        }
-        if params.sasl_type != "cyrus" {
-            let text = format!(
-                "unsupported SASL client implementation: {}",
-                params.sasl_type
-            );
-            return Err(SetupError::Value("sasl_type", text));
-        }
-        if params.sasl_password_maps.is_empty() {
-            let text = format!(
-                "specify a password table via the `{prefix}_sasl_password_maps' configuration parameter"
-            );
-            return Err(SetupError::Value("sasl_password_maps", text));
-        }
-        let filter = params.sasl_mechanism_filter.trim();
-        let filter = (!filter.is_empty())
-            .then(|| MatchList::open(filter, MatchKind::Strings, context))
-            .transpose()
-            .map_err(|error| SetupError::Table("sasl_mechanism_filter", error))?;
-        let local = if params.sender_dependent_authentication {
-            LocalDomains::open(config, Arc::clone(own), context)
-                .map_err(|error| SetupError::Table("sender_dependent_authentication", error))?
-        } else {
-            LocalDomains::default()
-        };
-        let remembers = !params.sasl_auth_cache_name.trim().is_empty();
-        let failed = remembers.then(|| Mutex::new(AuthCache::new(params.sasl_auth_cache_time)));
-        Ok(Some(Self {
-            filter,
-            failed,
-            local,
-        }))
+    }
+
+    pub(crate) fn passwords(&self) -> &SecretMaps {
+        &self.login.passwords
     }
 
     pub(crate) fn filter(&self) -> Option<&MatchList> {
-        self.filter.as_ref()
+        self.login.mechanisms.as_ref()
+    }
+
+    /// What a mechanism has to be like on a connection that is protected so.
+    pub(crate) const fn required(&self, protection: Protection) -> SecurityOptions {
+        match protection {
+            Protection::Plaintext => self.login.plaintext,
+            Protection::Tls => self.login.tls,
+            Protection::VerifiedTls => self.login.verified_tls,
+        }
     }
 
     /// The memory of failed logins, if there is one.

@@ -124,10 +124,10 @@ impl fmt::Debug for PasswordSearch {
 )]
 mod tests {
     use super::*;
-    use crate::tables::TableContext;
+    use crate::tables::testing;
 
     fn maps(specs: &str) -> SecretMaps {
-        SecretMaps::open_in(specs, &mut TableContext::new("/nowhere".as_ref())).unwrap()
+        SecretMaps::new(testing::maps(specs))
     }
 
     fn rules() -> AddressRules<'static> {

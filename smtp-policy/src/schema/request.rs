@@ -14,7 +14,7 @@ use smtp_proto::{
 
 use super::form::{Checked, Named, Numbered, Text, form, required, word};
 use crate::{
-    config::Protocol,
+    Protocol,
     line_ends::StrayCr,
     request::{
         CacheHints, ClientInfo, ClientSource, ClientValue, DeliveryFlags, Encoding, EnvelopeId,
@@ -342,6 +342,5 @@ texts!(
     EnvelopeId,
     Orcpt,
     OriginalRecipient,
-    ClientValue,
-    Protocol
+    ClientValue
 );

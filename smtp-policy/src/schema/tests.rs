@@ -14,7 +14,7 @@ use smtp_proto::{
 };
 
 use crate::{
-    config::Protocol,
+    Protocol,
     event::{Event, Note},
     report::{Encryption, Outcome, Report, Scope, Status, Times, TlsSummary},
     request::{ClientSource, Encoding, Recipient, Request, TlsWish},

@@ -313,7 +313,7 @@ mod tests {
         clippy::indexing_slicing
     )]
     use super::*;
-    use std::path::Path;
+    use crate::tables::testing::maps;
 
     fn rules(delimiter: &str, domain: DomainKind) -> AddressRules<'_> {
         AddressRules {
@@ -367,8 +367,7 @@ mod tests {
 
     #[test]
     fn the_most_specific_entry_wins_and_tells_the_extension_it_lacks() {
-        let maps = "inline:{a+x@b=full, a@b=bare, c=user, @b=domain}";
-        let maps = Maps::open(maps, Path::new("")).unwrap();
+        let maps = maps("inline:{a+x@b=full, a@b=bare, c=user, @b=domain}");
         let rules = rules("+", DomainKind::Local);
         let rows = [
             ("a+x@b", "full", None),
@@ -387,7 +386,7 @@ mod tests {
 
     #[test]
     fn pattern_tables_see_the_whole_address_only() {
-        let maps = Maps::open("regexp:{{/^(@b|a@b|a)$/ hit}}", Path::new("")).unwrap();
+        let maps = maps("regexp:{{/^(@b|a@b|a)$/ hit}}");
         let rules = rules("+", DomainKind::Local);
         assert_eq!(find_address(&maps, "a+x@b", &rules), Ok(None));
         let found = find_address(&maps, "a@b", &rules).unwrap().unwrap();
@@ -396,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_failing_table_is_not_a_missing_entry() {
-        let maps = Maps::open("inline:{a@b=x}, fail:now", Path::new("")).unwrap();
+        let maps = maps("inline:{a@b=x}, fail:now");
         let rules = AddressRules::default();
         assert!(find_address(&maps, "a@b", &rules).unwrap().is_some());
         assert!(find_address(&maps, "c@b", &rules).is_err());
@@ -404,7 +403,7 @@ mod tests {
 
     #[test]
     fn an_external_table_is_asked_for_each_key_in_turn() {
-        let maps = Maps::open("external:ldap", Path::new("")).unwrap();
+        let maps = maps("external:ldap");
         let rules = rules("+", DomainKind::Remote);
         let mut search = AddressSearch::new(&maps, "a+x@b", &rules);
         for key in ["a+x@b", "a@b"] {

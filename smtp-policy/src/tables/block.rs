@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 /// A network block, or all addresses of the same family outside of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Block {
+pub struct Block {
     net: IpNet,
     inside: bool,
 }
@@ -18,7 +18,7 @@ impl Block {
     /// # Errors
     ///
     /// Postfix's words for what is wrong.
-    pub(super) fn parse(pattern: &str, inside: bool) -> Result<Self, String> {
+    pub fn parse(pattern: &str, inside: bool) -> Result<Self, String> {
         let (address, length) = dissect(pattern)?;
         let parsed = parse_address(address);
         let Some(length) = length else {
@@ -52,7 +52,7 @@ impl Block {
 
     /// Whether the address meets the condition. An address of the other family never does, not even
     /// the condition "outside".
-    pub(super) fn holds(&self, address: IpAddr) -> bool {
+    pub fn holds(&self, address: IpAddr) -> bool {
         let same_family = self.net.addr().is_ipv4() == address.is_ipv4();
         same_family && self.net.contains(&address) == self.inside
     }
@@ -78,7 +78,7 @@ fn dissect(pattern: &str) -> Result<(&str, Option<&str>), String> {
 }
 
 /// Reads an address as `inet_pton` does: IPv6 if there is a colon in it.
-pub(super) fn parse_address(text: &str) -> Option<IpAddr> {
+pub fn parse_address(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
         text.parse::<Ipv6Addr>().ok().map(IpAddr::from)
     } else {

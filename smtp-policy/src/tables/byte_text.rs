@@ -6,13 +6,13 @@
 //! that is not ASCII, as in Postfix, which reads UTF-8 in other tables only.
 
 /// The characters that stand for some bytes.
-pub(crate) fn widen(bytes: &[u8]) -> String {
+pub fn widen(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
 /// The bytes that some characters stand for. Others, which a table of the
 /// consumer's own may have, are themselves in UTF-8.
-pub(crate) fn narrow(text: &str) -> Vec<u8> {
+pub fn narrow(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     for c in text.chars() {
         match u8::try_from(c) {
@@ -24,7 +24,7 @@ pub(crate) fn narrow(text: &str) -> Vec<u8> {
 }
 
 /// The same, where the bytes are UTF-8 text.
-pub(crate) fn narrow_text(text: &str) -> String {
+pub fn narrow_text(text: &str) -> String {
     String::from_utf8_lossy(&narrow(text)).into_owned()
 }
 

@@ -54,7 +54,7 @@ impl Maps {
     }
 
     /// The name of the first external table.
-    pub(crate) fn external(&self) -> Option<&str> {
+    pub fn external(&self) -> Option<&str> {
         self.entries.iter().find_map(|entry| match entry {
             Entry::External { name } => Some(name.as_str()),
             Entry::Own { .. } => None,
@@ -221,10 +221,9 @@ mod tests {
         clippy::indexing_slicing
     )]
     use super::*;
-    use std::path::Path;
 
     fn maps(specs: &str) -> Maps {
-        Maps::open(specs, Path::new("/nonexistent")).unwrap()
+        super::super::testing::maps(specs)
     }
 
     #[test]

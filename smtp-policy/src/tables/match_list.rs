@@ -33,34 +33,57 @@ pub struct MatchList {
     members: Arc<Vec<Member>>,
 }
 
-/// A member, and whether it includes or excludes what matches.
+/// A member of a list.
 #[derive(Debug)]
-pub(super) struct Member {
-    pub(super) positive: bool,
-    pub(super) pattern: Pattern,
+pub struct Member {
+    /// False for a member that excludes what matches.
+    pub positive: bool,
+    /// The texts that it stands for.
+    pub pattern: Pattern,
 }
 
 /// The texts that a member stands for.
 #[derive(Debug)]
-pub(super) enum Pattern {
+pub enum Pattern {
+    /// This text, folded as the list has it.
     String(String),
+    /// A host or a domain.
     Host {
+        /// The name, folded as the list has it.
         name: String,
+        /// All names below it are meant too.
         subdomains: bool,
     },
+    /// Addresses.
     Block(Block),
+    /// The texts that a table has an entry for.
     Table {
+        /// The table.
         table: Arc<dyn Table>,
+        /// What the texts are.
         kind: MatchKind,
     },
 }
 
 impl MatchList {
     /// A list of members whose texts are compared in this way, and are folded already.
-    pub(super) fn new(case: KeyCase, members: Vec<Member>) -> Self {
+    pub fn new(case: KeyCase, members: Vec<Member>) -> Self {
         Self {
             case,
             members: Arc::new(members),
+        }
+    }
+
+    /// A list of texts, compared in any case; `!` in front of one excludes it.
+    pub fn of_strings<'a>(members: impl IntoIterator<Item = &'a str>) -> Self {
+        let case = KeyCase::default();
+        let member = |text: &str| Member {
+            positive: !text.starts_with('!'),
+            pattern: Pattern::String(case.fold(text.trim_start_matches('!'))),
+        };
+        Self {
+            case,
+            members: Arc::new(members.into_iter().map(member).collect()),
         }
     }
 

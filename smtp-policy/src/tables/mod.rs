@@ -1,52 +1,46 @@
-//! Lookup tables: what Postfix parameters of the `*_maps` and `*_filter` kind name as `type:name`.
+//! Lookup tables, as decisions need them: a [`Table`] answers, [`Maps`] are asked in order, a [`MatchList`] says
+//! who is meant, and addresses are looked up in several forms. The types of tables that Postfix has, and the files
+//! they come from, are `postfix_config`'s.
 //!
-//! A table maps a key to a text. Tables are read whole when they are opened, do no input or output
-//! afterwards, and can be shared between threads. They are not databases: `hash:`, `btree:`, `lmdb:`,
-//! `cdb:`, `dbm:` and `sdbm:` read the *source* text file of that name, the one that `postmap` would
-//! compile, and never the compiled file.
+//! A table maps a key to a text. It does no input or output when it is asked, and can be shared between threads.
+//! A program brings in a table of its own with [`Maps::push`], or under a name with [`Maps::push_external`]
+//! (`external:NAME` in main.cf): then a delivery asks its driver.
 //!
-//! | type | what it is |
-//! |------|------------|
-//! | `inline:{key=value, {key = text with blanks}}` | entries in the specification itself |
-//! | `static:value`, `static:{text with blanks}` | the same answer for every key |
-//! | `texthash:`, `hash:`, `btree:`, `lmdb:`, `cdb:`, `dbm:`, `sdbm:` | a `key value` text file |
-//! | `cidr:file`, `cidr:{{pattern result}, …}` | network blocks, cidr_table(5) |
-//! | `regexp:file`, `regexp:{{/pattern/ result}, …}` | POSIX expressions, regexp_table(5) |
-//! | `pcre:file`, `pcre:{{/pattern/ result}, …}` | Perl-like expressions, pcre_table(5) |
-//! | `unionmap:{type:name, …}` | the answers of all tables, joined by commas |
-//! | `pipemap:{type:name, …}` | the answer of each table is the key for the next |
-//! | `randmap:{text, …}` | one of the texts, picked anew at each lookup |
-//! | `fail:name` | fails at each lookup; for tests |
-//! | `proxy:type:name` | the same as `type:name`: there is no process boundary to cross |
-//! | `external:name` | asked of the driver, see [`Maps::search`] |
+//! ```
+//! use std::sync::Arc;
+//! use smtp_policy::tables::{Maps, Table, TableFailure};
 //!
-//! Trouble comes in three kinds. A [`TableError`] says that a table could not be opened. A *warning*
-//! says that a line of a table was skipped, as in Postfix; [`TableContext`] collects them. A
-//! [`TableFailure`] says that a lookup could not be answered, which must never be read as "not found".
-//! Postfix opens a table that it cannot read all the same and lets each lookup fail; here the
-//! configuration is refused at once instead. Each lookup in a `texthash:` table with two entries for
-//! a key fails, as in Postfix, with a warning from the start.
+//! #[derive(Debug)]
+//! struct Shout;
 //!
-//! Keys in `inline:`, `texthash:` and the database types are compared as the parameter that names
-//! them has it, see [`KeyCase`]; those of database types are in lower case as `postmap` puts them
-//! there.
+//! impl Table for Shout {
+//!     fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure> {
+//!         Ok(Some(key.to_uppercase()))
+//!     }
+//! }
 //!
-//! Patterns see the bytes of keys and not their characters, in the C locale. The work of lookups is
-//! counted, see [`Steps`].
+//! let mut maps = Maps::default();
+//! maps.push("shout", Arc::new(Shout));
+//! assert_eq!(maps.lookup("hello")?.as_deref(), Some("HELLO"));
+//! # Ok::<(), TableFailure>(())
+//! ```
+//!
+//! A [`TableError`] says that a table could not be opened. A [`TableFailure`] says that a lookup could not be
+//! answered, which must never be read as "not found". The work of lookups is counted, see [`Steps`].
 
 use std::fmt;
-use std::sync::Arc;
 
 mod address;
-mod block;
-pub(crate) mod byte_text;
+pub mod block;
+pub mod byte_text;
 mod key_case;
 mod maps;
-mod match_list;
+pub mod match_list;
 mod secret;
 mod steps;
-mod types;
-pub(crate) mod words;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod words;
 
 pub use address::{
     AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, KeyForms, OwnerRequest,
@@ -57,7 +51,6 @@ pub use maps::{Maps, MapsSearch, MapsStep};
 pub use match_list::{MatchKind, MatchList};
 pub use secret::SecretMaps;
 pub use steps::Steps;
-pub use types::{TableContext, open, open_in};
 
 /// A lookup table.
 ///
@@ -133,7 +126,8 @@ pub struct TableError {
 }
 
 impl TableError {
-    fn new(table: impl Into<String>, reason: impl Into<String>) -> Self {
+    /// A table that could not be opened, and why.
+    pub fn new(table: impl Into<String>, reason: impl Into<String>) -> Self {
         TableError {
             table: table.into(),
             reason: reason.into(),
@@ -148,38 +142,3 @@ impl fmt::Display for TableError {
 }
 
 impl std::error::Error for TableError {}
-
-/// The tables of one protocol (SMTP or LMTP), one field per parameter. The default is all empty,
-/// which is also Postfix's default. A [`Policy`](crate::policy::Policy) opens them from its parameters;
-/// it takes none from outside.
-#[derive(Debug, Clone, Default)]
-pub struct Tables {
-    /// `smtp_reply_filter`: a single table, asked with each reply line.
-    pub reply_filter: Option<Arc<dyn Table>>,
-    /// `smtp_dns_reply_filter`: asked with each DNS record as text.
-    pub dns_reply_filter: Maps,
-    /// `smtp_generic_maps`: asked with addresses, see [`find_address`].
-    pub generic: Maps,
-    /// `smtp_header_checks`: asked with whole header fields of the message. In these four lists
-    /// each character of a key or result is one byte; see [`Maps::open_bytes_in`].
-    pub header_checks: Maps,
-    /// `smtp_mime_header_checks`: asked with those about MIME, and those of parts.
-    pub mime_header_checks: Maps,
-    /// `smtp_nested_header_checks`: asked with those of attached messages.
-    pub nested_header_checks: Maps,
-    /// `smtp_body_checks`: asked with lines of bodies.
-    pub body_checks: Maps,
-    /// `smtp_discard_ehlo_keyword_address_maps`: asked with the server address.
-    pub discard_ehlo: Maps,
-    /// `smtp_pix_workaround_maps`: asked with the server address.
-    pub pix: Maps,
-    /// `smtp_tls_policy_maps`: asked with the destination as it is used.
-    pub tls_policy: Maps,
-    /// `smtp_tls_per_site`: asked with the destination and with the host name.
-    pub tls_per_site: Maps,
-    /// `smtp_sasl_password_maps`, if login is turned on: asked with the sender, the server's name and
-    /// the destination.
-    pub sasl_passwords: SecretMaps,
-    /// `smtp_delivery_status_filter`: asked with the enhanced status and the reason.
-    pub delivery_status_filter: Maps,
-}

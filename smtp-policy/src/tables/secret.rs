@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Maps, Table};
+use smtp_proto::Secret;
+
+use super::{Maps, Table, TableFailure};
 
 /// A list of tables that hold secrets. Neither `Debug` output nor warnings nor errors show what is in
 /// them, nor how they are specified, since `inline:` and `static:` tables are their own contents.
@@ -18,6 +20,15 @@ impl SecretMaps {
         Self(maps)
     }
 
+    /// One user and password for all keys. The user must have no colon in it.
+    pub fn credentials(user: &str, password: &Secret) -> Self {
+        let mut maps = Self::default();
+        let password = String::from_utf8_lossy(password.expose());
+        let entry = Secret::new(format!("{user}:{password}"));
+        maps.push("credentials", Arc::new(Credentials(entry)));
+        maps
+    }
+
     /// Adds a table of the consumer's own at the end.
     pub fn push(&mut self, name: impl Into<String>, table: Arc<dyn Table>) {
         self.0.push(name, table);
@@ -29,7 +40,7 @@ impl SecretMaps {
     }
 
     /// The tables, for whoever can keep a secret.
-    pub(crate) fn expose(&self) -> &Maps {
+    pub fn expose(&self) -> &Maps {
         &self.0
     }
 }
@@ -37,5 +48,15 @@ impl SecretMaps {
 impl fmt::Debug for SecretMaps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretMaps")
+    }
+}
+
+/// A table with one answer.
+#[derive(Debug)]
+struct Credentials(Secret);
+
+impl Table for Credentials {
+    fn lookup(&self, _key: &str) -> Result<Option<String>, TableFailure> {
+        Ok(Some(String::from_utf8_lossy(self.0.expose()).into_owned()))
     }
 }

@@ -1,12 +1,12 @@
 //! Splitting specifications into words: commas, white space and braces.
 
 /// Whether Postfix counts the character as white space (`isspace` in the C locale).
-pub(super) fn is_space(c: char) -> bool {
+pub fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
 }
 
 /// Without white space at either end.
-pub(super) fn trim(text: &str) -> &str {
+pub fn trim(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
@@ -37,7 +37,7 @@ fn balanced(text: &str) -> Option<usize> {
 }
 
 /// What is between the braces of `{…}`, when the text is exactly that. Nothing is trimmed.
-pub(super) fn braced(text: &str) -> Option<&str> {
+pub fn braced(text: &str) -> Option<&str> {
     let length = balanced(text)?;
     (length == text.len())
         .then(|| text.get(1..length - 1))
@@ -49,7 +49,7 @@ pub(super) fn braced(text: &str) -> Option<&str> {
 /// # Errors
 ///
 /// Postfix's words for what is wrong with the text.
-pub(crate) fn unbrace(text: &str) -> Result<&str, String> {
+pub fn unbrace(text: &str) -> Result<&str, String> {
     if !text.starts_with('{') {
         return Err(format!("no '{{' at start of text in \"{text}\""));
     }
@@ -62,7 +62,7 @@ pub(crate) fn unbrace(text: &str) -> Result<&str, String> {
 }
 
 /// The members of a list separated by commas and white space; text in braces is one piece.
-pub(crate) fn split(text: &str) -> Vec<&str> {
+pub fn split(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = text.trim_start_matches(is_separator);
     while !rest.is_empty() {
@@ -87,7 +87,7 @@ pub(crate) fn split(text: &str) -> Vec<&str> {
 
 /// The length of the key at the start of the text: up to the first character for which `ends` holds,
 /// outside double quotes and not after a backslash. `None` if a quote is not closed.
-pub(super) fn key_length(text: &str, ends: impl Fn(char) -> bool) -> Option<usize> {
+pub fn key_length(text: &str, ends: impl Fn(char) -> bool) -> Option<usize> {
     let mut quoted = false;
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {

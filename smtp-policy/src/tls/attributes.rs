@@ -1,22 +1,26 @@
 //! One entry of the policy table: a level and what belongs to it
 //! (`src/smtp/smtp_tls_policy.c`, tls_policy_lookup_one).
 
-use super::level::TlsLevel;
-use crate::{
-    dns::names::{Wildcard, is_valid_hostname},
-    tables::words::{split, unbrace},
+use super::{
+    fingerprint::Fingerprints,
+    level::TlsLevel,
+    names::{MatchName, ServerName},
+    protocols::{CipherExclusions, CipherGrade, NotUnderstood, Protocols},
 };
+use crate::tables::words::{split, unbrace};
 
 /// What an entry says besides the level. What it does not say is left to the
 /// parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Attributes {
-    pub(crate) ciphers: Option<String>,
-    pub(crate) protocols: Option<String>,
-    pub(crate) servername: Option<String>,
-    /// Names or fingerprints.
-    pub(crate) matches: Vec<String>,
-    pub(crate) exclude: Option<String>,
+    pub(crate) ciphers: Option<Result<CipherGrade, NotUnderstood>>,
+    pub(crate) protocols: Option<Result<Protocols, NotUnderstood>>,
+    pub(crate) servername: Option<ServerName>,
+    /// Names, at levels that want them.
+    pub(crate) names: Vec<MatchName>,
+    /// Fingerprints, at their level.
+    pub(crate) fingerprints: Option<Fingerprints>,
+    pub(crate) exclude: Option<Result<CipherExclusions, NotUnderstood>>,
     /// Trust anchor files.
     pub(crate) tafiles: Vec<String>,
     pub(crate) connection_reuse: Option<bool>,
@@ -72,25 +76,27 @@ impl Attributes {
         let out_of_place = || format!("attribute \"{name}\" invalid at security level \"{level}\"");
         match name.to_ascii_lowercase().as_str() {
             "ciphers" if value.is_empty() => return Err(empty()),
-            "ciphers" => once(&mut self.ciphers, name, value)?,
-            "protocols" => once(&mut self.protocols, name, value)?,
-            "exclude" => once(&mut self.exclude, name, value)?,
+            "ciphers" => once(&mut self.ciphers, name, value.parse())?,
+            "protocols" => once(&mut self.protocols, name, value.parse())?,
+            "exclude" => once(&mut self.exclude, name, value.parse())?,
             "servername" => {
-                once(&mut self.servername, name, value)?;
-                if !is_valid_hostname(value, Wildcard::Forbidden) {
+                let server = ServerName::parse(value);
+                if server.is_invalid() || value.is_empty() {
                     return Err(format!("\"{name}={value}\" specifies an invalid hostname"));
                 }
+                once(&mut self.servername, name, server)?;
             }
             "match" if value.is_empty() => return Err(empty()),
-            "match" => {
-                let separator = match level {
-                    TlsLevel::Fingerprint => '|',
-                    TlsLevel::Verify | TlsLevel::Secure => ':',
-                    _ => return Err(out_of_place()),
-                };
-                let parts = value.split(separator).filter(|part| !part.is_empty());
-                self.matches.extend(parts.map(str::to_owned));
+            "match" if level == TlsLevel::Fingerprint => {
+                let texts = value.split('|').filter(|part| !part.is_empty());
+                let own = self.fingerprints.get_or_insert_default();
+                own.extend(Fingerprints::read(texts));
             }
+            "match" if level.needs_authority() => {
+                let words = value.split(':').filter(|part| !part.is_empty());
+                self.names.extend(words.map(MatchName::parse));
+            }
+            "match" => return Err(out_of_place()),
             "tafile" if !level.needs_authority() => return Err(out_of_place()),
             "tafile" if value.is_empty() => return Err(empty()),
             "tafile" => self.tafiles.push(value.to_owned()),
@@ -109,17 +115,16 @@ impl Attributes {
     }
 }
 
-fn once(slot: &mut Option<String>, name: &str, value: &str) -> Result<(), String> {
+fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), String> {
     if slot.is_some() {
         return Err(format!("attribute \"{name}\" is specified multiple times"));
     }
-    *slot = Some(value.to_owned());
+    *slot = Some(value);
     Ok(())
 }
 
 /// The trust anchor files that an entry names, whatever else it says.
-#[cfg(feature = "tls")]
-pub(crate) fn tafiles(entry: &str) -> Vec<String> {
+pub fn tafiles(entry: &str) -> Vec<String> {
     let pairs = split(entry).into_iter().skip(1).filter_map(|word| {
         let bare = if word.starts_with('{') {
             unbrace(word).ok()?
@@ -144,14 +149,16 @@ mod tests {
                      {protocols = >=TLSv1.2} servername=hostname connection_reuse=YES tafile=/ta";
         let (level, found) = parse(entry, &mut Vec::new()).unwrap();
         assert_eq!(level, TlsLevel::Secure);
-        assert_eq!(found.matches, ["a.example", ".b.example", "nexthop"]);
-        assert_eq!(found.ciphers.as_deref(), Some("high"));
-        assert_eq!(found.protocols.as_deref(), Some(">=TLSv1.2"));
-        assert_eq!(found.servername.as_deref(), Some("hostname"));
+        let names: Vec<String> = found.names.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["a.example", ".b.example", "nexthop"]);
+        assert_eq!(found.ciphers, Some(Ok(CipherGrade::High)));
+        assert_eq!(found.protocols, Some(">=TLSv1.2".parse()));
+        assert_eq!(found.servername, Some(ServerName::Hostname));
         assert_eq!(found.connection_reuse, Some(true));
         assert_eq!(found.tafiles, ["/ta"]);
         let (_, found) = parse("fingerprint match=AA:BB|CC", &mut Vec::new()).unwrap();
-        assert_eq!(found.matches, ["AA:BB", "CC"]);
+        let fingerprints = found.fingerprints.unwrap();
+        assert_eq!(fingerprints.values(), [vec![0xaa, 0xbb], vec![0xcc]]);
     }
 
     #[test]

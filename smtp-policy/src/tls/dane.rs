@@ -97,7 +97,7 @@ impl DaneDigests {
     }
 
     /// The fault of a word of the list, if it cannot be read.
-    pub(crate) fn refusal(word: &str) -> Option<String> {
+    pub fn refusal(word: &str) -> Option<String> {
         let why = Self::word(word).err()?;
         Some(why.unwrap_or_else(|| format!("no digest algorithm in \"{word}\"")))
     }

@@ -69,6 +69,55 @@ impl Digest {
     }
 }
 
+/// Fingerprints that count (`smtp_tls_fingerprint_cert_match`, `match=`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprints {
+    values: Vec<Vec<u8>>,
+    /// Texts that are none. They match nothing, and are logged where fingerprints are asked for.
+    malformed: Vec<String>,
+}
+
+impl Fingerprints {
+    /// Reads fingerprints: hexadecimal digits in pairs, with or without colons between. A text that is none matches
+    /// nothing, as in Postfix.
+    pub fn read<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut read = Self::default();
+        for text in texts {
+            match parse_fingerprint(text) {
+                Some(value) => read.values.push(value),
+                None => read.malformed.push(text.to_owned()),
+            }
+        }
+        read
+    }
+
+    /// Adds a digest.
+    pub fn push(&mut self, digest: Vec<u8>) {
+        self.values.push(digest);
+    }
+
+    /// The digests.
+    pub fn values(&self) -> &[Vec<u8>] {
+        &self.values
+    }
+
+    /// The texts that are no fingerprints.
+    pub fn malformed(&self) -> &[String] {
+        &self.malformed
+    }
+
+    /// Returns whether there is no digest, so that nothing matches.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Adds others.
+    pub(super) fn extend(&mut self, others: Self) {
+        self.values.extend(others.values);
+        self.malformed.extend(others.malformed);
+    }
+}
+
 /// Reads a fingerprint: hexadecimal digits in pairs, with or without a colon
 /// between two pairs. `None` if it is anything else, or too long for any digest.
 pub(crate) fn parse_fingerprint(text: &str) -> Option<Vec<u8>> {

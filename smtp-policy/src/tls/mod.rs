@@ -10,7 +10,7 @@
 //! | TLSA records | `dane.rs` |
 //! | names in certificates, fingerprints | `names.rs`, `fingerprint.rs` |
 //! | versions and ciphers | `protocols.rs` |
-//! | PEM files | `load.rs`, `material.rs` |
+//! | PEM | `material.rs` |
 //! | what a certificate says, for people | `summary.rs` |
 //! | the handshake, the encryption, the chain of issuers | `rustls.rs`, `verify.rs` |
 //! | sessions that are resumed | `sessions.rs` |
@@ -32,9 +32,8 @@ mod dane_search;
 mod facts;
 pub(crate) mod fingerprint;
 mod level;
-pub(crate) mod load;
 #[cfg(feature = "tls")]
-pub(crate) mod material;
+mod material;
 mod names;
 pub(crate) mod policy;
 pub(crate) mod protocols;
@@ -59,12 +58,13 @@ use bytes::Buf;
 use smtp_proto::queue::SendQueue;
 
 pub use self::{
+    attributes::tafiles,
     dane::{DaneDigests, Tlsa},
     facts::{BindingKind, ChannelBinding, MatchedBy, Problem, TlsFacts, Trust},
-    fingerprint::Digest,
+    fingerprint::{Digest, Fingerprints},
     level::TlsLevel,
-    names::{CertificateNames, MatchContext, NamePattern},
-    protocols::{Versions, excludes},
+    names::{CertificateNames, MatchContext, MatchName, NamePattern, ServerName},
+    protocols::{CipherExclusions, CipherGrade, NotUnderstood, Protocols, Versions},
     result::{PolicyType, ResultType, TlsResult},
     story::{DaneStory, LevelSource, StsStory, TlsaAnswer, TlsaLookup},
 };
@@ -130,8 +130,8 @@ pub struct TlsSetup {
     pub sni: Option<String>,
     /// The versions to offer.
     pub versions: Versions,
-    /// Words for ciphers that are not to be offered; see [`excludes`].
-    pub exclude: Vec<String>,
+    /// Ciphers that are not to be offered.
+    pub exclude: CipherExclusions,
     /// What the server has to prove.
     pub demand: Demand,
     /// The most certificates above the server's own.

@@ -2,6 +2,7 @@
 //! (`src/tls/tls_client.c`, add_namechecks, with the rules of OpenSSL's
 //! X509_check_host that it relies on; RFC 6125 section 6.4).
 
+use core::fmt;
 use std::net::IpAddr;
 
 use crate::{
@@ -20,6 +21,86 @@ pub struct NamePattern {
     address: Option<IpAddr>,
 }
 
+/// A word of a list of names that certificates may have (`smtp_tls_verify_cert_match`,
+/// `smtp_tls_secure_cert_match`, `match=`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MatchName {
+    /// `nexthop`: the domain of the destination.
+    Nexthop,
+    /// `dot-nexthop`: all names below the domain of the destination.
+    DotNexthop,
+    /// `hostname`: the name of the server.
+    Hostname,
+    /// `.domain`: all names below this domain.
+    Below(String),
+    /// This name.
+    Name(String),
+}
+
+impl MatchName {
+    /// Reads a word. The keywords count in any case.
+    pub fn parse(word: &str) -> Self {
+        let is = |keyword: &str| word.eq_ignore_ascii_case(keyword);
+        if is("nexthop") {
+            Self::Nexthop
+        } else if is("dot-nexthop") {
+            Self::DotNexthop
+        } else if is("hostname") {
+            Self::Hostname
+        } else if let Some(domain) = word.strip_prefix(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']) {
+            Self::Below(domain.to_owned())
+        } else {
+            Self::Name(word.to_owned())
+        }
+    }
+}
+
+impl fmt::Display for MatchName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nexthop => f.write_str("nexthop"),
+            Self::DotNexthop => f.write_str("dot-nexthop"),
+            Self::Hostname => f.write_str("hostname"),
+            Self::Below(domain) => write!(f, ".{domain}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The name that servers are asked for (RFC 6066 section 3; `smtp_tls_servername`, `servername=`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ServerName {
+    /// None.
+    #[default]
+    None,
+    /// `hostname`: the name of the server.
+    Hostname,
+    /// `nexthop`: the domain of the destination.
+    Nexthop,
+    /// This name.
+    Name(String),
+    /// A text that is no host name. Mail that needs TLS is deferred.
+    Invalid(String),
+}
+
+impl ServerName {
+    /// Reads a word.
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "" => Self::None,
+            "hostname" => Self::Hostname,
+            "nexthop" => Self::Nexthop,
+            name if is_valid_hostname(name, Wildcard::Forbidden) => Self::Name(name.to_owned()),
+            _ => Self::Invalid(word.to_owned()),
+        }
+    }
+
+    /// Returns whether this is no host name.
+    pub const fn is_invalid(&self) -> bool {
+        matches!(self, Self::Invalid(_))
+    }
+}
+
 /// What the words of a match list stand for at one server.
 #[derive(Clone, Copy, Debug)]
 pub struct MatchContext<'a> {
@@ -32,21 +113,14 @@ pub struct MatchContext<'a> {
 }
 
 impl NamePattern {
-    /// What a word of `smtp_tls_verify_cert_match`, `smtp_tls_secure_cert_match` or
-    /// `match=` means: `nexthop`, `dot-nexthop`, `hostname`, a name, or `.domain`
-    /// for all names below it. `None` for a lone dot.
-    pub fn parse(word: &str, context: MatchContext<'_>) -> Option<Self> {
-        let is = |keyword: &str| word.eq_ignore_ascii_case(keyword);
-        let (name, subdomains) = if is("nexthop") {
-            (context.nexthop, false)
-        } else if is("dot-nexthop") {
-            (context.nexthop, true)
-        } else if is("hostname") {
-            (context.host, false)
-        } else if let Some(domain) = word.strip_prefix(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']) {
-            (domain, true)
-        } else {
-            (word, false)
+    /// The names that a word means at one server. `None` for a lone dot.
+    pub fn of(word: &MatchName, context: MatchContext<'_>) -> Option<Self> {
+        let (name, subdomains) = match word {
+            MatchName::Nexthop => (context.nexthop, false),
+            MatchName::DotNexthop => (context.nexthop, true),
+            MatchName::Hostname => (context.host, false),
+            MatchName::Below(domain) => (domain.as_str(), true),
+            MatchName::Name(name) => (name.as_str(), false),
         };
         Self::new(name, subdomains, context.idna)
     }
@@ -190,19 +264,19 @@ mod tests {
             ("example.net", "*.example.net", false),
         ];
         for (word, presented, matches) in table {
-            let pattern = NamePattern::parse(word, CONTEXT).unwrap();
+            let pattern = NamePattern::of(&MatchName::parse(word), CONTEXT).unwrap();
             assert_eq!(
                 pattern.matches(presented),
                 matches,
                 "{word} and {presented}"
             );
         }
-        assert_eq!(NamePattern::parse(".", CONTEXT), None);
+        assert_eq!(NamePattern::of(&MatchName::parse("."), CONTEXT), None);
     }
 
     #[test]
     fn the_common_name_counts_only_without_alternative_names() {
-        let patterns = [NamePattern::parse("hostname", CONTEXT).unwrap()];
+        let patterns = [NamePattern::of(&MatchName::Hostname, CONTEXT).unwrap()];
         let common = Some("mx1.example.net".to_owned());
         let alone = CertificateNames {
             common: common.clone(),
@@ -220,7 +294,7 @@ mod tests {
 
     #[test]
     fn an_address_is_compared_with_addresses_only() {
-        let pattern = |word| NamePattern::parse(word, CONTEXT).unwrap();
+        let pattern = |word| NamePattern::of(&MatchName::parse(word), CONTEXT).unwrap();
         let names = CertificateNames {
             dns: vec!["192.0.2.2".into(), "example.com".into()],
             addresses: vec!["192.0.2.1".parse().unwrap()],

@@ -1,49 +1,38 @@
 //! What holds for one server: the level and everything that belongs to it
 //! (`src/smtp/smtp_tls_policy.c`).
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::sync::Arc;
+
+use smtp_proto::Protocol;
 
 use super::{
-    DaneDigests, Digest, TlsConnector, TlsLevel, Tlsa, TrustAnchors, attributes::Attributes,
-    fingerprint::parse_fingerprint, protocols::exclusions,
+    CipherExclusions, CipherGrade, DaneDigests, MatchName, NotUnderstood, Protocols, ServerName,
+    TlsConnector, TlsLevel, Tlsa, TrustAnchors, attributes::Attributes,
 };
 use crate::{
-    config::{Config, Protocol},
-    dns::names::{Wildcard, is_valid_hostname},
-    route::idna::Idna,
+    route::{DnsSupport, Families, idna::Idna},
+    settings::{Lookup, Tls},
     sts::{Mode, MtaSts, StsPolicy},
-    tables::words::split,
 };
 
-/// What the configuration says about TLS, ready to be asked for each server.
+/// The settings about TLS, ready to be asked for each server.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsRules {
     /// `smtp` or `lmtp`, for the names of parameters.
     pub(crate) prefix: &'static str,
     /// The level where no table says another.
     pub(crate) level: TlsLevel,
-    /// What `smtp_tls_fingerprint_digest` names; `None` if nobody knows it.
-    pub(super) digest: Option<Digest>,
+    pub(crate) tls: Tls,
     pub(crate) dane: DaneRules,
-    /// `smtp_tls_trust_anchor_file`; `Err` says why it cannot be used.
-    pub(super) anchors: Option<Result<Arc<TrustAnchors>, String>>,
-    /// The files that `tafile=` names in tables, as they were at the start.
-    pub(super) tafiles: BTreeMap<String, Result<Arc<TrustAnchors>, String>>,
     pub(super) idna: Idna,
+    pub(super) families: Families,
     /// Where engines come from; `None` if there is no TLS at all.
     pub(crate) connector: Option<Arc<dyn TlsConnector>>,
-    pub(super) config: Arc<Config>,
     /// MTA-STS, if it is turned on.
     pub(super) sts: Option<Arc<MtaSts>>,
     /// Who vouches for mail exchangers of MTA-STS policies where no authorities are
     /// configured.
     pub(super) sts_anchors: Option<Arc<TrustAnchors>>,
-    /// What the files of the parameters are relative to.
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(dead_code, reason = "only the engine reads files")
-    )]
-    pub(super) directory: PathBuf,
 }
 
 /// When DANE applies, and to what.
@@ -68,13 +57,29 @@ pub(crate) struct TlsPolicy {
     pub(crate) level: TlsLevel,
     /// `smtp_tls_connection_reuse`: TLS connections may be kept.
     pub(crate) connection_reuse: bool,
-    pub(super) protocols: String,
-    pub(super) servername: String,
-    pub(super) ciphers: String,
-    pub(super) exclude: Vec<String>,
+    pub(super) offer: Offered,
+    pub(super) servername: ServerName,
     pub(super) proof: Proof,
     /// The MTA-STS policy that holds, if one does.
     pub(crate) sts: Option<StsRule>,
+}
+
+/// What a handshake offers, as far as it is understood: what is not makes the handshake fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Offered {
+    pub(super) protocols: Result<Protocols, NotUnderstood>,
+    pub(super) ciphers: Result<CipherGrade, NotUnderstood>,
+    pub(super) exclude: Result<CipherExclusions, NotUnderstood>,
+}
+
+impl Default for Offered {
+    fn default() -> Self {
+        Self {
+            protocols: Ok(Protocols::default()),
+            ciphers: Ok(CipherGrade::default()),
+            exclude: Ok(CipherExclusions::default()),
+        }
+    }
 }
 
 /// An MTA-STS policy as it holds for one server.
@@ -99,7 +104,7 @@ pub(super) enum Proof {
     Nothing,
     Fingerprint(Vec<Vec<u8>>),
     Names {
-        words: Vec<String>,
+        words: Vec<MatchName>,
         anchors: Option<Arc<TrustAnchors>>,
     },
     Dane(DaneFinding),
@@ -111,7 +116,7 @@ impl TlsPolicy {
     pub(crate) fn wanted(&self) -> Vec<String> {
         match &self.proof {
             Proof::Nothing => Vec::new(),
-            Proof::Names { words, .. } => words.clone(),
+            Proof::Names { words, .. } => words.iter().map(ToString::to_string).collect(),
             Proof::Dane(finding) => finding.names.clone(),
             Proof::Fingerprint(values) => {
                 let text = |value: &Vec<u8>| {
@@ -147,41 +152,70 @@ pub(crate) struct DaneFinding {
 pub(crate) struct Misconfigured;
 
 impl TlsRules {
-    /// The rules of a configuration, without an engine and without files.
-    pub(crate) fn new(config: &Arc<Config>, idna: Idna, warnings: &mut Vec<String>) -> Self {
-        let tls = &config.tls;
-        let prefix = config.protocol.as_str();
-        let (digests, complaints) = DaneDigests::parse(&tls.tls_dane_digests);
-        let level = global_level(config);
-        if level > TlsLevel::None {
-            warnings.extend(complaints);
-        }
-        let digest = Digest::parse(&tls.tls_fingerprint_digest);
-        let lookup = &config.lookup;
-        let search = lookup.dns_resolver_options;
-        Self {
-            prefix,
-            level,
-            digest,
+    /// The rules that follow from settings; also why there is no engine although one is wanted.
+    pub(crate) fn new(protocol: Protocol, tls: Tls, lookup: &Lookup) -> (Self, Option<String>) {
+        let mut rules = Self {
+            prefix: protocol.as_str(),
+            level: tls.level,
             dane: DaneRules {
-                digests,
-                dnssec: lookup.host_lookup.dns
-                    && *lookup.dns_support_level == crate::config::DnsSupport::Dnssec,
-                ignores_mx_errors: config.protocol == Protocol::Smtp
-                    && lookup.ignore_mx_lookup_error,
-                completes_names: search.defnames || search.dnsrch,
-                insecure_mx: insecure_mx(config),
-                force: tls.tls_force_insecure_host_tlsa_lookup,
+                digests: tls.dane.digests.clone(),
+                dnssec: lookup.host_lookup.dns && lookup.dns == DnsSupport::Dnssec,
+                ignores_mx_errors: protocol == Protocol::Smtp && lookup.ignore_mx_error,
+                completes_names: lookup.search.defnames || lookup.search.dnsrch,
+                insecure_mx: tls.dane.insecure_mx,
+                force: tls.dane.force,
             },
-            anchors: None,
-            tafiles: BTreeMap::new(),
-            idna,
-            connector: None,
-            config: Arc::clone(config),
+            idna: lookup.idna,
+            families: lookup.families,
+            connector: tls.engine.clone(),
             sts: None,
             sts_anchors: None,
-            directory: PathBuf::new(),
+            tls,
+        };
+        let tables = [&rules.tls.policy, &rules.tls.per_site];
+        let wanted = rules.level > TlsLevel::None || tables.iter().any(|maps| !maps.is_empty());
+        let trouble = match wanted && rules.connector.is_none() {
+            true => rules.make_engine().err(),
+            false => None,
+        };
+        (rules, trouble)
+    }
+
+    /// The rules with MTA-STS, which wants an engine where no level does.
+    pub(crate) fn with_mta_sts(&self, sts: &Arc<MtaSts>, warnings: &mut Vec<String>) -> Self {
+        let mut rules = Self {
+            sts: Some(Arc::clone(sts)),
+            ..self.clone()
+        };
+        if rules.connector.is_none() && rules.level == TlsLevel::None {
+            if let Some(Err(why)) = &rules.tls.anchors {
+                warnings.push(why.clone());
+            }
+            if let Err(why) = rules.make_engine() {
+                warnings.push(format!("{why}: disabling TLS support"));
+            }
         }
+        #[cfg(feature = "tls")]
+        if rules.tls.sts_authorities == crate::settings::StsAuthorities::System {
+            rules.sts_anchors = Some(Arc::new(TrustAnchors {
+                certificates: super::TlsMaterial::system_authorities(),
+                keys: Vec::new(),
+            }));
+        }
+        rules
+    }
+
+    #[cfg(feature = "tls")]
+    fn make_engine(&mut self) -> Result<(), String> {
+        let material = self.tls.material.as_ref().map_err(Clone::clone)?;
+        let connector = super::RustlsConnector::new(material).map_err(|trouble| trouble.0)?;
+        self.connector = Some(Arc::new(connector));
+        Ok(())
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn make_engine(&mut self) -> Result<(), String> {
+        Err("TLS has been selected, but TLS support is not compiled in".into())
     }
 
     /// The same rules with another engine.
@@ -203,32 +237,22 @@ impl TlsRules {
         dane: DaneFinding,
         warnings: &mut Vec<String>,
     ) -> Result<TlsPolicy, Misconfigured> {
-        let tls = &self.config.tls;
-        let connection_reuse = attributes
-            .connection_reuse
-            .unwrap_or(tls.tls_connection_reuse);
+        let tls = &self.tls;
+        let connection_reuse = attributes.connection_reuse.unwrap_or(tls.connection_reuse);
         if level == TlsLevel::None {
             return Ok(TlsPolicy {
                 connection_reuse,
                 ..TlsPolicy::default()
             });
         }
-        let servername = attributes
-            .servername
-            .clone()
-            .unwrap_or_else(|| tls.tls_servername.clone());
-        if !servername.is_empty() && !is_valid_hostname(&servername, Wildcard::Forbidden) {
+        let servername = attributes.servername.as_ref().unwrap_or(&tls.server_name);
+        if let ServerName::Invalid(name) = servername {
             let prefix = self.prefix;
             warnings.push(format!(
-                "\"{prefix}_tls_servername = {servername}\" specifies an invalid hostname"
+                "\"{prefix}_tls_servername = {name}\" specifies an invalid hostname"
             ));
             return Err(Misconfigured);
         }
-        let optional = level == TlsLevel::May;
-        let pick = |own: &Option<String>, may: &str, must: &str| {
-            own.clone()
-                .unwrap_or_else(|| if optional { may } else { must }.to_owned())
-        };
         let proof = match level {
             TlsLevel::Fingerprint => self.fingerprints(destination, &attributes, warnings)?,
             TlsLevel::Verify | TlsLevel::Secure => self.names(level, &attributes, warnings)?,
@@ -238,21 +262,36 @@ impl TlsRules {
         Ok(TlsPolicy {
             level,
             connection_reuse,
-            protocols: pick(
-                &attributes.protocols,
-                &tls.tls_protocols,
-                &tls.tls_mandatory_protocols,
-            ),
-            ciphers: pick(
-                &attributes.ciphers,
-                &tls.tls_ciphers,
-                &tls.tls_mandatory_ciphers,
-            ),
-            exclude: self.exclusions(level, attributes.exclude.as_deref()),
-            servername,
+            servername: servername.clone(),
+            offer: self.offer(level, attributes),
             proof,
             sts: None,
         })
+    }
+
+    /// What a handshake at this level offers: what the table says, and the settings for the rest.
+    fn offer(&self, level: TlsLevel, attributes: Attributes) -> Offered {
+        let (optional, mandatory) = (&self.tls.opportunistic, &self.tls.mandatory);
+        let offer = if level == TlsLevel::May {
+            optional
+        } else {
+            mandatory
+        };
+        let protocols = attributes
+            .protocols
+            .unwrap_or_else(|| Ok(offer.protocols.clone()));
+        let ciphers = attributes.ciphers.unwrap_or(Ok(offer.ciphers));
+        let exclude = attributes.exclude.unwrap_or_else(|| {
+            Ok(match level.is_mandatory() {
+                true => optional.exclude.and(&mandatory.exclude),
+                false => optional.exclude.clone(),
+            })
+        });
+        Offered {
+            protocols,
+            ciphers,
+            exclude,
+        }
     }
 
     /// The policy with what MTA-STS adds to it: a certificate with the name of the
@@ -279,45 +318,26 @@ impl TlsRules {
         Ok(policy)
     }
 
-    fn exclusions(&self, level: TlsLevel, own: Option<&str>) -> Vec<String> {
-        let tls = &self.config.tls;
-        let mandatory = if level.is_mandatory() {
-            &tls.tls_mandatory_exclude_ciphers
-        } else {
-            ""
-        };
-        let configured = format!("{} {mandatory}", tls.tls_exclude_ciphers);
-        exclusions(own.unwrap_or(&configured))
-    }
-
     fn fingerprints(
         &self,
         destination: &str,
         attributes: &Attributes,
         warnings: &mut Vec<String>,
     ) -> Result<Proof, Misconfigured> {
-        let configured = split(&self.config.tls.tls_fingerprint_cert_match);
-        let own = attributes.matches.iter().map(String::as_str);
-        let texts: Vec<&str> = if attributes.matches.is_empty() {
-            configured
-        } else {
-            own.collect()
-        };
-        let mut values = Vec::new();
-        for text in texts {
-            match parse_fingerprint(text) {
-                Some(value) => values.push(value),
-                None => warnings.push(format!("malformed fingerprint value: {text:.384}")),
-            }
+        let own = attributes.fingerprints.as_ref();
+        let own = own.filter(|own| !own.is_empty() || !own.malformed().is_empty());
+        let fingerprints = own.unwrap_or(&self.tls.fingerprints);
+        for text in fingerprints.malformed() {
+            warnings.push(format!("malformed fingerprint value: {text:.384}"));
         }
-        if values.is_empty() {
+        if fingerprints.is_empty() {
             warnings.push(format!(
                 "nexthop domain {destination}: configured at fingerprint security level, but with \
                  no fingerprints to match."
             ));
             return Err(Misconfigured);
         }
-        Ok(Proof::Fingerprint(values))
+        Ok(Proof::Fingerprint(fingerprints.values().to_vec()))
     }
 
     fn names(
@@ -326,24 +346,16 @@ impl TlsRules {
         attributes: &Attributes,
         warnings: &mut Vec<String>,
     ) -> Result<Proof, Misconfigured> {
-        let tls = &self.config.tls;
         let configured = match level {
-            TlsLevel::Verify => &tls.tls_verify_cert_match,
-            _ => &tls.tls_secure_cert_match,
+            TlsLevel::Verify => &self.tls.verify_match,
+            _ => &self.tls.secure_match,
         };
-        let configured = || {
-            split(&configured.replace(':', " "))
-                .into_iter()
-                .map(str::to_owned)
-                .collect()
-        };
-        let words = if attributes.matches.is_empty() {
-            configured()
-        } else {
-            attributes.matches.clone()
+        let words = match attributes.names.is_empty() {
+            true => configured.clone(),
+            false => attributes.names.clone(),
         };
         let anchors = if attributes.tafiles.is_empty() {
-            match &self.anchors {
+            match &self.tls.anchors {
                 Some(Err(error)) => {
                     warnings.push(error.clone());
                     return Err(Misconfigured);
@@ -364,7 +376,7 @@ impl TlsRules {
     ) -> Result<TrustAnchors, Misconfigured> {
         let mut merged = TrustAnchors::default();
         for file in files {
-            let complaint = match self.tafiles.get(file) {
+            let complaint = match self.tls.anchor_files.get(file) {
                 Some(Ok(anchors)) => {
                     merged.add(anchors);
                     continue;
@@ -382,29 +394,9 @@ impl TlsRules {
     }
 }
 
-/// `smtp_tls_dane_insecure_mx_policy`. The configuration has checked the word; one that
-/// is unknown all the same counts as the strictest.
-pub(crate) fn insecure_mx(config: &Config) -> TlsLevel {
-    TlsLevel::parse(&config.tls.tls_dane_insecure_mx_policy).unwrap_or(TlsLevel::Dane)
-}
-
-/// The level of the parameters, also of the obsolete ones, which count where there is no
-/// other. The configuration has checked the word; one that is unknown all the same counts
-/// as the strictest.
-fn global_level(config: &Config) -> TlsLevel {
-    let tls = &config.tls;
-    match TlsLevel::parse(&tls.tls_security_level) {
-        Some(level) => level,
-        None if !tls.tls_security_level.is_empty() => TlsLevel::Secure,
-        None if tls.enforce_tls && tls.tls_enforce_peername => TlsLevel::Verify,
-        None if tls.enforce_tls => TlsLevel::Encrypt,
-        None if tls.use_tls => TlsLevel::May,
-        None => TlsLevel::None,
-    }
-}
-
 impl TrustAnchors {
-    pub(super) fn add(&mut self, others: &Self) {
+    /// Adds others.
+    pub fn add(&mut self, others: &Self) {
         self.certificates
             .extend(others.certificates.iter().cloned());
         self.keys.extend(others.keys.iter().cloned());
@@ -415,24 +407,8 @@ impl TrustAnchors {
 /// the name of the mail exchanger, and so has the SNI (RFC 8461 section 4.1).
 pub(super) fn sts_attributes() -> Attributes {
     Attributes {
-        matches: vec!["hostname".to_owned()],
-        servername: Some("hostname".to_owned()),
+        names: vec![MatchName::Hostname],
+        servername: Some(ServerName::Hostname),
         ..Attributes::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_level_that_nobody_knows_counts_as_the_strictest() {
-        let mut config = Config::default_for(Protocol::Smtp);
-        assert_eq!(global_level(&config), TlsLevel::None);
-        config.tls.tls_security_level = "encript".into();
-        assert_eq!(global_level(&config), TlsLevel::Secure);
-        assert_eq!(insecure_mx(&config), TlsLevel::May);
-        config.tls.tls_dane_insecure_mx_policy = "encript".into();
-        assert_eq!(insecure_mx(&config), TlsLevel::Dane);
     }
 }

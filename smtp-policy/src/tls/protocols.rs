@@ -4,6 +4,8 @@
 //! Postfix hands such settings to OpenSSL. rustls speaks TLS 1.2 and TLS 1.3 only,
 //! with modern ciphers only; what a setting says about anything else has no effect.
 
+use core::{fmt, str::FromStr};
+
 use crate::tables::words::split;
 
 /// The versions that a handshake offers.
@@ -26,6 +28,15 @@ impl Versions {
     pub const fn is_empty(self) -> bool {
         !self.tls12 && !self.tls13
     }
+
+    /// The versions that a cipher grade leaves: it does not choose among the ciphers of TLS 1.3.
+    #[must_use]
+    pub const fn at_grade(self, grade: CipherGrade) -> Self {
+        Self {
+            tls12: self.tls12 && !matches!(grade, CipherGrade::Null),
+            ..self
+        }
+    }
 }
 
 /// The names of protocols with their version numbers on the wire.
@@ -38,10 +49,75 @@ const PROTOCOLS: [(&str, u16); 6] = [
     ("TLSv1.3", 0x0304),
 ];
 
-/// Reads a list of protocols: `>=V` and `<=V` are limits, `!V` is left out, and as
-/// soon as there is a bare `V` only such are left. An empty list limits nothing.
-/// `None` if a word is not understood.
-pub(crate) fn versions(list: &str) -> Option<Versions> {
+/// A list of protocol versions (`smtp_tls_protocols`) that was understood.
+///
+/// `>=V` and `<=V` are limits, `!V` is left out, and as soon as there is a bare `V` only such are left. An empty
+/// list limits nothing.
+///
+/// ```
+/// use smtp_policy::tls::Protocols;
+///
+/// let protocols: Protocols = ">=TLSv1.3".parse()?;
+/// assert!(!protocols.versions().tls12 && protocols.versions().tls13);
+/// assert!("TLSv1.4".parse::<Protocols>().is_err());
+/// # Ok::<(), smtp_policy::tls::NotUnderstood>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protocols {
+    /// As it is written, for the log.
+    list: String,
+    versions: Versions,
+}
+
+impl Protocols {
+    /// The versions that are left.
+    pub const fn versions(&self) -> Versions {
+        self.versions
+    }
+}
+
+impl Default for Protocols {
+    /// `>=TLSv1`, which leaves all versions that there are.
+    fn default() -> Self {
+        Self {
+            list: ">=TLSv1".into(),
+            versions: Versions::ALL,
+        }
+    }
+}
+
+impl FromStr for Protocols {
+    type Err = NotUnderstood;
+
+    fn from_str(list: &str) -> Result<Self, NotUnderstood> {
+        let versions = versions(list).ok_or_else(|| NotUnderstood(list.to_owned()))?;
+        Ok(Self {
+            list: list.to_owned(),
+            versions,
+        })
+    }
+}
+
+impl fmt::Display for Protocols {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.list)
+    }
+}
+
+/// A text that nobody understands, as it was written. It never counts as something weaker: what depends on it
+/// fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotUnderstood(pub String);
+
+impl fmt::Display for NotUnderstood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" is not understood", self.0)
+    }
+}
+
+impl core::error::Error for NotUnderstood {}
+
+fn versions(list: &str) -> Option<Versions> {
     let (mut floor, mut ceiling) = (0, u16::MAX);
     let (mut left_out, mut named) = (Vec::new(), Vec::new());
     let separator = |c: char| c == ',' || c == ':' || c.is_ascii_whitespace();
@@ -85,39 +161,84 @@ fn limit(text: &str) -> Option<u16> {
     protocol(text).or_else(|| u16::from_str_radix(text.strip_prefix("0x")?, 16).ok())
 }
 
-/// The names of the cipher grades. `low` and `export` mean the same as `medium`.
-const GRADES: [&str; 5] = ["high", "medium", "low", "export", "null"];
+/// A cipher grade (`smtp_tls_ciphers`). rustls has modern ciphers only, so that all but one offer the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CipherGrade {
+    /// The same as `Medium`.
+    High,
+    /// All ciphers that there are.
+    #[default]
+    Medium,
+    /// The same as `Medium`.
+    Low,
+    /// The same as `Medium`.
+    Export,
+    /// No encryption: what is left are the ciphers of TLS 1.3, which are not for grades to choose.
+    Null,
+}
 
-/// What is wrong with a cipher grade and its exclusions, in Postfix's words. What
-/// is right needs no answer: see [`excludes`].
-pub(super) fn check_ciphers(grade: &str, exclusions: &[String]) -> Result<(), String> {
-    if !GRADES.iter().any(|known| known.eq_ignore_ascii_case(grade)) {
-        return Err(format!("invalid cipher grade: \"{grade}\""));
+impl CipherGrade {
+    const NAMES: [(&str, Self); 5] = [
+        ("high", Self::High),
+        ("medium", Self::Medium),
+        ("low", Self::Low),
+        ("export", Self::Export),
+        ("null", Self::Null),
+    ];
+}
+
+impl FromStr for CipherGrade {
+    type Err = NotUnderstood;
+
+    fn from_str(name: &str) -> Result<Self, NotUnderstood> {
+        let mut known = Self::NAMES.into_iter();
+        known
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, grade)| grade)
+            .ok_or_else(|| NotUnderstood(name.to_owned()))
     }
-    check_exclusions(exclusions)
 }
 
-/// The words of a list of exclusions, which colons separate too.
-pub(crate) fn exclusions(list: &str) -> Vec<String> {
-    let words = list.replace(':', " ");
-    split(&words).into_iter().map(str::to_owned).collect()
+/// Ciphers that are not to be offered (`smtp_tls_exclude_ciphers`): names of ciphers, or parts of them joined
+/// with `+`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CipherExclusions(Vec<String>);
+
+impl CipherExclusions {
+    /// The exclusions of both lists.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        Self(self.0.iter().chain(&others.0).cloned().collect())
+    }
+
+    /// Returns whether a TLS 1.2 cipher with this name in OpenSSL, such as `ECDHE-RSA-AES128-GCM-SHA256`, is left
+    /// out.
+    pub fn exclude(&self, cipher: &str) -> bool {
+        self.0.iter().any(|word| excludes(word, cipher))
+    }
 }
 
-/// The fault of the words of a list of exclusions, in Postfix's words.
-pub(crate) fn check_exclusions(words: &[String]) -> Result<(), String> {
-    match words
-        .iter()
-        .find(|word| word.starts_with(['!', '+', '-', '@']))
-    {
-        Some(word) => Err(format!("invalid unary '!+-@' in cipher exclusion: {word}")),
-        None => Ok(()),
+impl FromStr for CipherExclusions {
+    type Err = NotUnderstood;
+
+    /// Reads words with commas, colons or white space between. The error has the word that cannot be one.
+    fn from_str(list: &str) -> Result<Self, NotUnderstood> {
+        let words = list.replace(':', " ");
+        let words: Vec<String> = split(&words).into_iter().map(str::to_owned).collect();
+        match words
+            .iter()
+            .find(|word| word.starts_with(['!', '+', '-', '@']))
+        {
+            Some(word) => Err(NotUnderstood(word.clone())),
+            None => Ok(Self(words)),
+        }
     }
 }
 
 /// Whether a word of an exclusion list excludes a TLS 1.2 cipher with this name in
 /// OpenSSL, such as `ECDHE-RSA-AES128-GCM-SHA256`. Several parts joined with `+`
 /// must all fit. Words for ciphers that rustls does not have exclude nothing.
-pub fn excludes(word: &str, cipher: &str) -> bool {
+fn excludes(word: &str, cipher: &str) -> bool {
     word.eq_ignore_ascii_case(cipher) || word.split('+').all(|part| fits(part, cipher))
 }
 
@@ -171,9 +292,11 @@ mod tests {
 
     #[test]
     fn grades_and_exclusions_are_checked() {
-        assert_eq!(check_ciphers("Medium", &["RC4".into()]), Ok(()));
-        assert!(check_ciphers("best", &[]).is_err());
-        assert!(check_ciphers("high", &["!aNULL".into()]).is_err());
+        assert_eq!("Medium".parse(), Ok(CipherGrade::Medium));
+        assert!("best".parse::<CipherGrade>().is_err());
+        assert!("RC4".parse::<CipherExclusions>().is_ok());
+        let refused = "high:!aNULL".parse::<CipherExclusions>();
+        assert_eq!(refused, Err(NotUnderstood("!aNULL".into())));
     }
 
     #[test]

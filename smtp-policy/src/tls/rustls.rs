@@ -30,7 +30,6 @@ use super::{
     BindingKind, ChannelBinding, PrivateKey, TlsConnector, TlsEngine, TlsFacts, TlsIdentity,
     TlsLevel, TlsMaterial, TlsSetup, TlsTrouble, Trust,
     certificate::Certificate,
-    protocols::excludes,
     sessions::{Session, Sessions},
     verify::{Authorities, Verifier},
 };
@@ -78,12 +77,9 @@ impl RustlsConnector {
         provider.cipher_suites.retain(|suite| {
             // TLS 1.3 ciphers are not for cipher lists to choose.
             suite.tls13().is_some()
-                || !setup.exclude.iter().any(|word| {
-                    excludes(
-                        word,
-                        &cipher_name(suite.suite().as_str().unwrap_or_default()).0,
-                    )
-                })
+                || !setup
+                    .exclude
+                    .exclude(&cipher_name(suite.suite().as_str().unwrap_or_default()).0)
         });
         let versions: Vec<&'static SupportedProtocolVersion> = [
             (setup.versions.tls13, &TLS13),

@@ -25,7 +25,7 @@ use crate::{
         FetchError, Fetched, PolicyFetch,
         search::{StsSearch, StsStep},
     },
-    tables::{MapsSearch, MapsStep, TableFailure, Tables},
+    tables::{MapsSearch, MapsStep, TableFailure},
 };
 
 /// The server that is asked about.
@@ -124,17 +124,12 @@ pub(super) enum Stage {
 type MapsSearchKey = (String, MapsSearch);
 
 impl PolicySearch {
-    pub(crate) fn new(
-        rules: Arc<TlsRules>,
-        tables: &Tables,
-        subject: Subject,
-        utf8: Option<Idna>,
-    ) -> Self {
+    pub(crate) fn new(rules: Arc<TlsRules>, subject: Subject, utf8: Option<Idna>) -> Self {
         let destination = subject.destination.clone();
-        let stage = if !tables.tls_policy.is_empty() {
+        let stage = if !rules.tls.policy.is_empty() {
             let mut keys: VecDeque<MapsSearchKey> = policy_keys(&destination, utf8)
                 .into_iter()
-                .map(|key| (key.clone(), tables.tls_policy.search(&key)))
+                .map(|key| (key.clone(), rules.tls.policy.search(&key)))
                 .collect();
             match keys.pop_front() {
                 Some((key, search)) => Stage::Policy {
@@ -144,8 +139,8 @@ impl PolicySearch {
                 },
                 None => Stage::Level,
             }
-        } else if !tables.tls_per_site.is_empty() {
-            let search = |key: &str| tables.tls_per_site.search(key);
+        } else if !rules.tls.per_site.is_empty() {
+            let search = |key: &str| rules.tls.per_site.search(key);
             let differs = !destination.eq_ignore_ascii_case(&subject.host);
             Stage::Site {
                 search: search(&destination),

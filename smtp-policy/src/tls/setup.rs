@@ -3,9 +3,9 @@
 //! tls_client_start and tls_auth_enable).
 
 use super::{
-    Demand, Digest, MatchContext, NamePattern, Resumption, TlsLevel, TlsSetup, Versions, dane,
+    CipherGrade, Demand, MatchContext, MatchName, NamePattern, NotUnderstood, Resumption,
+    ServerName, TlsLevel, TlsSetup, dane,
     policy::{Proof, TlsPolicy, TlsRules},
-    protocols::{check_ciphers, versions},
 };
 
 /// The longest SNI name (RFC 6066 section 3, through `TLSEXT_MAXLEN_host_name`).
@@ -27,26 +27,26 @@ impl TlsRules {
         host: &str,
         warnings: &mut Vec<String>,
     ) -> Result<TlsSetup, String> {
-        let versions = versions(&policy.protocols).ok_or_else(|| {
-            let list = &policy.protocols;
+        let offer = &policy.offer;
+        let protocols = offer.protocols.as_ref().map_err(|NotUnderstood(list)| {
             format!("{peer}: Invalid TLS protocol list \"{list}\": aborting TLS session")
         })?;
-        check_ciphers(&policy.ciphers, &policy.exclude).map_err(|why| format!("{peer}: {why}"))?;
-        // TLS 1.3 ciphers are not for grades to choose. What is left of those without
-        // encryption, `encrypt` excludes.
-        let null = policy.ciphers.eq_ignore_ascii_case("null");
-        let versions = Versions {
-            tls12: versions.tls12 && !null,
-            ..versions
-        };
-        if null && policy.level == TlsLevel::Encrypt {
+        let grade = offer
+            .ciphers
+            .as_ref()
+            .map_err(|NotUnderstood(grade)| format!("{peer}: invalid cipher grade: \"{grade}\""))?;
+        let exclude = offer.exclude.as_ref().map_err(|NotUnderstood(word)| {
+            format!("{peer}: invalid unary '!+-@' in cipher exclusion: {word}")
+        })?;
+        // What is left of the ciphers without encryption, `encrypt` excludes.
+        if *grade == CipherGrade::Null && policy.level == TlsLevel::Encrypt {
             return Err(format!("{peer}: error setting cipher grade: \"null\""));
         }
+        let versions = protocols.versions().at_grade(*grade);
         if versions.is_empty() {
-            let list = &policy.protocols;
             return Err(format!(
-                "{peer}: TLS protocol list \"{list}\" and cipher grade leave neither TLSv1.2 nor \
-                 TLSv1.3, and there are no others here"
+                "{peer}: TLS protocol list \"{protocols}\" and cipher grade leave neither TLSv1.2 \
+                 nor TLSv1.3, and there are no others here"
             ));
         }
         let context = MatchContext {
@@ -59,9 +59,9 @@ impl TlsRules {
             level,
             sni: self.sni(policy, peer, context)?,
             versions,
-            exclude: policy.exclude.clone(),
+            exclude: exclude.clone(),
             demand,
-            depth: self.config.tls.tls_scert_verifydepth,
+            depth: self.tls.depth,
             unix_time: None,
             resumption: self.resumption(peer, nexthop),
         })
@@ -70,10 +70,7 @@ impl TlsRules {
     /// Postfix salts the same words with all that the handshake is made with
     /// (`smtp_key_prefix` in smtp_start_tls, tls_serverid_digest).
     fn resumption(&self, peer: &str, nexthop: &str) -> Option<Resumption> {
-        let tls = &self.config.tls;
-        let lifetime = tls.tls_session_cache_timeout;
-        let wanted = !tls.tls_session_cache_database.is_empty() && !lifetime.is_zero();
-        wanted.then(|| Resumption {
+        self.tls.resumption.map(|lifetime| Resumption {
             server: format!("{} {nexthop} {peer}", self.prefix),
             lifetime,
         })
@@ -89,16 +86,13 @@ impl TlsRules {
         let level = policy.level;
         match &policy.proof {
             Proof::Nothing => (level, Demand::Nothing),
-            Proof::Fingerprint(values) => {
-                let digest = self.digest.unwrap_or(Digest::Sha256);
-                (
-                    level,
-                    Demand::Fingerprint {
-                        digest,
-                        values: values.clone(),
-                    },
-                )
-            }
+            Proof::Fingerprint(values) => (
+                level,
+                Demand::Fingerprint {
+                    digest: self.tls.digest,
+                    values: values.clone(),
+                },
+            ),
             Proof::Names { words, anchors } => {
                 let names = patterns(words, peer, context, warnings);
                 (
@@ -143,12 +137,13 @@ impl TlsRules {
         peer: &str,
         context: MatchContext<'_>,
     ) -> Result<Option<String>, String> {
-        let name = match (&policy.proof, policy.servername.as_str()) {
+        let name = match (&policy.proof, &policy.servername) {
             // RFC 7672 section 8.1: the TLSA base domain.
             (Proof::Dane(finding), _) => finding.names.first().map_or("", String::as_str),
-            (_, "hostname") => context.host,
-            (_, "nexthop") => context.nexthop,
-            (_, literal) => literal,
+            (_, ServerName::Hostname) => context.host,
+            (_, ServerName::Nexthop) => context.nexthop,
+            (_, ServerName::Name(name)) => name,
+            (_, ServerName::None | ServerName::Invalid(_)) => "",
         };
         let name = self
             .idna
@@ -164,14 +159,14 @@ impl TlsRules {
 }
 
 fn patterns(
-    words: &[String],
+    words: &[MatchName],
     peer: &str,
     context: MatchContext<'_>,
     warnings: &mut Vec<String>,
 ) -> Vec<NamePattern> {
     let mut names = Vec::new();
     for word in words {
-        match NamePattern::parse(word, context) {
+        match NamePattern::of(word, context) {
             Some(name) => names.push(name),
             None => warnings.push(format!("{peer}: ignoring invalid match name: \"{word}\"")),
         }

@@ -40,7 +40,7 @@ impl PolicySearch {
             | TlsLevel::Dane
             | TlsLevel::Verify => !self.explicit,
         };
-        let families = self.rules.config.connect.inet_protocols;
+        let families = self.rules.families;
         let now = self.subject.unix_time;
         open.then(|| StsSearch::new(Arc::clone(sts), domain, families.ipv4, families.ipv6, now))
     }

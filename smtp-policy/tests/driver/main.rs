@@ -24,8 +24,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     delivery::{self, Observer},
     dns::{Query, ResolverConfig},
     driver::{Act, Answered, Hub, Job, Slip},
@@ -46,7 +47,7 @@ type Jobs<O = ()> = Job<Socket, Bytes, O>;
 fn hub(settings: &str) -> Hubs {
     let settings = format!("myhostname = client.example\n{settings}\n");
     let main_cf = MainCf::parse(&settings, "main.cf", Path::new("/")).unwrap();
-    let policy = Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap();
+    let policy = compile(&main_cf, ResolverConfig::default(), &[]).unwrap();
     Arc::new(Hub::new(Arc::new(policy), 1, Duration::ZERO))
 }
 

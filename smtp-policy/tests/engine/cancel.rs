@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     request::{Recipient, Request},
 };
 use smtp_proto::{Address, ReversePath};

@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use postfix_config::{CompileError, Config, compile_configs};
 use smtp_policy::{
-    config::{Config, DnsSupport, Protocol},
+    Protocol,
     dns::ResolverConfig,
-    policy::{Policy, PolicyError},
+    policy::Policy,
     request::{Recipient, Request},
+    route::DnsSupport,
+    settings::SecurityOptions,
 };
 use smtp_proto::{Address, ReversePath};
 
@@ -16,20 +19,10 @@ use crate::{Rules, World, brief};
 const TLS: Rules = &[("EHLO", "250-mx\r\n250 STARTTLS"), ("STARTTLS", "CLOSE")];
 const AUTH: Rules = &[("EHLO", "250-mx\r\n250 AUTH PLAIN"), ("AUTH", "235 ok")];
 
-fn policy_of(smtp: Config, lmtp: Config) -> Result<Policy, PolicyError> {
-    Policy::from_configs(
-        smtp,
-        lmtp,
-        "/nowhere".as_ref(),
-        ResolverConfig::default(),
-        &[],
-    )
-}
-
-fn policy(edit: impl FnOnce(&mut Config)) -> Result<Policy, PolicyError> {
+fn policy(edit: impl FnOnce(&mut Config)) -> Result<Policy, CompileError> {
     let mut smtp = Config::default_for(Protocol::Smtp);
     edit(&mut smtp);
-    policy_of(smtp, Config::default_for(Protocol::Lmtp))
+    compile_configs([smtp], "/nowhere".as_ref(), ResolverConfig::default(), &[])
 }
 
 fn request() -> Request {
@@ -67,7 +60,7 @@ fn login(config: &mut Config, options: &[&str]) {
             .collect::<Vec<_>>()
     };
     config.sasl.sasl_auth_enable = true;
-    config.sasl.sasl_password_maps = smtp_policy::config::Private::new("static:bob:swordfish");
+    config.sasl.sasl_password_maps = smtp_proto::Secret::new("static:bob:swordfish");
     config.sasl.sasl_security_options = words(options);
 }
 
@@ -120,16 +113,16 @@ fn the_name_of_this_machine_is_what_it_says_in_ehlo() {
 #[test]
 fn security_options_reach_the_lists_that_follow_from_them() {
     let policy = policy(|config| login(config, &["noanonymous"])).unwrap();
-    let sasl = &policy.config(Protocol::Smtp).sasl;
-    assert_eq!(*sasl.sasl_tls_security_options, ["noanonymous"]);
-    assert_eq!(*sasl.sasl_tls_verified_security_options, ["noanonymous"]);
+    let login = policy.settings(Protocol::Smtp).login.clone().unwrap();
+    assert_eq!(login.tls, SecurityOptions::NOANONYMOUS);
+    assert_eq!(login.verified_tls, SecurityOptions::NOANONYMOUS);
 }
 
 #[test]
 fn turning_dns_off_turns_it_off() {
     let policy = policy(|config| config.lookup.disable_dns_lookups = true).unwrap();
-    let lookup = &policy.config(Protocol::Smtp).lookup;
-    assert!(*lookup.dns_support_level == DnsSupport::Disabled);
+    let lookup = &policy.settings(Protocol::Smtp).lookup;
+    assert!(lookup.dns == DnsSupport::Disabled);
     assert_eq!(
         (lookup.host_lookup.dns, lookup.host_lookup.native),
         (false, true)

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     line_ends::StrayCr,
     report::Outcome,
     request::{DeliveryFlags, Encoding, Recipient, Request},

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mail_parser::{MessageParser, MimeHeaders};
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     report::{DsnContext, DsnKind, DsnMessage, Original, Report, dsn_message},
     request::{Recipient, Request},
 };

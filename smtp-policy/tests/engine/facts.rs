@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     report::{Outcome, Times},
     request::{Recipient, Request},
 };

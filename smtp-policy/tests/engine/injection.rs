@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     report::Outcome,
     request::{
         ClientInfo, ClientSource, ClientValue, DeliveryFlags, EnvelopeId, Nexthop, Orcpt,

@@ -24,9 +24,10 @@ mod verdicts;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes};
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
+    Protocol,
     channel::Channel,
-    config::{MainCf, Protocol},
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     event::{Event, Level},
@@ -445,7 +446,7 @@ impl Server {
 pub fn policy(main_cf: &str) -> Arc<Policy> {
     let text = format!("myhostname = client.example\nsmtp_randomize_addresses = no\n{main_cf}");
     let main_cf = MainCf::parse(&text, "main.cf", "/nowhere".as_ref()).unwrap();
-    Arc::new(Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap())
+    Arc::new(compile(&main_cf, ResolverConfig::default(), &[]).unwrap())
 }
 
 /// `status code` of each outcome.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     request::{Recipient, Request},
 };
 use smtp_proto::{Address, ReversePath};

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     request::{CacheHints, Recipient, Request},
 };
 use smtp_proto::{

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     report::{Scope, Status},
     request::{Recipient, Request},
 };
@@ -359,7 +359,7 @@ fn any_address_beyond_ascii_makes_original_recipients_utf8() {
             smtp_policy::request::Recipient::new(smtp_proto::Address::parse(address).unwrap())
         });
         recipients[0].original = Some("ö@example.net".parse().unwrap());
-        let protocol = smtp_policy::config::Protocol::Smtp;
+        let protocol = smtp_policy::Protocol::Smtp;
         world.run(
             "",
             smtp_policy::request::Request::new(

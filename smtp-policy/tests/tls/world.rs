@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes};
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     event::{Event, Level},
@@ -290,7 +291,7 @@ pub fn bare_policy(dir: &Path, main_cf: &str) -> Policy {
          smtp_dns_support_level = dnssec\n{main_cf}"
     );
     let main_cf = MainCf::parse(&text, "main.cf", dir).unwrap();
-    Policy::new(&main_cf, ResolverConfig::default(), &[]).unwrap()
+    compile(&main_cf, ResolverConfig::default(), &[]).unwrap()
 }
 
 /// `word code`.

@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Closed, Dialect, Event, HelloChoice, Session, Stage, State};
+use super::{Closed, Event, HelloChoice, Protocol, Session, Stage, State};
 use crate::{
     command::{self, Verb},
     reply::{Capabilities, Reply},
@@ -104,7 +104,7 @@ impl Session {
     }
 
     fn first_verb(&mut self, greeting: &Reply) -> Verb {
-        if self.profile.dialect == Dialect::Lmtp {
+        if self.profile.protocol == Protocol::Lmtp {
             return Verb::Lhlo;
         }
         let says_esmtp = self.greeting_says_esmtp(greeting);

@@ -10,7 +10,7 @@
 use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
 
 use super::{
-    Closed, Dialect, Event, Need, Place, Session, Stage, State, Stop, Transaction, text::Text,
+    Closed, Event, Need, Place, Protocol, Session, Stage, State, Stop, Transaction, text::Text,
 };
 use crate::{
     command,
@@ -39,7 +39,7 @@ impl Idle<'_> {
 
     /// Begins a transaction.
     pub fn send(self, transaction: Transaction) {
-        let mail = Mail::new(transaction, self.session.profile.dialect);
+        let mail = Mail::new(transaction, self.session.profile.protocol);
         self.session.state.go(State::Mail(Box::new(mail)));
     }
 
@@ -68,7 +68,7 @@ impl Idle<'_> {
 #[derive(Debug)]
 pub(super) struct Mail {
     pub(super) transaction: Transaction,
-    dialect: Dialect,
+    protocol: Protocol,
     /// What the sender does next.
     next: Next,
     /// The stages whose replies are outstanding, oldest first.
@@ -110,10 +110,10 @@ enum Ending {
 }
 
 impl Mail {
-    fn new(transaction: Transaction, dialect: Dialect) -> Self {
+    fn new(transaction: Transaction, protocol: Protocol) -> Self {
         let mut mail = Self {
             transaction,
-            dialect,
+            protocol,
             next: Next::ForwardNameAddr,
             awaiting: VecDeque::new(),
             window: 0,
@@ -187,7 +187,7 @@ impl Mail {
 
     /// Whether the end of the text is answered for each recipient.
     fn has_many_verdicts(&self) -> bool {
-        self.dialect == Dialect::Lmtp && self.has_recipients()
+        self.protocol == Protocol::Lmtp && self.has_recipients()
     }
 
     /// Writes the next command, unless it has to wait until all replies are in, and says

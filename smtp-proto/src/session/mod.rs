@@ -12,11 +12,11 @@
 //! ```
 //! use smtp_proto::{
 //!     command::HelloName,
-//!     session::{Dialect, Profile, Session, Stage, Step},
+//!     session::{Protocol, Profile, Session, Stage, Step},
 //!     time::Time,
 //! };
 //!
-//! let profile = Profile::new(Dialect::Smtp, HelloName::parse("client.example")?);
+//! let profile = Profile::new(Protocol::Smtp, HelloName::parse("client.example")?);
 //! let mut session = Session::new(profile, Time::ZERO);
 //! assert!(matches!(session.poll(Time::ZERO), Step::Wait { .. }));
 //!
@@ -69,7 +69,7 @@ pub use self::{
     journal::Said,
     mail::Idle,
     place::Place,
-    profile::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
+    profile::{DeadlineRule, HelloChoice, PixWorkarounds, Profile, Timeouts},
     sasl::{ChallengeError, MechanismName, MechanismNameError, SaslTurn},
     stage::Stage,
     starttls::TlsGate,
@@ -77,6 +77,7 @@ pub use self::{
     transaction::{Stop, Transaction},
     transitions::{TRANSITIONS, Transition},
 };
+pub use crate::protocol::Protocol;
 use crate::{
     command::Verb,
     queue::SendQueue,

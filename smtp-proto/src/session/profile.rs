@@ -6,18 +6,9 @@ use core::{fmt, time::Duration};
 
 use crate::{
     command::HelloName,
+    protocol::Protocol,
     reply::{KeywordSet, LineFilter, ReplyLimits, ReplyText},
 };
-
-/// Which protocol a session speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Dialect {
-    /// SMTP (RFC 5321): EHLO or HELO, one reply after the text.
-    #[default]
-    Smtp,
-    /// LMTP (RFC 2033): LHLO, one reply per accepted recipient after the text.
-    Lmtp,
-}
 
 /// Which of EHLO and HELO an SMTP session says first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,7 +118,7 @@ pub enum DeadlineRule {
 #[non_exhaustive]
 pub struct Profile {
     /// SMTP or LMTP.
-    pub dialect: Dialect,
+    pub protocol: Protocol,
     /// The name given in EHLO, HELO or LHLO (`smtp_helo_name`, `lmtp_lhlo_name`).
     pub hello_name: HelloName,
     /// EHLO or HELO first. Without effect in LMTP.
@@ -166,16 +157,16 @@ pub struct Profile {
 
 impl Profile {
     /// A profile with Postfix's defaults for the protocol.
-    pub fn new(dialect: Dialect, hello_name: HelloName) -> Self {
+    pub fn new(protocol: Protocol, hello_name: HelloName) -> Self {
         Self {
-            dialect,
+            protocol,
             hello_name,
             hello: HelloChoice::default(),
             own_name: String::new(),
             pix: PixWorkarounds::default(),
             discard: KeywordSet::default(),
             block_early_mail_reply: false,
-            skip_quit_response: dialect == Dialect::Smtp,
+            skip_quit_response: protocol == Protocol::Smtp,
             line_length_limit: 998,
             timeouts: Timeouts::default(),
             deadline: DeadlineRule::default(),

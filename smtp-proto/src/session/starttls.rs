@@ -5,7 +5,7 @@
 //! the line belong to a TLS engine. The session limits the time and learns how the
 //! handshake ended.
 
-use super::{Closed, Dialect, Event, Need, PixWorkarounds, Session, Stage, State};
+use super::{Closed, Event, Need, PixWorkarounds, Protocol, Session, Stage, State};
 use crate::{
     command::{self, Verb},
     reply::Capabilities,
@@ -27,9 +27,9 @@ impl TlsGate<'_> {
         let greeted = session.enter();
         if greeted {
             session.arm(Stage::Ehlo);
-            session.say_hello(match session.profile.dialect {
-                Dialect::Smtp => Verb::Ehlo,
-                Dialect::Lmtp => Verb::Lhlo,
+            session.say_hello(match session.profile.protocol {
+                Protocol::Smtp => Verb::Ehlo,
+                Protocol::Lmtp => Verb::Lhlo,
             });
         } else {
             session.arm(Stage::Banner);

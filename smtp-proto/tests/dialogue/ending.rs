@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smtp_proto::{
     Time,
-    session::{Closed, Dialect, Stage},
+    session::{Closed, Protocol, Stage},
 };
 
 use crate::{Play, profile, transaction};
@@ -67,7 +67,7 @@ fn the_reply_to_quit_is_waited_for_if_wished_and_changes_nothing() {
 fn kept() -> Play {
     let mut mail = transaction(&["a@b.example"]);
     mail.keep_until = Some(Time::at(Duration::from_secs(60)));
-    Play::new(profile(Dialect::Smtp), mail).run(
+    Play::new(profile(Protocol::Smtp), mail).run(
         "S: 220 mx ESMTP
          C: EHLO client.example
          S: 250-mx
@@ -151,7 +151,7 @@ fn what_came_before_the_probe_went_out_is_no_reply_to_it() {
 fn a_connection_past_its_time_is_not_kept() {
     let mut mail = transaction(&["a@b.example"]);
     mail.keep_until = Some(Time::at(Duration::from_secs(5)));
-    let play = Play::new(profile(Dialect::Smtp), mail).run(
+    let play = Play::new(profile(Protocol::Smtp), mail).run(
         "S: 220 mx ESMTP
          C: EHLO client.example
          +6
@@ -169,7 +169,7 @@ fn a_connection_past_its_time_is_not_kept() {
 fn a_server_out_of_its_mind_is_not_kept() {
     let mut mail = transaction(&["a@b.example"]);
     mail.keep_until = Some(Time::FAR);
-    let play = Play::new(profile(Dialect::Smtp), mail).run(
+    let play = Play::new(profile(Protocol::Smtp), mail).run(
         "S: 220 mx ESMTP
          C: EHLO client.example
          S: 250 mx
@@ -184,7 +184,7 @@ fn a_server_out_of_its_mind_is_not_kept() {
 
 #[test]
 fn quit_goes_out_even_if_something_came_that_could_be_its_reply() {
-    let mut patient = profile(Dialect::Smtp);
+    let mut patient = profile(Protocol::Smtp);
     patient.skip_quit_response = false;
     let play = Play::new(patient, transaction(&["a@b.example"])).run(
         "S: 554 go away
@@ -198,7 +198,7 @@ fn quit_goes_out_even_if_something_came_that_could_be_its_reply() {
 fn whether_quit_follows_the_dot_is_decided_before_the_replies_to_the_envelope() {
     let mut mail = transaction(&["a@b.example"]);
     mail.keep_until = Some(Time::FAR);
-    let mut play = Play::new(profile(Dialect::Smtp), mail).run(
+    let mut play = Play::new(profile(Protocol::Smtp), mail).run(
         "S: 220 mx ESMTP
          C: EHLO client.example
          S: 250-mx
@@ -219,7 +219,7 @@ fn whether_quit_follows_the_dot_is_decided_before_the_replies_to_the_envelope() 
 fn the_last_command_goes_out_before_the_session_rests() {
     let mut mail = transaction(&["a@b.example"]);
     mail.keep_until = Some(Time::FAR);
-    let play = Play::new(profile(Dialect::Smtp), mail).run(
+    let play = Play::new(profile(Protocol::Smtp), mail).run(
         "S: 220 mx ESMTP
          C: EHLO client.example
          S: 250 mx

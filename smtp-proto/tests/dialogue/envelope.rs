@@ -1,6 +1,6 @@
 //! RFC 2920: which commands go out together, and when the client turns back.
 
-use smtp_proto::session::{Closed, Dialect, Stage, Stop};
+use smtp_proto::session::{Closed, Protocol, Stage, Stop};
 
 use crate::{Play, profile, transaction};
 
@@ -195,7 +195,7 @@ fn a_probe_stops_behind_the_recipients_or_before_the_text() {
     let probe = |stop| {
         let mut mail = transaction(&["a@b.example"]);
         mail.stop = stop;
-        Play::new(profile(Dialect::Smtp), mail)
+        Play::new(profile(Protocol::Smtp), mail)
     };
     let envelope =
         format!("{PIPELINING}C: MAIL FROM:<from@example.org>\n C: RCPT TO:<a@b.example>\n");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use smtp_proto::{
     KeywordSet,
-    session::{Closed, DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Stage},
+    session::{Closed, DeadlineRule, HelloChoice, PixWorkarounds, Protocol, Stage},
 };
 
 use crate::{Play, profile, transaction};
@@ -65,7 +65,7 @@ fn esmtp_in_the_greeting_decides_where_ehlo_is_not_always_said() {
         ("220 mx ESMTP", HelloChoice::Helo, "HELO"),
     ];
     for (greeting, hello, verb) in table {
-        let mut profile = profile(Dialect::Smtp);
+        let mut profile = profile(Protocol::Smtp);
         profile.hello = hello;
         Play::new(profile, transaction(&["a@b.example"]))
             .run(&format!("S: {greeting}\n C: {verb} client.example"));
@@ -74,7 +74,7 @@ fn esmtp_in_the_greeting_decides_where_ehlo_is_not_always_said() {
 
 #[test]
 fn the_greeting_of_a_pix_turns_esmtp_off() {
-    let mut profile = profile(Dialect::Smtp);
+    let mut profile = profile(Protocol::Smtp);
     profile.pix = PixWorkarounds {
         disable_esmtp: true,
         delay_dotcrlf: None,
@@ -85,7 +85,7 @@ fn the_greeting_of_a_pix_turns_esmtp_off() {
 
 #[test]
 fn a_discarded_keyword_is_not_used() {
-    let mut profile = profile(Dialect::Smtp);
+    let mut profile = profile(Protocol::Smtp);
     profile.discard = KeywordSet::parse("pipelining");
     Play::new(profile, transaction(&["a@b.example"])).run(
         "S: 220 mx ESMTP
@@ -107,7 +107,7 @@ fn a_server_that_says_nothing_is_given_up_in_time() {
 #[test]
 fn each_byte_gives_new_time_unless_the_deadline_is_for_the_request() {
     let drip = |rule| {
-        let mut profile = profile(Dialect::Smtp);
+        let mut profile = profile(Protocol::Smtp);
         profile.deadline = rule;
         profile.timeouts.helo = Duration::from_secs(10);
         let mut play = Play::new(profile, transaction(&["a@b.example"])).run("+9");

@@ -26,7 +26,7 @@ use bytes::{Buf, Bytes};
 use smtp_proto::{
     Address, HelloName, MailFrom, RcptTo, ReversePath, Secret, Time,
     session::{
-        Closed, Dialect, Event, MechanismName, Need, Profile, SaslTurn, Session, Stage, Step,
+        Closed, Event, MechanismName, Need, Profile, Protocol, SaslTurn, Session, Stage, Step,
         Transaction,
     },
 };
@@ -52,8 +52,8 @@ pub struct Play {
 /// What the session is to log in with: mechanism and initial response.
 pub type Login = (&'static str, Option<String>);
 
-pub fn profile(dialect: Dialect) -> Profile {
-    Profile::new(dialect, HelloName::parse("client.example").unwrap())
+pub fn profile(protocol: Protocol) -> Profile {
+    Profile::new(protocol, HelloName::parse("client.example").unwrap())
 }
 
 pub fn transaction(recipients: &[&str]) -> Transaction {
@@ -94,16 +94,16 @@ impl Play {
 
     /// Begins with a TLS handshake.
     pub fn wrapped(mut self) -> Self {
-        self.session = Session::wrapped(profile(Dialect::Smtp), Time::ZERO);
+        self.session = Session::wrapped(profile(Protocol::Smtp), Time::ZERO);
         self
     }
 
     pub fn smtp(recipients: &[&str]) -> Self {
-        Self::new(profile(Dialect::Smtp), transaction(recipients))
+        Self::new(profile(Protocol::Smtp), transaction(recipients))
     }
 
     pub fn lmtp(recipients: &[&str]) -> Self {
-        Self::new(profile(Dialect::Lmtp), transaction(recipients))
+        Self::new(profile(Protocol::Lmtp), transaction(recipients))
     }
 
     pub fn with_text(mut self, text: impl Into<Bytes>) -> Self {

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use bytes::Buf;
 use smtp_proto::{
     Secret,
-    session::{ChallengeError, Closed, DeadlineRule, Dialect, SaslTurn, Stage},
+    session::{ChallengeError, Closed, DeadlineRule, Protocol, SaslTurn, Stage},
 };
 
 use crate::{Login, Play, profile, transaction};
@@ -175,7 +175,7 @@ fn a_challenge_that_never_ends_is_given_up() {
 #[test]
 fn the_exchange_shares_its_limit_with_the_hello() {
     let closed = |rule, script: &str| {
-        let mut profile = profile(Dialect::Smtp);
+        let mut profile = profile(Protocol::Smtp);
         profile.deadline = rule;
         profile.timeouts.helo = Duration::from_secs(10);
         Play::new(profile, transaction(&["a@b.example"]))

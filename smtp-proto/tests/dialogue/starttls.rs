@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smtp_proto::{
     Time,
-    session::{Closed, DeadlineRule, Dialect, Event, Need, Session, Stage, Step},
+    session::{Closed, DeadlineRule, Event, Need, Protocol, Session, Stage, Step},
 };
 
 use crate::{Play, profile, transaction};
@@ -98,7 +98,7 @@ fn plaintext_behind_the_reply_to_starttls_is_thrown_away() {
 
 #[test]
 fn a_half_line_behind_the_reply_to_starttls_does_not_begin_the_next_reply() {
-    let mut session = Session::new(profile(Dialect::Smtp), Time::ZERO);
+    let mut session = Session::new(profile(Protocol::Smtp), Time::ZERO);
     let until = |session: &mut Session, wanted: Need| {
         loop {
             match session.poll(Time::ZERO) {
@@ -146,7 +146,7 @@ fn starttls_and_the_handshake_have_a_limit_each() {
 #[test]
 fn a_login_after_a_refusal_has_the_limit_of_starttls() {
     let closed = |rule, wait: u32| {
-        let mut profile = profile(Dialect::Smtp);
+        let mut profile = profile(Protocol::Smtp);
         profile.deadline = rule;
         profile.timeouts.helo = Duration::from_secs(10);
         Play::new(profile, transaction(&["a@b.example"]))
@@ -183,7 +183,7 @@ fn a_line_lost_before_the_reply_to_starttls_is_lost_there() {
 
 #[test]
 fn a_wrapped_session_greets_inside_tls() {
-    let mut play = Play::new(profile(Dialect::Smtp), transaction(&["a@b.example"])).wrapped();
+    let mut play = Play::new(profile(Protocol::Smtp), transaction(&["a@b.example"])).wrapped();
     assert!(play.session().tls_gate().is_some());
     let mut play = play.run(
         "TLS established
@@ -197,9 +197,9 @@ fn a_wrapped_session_greets_inside_tls() {
 
 #[test]
 fn the_gate_is_open_only_while_a_handshake_is_due() {
-    let mut session = Session::new(profile(Dialect::Smtp), Time::ZERO);
+    let mut session = Session::new(profile(Protocol::Smtp), Time::ZERO);
     assert!(session.tls_gate().is_none());
-    let wrapped = Session::wrapped(profile(Dialect::Smtp), Time::ZERO);
+    let wrapped = Session::wrapped(profile(Protocol::Smtp), Time::ZERO);
     assert_eq!(
         wrapped.deadline(),
         (Time::at(Duration::from_secs(300)), Stage::TlsHandshake)
@@ -209,7 +209,7 @@ fn the_gate_is_open_only_while_a_handshake_is_due() {
 #[test]
 fn a_reply_to_mail_that_comes_too_early_aborts_the_transaction_where_it_is_not_suffered() {
     for (blocks, then) in [(true, "C: RSET"), (false, "C: RCPT TO:<a@b.example>")] {
-        let mut profile = profile(Dialect::Smtp);
+        let mut profile = profile(Protocol::Smtp);
         profile.block_early_mail_reply = blocks;
         let play = Play::new(profile, transaction(&["a@b.example"]))
             .with_tls()

@@ -6,7 +6,7 @@ use bytes::Buf;
 
 use smtp_proto::ReplyError;
 use smtp_proto::Time;
-use smtp_proto::session::{Closed, Dialect, PixWorkarounds, ProtocolError, Stage};
+use smtp_proto::session::{Closed, PixWorkarounds, Protocol, ProtocolError, Stage};
 
 use crate::{Play, profile, transaction};
 
@@ -179,7 +179,7 @@ fn a_connection_lost_behind_the_text_is_lost_in_its_end() {
 
 #[test]
 fn the_final_dot_waits_where_a_pix_needs_it() {
-    let mut profile = profile(Dialect::Smtp);
+    let mut profile = profile(Protocol::Smtp);
     profile.pix = PixWorkarounds {
         disable_esmtp: false,
         delay_dotcrlf: Some(Duration::from_secs(10)),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use smtp_proto::session::{Closed, Dialect, Place, Session, Stop, TRANSITIONS, Taken};
+use smtp_proto::session::{Closed, Place, Protocol, Session, Stop, TRANSITIONS, Taken};
 
 use crate::{Play, profile, transaction};
 
@@ -133,7 +133,7 @@ fn an_address_probe_ends_by_way_of_abort() {
     use Place::{Abort, Banner, Ehlo, Envelope, Idle, Leaving, Negotiation, Quit};
     let mut mail = transaction(&["a@b.example"]);
     mail.stop = Stop::AfterRcpt;
-    let mut play = Play::new(profile(Dialect::Smtp), mail).run(
+    let mut play = Play::new(profile(Protocol::Smtp), mail).run(
         "S: 220 mx ESMTP
          C: EHLO client.example
          S: 250-mx

@@ -20,10 +20,10 @@ mod world;
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::{Buf, Bytes};
+use postfix_config::MainCf;
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     dns::{Query, QueryKind, answer_dns_stub},
-    tables,
 };
 use smtp_proto::{BodyEncoder, Capabilities, KeywordSet, ReplyLimits, ReplyReader, SendQueue};
 
@@ -206,7 +206,7 @@ pub fn table(input: &[u8]) {
     let (spec, key) = text.split_once('\n').unwrap_or((&text, "key"));
     // Tables that read files have no business here.
     let inline = spec.contains('{') && !spec.contains('/');
-    if inline && let Ok(table) = tables::open(spec, "/nowhere".as_ref()) {
+    if inline && let Ok(table) = postfix_config::tables::open(spec, "/nowhere".as_ref()) {
         let _ = table.lookup(key);
     }
 }

@@ -4,8 +4,9 @@ use std::{cell::RefCell, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
+use postfix_config::{MainCf, compile};
 use smtp_policy::{
-    config::{MainCf, Protocol},
+    Protocol,
     delivery::{Delivery, TableQuery},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
     policy::Policy,
@@ -49,7 +50,7 @@ impl TlsConnector for Recorder {
 
 fn policy() -> Option<Arc<Policy>> {
     let main_cf = MainCf::parse(MAIN_CF, "main.cf", "/nowhere".as_ref()).ok()?;
-    let policy = Policy::new(&main_cf, ResolverConfig::default(), &[]).ok()?;
+    let policy = compile(&main_cf, ResolverConfig::default(), &[]).ok()?;
     Some(Arc::new(policy.with_tls(Arc::new(Recorder))))
 }
 

@@ -93,7 +93,7 @@ impl Host {
             let config = ServerConfig {
                 endpoint: spec.clone(),
                 script: script.clone(),
-                dialect: scenario.protocol,
+                protocol: scenario.protocol,
                 hold,
                 epoch,
             };

@@ -14,11 +14,11 @@ mod servers;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use postfix_config::CompileError;
 use smtp_policy::{
-    config::Protocol,
+    Protocol,
     dns::RecordData,
     line_ends::StrayCr,
-    policy::PolicyError,
     request::{
         CacheHints, ClientInfo, ClientSource, ClientValue, Encoding, QueueId, Recipient, Request,
     },
@@ -170,7 +170,7 @@ impl Population {
     ///
     /// # Errors
     /// The configuration cannot be read.
-    pub fn world(&self, policies: &mut Policies, traced: bool) -> Result<World, PolicyError> {
+    pub fn world(&self, policies: &mut Policies, traced: bool) -> Result<World, CompileError> {
         let mut world = World::new(policies.get(self.profile)?, self.seed);
         if traced {
             world = world.traced();

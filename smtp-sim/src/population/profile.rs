@@ -2,12 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use smtp_policy::{
-    config::MainCf,
-    dns::ResolverConfig,
-    policy::{Policy, PolicyError},
-    tls::TlsConnector,
-};
+use postfix_config::{CompileError, MainCf, compile};
+use smtp_policy::{dns::ResolverConfig, policy::Policy, tls::TlsConnector};
 
 use super::servers::NAME_SERVERS;
 #[cfg(feature = "certificates")]
@@ -210,14 +206,14 @@ impl Profile {
         text
     }
 
-    fn policy(&self, connector: Arc<dyn TlsConnector>) -> Result<Policy, PolicyError> {
+    fn policy(&self, connector: Arc<dyn TlsConnector>) -> Result<Policy, CompileError> {
         let main_cf = MainCf::parse(&self.main_cf(), "main.cf", "/nowhere".as_ref())?;
         let resolver = ResolverConfig {
             servers: NAME_SERVERS.map(|server| (server, 53).into()).into(),
             search: vec!["search.example".to_owned()],
             ..ResolverConfig::default()
         };
-        let policy = Policy::new(&main_cf, resolver, &[])?;
+        let policy = compile(&main_cf, resolver, &[])?;
         Ok(policy.with_tls(connector))
     }
 }
@@ -250,7 +246,7 @@ impl Policies {
     ///
     /// # Errors
     /// The configuration cannot be read, which no profile should bring about.
-    pub fn get(&mut self, profile: Profile) -> Result<Arc<Policy>, PolicyError> {
+    pub fn get(&mut self, profile: Profile) -> Result<Arc<Policy>, CompileError> {
         if let Some(policy) = self.made.get(&profile) {
             return Ok(Arc::clone(policy));
         }

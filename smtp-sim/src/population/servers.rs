@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use smtp_policy::{config::Protocol, dns::Failure};
+use smtp_policy::{Protocol, dns::Failure};
 
 use super::{Destination, Habit, Knobs, Place, Profile, Server};
 use crate::{

@@ -26,9 +26,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use smtp_proto::Time;
+use smtp_proto::{Protocol, Time};
 
-use crate::scenario::{Dialect, Rule, ServerScript, SessionRecord};
+use crate::scenario::{Rule, ServerScript, SessionRecord};
 use data::Content;
 use reply::{After, Job};
 use rules::EventCounts;
@@ -49,7 +49,7 @@ pub struct ServerConfig {
     /// What the server does.
     pub script: ServerScript,
     /// The protocol of the scenario; the script may name another one.
-    pub dialect: Dialect,
+    pub protocol: Protocol,
     /// How long the client must be quiet before the server answers. Zero: the
     /// server answers at once, and groups mean little.
     pub hold: Duration,
@@ -277,7 +277,7 @@ impl ServerConnection {
     }
 
     fn is_lmtp(&self) -> bool {
-        self.config.script.protocol.unwrap_or(self.config.dialect) == Dialect::Lmtp
+        self.config.script.protocol.unwrap_or(self.config.protocol) == Protocol::Lmtp
     }
 
     /// The client is gone: the record says so, and that is all.

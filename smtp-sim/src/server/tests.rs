@@ -18,11 +18,11 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(dialect: Dialect, script: &str) -> Bench {
+    fn new(protocol: Protocol, script: &str) -> Bench {
         let config = ServerConfig {
             endpoint: "127.0.0.11:10025".into(),
             script: serde_json::from_str(script).unwrap(),
-            dialect,
+            protocol,
             hold: HOLD,
             epoch: Duration::ZERO,
         };
@@ -77,7 +77,7 @@ impl Bench {
 #[test]
 fn a_plain_delivery_is_answered_with_the_defaults_and_written_down() {
     let mut bench = Bench::new(
-        Dialect::Smtp,
+        Protocol::Smtp,
         r#"{"name": "s", "extensions": ["PIPELINING", "SIZE"]}"#,
     );
     bench.client("EHLO c\r\n");
@@ -100,31 +100,35 @@ fn a_plain_delivery_is_answered_with_the_defaults_and_written_down() {
 #[test]
 fn default_answers_follow_the_table() {
     let cases = [
-        (Dialect::Smtp, "HELO c", "250 s"),
-        (Dialect::Smtp, "LHLO c", "500 5.5.1 Command unrecognized"),
-        (Dialect::Lmtp, "EHLO c", "500 5.5.1 Command unrecognized"),
-        (Dialect::Lmtp, "lhlo c", "250 s"),
+        (Protocol::Smtp, "HELO c", "250 s"),
+        (Protocol::Smtp, "LHLO c", "500 5.5.1 Command unrecognized"),
+        (Protocol::Lmtp, "EHLO c", "500 5.5.1 Command unrecognized"),
+        (Protocol::Lmtp, "lhlo c", "250 s"),
         (
-            Dialect::Smtp,
+            Protocol::Smtp,
             "DATA",
             "554 5.5.1 Error: no valid recipients",
         ),
         (
-            Dialect::Smtp,
+            Protocol::Smtp,
             "STARTTLS",
             "502 5.5.1 Error: command not implemented",
         ),
         (
-            Dialect::Smtp,
+            Protocol::Smtp,
             "AUTH PLAIN",
             "535 5.7.8 Error: authentication failed",
         ),
-        (Dialect::Smtp, "XFORWARD NAME=a", "250 2.0.0 Ok"),
-        (Dialect::Smtp, "", "502 5.5.2 Error: command not recognized"),
-        (Dialect::Smtp, "QUIT", "221 2.0.0 Bye"),
+        (Protocol::Smtp, "XFORWARD NAME=a", "250 2.0.0 Ok"),
+        (
+            Protocol::Smtp,
+            "",
+            "502 5.5.2 Error: command not recognized",
+        ),
+        (Protocol::Smtp, "QUIT", "221 2.0.0 Bye"),
     ];
-    for (dialect, command, answer) in cases {
-        let mut bench = Bench::new(dialect, r#"{"name": "s"}"#);
+    for (protocol, command, answer) in cases {
+        let mut bench = Bench::new(protocol, r#"{"name": "s"}"#);
         bench.client(&format!("{command}\r\n"));
         bench.run(HOLD * 3);
         let expected = format!("{answer}\r\n");
@@ -139,7 +143,7 @@ fn default_answers_follow_the_table() {
 #[test]
 fn lmtp_answers_once_for_each_accepted_recipient() {
     let rules = r#"{"rules": [{"on": "RCPT", "nth": 2, "reply": ["550 no"]}]}"#;
-    let mut bench = Bench::new(Dialect::Lmtp, rules);
+    let mut bench = Bench::new(Protocol::Lmtp, rules);
     bench.client("MAIL FROM:<>\r\nRCPT TO:<a>\r\nRCPT TO:<b>\r\nRCPT TO:<c>\r\nDATA\r\n");
     bench.client(".\r\n");
     let text = bench.transcript();
@@ -166,7 +170,7 @@ fn all_conditions_of_a_rule_must_hold() {
     ];
     for (conditions, fits) in cases {
         let mut bench = Bench::new(
-            Dialect::Smtp,
+            Protocol::Smtp,
             &format!(r#"{{"rules": [{{{conditions}, "reply": ["450 rule"]}}]}}"#),
         );
         bench.client("RCPT TO:<a@b>\r\n");
@@ -181,7 +185,7 @@ fn all_conditions_of_a_rule_must_hold() {
 #[test]
 fn a_reply_is_delayed_cut_and_followed_by_raw_bytes() {
     let mut bench = Bench::new(
-        Dialect::Smtp,
+        Protocol::Smtp,
         r#"{"rules": [{"on": "CONNECT", "reply": ["220 s"], "raw_base64": "eA==", "delay_ms": 1000,
             "chunks": [2, 5], "chunk_gap_ms": 100}]}"#,
     );
@@ -203,7 +207,7 @@ fn the_end_of_a_connection_says_who_ended_it() {
     for (then, transcript, last) in cases {
         let script =
             format!(r#"{{"rules": [{{"on": "CONNECT", "reply": ["421 x"], "then": "{then}"}}]}}"#);
-        let mut bench = Bench::new(Dialect::Smtp, &script);
+        let mut bench = Bench::new(Protocol::Smtp, &script);
         bench.client("EHLO c\r\n");
         bench.hang_up();
         assert_eq!(bench.transcript(), transcript, "{then}");
@@ -215,7 +219,7 @@ fn the_end_of_a_connection_says_who_ended_it() {
 fn content_can_be_cut_off_and_refused() {
     let script = r#"{"rules": [{"on": "DATA", "reply": ["354 go"],
         "stop_data": {"after_bytes": 4, "reply": ["452 full"]}}]}"#;
-    let mut bench = Bench::new(Dialect::Smtp, script);
+    let mut bench = Bench::new(Protocol::Smtp, script);
     bench.client("DATA\r\n");
     bench.client("abc");
     assert!(!bench.transcript().contains("452"));
@@ -227,7 +231,7 @@ fn content_can_be_cut_off_and_refused() {
     );
 
     let script = r#"{"rules": [{"on": "DATA", "reply": ["354 go"], "stop_reading": true}]}"#;
-    let mut bench = Bench::new(Dialect::Smtp, script);
+    let mut bench = Bench::new(Protocol::Smtp, script);
     bench.client("DATA\r\n");
     assert!(matches!(bench.last, Some(ServerStep::Stall { .. })));
     bench.hang_up();
@@ -238,7 +242,7 @@ fn content_can_be_cut_off_and_refused() {
 fn content_ends_at_the_dot_line_in_any_chunking() {
     for size in 1..8 {
         let script = r#"{"rules": [{"on": "DATA", "reply": ["354 go"]}]}"#;
-        let mut bench = Bench::new(Dialect::Smtp, script);
+        let mut bench = Bench::new(Protocol::Smtp, script);
         bench.client("DATA\r\n");
         for piece in b"a\r\n.b\r\n\r\n.\r\nRSET\r\n".chunks(size) {
             bench.server.receive(bench.now, piece);
@@ -261,7 +265,7 @@ fn a_pause_before_the_final_dot_is_noted_where_the_script_asks_for_it() {
         let script = format!(
             r#"{{"note_pause": {note}, "rules": [{{"on": "DATA", "reply": ["354 go"]}}]}}"#
         );
-        let mut bench = Bench::new(Dialect::Smtp, &script);
+        let mut bench = Bench::new(Protocol::Smtp, &script);
         bench.client("DATA\r\n");
         bench.client("a\r\n");
         bench.run(Duration::from_secs(1));
@@ -277,7 +281,7 @@ fn a_pause_before_the_final_dot_is_noted_where_the_script_asks_for_it() {
 fn a_334_reply_makes_the_next_line_a_response() {
     let script = r#"{"rules": [{"on": "AUTH", "reply": ["334 VXNlcg=="]},
         {"on": "RESPONSE", "reply": ["235 ok"]}]}"#;
-    let mut bench = Bench::new(Dialect::Smtp, script);
+    let mut bench = Bench::new(Protocol::Smtp, script);
     bench.client("AUTH LOGIN\r\n");
     bench.client("MAIL\r\n");
     assert!(
@@ -291,7 +295,7 @@ fn a_334_reply_makes_the_next_line_a_response() {
 #[test]
 fn text_in_the_place_of_a_handshake_is_noted() {
     let script = r#"{"rules": [{"on": "STARTTLS", "reply": ["220 go"], "then": "garbage"}]}"#;
-    let mut bench = Bench::new(Dialect::Smtp, script);
+    let mut bench = Bench::new(Protocol::Smtp, script);
     bench.client("STARTTLS\r\n");
     bench.client("\u{16}\u{3}");
     bench.hang_up();
@@ -305,7 +309,7 @@ fn text_in_the_place_of_a_handshake_is_noted() {
 
 #[test]
 fn odd_input_is_written_down_readably() {
-    let mut bench = Bench::new(Dialect::Smtp, r#"{"record_peer": true}"#);
+    let mut bench = Bench::new(Protocol::Smtp, r#"{"record_peer": true}"#);
     bench.run(Duration::ZERO);
     bench.server.receive(bench.now, b"NOOP \xff\n");
     bench.run(HOLD * 2);
@@ -346,7 +350,7 @@ fn a_server_that_knows_only_what_rustls_does_not_answers_the_first_record_with_a
     ];
     for (tls, alert) in table {
         let script = script_with_tls("tls-encrypt", serde_json::json!({ "tls": tls }));
-        let mut bench = Bench::new(Dialect::Smtp, &script);
+        let mut bench = Bench::new(Protocol::Smtp, &script);
         bench.client("STARTTLS\r\n");
         let before = bench.sent.len();
         bench.client("\u{16}\u{3}\u{1}");
@@ -368,7 +372,7 @@ fn plaintext_behind_starttls_is_thrown_away_and_an_early_handshake_is_not() {
         "tls": {"max_version": "TLSv1"},
         "rules": [{"on": "STARTTLS", "reply": ["220 go", "250 more"], "chunks": [8]}],
     });
-    let mut bench = Bench::new(Dialect::Smtp, &script_with_tls("tls-encrypt", others));
+    let mut bench = Bench::new(Protocol::Smtp, &script_with_tls("tls-encrypt", others));
     bench.run(Duration::ZERO);
     bench.server.receive(bench.now, b"STARTTLS\r\nNOOP\r\n");
     // The first part of the reply is out, the second is not.
@@ -384,7 +388,7 @@ fn plaintext_behind_starttls_is_thrown_away_and_an_early_handshake_is_not() {
 #[cfg(feature = "tls")]
 fn a_handshake_has_a_time_limit_and_a_script_without_a_good_key_has_none() {
     let mut bench = Bench::new(
-        Dialect::Smtp,
+        Protocol::Smtp,
         &script_with_tls("tls-encrypt", serde_json::json!({"wrapper_tls": true})),
     );
     bench.run(Duration::from_millis(9_999));
@@ -393,7 +397,7 @@ fn a_handshake_has_a_time_limit_and_a_script_without_a_good_key_has_none() {
     assert_eq!(bench.transcript(), "T handshake failed\nX client\n");
 
     let script = r#"{"wrapper_tls": true, "tls": {"certificate": "", "key": "x"}}"#;
-    let mut bench = Bench::new(Dialect::Smtp, script);
+    let mut bench = Bench::new(Protocol::Smtp, script);
     bench.run(Duration::ZERO);
     assert!(bench.transcript().starts_with("T no handshake: "));
 }

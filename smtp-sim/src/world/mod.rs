@@ -8,11 +8,11 @@
 //!
 //! ```
 //! use smtp_sim::{peer::Temper, world::{Host, World}};
-//! use smtp_policy::{config::Protocol, policy::Policy, request::{Recipient, Request}};
+//! use smtp_policy::{Protocol, policy::Policy, request::{Recipient, Request}, settings::Settings};
 //! use smtp_proto::{Address, ReversePath};
 //! use std::{sync::Arc, time::Duration};
 //!
-//! let mut world = World::new(Arc::new(Policy::default()), 1);
+//! let mut world = World::new(Arc::new(Policy::new(Settings::smtp().build()?)), 1);
 //! world.host("192.0.2.1:25".parse()?, Host::new(Temper::default()));
 //! let to = Recipient::new(Address::parse("user@example.com")?);
 //! let request = Request::new(Protocol::Smtp, "[192.0.2.1]".parse()?, ReversePath::Null, vec![to]);

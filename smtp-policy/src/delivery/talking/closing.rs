@@ -91,7 +91,7 @@ impl Talking {
             || (self.channel.is_secure()
                 && matches!(why, Closed::Lost(_) | Closed::TimedOut(_))
                 && cx.roll.open().next().is_some());
-        let waited = cx.request.age >= cx.config.tls.minimal_backoff_time;
+        let waited = cx.request.age >= cx.settings.tls.plaintext_retry_age;
         occasion
             && self.tls.policy.level == TlsLevel::May
             && (cx.request.probe || waited || cx.is_survey())

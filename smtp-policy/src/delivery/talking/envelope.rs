@@ -10,17 +10,19 @@ use smtp_proto::{
 };
 
 use crate::{
-    config::{Config, ProbeTarget},
     delivery::roll::Batch,
     request::{ClientInfo, ClientSource, Encoding, Recipient, Request, TlsWish},
+    settings::{ProbeTarget, Settings},
 };
 
 /// Whether the text has to be converted to 7bit: the server does not take 8-bit
 /// text, and the text is not known to be 7bit.
-pub(super) fn needs_downgrade(request: &Request, config: &Config, offered: &Capabilities) -> bool {
-    !config.content.disable_mime_output_conversion
-        && !takes_eight_bit(offered)
-        && request.encoding != Encoding::SevenBit
+pub(super) fn needs_downgrade(
+    request: &Request,
+    settings: &Settings,
+    offered: &Capabilities,
+) -> bool {
+    settings.content.convert && !takes_eight_bit(offered) && request.encoding != Encoding::SevenBit
 }
 
 /// SMTPUTF8 implies 8BITMIME (RFC 6531 section 3.1), even where a server forgets
@@ -32,25 +34,26 @@ fn takes_eight_bit(offered: &Capabilities) -> bool {
 /// The transaction for the recipients that are left.
 pub(super) fn transaction(
     request: &Request,
-    config: &Config,
+    settings: &Settings,
     offered: &Capabilities,
     recipients: &Batch,
     keep_until: Option<Time>,
 ) -> Transaction {
-    let quote = config.content.quote_rfc821_envelope;
+    let quote = settings.content.quote_envelope;
     let recipients = recipients
         .iter()
         .filter_map(|rcpt| request.recipients.get(rcpt.0))
         .map(|recipient| rcpt_to(request, recipient, quote, offered))
         .collect();
-    let mut transaction = Transaction::new(mail_from(request, config, quote, offered), recipients);
-    transaction.stop = match (request.probe, config.verdict.address_verify_target) {
+    let mut transaction =
+        Transaction::new(mail_from(request, settings, quote, offered), recipients);
+    transaction.stop = match (request.probe, settings.verdict.probe_target) {
         (false, _) => Stop::Never,
         (true, ProbeTarget::Rcpt) => Stop::AfterRcpt,
         (true, ProbeTarget::Data) => Stop::AtText,
     };
     transaction.keep_until = keep_until;
-    if config.helo.send_xforward_command
+    if settings.hello.xforward
         && let Some(client) = &request.client
     {
         use XforwardName::{Addr, Helo, Ident, Name, Port, Proto, Source};
@@ -60,10 +63,15 @@ pub(super) fn transaction(
     transaction
 }
 
-fn mail_from(request: &Request, config: &Config, quote: bool, offered: &Capabilities) -> MailFrom {
+fn mail_from(
+    request: &Request,
+    settings: &Settings,
+    quote: bool,
+    offered: &Capabilities,
+) -> MailFrom {
     let mut mail = MailFrom::new(request.sender.clone());
     mail.quote = quote;
-    if offered.size.is_some() && !needs_downgrade(request, config, offered) {
+    if offered.size.is_some() && !needs_downgrade(request, settings, offered) {
         mail.size = request.size;
     }
     if takes_eight_bit(offered) {

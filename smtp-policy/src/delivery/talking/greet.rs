@@ -94,7 +94,7 @@ impl Talking {
         Usable {
             encrypted: self.channel.is_secure(),
             verified: facts.is_some_and(|facts| facts.matched),
-            logs_in: cx.client().sasl.is_some() && self.login.has_credentials() && offers_login,
+            logs_in: cx.settings.sasl.is_some() && self.login.has_credentials() && offers_login,
         }
     }
 
@@ -157,7 +157,7 @@ fn note_capabilities(cx: &mut Context, peer: &Peer, offered: &Capabilities) {
 
 /// The reason why the message cannot go to this server at all, if there is one.
 fn objection(cx: &mut Context, peer: &Peer, offered: &Capabilities) -> Option<Reason> {
-    let own_name = &cx.config.general.myhostname;
+    let own_name = cx.settings.identity.host.as_str();
     if cx.hosts.detects_loops() && offered.name.eq_ignore_ascii_case(own_name) {
         cx.note(Event::OwnNameInHello {
             server: peer.server(),

@@ -14,14 +14,14 @@ use smtp_proto::{
 
 use super::records::Records;
 use crate::{
+    Protocol,
     channel::{Channel, Peer},
-    config::{Config, Protocol},
     delivery::context::Context,
     event::Event,
     report::{Scope, trouble::Reason},
     sasl::{
-        Credentials, Exchange, Failed, Offer, Party, PasswordSearch, Properties, Protection,
-        Refusal, Sasl, fingerprint,
+        Credentials, Exchange, Failed, Offer, Party, PasswordSearch, Protection, Refusal, Sasl,
+        SecurityOptions, fingerprint,
     },
     tables::TableFailure,
     tls::TlsFacts,
@@ -85,8 +85,8 @@ impl Login {
         channel: &mut Channel,
         records: &mut Records,
     ) -> Result<bool, Reason> {
-        let policy = Arc::clone(&cx.policy);
-        let Some(sasl) = &policy.client(cx.request.protocol).sasl else {
+        let settings = Arc::clone(&cx.settings);
+        let Some(sasl) = &settings.sasl else {
             return Ok(false);
         };
         let (peer, offered) = (&channel.peer, channel.session.capabilities());
@@ -161,16 +161,19 @@ impl Login {
         credentials: &Credentials,
     ) -> Result<(), Refusal> {
         let facts = channel.tls_facts();
-        let required = required(&cx.config, protection(facts.as_ref()));
+        let Some(sasl) = &cx.settings.sasl else {
+            return Err(Refusal::NoMechanism);
+        };
+        let required = sasl.required(protection(facts.as_ref()));
         let known = facts.as_ref().and_then(|facts| facts.binding.as_ref());
         let (mechanism, binding) = offer.choose(required, known).ok_or(Refusal::NoMechanism)?;
         let party = Party {
             credentials,
-            authzid: cx.config.sasl.send_cyrus_sasl_authzid,
+            authzid: sasl.login.authzid,
             has_certificate: facts.is_some_and(|facts| facts.showed_certificate),
             host: channel.peer.host(),
             port: channel.peer.port(),
-            own_name: &cx.config.general.myhostname,
+            own_name: cx.settings.identity.host.as_str(),
             binding,
             seed: cx.login_seed(),
         };
@@ -229,9 +232,11 @@ impl Login {
                 ..rejected(cx, reply.class() == 5, reply.status(), text)
             });
         }
-        let required = required(&cx.config, protection(channel.tls_facts().as_ref()));
+        let protection = protection(channel.tls_facts().as_ref());
+        let sasl = cx.settings.sasl.as_ref();
+        let required = sasl.map(|sasl| sasl.required(protection));
         if let Progress::UnderWay(exchange) = progress
-            && required.ask_for_mutual_auth()
+            && required.is_some_and(SecurityOptions::ask_for_mutual_auth)
             && !exchange.knows_server()
         {
             // RFC 5802 section 5: the signature of the server is part of the exchange.
@@ -247,7 +252,7 @@ impl Login {
     fn remember_failure(&self, cx: &Context, peer: &Peer, reply: &Reply) {
         if reply.code() == BAD_CREDENTIALS
             && let Ok(Some(Credentials { user, password })) = &self.credentials
-            && let Some(sasl) = &cx.client().sasl
+            && let Some(sasl) = &cx.settings.sasl
             && let Some(mut memory) = sasl.failed()
         {
             let password = fingerprint(user, password.expose());
@@ -262,17 +267,15 @@ impl Login {
 
 /// The search for credentials for a server.
 pub(in crate::delivery) fn password_search(cx: &Context, peer: &Peer) -> PasswordSearch {
-    let Some(sasl) = &cx.client().sasl else {
+    let Some(sasl) = &cx.settings.sasl else {
         return PasswordSearch::default();
     };
-    let by_sender =
-        cx.request.protocol == Protocol::Smtp && cx.config.sasl.sender_dependent_authentication;
+    let by_sender = cx.request.protocol == Protocol::Smtp && sasl.login.by_sender;
     let sender = by_sender.then(|| {
         let address = cx.sender();
-        (address, sasl.local().rules(&cx.config, address))
+        (address, sasl.local().rules(address))
     });
-    let passwords = &cx.tables.sasl_passwords;
-    PasswordSearch::new(passwords, sender, peer.host(), &peer.destination)
+    PasswordSearch::new(sasl.passwords(), sender, peer.host(), &peer.destination)
 }
 
 /// A login with these credentials was rejected not long ago.
@@ -298,7 +301,8 @@ fn failed_before(
 /// (`smtp_sasl_auth_soft_bounce`). A reply that is no refusal at all, such as
 /// 650, has a permanent status but is left alone.
 fn rejected(cx: &Context, permanent: bool, status: EnhancedStatus, text: String) -> Reason {
-    let soften = permanent && cx.config.sasl.sasl_auth_soft_bounce;
+    let login = cx.settings.login.as_ref();
+    let soften = permanent && login.is_some_and(|login| login.soft_bounce);
     let status = if soften { status.with_class(4) } else { status };
     Reason {
         status,
@@ -313,15 +317,6 @@ fn protection(facts: Option<&TlsFacts>) -> Protection {
         Some(_) => Protection::Tls,
         None => Protection::Plaintext,
     }
-}
-
-/// What a mechanism has to be like on a connection that is protected so.
-fn required(config: &Config, protection: Protection) -> Properties {
-    Properties::parse(match protection {
-        Protection::Plaintext => &config.sasl.sasl_security_options,
-        Protection::Tls => &config.sasl.sasl_tls_security_options,
-        Protection::VerifiedTls => &config.sasl.sasl_tls_verified_security_options,
-    })
 }
 
 fn respond(
@@ -382,6 +377,7 @@ pub(super) fn in_hello(why: Closed, protocol: Protocol) -> Closed {
 mod tests {
     use super::*;
     use crate::delivery::testing::{channel_offering, configure, context};
+    use crate::tables::SecretMaps;
 
     fn login() -> Login {
         Login::new(PasswordSearch::default())
@@ -398,7 +394,7 @@ mod tests {
     #[test]
     fn a_reply_ends_the_login_unless_it_is_a_challenge() {
         let mut cx = context(1);
-        configure(&mut cx, |config| config.sasl.sasl_auth_soft_bounce = false);
+        configure(&mut cx, |settings| settings.login = None);
         let mut channel = channel_offering(&cx, &["AUTH PLAIN"]);
         let mut conclude = |code: u16, text: &str| {
             let mut login = login();
@@ -416,7 +412,9 @@ mod tests {
     #[test]
     fn a_rejection_is_softened_if_wished() {
         let mut cx = context(1);
-        configure(&mut cx, |config| config.sasl.sasl_auth_soft_bounce = true);
+        configure(&mut cx, |settings| {
+            settings.login = Some(crate::settings::Login::new(SecretMaps::default()));
+        });
         let reason = rejected(&cx, true, EnhancedStatus::new(5, 7, 8), "no".into());
         assert_eq!(reason.status.to_string(), "4.7.8");
         let reason = rejected(&cx, false, EnhancedStatus::new(5, 5, 0), "odd".into());

@@ -117,7 +117,7 @@ enum Turn {
 
 impl Talking {
     /// A dialogue on a connection that was opened just now.
-    pub(super) fn begin(cx: &Context, attempt: Attempt) -> Result<Self, TableFailure> {
+    pub(super) fn begin(cx: &Context, attempt: Attempt) -> Self {
         let Attempt {
             peer,
             lookups,
@@ -125,8 +125,8 @@ impl Talking {
             place,
         } = attempt;
         let loops = cx.hosts.detects_loops();
-        let mut profile = lookups.profile(&cx.request, &cx.config, &cx.tables, loops)?;
-        let expires = cx.now + cx.config.cache.connection_reuse_time_limit;
+        let mut profile = lookups.profile(&cx.request, &cx.settings, loops);
+        let expires = cx.now + cx.settings.reuse.age;
         let records = Records::new(cx, &peer);
         profile.journal = records.are_kept();
         let session = match tls.is_wrapped(cx) {
@@ -134,7 +134,7 @@ impl Talking {
             false => Session::new(profile, cx.now),
         };
         let channel = Channel::new(session, peer, expires, tls.policy.level);
-        Ok(Self {
+        Self {
             place: matches!(place, Place::Inet(_)).then_some(place),
             keywords_failed: lookups.failure(),
             ..Self::new(
@@ -144,7 +144,7 @@ impl Talking {
                 tls,
                 records,
             )
-        })
+        }
     }
 
     /// A dialogue on a kept connection, which is asked with RSET whether it is alive.
@@ -319,13 +319,13 @@ impl Talking {
             },
             Told::GreetedWithOwnName => Event::GreetedWithOwnName {
                 server,
-                name: cx.config.general.myhostname.to_string(),
+                name: cx.settings.identity.host.to_string(),
             },
             Told::PlaintextDiscarded(bytes) => Event::PlaintextDiscarded { server, bytes },
             Told::EarlyMailReply => return self.on_early_mail_reply(cx),
             Told::LineBroken => Event::LineBroken {
                 id: cx.request.id.clone(),
-                limit: cx.config.content.line_length_limit,
+                limit: cx.settings.limits.line,
             },
             _ => return,
         });
@@ -358,11 +358,8 @@ impl Talking {
         }
         self.announced |= reply.is_success() && matches!(stage, Stage::Ehlo | Stage::Lhlo);
         let rules = Rules {
-            skip_5xx_greeting: cx.config.helo.skip_5xx_greeting,
-            probe: cx
-                .request
-                .probe
-                .then_some(cx.config.verdict.address_verify_target),
+            skip_5xx_greeting: cx.settings.hello.skip_5xx_greeting,
+            probe: cx.request.probe.then_some(cx.settings.verdict.probe_target),
         };
         match replies::meaning(self.peer(), stage, reply, rules) {
             Meaning::Nothing => {}
@@ -539,8 +536,8 @@ mod tests {
     #[test]
     fn a_server_that_is_this_one_is_no_place_for_the_message() {
         let mut cx = context(1);
-        configure(&mut cx, |config| {
-            config.general.myhostname = "mx.example".into()
+        configure(&mut cx, |settings| {
+            settings.identity.host = "mx.example".parse().unwrap();
         });
         cx.hosts.site = Some(Box::new(crate::delivery::testing::site(&[])));
         let mut course = course(talking(&cx));

@@ -33,12 +33,12 @@ pub(super) struct Records {
 impl Records {
     /// Begins to write down a session with this peer.
     pub(super) fn new(cx: &Context, peer: &Peer) -> Self {
-        let notifies = is_notified(cx, "protocol") || is_notified(cx, "data");
-        let client = cx.client();
+        let notify = cx.settings.verdict.notify;
+        let tells_all = cx.policy.tells_dialogue();
         Self {
-            transcript: notifies.then(Transcript::default),
-            verbose: client.is_debug_peer(peer.host(), &peer.address),
-            counts_text: client.is_verbose,
+            transcript: (notify.protocol || notify.data).then(Transcript::default),
+            verbose: tells_all || cx.settings.is_debug_peer(peer.host(), &peer.address),
+            counts_text: tells_all,
             ..Self::default()
         }
     }
@@ -96,13 +96,13 @@ impl Records {
     /// is a notice itself.
     pub(super) fn notify_postmaster(&mut self, cx: &mut Context, channel: &mut Channel) {
         self.take_down(cx, channel);
-        let wanted = (self.protocol_error && is_notified(cx, "protocol"))
-            || (self.data_error && is_notified(cx, "data"));
+        let notify = cx.settings.verdict.notify;
+        let wanted = (self.protocol_error && notify.protocol) || (self.data_error && notify.data);
         let transcript = match &self.transcript {
             Some(transcript) if wanted => transcript,
             _ => return,
         };
-        let double_bounce = local_address(cx, &cx.config.general.double_bounce_sender);
+        let double_bounce = local_address(cx, &cx.settings.identity.double_bounce);
         let is_mail = match &cx.request.sender {
             ReversePath::Null => false,
             ReversePath::Mailbox(sender) => sender.as_str() != double_bounce,
@@ -112,10 +112,10 @@ impl Records {
         }
         let notice = Box::new(Notice {
             protocol: cx.request.protocol,
-            mail_name: cx.config.general.mail_name.clone(),
+            mail_name: cx.settings.identity.mail_name.clone(),
             sender: double_bounce,
             from: local_address(cx, "MAILER-DAEMON"),
-            recipient: cx.config.verdict.error_notice_recipient.clone(),
+            recipient: cx.settings.identity.postmaster.clone(),
             relay: channel.peer.relay(),
             transcript: transcript.lines(),
         });
@@ -130,11 +130,6 @@ pub(super) fn is_strange(reply: &Reply) -> bool {
     !(400..=599).contains(&code) || code == 555 || (500..510).contains(&code)
 }
 
-fn is_notified(cx: &Context, class: &str) -> bool {
-    let classes = &cx.config.verdict.notify_classes;
-    classes.iter().any(|name| name.eq_ignore_ascii_case(class))
-}
-
 fn local_address(cx: &Context, name: &str) -> String {
-    format!("{name}@{}", cx.config.general.myorigin)
+    format!("{name}@{}", cx.settings.identity.origin)
 }

@@ -8,9 +8,9 @@ use smtp_proto::{
 
 use crate::{
     channel::Peer,
-    config::ProbeTarget,
     delivery::roll::Position,
     report::{Scope, trouble::Reason},
+    settings::ProbeTarget,
 };
 
 /// The reply to QUIT, and to nothing else (RFC 5321 section 4.2.3).

@@ -47,10 +47,10 @@ enum Fed {
 impl Text {
     /// The text on its way to a server with these abilities.
     pub(super) fn new(cx: &Context, session: &Session) -> Self {
-        let rules = Arc::clone(&cx.client().content);
+        let rules = Arc::clone(&cx.settings.content_rules);
         let stray_cr = cx.request.stray_cr;
         let offered = session.capabilities();
-        let convert = envelope::needs_downgrade(&cx.request, &cx.config, offered);
+        let convert = envelope::needs_downgrade(&cx.request, &cx.settings, offered);
         let pipe = Pipe::new(rules, fields_to_insert(cx), stray_cr, convert);
         Self {
             pipe: Box::new(pipe),

@@ -72,7 +72,7 @@ impl Tls {
 
     /// Whether TLS begins with the first byte (`smtp_tls_wrappermode`).
     pub(super) fn is_wrapped(&self, cx: &Context) -> bool {
-        cx.config.tls.tls_wrappermode && self.policy.level > TlsLevel::None
+        cx.settings.tls.wrapper && self.policy.level > TlsLevel::None
     }
 
     /// Whether the server has refused STARTTLS.
@@ -95,7 +95,7 @@ impl Tls {
         if self.refused {
             return self.go_on_to_login(cx, channel);
         }
-        if offered.starttls && level == TlsLevel::None && cx.config.tls.tls_note_starttls_offer {
+        if offered.starttls && level == TlsLevel::None && cx.settings.tls.note_starttls_offer {
             let server = peer.server();
             cx.note(Event::StarttlsOffered { server });
         }
@@ -228,11 +228,11 @@ impl Tls {
         let connector = connector
             .ok_or_else(|| TlsTrouble(format!("{relay}: our TLS engine is unavailable")))?;
         let engine = connector.engine(&setup)?;
-        let timeout = &cx.config.timeout;
-        let wait = !cx.config.tls.tls_fast_shutdown_enable;
+        let timeout = &cx.settings.timeouts.session;
+        let wait = !cx.settings.tls.fast_shutdown;
         let ending = Ending {
-            limit: timeout.quit_timeout,
-            wait: wait.then_some(timeout.starttls_timeout),
+            limit: timeout.quit,
+            wait: wait.then_some(timeout.starttls),
         };
         channel.secure(engine, ending);
         Ok(())
@@ -270,7 +270,7 @@ impl Tls {
             });
         }
         if facts.resumed {
-            let level = log_level(cx, 2, "cache");
+            let level = log_level(cx.settings.tls.log.cache);
             let server = server();
             cx.note(Note::from(Event::TlsResumed { server }).with_level(level));
         }
@@ -278,7 +278,7 @@ impl Tls {
             server: server(),
             tls,
         };
-        let level = log_level(cx, 1, "summary");
+        let level = log_level(cx.settings.tls.log.summary);
         cx.note(Note::from(established).with_level(level));
         note_handshake(cx, self, peer, facts);
         let rule = self.policy.sts.as_ref();
@@ -345,14 +345,9 @@ fn unavailable(peer: &Peer, offered: &Capabilities) -> Reason {
     Reason::local(status, Scope::Site, text)
 }
 
-/// The severity of lines of this kind: they are logged if `smtp_tls_loglevel` is at least
-/// `least`, or has the word in it.
-fn log_level(cx: &Context, least: u32, word: &str) -> Level {
-    let level = cx.config.tls.tls_loglevel.trim();
-    let logged = level
-        .parse::<u32>()
-        .map_or_else(|_| level.contains(word), |level| level >= least);
-    match logged {
+/// The severity of lines that are wanted or not.
+const fn log_level(is_wanted: bool) -> Level {
+    match is_wanted {
         true => Level::Info,
         false => Level::Trace,
     }

@@ -56,14 +56,15 @@ impl Talking {
         let recipients: Batch = cx.roll.open().collect();
         let mut transaction = envelope::transaction(
             &cx.request,
-            &cx.config,
+            &cx.settings,
             session.capabilities(),
             &recipients,
             may_keep.then_some(self.channel.expires),
         );
         readdress(cx, &mut transaction, &recipients);
+        let login = cx.settings.login.as_ref();
         transaction.mail.auth_null =
-            cx.config.sasl.send_dummy_mail_auth && self.channel.authenticated;
+            self.channel.authenticated && login.is_some_and(|login| login.dummy_mail_auth);
         let text = Text::new(cx, session);
         self.progress = Progress::Transfer { recipients, text };
         if let Some(idle) = session.idle() {
@@ -76,10 +77,9 @@ impl Talking {
     /// Counts the transaction towards the limits of its destination. Returns whether it goes
     /// over a kept connection.
     fn count(&mut self, cx: &mut Context) -> bool {
-        let connect = &cx.config.connect;
         let limits = Limits {
-            addresses: connect.mx_address_limit,
-            sessions: connect.mx_session_limit,
+            addresses: cx.settings.limits.addresses,
+            sessions: cx.settings.limits.sessions,
         };
         let Progress::Probing { instead, .. } = &self.progress else {
             cx.hosts.count_transaction(limits, None, false);
@@ -101,7 +101,7 @@ impl Talking {
     /// Whether the connection may be kept after the transaction. One that was kept once may
     /// be kept again, with or without leave.
     fn may_keep(&self, cx: &Context, reused: bool) -> bool {
-        let limit = cx.config.cache.connection_reuse_count_limit;
+        let limit = cx.settings.reuse.uses;
         (cx.hosts.cache.store || reused)
             && self.keepable
             && (limit == 0 || self.channel.uses < limit)
@@ -153,9 +153,7 @@ impl Talking {
             destination,
             endpoint: endpoint_key(cx, &channel.peer, port, channel.level),
         };
-        let cache = &cx.config.cache;
-        let limit = cache.connection_cache_time_limit;
-        let until = cx.now + limit.min(cache.connection_cache_ttl_limit);
+        let until = cx.now + cx.settings.reuse.idle;
         cx.ask(Ask::Keep(keys, Box::new(channel), until));
         Phase::Choosing(Choosing)
     }

@@ -6,7 +6,7 @@ use arbitrary::Arbitrary;
 use smtp_proto::{
     Address, HelloName, MailFrom, RcptTo, ReversePath, Secret, Time, Xforward, XforwardName,
     session::{
-        DeadlineRule, Dialect, HelloChoice, MechanismName, PixWorkarounds, Profile, Stop,
+        DeadlineRule, HelloChoice, MechanismName, PixWorkarounds, Profile, Protocol, Stop,
         Transaction,
     },
 };
@@ -136,12 +136,12 @@ fn wish(number: u8) -> Wish {
 impl<'a> Case<'a> {
     pub(super) fn profile(&self) -> Option<Profile> {
         let flag = |at| bits(self.profile, at, 1) == 1;
-        let dialect = if flag(0) {
-            Dialect::Lmtp
+        let protocol = if flag(0) {
+            Protocol::Lmtp
         } else {
-            Dialect::Smtp
+            Protocol::Smtp
         };
-        let mut profile = Profile::new(dialect, HelloName::parse("client.example").ok()?);
+        let mut profile = Profile::new(protocol, HelloName::parse("client.example").ok()?);
         profile.own_name = "client.example".into();
         profile.skip_quit_response ^= flag(2);
         profile.block_early_mail_reply = flag(3);

@@ -77,7 +77,7 @@ impl Net {
             let config = ServerConfig {
                 endpoint: spec.clone(),
                 script: script.clone(),
-                dialect: scenario.protocol,
+                protocol: scenario.protocol,
                 hold,
                 epoch: super::EPOCH,
             };
