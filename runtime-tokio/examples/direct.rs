@@ -10,7 +10,6 @@ use std::{
     error::Error,
     fs,
     io::{self, Read},
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 

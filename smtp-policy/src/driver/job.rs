@@ -395,7 +395,10 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
         let line = running.line.as_mut();
         if line.is_some_and(|line| line.exchange(&mut running.delivery, sending)) {
             self.exchanges += 1;
-            return (self.exchanges % EXCHANGES == 0).then_some(Act::Yield);
+            return self
+                .exchanges
+                .is_multiple_of(EXCHANGES)
+                .then_some(Act::Yield);
         }
         let interest = running.line.as_ref().map_or(Interest::Nothing, |line| {
             Interest::new(!line.is_ended(), sending)

@@ -113,7 +113,7 @@ impl Policy {
     }
 
     /// Has each delivery note what becomes of TLS in the terms of RFC 8460:
-    /// [`Note::tls`](field@crate::delivery::Note::tls).
+    /// [`Event::TlsReport`](crate::event::Event::TlsReport).
     #[must_use]
     pub fn with_tls_results(mut self) -> Self {
         self.tls_results = true;

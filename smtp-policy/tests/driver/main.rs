@@ -10,6 +10,7 @@
 mod inquiries;
 mod parts;
 mod pool;
+mod spans;
 mod turns;
 mod wire;
 
