@@ -56,8 +56,8 @@
 //! [`trial::trace`] is the conversation for a person to read. The program of this crate
 //! does it for many seeds: `cargo run -p smtp-sim --release -- --seeds 1000000 --jobs 2`.
 //! It ends with a command that runs a failure again. With `--coverage` it shows how often
-//! each transition of the session was taken ([`coverage`]), with `--real-tls` the handshakes
-//! are those of rustls.
+//! each transition of session and delivery was taken ([`coverage`]), with `--real-tls` the
+//! handshakes are those of rustls.
 //!
 //! # Recorded scenarios
 //!

@@ -48,7 +48,7 @@ struct Arguments {
     /// Shows the conversation of the seed
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// Shows in how many seeds each transition of the session was taken
+    /// Shows in how many seeds each transition of session and delivery was taken
     #[arg(long, conflicts_with = "seed")]
     coverage: bool,
     /// Does not look for a smaller population that fails
@@ -239,7 +239,7 @@ impl<'a> Campaign<'a> {
                 let seed = self.first.wrapping_add(number);
                 let trial = trial::run(seed, self.arguments.knobs(), &mut policies);
                 deliveries += trial.deliveries;
-                coverage.add(seed, &trial.taken);
+                coverage.add(seed, &trial.taken, &trial.phases);
                 if !trial.findings.is_empty() {
                     self.failed().push((seed, trial));
                 }

@@ -10,6 +10,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use smtp_policy::delivery::PhasesTaken;
 use smtp_proto::session::Taken;
 
 use crate::{
@@ -27,6 +28,8 @@ pub struct Trial {
     pub deliveries: usize,
     /// Which moves their sessions made.
     pub taken: Taken,
+    /// The moves of the deliveries between their phases.
+    pub phases: PhasesTaken,
 }
 
 /// Runs the population of a seed and judges it. Every fourth seed is run a second time
@@ -151,6 +154,7 @@ impl Trial {
         world.run_out();
         self.deliveries += population.letters.len();
         self.taken = self.taken.union(&world.taken());
+        self.phases = self.phases.union(&world.phases_taken());
         Some(world)
     }
 

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use smtp_proto::time::Time;
+use super::{Ask, Dns, Ticket};
+use crate::{
+    dns::{Answer, Failure, Query},
+    policy::Policy,
+};
 
-use super::{Ask, Delivery, Dns, Note, Ticket};
-use crate::dns::{Answer, Failure};
-
-/// What this delivery knows about validation.
+/// The answers of a delivery's resolver, as far as they tell about validation.
 #[derive(Debug, Default)]
 pub(super) struct LookOut {
     /// The questions that are out and ask for validation.
@@ -17,52 +18,62 @@ pub(super) struct LookOut {
     probe: Option<u32>,
 }
 
-impl Delivery {
+/// The meaning of an answer for the look-out.
+pub(super) enum Heard {
+    /// It is for whoever asked.
+    Answer,
+    /// It is for whoever asked, and this question is to be asked because of it.
+    Suspicion(Query),
+    /// It is the answer to the probe, with warnings, and for nobody else.
+    Probe(Vec<String>),
+}
+
+impl LookOut {
     /// Takes note of a question on its way out.
-    pub(super) fn watch_ask(&mut self, ask: Ask) -> Ask {
-        if let Ask::Resolve(ticket, query) = &ask
+    pub(super) fn sees(&mut self, ask: &Ask) {
+        if let Ask::Resolve(ticket, query) = ask
             && query.validate
-            && self.look_out.probe != Some(ticket.serial())
+            && self.probe != Some(ticket.serial())
         {
-            self.look_out.asked.insert(ticket.serial());
+            self.asked.insert(ticket.serial());
         }
-        ask
     }
 
-    /// Looks at an answer. True: it was the answer to the probe, and for nobody else.
-    pub(super) fn watch_answer(
+    /// Looks at an answer.
+    pub(super) fn hears(
         &mut self,
+        policy: &Policy,
         ticket: &Ticket<Dns>,
         answer: &Result<Answer, Failure>,
-    ) -> bool {
+    ) -> Heard {
         let serial = ticket.serial();
-        if self.look_out.probe == Some(serial) {
-            self.look_out.probe = None;
-            for warning in self.policy.dnssec_probe().judge(answer) {
-                self.note(Note::warning(warning));
-            }
-            return true;
+        if self.probe == Some(serial) {
+            self.probe = None;
+            return Heard::Probe(policy.dnssec_probe().judge(answer));
         }
-        if !self.look_out.asked.remove(&serial) {
-            return false;
+        if !self.asked.remove(&serial) {
+            return Heard::Answer;
         }
         if answer.as_ref().is_ok_and(|answer| answer.validated) {
-            self.policy.dnssec_probe().saw_validated();
-        } else if let Some(query) = self.policy.dnssec_probe().saw_unvalidated() {
-            let ticket = self.ticket();
-            self.look_out.probe = Some(ticket.serial());
-            self.asks.push_back(Ask::Resolve(ticket, query));
+            policy.dnssec_probe().saw_validated();
+            return Heard::Answer;
         }
-        false
+        let suspicion = policy.dnssec_probe().saw_unvalidated();
+        suspicion.map_or(Heard::Answer, Heard::Suspicion)
     }
 
-    /// While the probe is out, nothing else begins, as in Postfix.
-    pub(super) fn await_probe(&mut self, give_up: Time) -> Option<Ask> {
-        self.look_out.probe?;
-        if self.now < give_up && !self.cancelled {
-            return Some(Ask::Wait { until: give_up });
-        }
-        self.look_out.probe = None;
-        None
+    /// The probe goes out with this ticket.
+    pub(super) fn probes(&mut self, ticket: &Ticket<Dns>) {
+        self.probe = Some(ticket.serial());
+    }
+
+    /// Whether the probe is out. Meanwhile nothing else begins, as in Postfix.
+    pub(super) const fn is_probing(&self) -> bool {
+        self.probe.is_some()
+    }
+
+    /// Nobody waits for the probe any longer.
+    pub(super) fn forget_probe(&mut self) {
+        self.probe = None;
     }
 }

@@ -13,8 +13,12 @@
 //!  next hop list ─▶ Resolving ─▶ LookingUp ─▶ Connecting ─▶ Talking ─┐
 //!       ▲  │           │             ▲            │            │     │
 //!       │  └─ none left: the rest is settled      │ failed     │     │
-//!       └──────────────────────────── next address ◀────────────┘ ◀──┘
+//!       └──────────────────── Choosing: next address ◀────────┘ ◀───┘
 //! ```
+//!
+//! Each phase is a type with its own data. All of its ways to others are in one table,
+//! [`PHASE_TRANSITIONS`], and each delivery knows which of them it has taken
+//! ([`Delivery::phases_taken`]).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -37,30 +41,33 @@
 
 mod ask;
 mod attempt;
+mod choosing;
+mod connecting;
+mod context;
 mod dnssec;
-mod encryption;
-mod envelope;
-mod feed;
-mod greet;
 mod hosts;
-mod journal;
-mod keep;
-mod login;
+mod looking_up;
 mod observer;
-mod prepare;
+mod phase;
+mod preparing;
 mod profile;
+mod resolving;
 mod rest;
+mod reusing;
 mod roll;
-mod secure;
+mod securing;
 mod settle;
 mod survey;
-mod talk;
+mod talking;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod testing;
 mod ticket;
-mod tlsrpt;
+mod transitions;
 mod verdict;
 
 use core::time::Duration;
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use smtp_proto::{queue::SendQueue, session::Taken, time::Time};
@@ -69,59 +76,27 @@ pub use self::{
     ask::{Ask, ConnectError, Endpoint, Level, Note, Target},
     observer::Observer,
     ticket::{Cached, Dns, External, Https, Socket, Ticket},
+    transitions::{PHASE_TRANSITIONS, PhaseName, PhaseTransition, PhasesTaken},
 };
 use self::{
-    dnssec::LookOut,
-    hosts::{Hosts, Phase},
-    prepare::Envelope,
-    roll::Roll,
-    survey::Surveying,
-    verdict::Verdicts,
+    context::Context,
+    phase::{Answer, Course, Stop},
 };
 use crate::{
     channel::Channel,
-    config::Config,
-    dns::{Answer, Failure},
+    dns::{Answer as DnsAnswer, Failure},
     policy::Policy,
-    report::trouble::{Judge, Reason},
-    request::Request,
+    request::{RcptIndex, Request},
     sts::{FetchError, Fetched},
-    tables::{TableFailure, Tables},
+    tables::TableFailure,
 };
 pub use crate::{route::Bind, tables::TableQuery};
 
 /// The delivery of one request. See the [module](self).
 #[derive(Debug)]
 pub struct Delivery {
-    request: Request,
-    policy: Arc<Policy>,
-    config: Arc<Config>,
-    tables: Arc<Tables>,
-    seed: u64,
-    serial: u32,
-    /// What is to be asked next, before anything else happens.
-    asks: VecDeque<Ask>,
-    roll: Roll,
-    verdicts: Verdicts,
-    /// For a survey, what it has seen so far.
-    survey: Option<Box<Surveying>>,
-    look_out: LookOut,
-    judge: Judge,
-    hosts: Hosts,
-    phase: Phase,
-    /// The moves of sessions that are no longer here.
-    taken: Taken,
-    /// The addresses as the servers see them, if that is not as they are in the
-    /// request.
-    envelope: Option<Box<Envelope>>,
-    /// The last thing that went wrong: it is what left-over recipients are told.
-    why: Option<Reason>,
-    /// When the whole delivery is given up (`daemon_timeout`).
-    give_up: Option<Time>,
-    now: Time,
-    /// What [`Time::ZERO`] is in Unix time.
-    epoch: Option<Duration>,
-    cancelled: bool,
+    cx: Context,
+    course: Course,
 }
 
 impl Delivery {
@@ -131,34 +106,9 @@ impl Delivery {
     /// `seed` decides what Postfix leaves to chance: the order of equally
     /// preferred addresses, the identifiers of DNS questions.
     pub fn new(request: Request, policy: Arc<Policy>, seed: u64) -> Self {
-        let client = policy.client(request.protocol);
-        let (config, tables) = (Arc::clone(&client.config), Arc::clone(&client.tables));
-        let judge = Judge {
-            soft_bounce: config.verdict.soft_bounce,
-            probe: request.probe,
-        };
         Self {
-            roll: Roll::new(request.recipients.len()),
-            verdicts: Verdicts::default(),
-            survey: request.survey.clone().map(Surveying::new).map(Box::new),
-            hosts: Hosts::default(),
-            phase: Phase::Start,
-            taken: Taken::default(),
-            envelope: None,
-            asks: VecDeque::new(),
-            look_out: LookOut::default(),
-            why: None,
-            give_up: None,
-            now: Time::ZERO,
-            epoch: None,
-            cancelled: false,
-            serial: 0,
-            request,
-            policy,
-            config,
-            tables,
-            seed,
-            judge,
+            cx: Context::new(request, policy, seed),
+            course: Course::new(),
         }
     }
 
@@ -167,54 +117,37 @@ impl Delivery {
     /// issuer, since nobody could say whether it has expired.
     #[must_use]
     pub fn with_epoch(mut self, epoch: Duration) -> Self {
-        self.epoch = Some(epoch);
+        self.cx.set_epoch(epoch);
         self
     }
 
     /// Moves the delivery on, and says what to do next. The only method in which
     /// state moves.
     pub fn poll(&mut self, now: Time) -> Ask {
-        self.now = now;
-        let give_up = *self
-            .give_up
-            .get_or_insert(now + self.config.general.daemon_timeout);
+        self.cx.set_now(now);
         loop {
-            if let Some(ask) = self.asks.pop_front() {
-                return self.watch_ask(ask);
-            }
-            if let Some(ask) = self.await_probe(give_up) {
+            if let Some(ask) = self.cx.next_ask() {
                 return ask;
             }
-            if let Some(ask) = self.await_verdicts(give_up) {
-                return ask;
+            if self.cx.cancelled && !self.course.is_near_verdict() {
+                self.cx.cancelled = false;
+                self.course.stop(&mut self.cx, &Stop::Cancelled);
             }
-            if self.cancelled {
-                self.settle_cancelled();
-            }
-            if let Some(ask) = self.advance(give_up) {
-                return self.watch_ask(ask);
+            if let Some(ask) = self.course.poll(&mut self.cx) {
+                return self.cx.watch(ask);
             }
         }
     }
 
     /// The request that is delivered.
     pub fn request(&self) -> &Request {
-        &self.request
+        &self.cx.request
     }
 
     /// The answer to [`Ask::Resolve`].
-    pub fn resolved(&mut self, ticket: Ticket<Dns>, answer: Result<Answer, Failure>) {
-        if self.watch_answer(&ticket, &answer) {
-            return;
-        }
-        if let Phase::Resolving {
-            resolution, open, ..
-        } = &mut self.phase
-            && let Some(id) = open.remove(&ticket.serial())
-        {
-            resolution.answer(id, answer);
-        } else if let Phase::Securing(securing) = &mut self.phase {
-            securing.resolved(ticket.serial(), answer);
+    pub fn resolved(&mut self, ticket: Ticket<Dns>, answer: Result<DnsAnswer, Failure>) {
+        if self.cx.hear(&ticket, &answer) {
+            self.course.answer(Answer::Dns(ticket.serial(), answer));
         }
     }
 
@@ -224,97 +157,76 @@ impl Delivery {
         ticket: Ticket<External>,
         value: Result<Option<String>, TableFailure>,
     ) {
-        if self.verdicts.asked(&ticket) {
-            self.verdicts.answer(value);
-            return;
-        }
-        match &mut self.phase {
-            Phase::LookingUp(lookups) => lookups.answer(ticket.serial(), value),
-            Phase::Securing(securing) => securing.looked_up(ticket.serial(), value),
-            Phase::Preparing(preparation) => preparation.answer(ticket.serial(), value),
-            Phase::Talking(talk) => talk.answer(ticket.serial(), value),
-            _ => {}
+        if self.cx.verdicts.asked(&ticket) {
+            self.cx.verdicts.answer(value);
+        } else {
+            self.course.answer(Answer::Table(ticket.serial(), value));
         }
     }
 
     /// The answer to [`Ask::Fetch`].
     pub fn fetched(&mut self, ticket: Ticket<Https>, result: Result<Fetched, FetchError>) {
-        if let Phase::Securing(securing) = &mut self.phase {
-            securing.fetched(ticket.serial(), result);
-        }
+        self.course.answer(Answer::Web(ticket.serial(), result));
     }
 
     /// The answer to [`Ask::Reuse`]. With a hit, the driver has made the socket
     /// that belongs to the channel the open one of this delivery.
     pub fn reused(&mut self, ticket: Ticket<Cached>, hit: Option<Box<Channel>>) {
-        if let Phase::Reusing { serial, answer, .. } = &mut self.phase
-            && *serial == ticket.serial()
-        {
-            *answer = Some(hit);
-        }
+        self.course.answer(Answer::Cache(ticket.serial(), hit));
     }
 
     /// The answer to [`Ask::Connect`]. After success the driver holds the open
     /// socket of this delivery.
     pub fn connected(&mut self, ticket: Ticket<Socket>, result: Result<(), ConnectError>) {
-        if let Phase::Connecting { serial, answer, .. } = &mut self.phase
-            && *serial == ticket.serial()
-        {
-            *answer = Some(result);
-        }
+        self.course.answer(Answer::Socket(ticket.serial(), result));
     }
 
     /// What is to be written to the open connection, if there is one. Advancing it
     /// acknowledges.
     pub fn output(&mut self) -> Option<&mut SendQueue> {
-        match &mut self.phase {
-            Phase::Talking(talk) => Some(talk.channel.output()),
-            _ => None,
-        }
+        self.course.channel().map(Channel::output)
     }
 
-    /// Takes what was read from the open connection, in any chunking.
+    /// Takes what was read from the open connection, in any chunking. Without one it is
+    /// dropped: it comes from a connection that the delivery has closed or kept.
     pub fn receive(&mut self, bytes: &[u8]) {
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.channel.receive(bytes);
+        if let Some(channel) = self.course.channel() {
+            channel.receive(bytes);
         }
     }
 
     /// The peer sends nothing more: end of file, or an error while reading. The
     /// driver reads no more; it may still be asked to write.
     pub fn disconnected(&mut self) {
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.channel.disconnected();
+        if let Some(channel) = self.course.channel() {
+            channel.disconnected();
         }
     }
 
     /// Nothing can be written any more. What could still be read has been given to
     /// [`receive`](Self::receive) before.
     pub fn write_failed(&mut self) {
-        if let Phase::Talking(talk) = &mut self.phase {
-            talk.channel.write_failed();
+        if let Some(channel) = self.course.channel() {
+            channel.write_failed();
         }
     }
 
     /// The answer to [`Ask::Text`]. An empty chunk is the end of the message.
     pub fn text(&mut self, chunk: Bytes) {
-        match &mut self.phase {
-            Phase::Talking(talk) => talk.text(chunk),
-            Phase::Preparing(preparation) => preparation.text(chunk),
-            _ => {}
-        }
+        self.course.answer(Answer::Text(chunk));
     }
 
     /// The answer to [`Ask::Text`] when the text cannot be read. The message is
     /// deferred; nobody takes the part that was sent for the whole.
     pub fn text_failed(&mut self, why: String) {
-        self.settle_unreadable(&why);
+        self.course.stop(&mut self.cx, &Stop::Unreadable(why));
     }
 
     /// The driver cannot do its work. Before anything is begun, so that there is no
     /// connection: whoever is to get the message is deferred.
     pub fn driver_failed(&mut self, why: &str) {
-        self.settle_undriven(why);
+        let why = Stop::Undriven(why.to_owned());
+        self.course.stop(&mut self.cx, &why);
     }
 
     /// Ends the delivery politely: nothing new is begun, whoever has no verdict is
@@ -323,58 +235,39 @@ impl Delivery {
     ///
     /// The driver goes on polling until [`Ask::Done`].
     pub fn cancel(&mut self) {
-        self.cancelled = true;
+        self.cx.cancelled = true;
+    }
+
+    /// Whose message may have been accepted although the verdict is not told yet, in
+    /// order: the end of the text is on its way or unanswered, an earlier server was lost
+    /// there, or the verdict waits for a table.
+    pub fn in_doubt(&self) -> Vec<RcptIndex> {
+        let (roll, sent) = (&self.cx.roll, self.course.has_sent_text());
+        let left = roll.left();
+        let doubtful = left.filter(|rcpt| (sent && roll.is_open(*rcpt)) || roll.is_doubtful(*rcpt));
+        let all = doubtful.chain(self.cx.verdicts.waiting());
+        let mut all: Vec<RcptIndex> = all.map(|rcpt| rcpt.0).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Something that changes when others get into doubt, or nobody is in doubt any more,
+    /// and that costs nothing to look at: whether the text is complete, and how many
+    /// recipients earlier servers have left in doubt.
+    pub(crate) fn doubt_mark(&self) -> (bool, usize) {
+        (self.course.has_sent_text(), self.cx.roll.doubts())
     }
 
     /// Which moves the sessions of this delivery have made so far, also those whose
     /// connections are closed or kept by now, and what a kept connection had made before.
     /// It is for measuring what tests and simulations reach.
     pub fn taken(&self) -> Taken {
-        match &self.phase {
-            Phase::Talking(talk) => self.taken.union(&talk.channel.session.taken()),
-            _ => self.taken,
-        }
+        self.cx.taken.union(&self.course.session_taken())
     }
 
-    fn ticket<K>(&mut self) -> Ticket<K> {
-        self.serial = self.serial.wrapping_add(1);
-        Ticket::new(self.serial)
-    }
-
-    /// A line for the log, in ASCII where there is to be nothing else
-    /// (`smtputf8_enable = no`; `src/util/msg_output.c`).
-    fn note(&mut self, mut note: Note) {
-        if !*self.config.general.smtputf8_enable && !note.text.is_ascii() {
-            let shown = |byte: u8| {
-                if byte.is_ascii() {
-                    char::from(byte)
-                } else {
-                    '?'
-                }
-            };
-            note.text = note.text.bytes().map(shown).collect::<String>().into();
-        }
-        self.asks.push_back(Ask::Note(note));
-    }
-
-    /// A log line with the message's name in front, where it has one.
-    fn message_note(&mut self, text: &str) {
-        let note = Note::info(self.about_message(text));
-        self.note(note);
-    }
-
-    /// The same as a warning.
-    fn message_warning(&mut self, text: &str) {
-        let note = Note::warning(self.about_message(text));
-        self.note(note);
-    }
-
-    fn about_message(&self, text: &str) -> String {
-        let id = &self.request.id;
-        if id.is_empty() {
-            text.to_owned()
-        } else {
-            format!("{id}: {text}")
-        }
+    /// The moves between phases that this delivery has made so far. It is for measuring
+    /// what tests and simulations reach.
+    pub fn phases_taken(&self) -> PhasesTaken {
+        self.course.taken()
     }
 }

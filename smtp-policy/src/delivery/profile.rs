@@ -11,7 +11,7 @@ use smtp_proto::{
     session::{DeadlineRule, Dialect, HelloChoice, PixWorkarounds, Profile, Timeouts},
 };
 
-use super::{TableQuery, login::Login};
+use super::{TableQuery, talking::Login};
 use crate::{
     config::{Config, Protocol},
     request::Request,

@@ -2,13 +2,11 @@
 //! mistake in the configuration (`src/smtp/smtp_connect.c`, the end of
 //! smtp_connect_inet).
 
-use std::sync::Arc;
-
 use smtp_proto::status::EnhancedStatus;
 
 use super::{
-    Delivery, Note,
-    hosts::{Hosts, Phase},
+    choosing::Choosing, context::Context, hosts::Hosts, phase::Phase, preparing::Start,
+    settle::Origin,
 };
 use crate::{
     config::Protocol,
@@ -16,80 +14,74 @@ use crate::{
     request::DeliveryFlags,
 };
 
-impl Delivery {
-    /// All destinations were tried (`src/smtp/smtp_connect.c`, the end of
-    /// smtp_connect_inet). What may be a mistake in the configuration does not
-    /// bounce mail.
-    pub(super) fn settle_rest(&mut self) {
-        if self.ends_well() {
-            return;
-        }
-        let mut reason = self.why.take().unwrap_or_else(|| {
-            let text = "server unavailable or unable to receive mail";
-            Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Site, text)
-        });
-        if reason.status.class() != 4 {
-            let smtp = self.request.protocol == Protocol::Smtp;
-            let best_mx = self.config.connect.best_mx_transport.clone();
-            let setting = if self.hosts.begun > self.hosts.own {
-                Some("smtp_fallback_relay")
-            } else if smtp && self.is_relayhost() {
-                Some("relayhost")
-            } else {
-                None
-            };
-            if let Some(setting) = setting {
-                self.note(Note::warning(format!("{setting} configuration problem")));
-                reason.status = EnhancedStatus::new(4, 3, 5);
-            } else if smtp && reason.is_loop() && !best_mx.is_empty() {
-                return self.pass_to(&best_mx);
-            }
-        }
-        self.hosts.final_server = true;
-        self.settle_left(&reason);
-        self.phase = Phase::Next;
+/// All destinations were tried. What may be a mistake in the configuration does not
+/// bounce mail.
+pub(super) fn settle_rest(cx: &mut Context) -> Phase {
+    if cx.ends_well() {
+        return Phase::Choosing(Choosing);
     }
+    let mut reason = cx.take_why().unwrap_or_else(|| {
+        let text = "server unavailable or unable to receive mail";
+        Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Site, text)
+    });
+    if reason.status.class() != 4 {
+        let smtp = cx.request.protocol == Protocol::Smtp;
+        let best_mx = cx.config.connect.best_mx_transport.clone();
+        let setting = if cx.hosts.is_fallback() {
+            Some("smtp_fallback_relay")
+        } else if smtp && is_relayhost(cx) {
+            Some("relayhost")
+        } else {
+            None
+        };
+        if let Some(setting) = setting {
+            cx.warn(format!("{setting} configuration problem"));
+            reason.status = EnhancedStatus::new(4, 3, 5);
+        } else if smtp && reason.is_loop() && !best_mx.is_empty() {
+            return pass_to(cx, &best_mx);
+        }
+    }
+    cx.hosts.final_server = true;
+    cx.settle_left(reason, &Origin::default());
+    Phase::Choosing(Choosing)
+}
 
-    fn is_relayhost(&self) -> bool {
-        self.hosts.destinations.first() == Some(&self.config.connect.relayhost)
-    }
+fn is_relayhost(cx: &Context) -> bool {
+    cx.hosts.destinations.first() == Some(&cx.config.connect.relayhost)
+}
 
-    /// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
-    /// transports only the two clients of this engine can be reached from here.
-    fn pass_to(&mut self, transport: &str) {
-        let (name, nexthop) = transport.split_once(':').unwrap_or((transport, ""));
-        let protocol = match name {
-            "smtp" | "relay" => Some(Protocol::Smtp),
-            "lmtp" => Some(Protocol::Lmtp),
-            _ => None,
-        };
-        let nexthop = match nexthop {
-            "" => Ok(self.request.nexthop.clone()),
-            nexthop => nexthop.parse(),
-        };
-        self.message_note(&format!("passing mail to transport={name}"));
-        let (Some(protocol), Ok(nexthop), false) = (protocol, nexthop, self.hosts.passed) else {
-            let status = EnhancedStatus::new(4, 3, 0);
-            let text = "mail transport unavailable";
-            self.settle_left(&Reason::local(status, Scope::Site, text));
-            self.phase = Phase::Next;
-            return;
-        };
-        if name != self.request.protocol.as_str() {
-            // Flags belong to the service that the request came to.
-            self.request.flags = DeliveryFlags::default();
-        }
-        self.request.protocol = protocol;
-        self.request.nexthop = nexthop;
-        let client = self.policy.client(protocol);
-        self.config = Arc::clone(&client.config);
-        self.tables = Arc::clone(&client.tables);
-        // What the generic maps of this client made of the envelope is for its own servers.
-        self.envelope = None;
-        self.hosts = Hosts {
-            passed: true,
-            ..Hosts::default()
-        };
-        self.phase = Phase::Start;
+/// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
+/// transports only the two clients of this engine can be reached from here.
+fn pass_to(cx: &mut Context, transport: &str) -> Phase {
+    let (name, nexthop) = transport.split_once(':').unwrap_or((transport, ""));
+    let protocol = match name {
+        "smtp" | "relay" => Some(Protocol::Smtp),
+        "lmtp" => Some(Protocol::Lmtp),
+        _ => None,
+    };
+    let nexthop = match nexthop {
+        "" => Ok(cx.request.nexthop.clone()),
+        nexthop => nexthop.parse(),
+    };
+    cx.message_note(&format!("passing mail to transport={name}"));
+    let (Some(protocol), Ok(nexthop), false) = (protocol, nexthop, cx.hosts.passed) else {
+        let status = EnhancedStatus::new(4, 3, 0);
+        let reason = Reason::local(status, Scope::Site, "mail transport unavailable");
+        cx.settle_left(reason, &Origin::default());
+        return Phase::Choosing(Choosing);
+    };
+    if name != cx.request.protocol.as_str() {
+        // Flags belong to the service that the request came to.
+        cx.request.flags = DeliveryFlags::default();
     }
+    cx.request.protocol = protocol;
+    cx.request.nexthop = nexthop;
+    cx.adopt_client();
+    // What the generic maps of this client made of the envelope is for its own servers.
+    cx.envelope = None;
+    cx.hosts = Hosts {
+        passed: true,
+        ..Hosts::default()
+    };
+    Phase::Start(Start)
 }

@@ -1,88 +1,138 @@
 //! Giving verdicts: each recipient exactly once (`src/smtp/smtp_trouble.c`,
 //! `src/smtp/smtp_rcpt.c`).
 
-use smtp_proto::{reply::Reply, session::Stage, status::EnhancedStatus};
+use smtp_proto::{reply::Reply, session::Stage};
 
-use super::{Delivery, hosts::Phase, verdict::Verdict};
+use super::{
+    context::Context,
+    roll::{Rcpt, Roll},
+    survey::Learned,
+    verdict::Verdict,
+};
 use crate::{
     config::Protocol,
-    report::{Action, Scope, trouble::Reason},
-    request::RcptIndex,
+    report::{Action, Encryption, trouble::Reason},
 };
 
-impl Delivery {
-    /// A failure of everybody who is open in this session.
-    pub(super) fn fail_open(&mut self, reason: Reason) {
+/// The connection that a verdict comes from; by default there was none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Origin {
+    /// `host[address]:port`.
+    pub(super) relay: Option<String>,
+    /// The result of the wish for TLS.
+    pub(super) encryption: Option<Encryption>,
+    /// The number of messages on the connection, this one included; zero without one.
+    pub(super) uses: u32,
+    /// The server offers DSN, and so reports success itself.
+    pub(super) server_reports: bool,
+}
+
+/// The recipients that a failure is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Everybody who is open in the present session.
+    Open,
+    /// One of them.
+    One(Rcpt),
+    /// Everybody who has no verdict.
+    Left,
+}
+
+impl Whom {
+    fn is_meant(self, roll: &Roll, rcpt: Rcpt) -> bool {
+        match self {
+            Self::Open => roll.is_open(rcpt),
+            Self::One(one) => one == rcpt && roll.is_open(rcpt),
+            Self::Left => true,
+        }
+    }
+}
+
+impl Context {
+    /// A failure of those who are open in the present session: settles them, or keeps
+    /// them for another server with a line in the log. Returns whether it was about
+    /// anybody.
+    pub(super) fn fail(&mut self, whom: Whom, mut reason: Reason, origin: &Origin) -> bool {
         if self.is_survey() {
-            self.judge_visit(&reason);
+            self.learn(&Learned::Failed(&reason));
             self.why = Some(reason);
-            return;
+            return false;
         }
-        let open = self.roll.open();
-        self.fail(&open, reason);
-    }
-
-    /// A failure of one recipient, unless it already has its mark.
-    pub(super) fn fail_one(&mut self, index: RcptIndex, reason: Reason) {
-        if self.roll.is_open(index) {
-            self.fail(&[index], reason);
+        let failed: Vec<Rcpt> = self.meant(whom).collect();
+        if failed.is_empty() {
+            return false;
         }
-    }
-
-    /// Settles the recipients, or keeps them for another server with a line in the
-    /// log.
-    fn fail(&mut self, recipients: &[RcptIndex], mut reason: Reason) {
-        if recipients.is_empty() {
-            return;
-        }
-        reason.encryption = self.encryption().map(Box::new);
-        if let Some(reply) = &reason.reply {
-            self.check_reply(reply);
-        }
+        reason.encryption = origin.encryption.clone().map(Box::new);
         if reason.uncertain {
-            recipients.iter().for_each(|index| self.roll.doubt(*index));
+            failed.iter().for_each(|rcpt| self.roll.doubt(*rcpt));
         }
-        if self.judge.settles(&reason, self.is_final_server()) {
-            let relay = self.relay();
-            self.give_verdict(recipients, &reason, relay);
+        if self.judge.settles(&reason, self.hosts.final_server) {
+            self.give_verdict(whom, &reason, origin);
         } else {
             self.message_note(&reason.text);
-            recipients.iter().for_each(|index| self.roll.keep(*index));
+            failed.iter().for_each(|rcpt| self.roll.keep(*rcpt));
         }
         self.why = Some(reason);
-    }
-
-    fn give_verdict(&mut self, recipients: &[RcptIndex], reason: &Reason, relay: Option<String>) {
-        for index in recipients {
-            if self.roll.settle(*index) {
-                let mut reason = Box::new(reason.clone());
-                // A doubt is about one recipient: it outlasts the servers that come after,
-                // and does not reach those whom the earlier server had refused.
-                reason.uncertain = self.roll.is_doubtful(*index);
-                self.pronounce(*index, Verdict::Failure(reason, relay.clone()));
-            }
-        }
+        true
     }
 
     /// The server took a recipient.
-    pub(super) fn succeed(&mut self, index: RcptIndex, stage: Stage, reply: &Reply) {
-        if !self.roll.is_open(index) || !self.roll.settle(index) {
+    pub(super) fn succeed(&mut self, rcpt: Rcpt, stage: Stage, reply: &Reply, origin: Origin) {
+        if !self.roll.is_open(rcpt) || !self.roll.settle(rcpt) {
             return;
         }
-        let relay = self.relay().unwrap_or_default();
-        let server_reports = self.server_reports();
-        let action = self.success_action(server_reports);
+        let action = self.success_action(origin.server_reports);
+        let relay = origin.relay.unwrap_or_default();
         let mut outcome = self.judge.success(relay, stage, reply, action);
-        outcome.server_reports = server_reports;
-        outcome.encryption = self.encryption();
-        self.pronounce(index, Verdict::Success(Box::new(outcome)));
+        outcome.server_reports = origin.server_reports;
+        outcome.encryption = origin.encryption;
+        outcome.connection_uses = origin.uses;
+        self.pronounce(rcpt, Verdict::Success(Box::new(outcome)));
     }
 
-    /// Whether the server offers DSN, and so reports success itself.
-    fn server_reports(&self) -> bool {
-        match &self.phase {
-            Phase::Talking(talk) => talk.channel.session.capabilities().dsn,
-            _ => false,
+    /// Nothing more is tried: whoever is left gets this reason.
+    pub(super) fn settle_left(&mut self, mut reason: Reason, origin: &Origin) {
+        let nexthop = self.request.nexthop.clone();
+        self.learn(&Learned::Over(&reason, nexthop.as_str()));
+        if let Some(encryption) = &origin.encryption {
+            reason.encryption = Some(Box::new(encryption.clone()));
+        }
+        self.give_verdict(Whom::Left, &reason, origin);
+    }
+
+    /// The verdict of the delivery itself on whoever is left, before there is a
+    /// server to blame (`src/smtp/smtp.c`, reject_deliver_request).
+    pub(super) fn settle_by_service(&mut self, reason: &Reason) {
+        let service = Origin {
+            relay: Some(self.request.protocol.as_str().to_owned()),
+            ..Origin::default()
+        };
+        self.give_verdict(Whom::Left, reason, &service);
+    }
+
+    /// Some server may have accepted everybody who is open.
+    pub(super) fn doubt_open(&mut self) {
+        let open: Vec<Rcpt> = self.roll.open().collect();
+        open.into_iter().for_each(|rcpt| self.roll.doubt(rcpt));
+    }
+
+    fn meant(&self, whom: Whom) -> impl Iterator<Item = Rcpt> {
+        let all = self.roll.all();
+        all.filter(move |rcpt| whom.is_meant(&self.roll, *rcpt))
+    }
+
+    fn give_verdict(&mut self, whom: Whom, reason: &Reason, origin: &Origin) {
+        for rcpt in self.roll.all() {
+            if whom.is_meant(&self.roll, rcpt) && self.roll.settle(rcpt) {
+                let mut reason = Box::new(reason.clone());
+                // A doubt is about one recipient: it outlasts the servers that come after,
+                // and does not reach those whom the earlier server had refused.
+                reason.uncertain = self.roll.is_doubtful(rcpt);
+                self.pronounce(
+                    rcpt,
+                    Verdict::Failure(reason, origin.relay.clone(), origin.uses),
+                );
+            }
         }
     }
 
@@ -97,120 +147,69 @@ impl Delivery {
             Action::Relayed
         }
     }
+}
 
-    /// `host[address]:port` of the open session.
-    fn relay(&self) -> Option<String> {
-        match &self.phase {
-            Phase::Talking(talk) => Some(talk.channel.peer.relay()),
-            _ => None,
-        }
+#[cfg(test)]
+mod tests {
+    use smtp_proto::status::EnhancedStatus;
+
+    use super::*;
+    use crate::{
+        delivery::testing::{asked, context},
+        report::Scope,
+    };
+
+    fn reason(class: u8) -> Reason {
+        Reason::local(EnhancedStatus::new(class, 0, 0), Scope::Session, "a reason")
     }
 
-    /// All destinations were tried, or none made sense: whoever is left gets the
-    /// last reason.
-    pub(super) fn settle_left(&mut self, reason: &Reason) {
-        self.end_survey(reason);
-        let left = self.roll.left();
-        let relay = self.relay();
-        let mut reason = reason.clone();
-        reason.encryption = self.encryption().map(Box::new).or(reason.encryption);
-        self.give_verdict(&left, &reason, relay);
+    #[test]
+    fn only_the_last_server_settles_whom_it_fails_for_now() {
+        let mut cx = context(2);
+        assert!(cx.fail(Whom::One(Rcpt(0)), reason(4), &Origin::default()));
+        assert_eq!(asked(&mut cx), ["Info: a reason"]);
+        // It is kept for another server: nothing more happens to it at this one.
+        assert!(!cx.fail(Whom::One(Rcpt(0)), reason(5), &Origin::default()));
+        cx.roll.reopen();
+        cx.hosts.final_server = true;
+        assert!(cx.fail(Whom::Open, reason(4), &Origin::default()));
+        let expected = ["0 deferred 4.0.0 (a reason)", "1 deferred 4.0.0 (a reason)"];
+        assert_eq!(asked(&mut cx), expected);
+        assert!(!cx.fail(Whom::Open, reason(5), &Origin::default()));
     }
 
-    /// What the delivery itself decides about whoever is left, before there is a
-    /// server to blame (`src/smtp/smtp.c`, reject_deliver_request).
-    pub(super) fn settle_by_service(&mut self, reason: &Reason) {
-        let left = self.roll.left();
-        let service = self.request.protocol.as_str();
-        self.give_verdict(&left, reason, Some(service.to_owned()));
-    }
-
-    /// The message text cannot be read. No other server would fare better.
-    pub(super) fn settle_unreadable(&mut self, why: &str) {
-        self.settle_left(&Reason::local(
-            EnhancedStatus::new(4, 3, 0),
-            Scope::Message,
-            format!("cannot read the message text: {why}"),
-        ));
-        match &mut self.phase {
-            Phase::Talking(talk) => talk.channel.session.abandon(),
-            Phase::Preparing(_) => self.phase = Phase::Next,
-            _ => {}
-        }
-    }
-
-    /// Nobody can move this delivery.
-    pub(super) fn settle_undriven(&mut self, why: &str) {
-        let status = EnhancedStatus::new(4, 3, 0);
-        self.settle_left(&Reason::local(status, Scope::Site, why));
-        match &mut self.phase {
-            Phase::Talking(talk) => talk.channel.session.abandon(),
-            phase => *phase = Phase::Next,
-        }
-    }
-
-    /// Whose message may have been accepted although the verdict is not told yet, in
-    /// order: the end of the text is on its way or unanswered, an earlier server was lost
-    /// there, or the verdict waits for a table.
-    pub fn in_doubt(&self) -> Vec<RcptIndex> {
-        let (sent, _) = self.doubt_mark();
-        let waiting: Vec<RcptIndex> = self.verdicts.waiting().collect();
-        let doubtful = |index: &RcptIndex| {
-            (sent && self.roll.is_open(*index)) || self.roll.is_doubtful(*index)
+    #[test]
+    fn a_doubt_outlasts_the_server_that_left_it() {
+        let mut cx = context(2);
+        let lost = Reason {
+            uncertain: true,
+            ..reason(4)
         };
-        let mut all: Vec<RcptIndex> = self.roll.left().into_iter().filter(doubtful).collect();
-        all.extend(waiting);
-        all.sort_unstable();
-        all
+        cx.fail(Whom::One(Rcpt(1)), lost, &Origin::default());
+        cx.roll.reopen();
+        cx.settle_left(reason(5), &Origin::default());
+        let mut doubts = Vec::new();
+        while let Some(ask) = cx.pop_ask() {
+            if let super::super::Ask::Report(index, outcome) = ask {
+                doubts.push((index, outcome.uncertain));
+            }
+        }
+        assert_eq!(doubts, [(0, false), (1, true)]);
     }
 
-    /// Something that changes when others get into doubt, or nobody is in doubt any more,
-    /// and that costs nothing to look at: whether the text is complete, and how many
-    /// recipients earlier servers have left in doubt.
-    pub(crate) fn doubt_mark(&self) -> (bool, usize) {
-        let sent = matches!(&self.phase, Phase::Talking(talk) if talk.text_ended);
-        (sent, self.roll.doubts())
-    }
-
-    /// The delivery has outlasted `daemon_timeout`, where the watchdog ends the process
-    /// in Postfix. Whoever is left is deferred, and the session ends without another
-    /// word.
-    pub(super) fn settle_overdue(&mut self) {
-        if let Phase::Talking(talk) = &self.phase
-            && talk.channel.session.deadline().1.is_uncertain()
-        {
-            let open = self.roll.open();
-            open.iter().for_each(|index| self.roll.doubt(*index));
-        }
-        self.settle_left(&Reason::local(
-            EnhancedStatus::new(4, 3, 0),
-            Scope::Site,
-            "delivery took longer than daemon_timeout",
-        ));
-        match &mut self.phase {
-            Phase::Talking(talk) => talk.part(),
-            phase => *phase = Phase::Next,
-        }
-    }
-
-    /// The delivery was cancelled: defers whoever is left, unless the verdict is
-    /// on its way or already here, and ends the session as politely as its state allows.
-    pub(super) fn settle_cancelled(&mut self) {
-        if let Phase::Talking(talk) = &self.phase
-            && (talk.channel.session.deadline().1.is_uncertain()
-                || talk.channel.session.has_events())
-        {
-            return;
-        }
-        self.cancelled = false;
-        self.settle_left(&Reason::local(
-            EnhancedStatus::new(4, 3, 2),
-            Scope::Message,
-            "delivery was cancelled",
-        ));
-        match &mut self.phase {
-            Phase::Talking(talk) => talk.give_up(),
-            phase => *phase = Phase::Next,
-        }
+    #[test]
+    fn whoever_is_left_is_settled_once() {
+        let mut cx = context(3);
+        let reply = Reply::new(250, "250 2.0.0 queued");
+        cx.succeed(Rcpt(1), Stage::EndOfData, &reply, Origin::default());
+        cx.succeed(Rcpt(1), Stage::EndOfData, &reply, Origin::default());
+        cx.settle_left(reason(4), &Origin::default());
+        cx.settle_left(reason(5), &Origin::default());
+        let expected = [
+            "1 sent 2.0.0 (250 2.0.0 queued)",
+            "0 deferred 4.0.0 (a reason)",
+            "2 deferred 4.0.0 (a reason)",
+        ];
+        assert_eq!(asked(&mut cx), expected);
     }
 }

@@ -4,17 +4,16 @@
 
 use std::collections::VecDeque;
 
-use smtp_proto::time::Time;
+use smtp_proto::status::EnhancedStatus;
 
-use super::{Ask, Delivery, External, Note, Ticket, hosts::Phase};
+use super::{Ask, External, Ticket, context::Context, roll::Rcpt};
 use crate::{
     config::Protocol,
     report::{
         Outcome,
         filter::{Filtered, Filtering},
-        trouble::Reason,
+        trouble::{Judge, Reason},
     },
-    request::RcptIndex,
     tables::TableFailure,
 };
 
@@ -23,8 +22,9 @@ use crate::{
 pub(super) enum Verdict {
     /// Delivered.
     Success(Box<Outcome>),
-    /// Not delivered, for this reason, by the server of this name.
-    Failure(Box<Reason>, Option<String>),
+    /// Not delivered, for this reason, by the server of this name, on a connection that
+    /// carried so many messages.
+    Failure(Box<Reason>, Option<String>, u32),
 }
 
 /// The verdicts that wait for a table outside the engine, oldest first.
@@ -37,16 +37,37 @@ pub(super) struct Verdicts {
 
 #[derive(Debug)]
 struct Pending {
-    index: RcptIndex,
+    rcpt: Rcpt,
     verdict: Verdict,
     filtering: Filtering,
-    connection_uses: u32,
+}
+
+impl Verdict {
+    /// The outcome to report, with the status and the text that the filter gives.
+    fn outcome(self, judge: Judge, new: Option<(EnhancedStatus, String)>) -> Box<Outcome> {
+        match self {
+            Self::Success(mut outcome) => {
+                if let Some((status, text)) = new {
+                    (outcome.code, outcome.text) = (status, text.into());
+                }
+                outcome
+            }
+            Self::Failure(mut reason, relay, uses) => {
+                if let Some((status, text)) = new {
+                    (reason.status, reason.text) = (status, text);
+                }
+                let mut outcome = judge.failure(&reason, relay);
+                outcome.connection_uses = uses;
+                Box::new(outcome)
+            }
+        }
+    }
 }
 
 impl Verdicts {
     /// The recipients whose verdicts wait.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = RcptIndex> {
-        self.waiting.iter().map(|pending| pending.index)
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Rcpt> {
+        self.waiting.iter().map(|pending| pending.rcpt)
     }
 
     /// Whether a ticket is that of the question about a verdict.
@@ -63,33 +84,33 @@ impl Verdicts {
     }
 }
 
-impl Delivery {
+impl Context {
     /// Reports a recipient that was crossed off just now, once the filter has had
     /// its say.
-    pub(super) fn pronounce(&mut self, index: RcptIndex, verdict: Verdict) {
+    pub(super) fn pronounce(&mut self, rcpt: Rcpt, verdict: Verdict) {
+        if self.verdicts.waiting.is_empty() && self.tables.delivery_status_filter.is_empty() {
+            let outcome = verdict.outcome(self.judge, None);
+            return self.ask(Ask::Report(rcpt.0, outcome));
+        }
         let (status, text) = match &verdict {
             Verdict::Success(outcome) => (outcome.code, outcome.text.as_str()),
-            Verdict::Failure(reason, _) => (reason.status, reason.text.as_str()),
+            Verdict::Failure(reason, ..) => (reason.status, reason.text.as_str()),
         };
-        let pending = Pending {
-            index,
+        self.verdicts.waiting.push_back(Pending {
+            rcpt,
             filtering: Filtering::new(&self.tables.delivery_status_filter, status, text),
             verdict,
-            connection_uses: match &self.phase {
-                Phase::Talking(talk) => talk.channel.uses.saturating_add(1),
-                _ => 0,
-            },
-        };
-        self.verdicts.waiting.push_back(pending);
+        });
         self.filter_verdicts();
     }
 
     /// Goes on with verdicts that wait for a table. While one does, nothing else
     /// happens in the delivery.
-    pub(super) fn await_verdicts(&mut self, give_up: Time) -> Option<Ask> {
+    pub(super) fn await_verdicts(&mut self) -> Option<Ask> {
         self.verdicts.waiting.front()?;
-        if self.verdicts.asked.is_some() && self.now < give_up {
-            return Some(Ask::Wait { until: give_up });
+        if self.verdicts.asked.is_some() && !self.is_overdue() {
+            let until = self.give_up();
+            return Some(Ask::Wait { until });
         }
         if self.verdicts.asked.take().is_some() {
             // A driver that forgot to answer.
@@ -102,7 +123,7 @@ impl Delivery {
             }
         }
         self.filter_verdicts();
-        self.asks.pop_front()
+        self.pop_ask()
     }
 
     fn filter_name(&self) -> &'static str {
@@ -123,31 +144,17 @@ impl Delivery {
                     let ticket = self.ticket();
                     self.verdicts.asked = Some(ticket.serial());
                     self.verdicts.waiting.push_front(first);
-                    self.asks.push_back(Ask::LookUp(ticket, query));
+                    self.ask(Ask::LookUp(ticket, query));
                     return;
                 }
                 Filtered::Unchanged(warning) => (None, warning),
                 Filtered::Replaced(status, text) => (Some((status, text)), None),
             };
             if let Some(warning) = warning {
-                self.note(Note::warning(warning));
+                self.warn(warning);
             }
-            let mut outcome = match first.verdict {
-                Verdict::Success(mut outcome) => {
-                    if let Some((status, text)) = new {
-                        (outcome.code, outcome.text) = (status, text.into());
-                    }
-                    outcome
-                }
-                Verdict::Failure(mut reason, relay) => {
-                    if let Some((status, text)) = new {
-                        (reason.status, reason.text) = (status, text);
-                    }
-                    Box::new(self.judge.failure(&reason, relay))
-                }
-            };
-            outcome.connection_uses = first.connection_uses;
-            self.asks.push_back(Ask::Report(first.index, outcome));
+            let outcome = first.verdict.outcome(self.judge, new);
+            self.ask(Ask::Report(first.rcpt.0, outcome));
         }
     }
 }

@@ -11,6 +11,7 @@
 mod cancel;
 mod code;
 mod content;
+mod drivers;
 mod dsn;
 mod injection;
 mod notices;

@@ -352,6 +352,7 @@ impl World {
     fn done(&mut self, id: usize, job: Job) {
         let next = self.turns.leave(&job.place);
         self.taken = self.taken.union(&job.delivery.taken());
+        self.phases = self.phases.union(&job.delivery.phases_taken());
         let report = job.clerk.report(&job.delivery.request().recipients);
         if let Some(parts) = self.parts.get_mut(id) {
             parts.report.append(report);

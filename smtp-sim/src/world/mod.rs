@@ -41,7 +41,7 @@ use std::{
 
 use bytes::Bytes;
 use smtp_policy::{
-    delivery::{ConnectError, Target},
+    delivery::{ConnectError, PhasesTaken, Target},
     driver::Turns,
     policy::Policy,
     report::Report,
@@ -215,6 +215,8 @@ pub struct World {
     begun: u64,
     stuck: bool,
     taken: Taken,
+    /// The moves of deliveries that are over between their phases.
+    phases: PhasesTaken,
 }
 
 impl World {
@@ -247,6 +249,7 @@ impl World {
             begun: 0,
             stuck: false,
             taken: Taken::default(),
+            phases: PhasesTaken::default(),
         }
     }
 
@@ -375,6 +378,11 @@ impl World {
     /// Which moves the sessions of the deliveries made that are over.
     pub const fn taken(&self) -> Taken {
         self.taken
+    }
+
+    /// The moves of the deliveries that are over between their phases.
+    pub const fn phases_taken(&self) -> PhasesTaken {
+        self.phases
     }
 
     /// The record of this run.

@@ -11,7 +11,8 @@ use smtp_proto::{
 
 use crate::{
     config::{Config, ProbeTarget},
-    request::{ClientInfo, ClientSource, Encoding, RcptIndex, Recipient, Request, TlsWish},
+    delivery::roll::Batch,
+    request::{ClientInfo, ClientSource, Encoding, Recipient, Request, TlsWish},
 };
 
 /// Whether the text has to be converted to 7bit: the server does not take 8-bit
@@ -33,13 +34,13 @@ pub(super) fn transaction(
     request: &Request,
     config: &Config,
     offered: &Capabilities,
-    recipients: &[RcptIndex],
+    recipients: &Batch,
     keep_until: Option<Time>,
 ) -> Transaction {
     let quote = config.content.quote_rfc821_envelope;
     let recipients = recipients
         .iter()
-        .filter_map(|index| request.recipients.get(*index))
+        .filter_map(|rcpt| request.recipients.get(rcpt.0))
         .map(|recipient| rcpt_to(request, recipient, quote, offered))
         .collect();
     let mut transaction = Transaction::new(mail_from(request, config, quote, offered), recipients);

@@ -1,0 +1,161 @@
+//! The phase in which a connection is opened (`src/smtp/smtp_connect.c`,
+//! smtp_connect_addr, smtp_connect_unix).
+
+use smtp_proto::status::EnhancedStatus;
+
+use super::{
+    Ask, ConnectError, Endpoint,
+    attempt::Attempt,
+    choosing::Choosing,
+    context::Context,
+    phase::{Next, Phase},
+    settle::{Origin, Whom},
+    survey::Learned,
+    talking::Talking,
+};
+use crate::{
+    channel::Peer,
+    report::{Scope, trouble::Reason},
+};
+
+/// A connection that is being opened.
+#[derive(Debug)]
+pub(super) struct Connecting {
+    attempt: Box<Attempt>,
+    serial: u32,
+    answer: Option<Result<(), ConnectError>>,
+}
+
+impl Connecting {
+    /// Asks for a connection.
+    pub(super) fn begin(cx: &mut Context, attempt: Box<Attempt>) -> Next {
+        let ticket = cx.ticket();
+        let serial = ticket.serial();
+        let target = attempt.target(cx);
+        // The empty path is the empty name among Linux's abstract sockets: nobody
+        // listens there.
+        let nowhere =
+            matches!(&target.endpoint, Endpoint::Unix(path) if path.as_os_str().is_empty());
+        let phase = Phase::Connecting(Self {
+            attempt,
+            serial,
+            answer: nowhere.then_some(Err(ConnectError::Refused)),
+        });
+        match nowhere {
+            true => Next::Go(phase),
+            false => Next::Ask(phase, Ask::Connect(ticket, target)),
+        }
+    }
+
+    /// Whether this is the ticket of the question that is out.
+    pub(super) const fn asked(&self, serial: u32) -> bool {
+        self.serial == serial
+    }
+
+    /// The answer.
+    pub(super) fn connected(&mut self, result: Result<(), ConnectError>) {
+        self.answer = Some(result);
+    }
+
+    /// Begins the dialogue, if there is a connection.
+    pub(super) fn poll(self, cx: &mut Context) -> Next {
+        let Some(result) = self.answer else {
+            return Next::Await(Phase::Connecting(self));
+        };
+        if let Err(error) = result {
+            let reason = connect_failure(self.attempt.peer(), &error);
+            cx.inform(reason.text.clone());
+            cx.learn(&Learned::Failed(&reason));
+            cx.why = Some(reason);
+            return Next::Go(Phase::Choosing(Choosing));
+        }
+        cx.hosts.mark_final_server();
+        let peer = self.attempt.peer().name();
+        match Talking::begin(cx, *self.attempt) {
+            Ok(talking) => Next::Go(Phase::Talking(Box::new(talking))),
+            Err(failure) => {
+                cx.warn(failure.to_string());
+                cx.ask(Ask::Close);
+                let text = format!("local data error while talking to {peer}");
+                let status = EnhancedStatus::new(4, 3, 0);
+                let reason = Reason::local(status, Scope::Session, text);
+                cx.fail(Whom::Open, reason, &Origin::default());
+                Next::Go(Phase::Choosing(Choosing))
+            }
+        }
+    }
+}
+
+fn connect_failure(peer: &Peer, error: &ConnectError) -> Reason {
+    let said = |error: &str| format!("connect to {}: {error}", peer.relay());
+    let (detail, text) = match error {
+        ConnectError::PathTooLong => ((3, 5), "Server configuration error".into()),
+        ConnectError::Bind(_) => ((4, 0), "server configuration error".into()),
+        ConnectError::TimedOut => ((4, 1), said("Connection timed out")),
+        ConnectError::Refused => ((4, 1), said("Connection refused")),
+        ConnectError::Other(text) => ((4, 1), said(text)),
+    };
+    let status = EnhancedStatus::new(4, detail.0, detail.1);
+    Reason::local(status, Scope::Site, text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing::{asked, attempt, context, go};
+
+    fn connecting(cx: &mut Context) -> Connecting {
+        let attempt = attempt(cx);
+        match Connecting::begin(cx, attempt) {
+            Next::Ask(Phase::Connecting(phase), Ask::Connect(..)) => phase,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_reason_is_kept_why_there_is_no_connection() {
+        let rows = [
+            (
+                ConnectError::Refused,
+                "4.4.1",
+                "connect to mx.example[192.0.2.1]:25: Connection refused",
+            ),
+            (
+                ConnectError::TimedOut,
+                "4.4.1",
+                "connect to mx.example[192.0.2.1]:25: Connection timed out",
+            ),
+            (
+                ConnectError::Bind("busy".into()),
+                "4.4.0",
+                "server configuration error",
+            ),
+        ];
+        for (error, status, text) in rows {
+            let mut cx = context(1);
+            let mut phase = connecting(&mut cx);
+            assert!(phase.asked(1) && !phase.asked(2));
+            phase.connected(Err(error));
+            assert!(matches!(go(phase.poll(&mut cx)), Phase::Choosing(_)));
+            let why = cx.why.as_ref().unwrap();
+            assert_eq!(
+                (why.status.to_string().as_str(), why.text.as_str()),
+                (status, text)
+            );
+            assert_eq!(asked(&mut cx), [format!("Info: {text}")]);
+            // The recipient stays for another server.
+            assert!(!cx.roll.all_settled());
+        }
+    }
+
+    #[test]
+    fn with_a_connection_the_dialogue_begins() {
+        let mut cx = context(1);
+        cx.hosts.final_nexthop = true;
+        let mut phase = connecting(&mut cx);
+        phase.connected(Ok(()));
+        assert!(matches!(go(phase.poll(&mut cx)), Phase::Talking(_)));
+        assert!(cx.hosts.final_server);
+    }
+}

@@ -1,0 +1,293 @@
+//! What all phases of a delivery share: the request and the settings that it is delivered
+//! under, the recipients and their verdicts, the clock, and the way to the driver. It is
+//! no phase and holds nothing that only one phase needs.
+
+use core::{mem, time::Duration};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc};
+
+use smtp_proto::{address::ReversePath, session::Taken, time::Time};
+
+use super::{
+    Ask, Dns, Note, Ticket,
+    dnssec::{Heard, LookOut},
+    hosts::Hosts,
+    preparing::Envelope,
+    roll::Roll,
+    survey::{Learned, Surveying},
+    verdict::Verdicts,
+};
+use crate::{
+    config::Config,
+    dns::{Answer, Failure},
+    policy::{Client, Policy},
+    report::trouble::{Judge, Reason},
+    request::Request,
+    tables::Tables,
+    tls::policy::TlsRules,
+};
+
+/// The state that all phases of a delivery share.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) request: Request,
+    pub(super) policy: Arc<Policy>,
+    pub(super) config: Arc<Config>,
+    pub(super) tables: Arc<Tables>,
+    pub(super) seed: u64,
+    serial: u32,
+    /// What is to be asked next, before anything else happens.
+    asks: VecDeque<Ask>,
+    pub(super) roll: Roll,
+    pub(super) verdicts: Verdicts,
+    /// For a survey, what it has heard so far.
+    survey: Option<Box<Surveying>>,
+    look_out: LookOut,
+    pub(super) judge: Judge,
+    /// Where the mail may go.
+    pub(super) hosts: Hosts,
+    /// The moves of sessions that are no longer here.
+    pub(super) taken: Taken,
+    /// The addresses as the servers see them, if that is not as they are in the
+    /// request.
+    pub(super) envelope: Option<Box<Envelope>>,
+    /// The last thing that went wrong: it is what left-over recipients are told.
+    pub(super) why: Option<Reason>,
+    /// When the whole delivery is given up (`daemon_timeout`); `None` before it begins.
+    give_up: Option<Time>,
+    pub(super) now: Time,
+    /// What [`Time::ZERO`] is in Unix time.
+    epoch: Option<Duration>,
+    /// The delivery is to end as soon as that is polite.
+    pub(super) cancelled: bool,
+}
+
+impl Context {
+    pub(super) fn new(request: Request, policy: Arc<Policy>, seed: u64) -> Self {
+        let client = policy.client(request.protocol);
+        let (config, tables) = (Arc::clone(&client.config), Arc::clone(&client.tables));
+        let judge = Judge {
+            soft_bounce: config.verdict.soft_bounce,
+            probe: request.probe,
+        };
+        let survey = request.survey.clone();
+        Self {
+            roll: Roll::new(request.recipients.len()),
+            verdicts: Verdicts::default(),
+            survey: survey.map(|survey| Box::new(Surveying::new(survey, judge))),
+            hosts: Hosts::default(),
+            taken: Taken::default(),
+            envelope: None,
+            asks: VecDeque::new(),
+            look_out: LookOut::default(),
+            why: None,
+            give_up: None,
+            now: Time::ZERO,
+            epoch: None,
+            cancelled: false,
+            serial: 0,
+            request,
+            policy,
+            config,
+            tables,
+            seed,
+            judge,
+        }
+    }
+
+    pub(super) fn set_epoch(&mut self, epoch: Duration) {
+        self.epoch = Some(epoch);
+    }
+
+    /// The driver has looked at the clock. The first look begins the delivery.
+    pub(super) fn set_now(&mut self, now: Time) {
+        self.now = now;
+        self.give_up
+            .get_or_insert(now + self.config.general.daemon_timeout);
+    }
+
+    /// The time at which the delivery is given up.
+    pub(super) fn give_up(&self) -> Time {
+        self.give_up.unwrap_or(Time::FAR)
+    }
+
+    /// Whether the delivery has outlasted `daemon_timeout`.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.now >= self.give_up()
+    }
+
+    /// The present time as Unix time; `None` if nobody has told.
+    pub(super) fn unix_time(&self) -> Option<Duration> {
+        self.epoch.map(|epoch| epoch + self.now.as_duration())
+    }
+
+    /// The present time as Unix time, where it is about the age of what is remembered.
+    pub(super) fn known_unix_time(&self) -> Duration {
+        self.epoch.unwrap_or_default() + self.now.as_duration()
+    }
+
+    /// The client whose delivery this is, SMTP or LMTP.
+    pub(super) fn client(&self) -> &Client {
+        self.policy.client(self.request.protocol)
+    }
+
+    pub(super) fn tls_rules(&self) -> Arc<TlsRules> {
+        Arc::clone(&self.client().tls)
+    }
+
+    /// Goes on as another client, to which the request was passed.
+    pub(super) fn adopt_client(&mut self) {
+        let client = self.policy.client(self.request.protocol);
+        (self.config, self.tables) = (Arc::clone(&client.config), Arc::clone(&client.tables));
+    }
+
+    /// The sender as text; empty for the null sender.
+    pub(super) fn sender(&self) -> &str {
+        match &self.request.sender {
+            ReversePath::Null => "",
+            ReversePath::Mailbox(address) => address.as_str(),
+        }
+    }
+
+    /// A ticket that no other question has.
+    pub(super) fn ticket<K>(&mut self) -> Ticket<K> {
+        self.serial = self.serial.wrapping_add(1);
+        Ticket::new(self.serial)
+    }
+
+    /// A number that differs from one login to the next.
+    pub(super) fn login_seed(&self) -> u64 {
+        self.seed.wrapping_add(u64::from(self.serial) << 32)
+    }
+
+    /// Asks the driver for something, behind all that was asked before.
+    pub(super) fn ask(&mut self, ask: Ask) {
+        self.asks.push_back(ask);
+    }
+
+    /// The next thing to ask before any phase goes on.
+    pub(super) fn next_ask(&mut self) -> Option<Ask> {
+        if let Some(ask) = self.asks.pop_front() {
+            return Some(self.watch(ask));
+        }
+        if self.look_out.is_probing() {
+            if !self.is_overdue() && !self.cancelled {
+                let until = self.give_up();
+                return Some(Ask::Wait { until });
+            }
+            self.look_out.forget_probe();
+        }
+        self.await_verdicts()
+    }
+
+    /// The oldest question that waits to be asked.
+    pub(super) fn pop_ask(&mut self) -> Option<Ask> {
+        self.asks.pop_front()
+    }
+
+    /// Takes note of a question on its way out.
+    pub(super) fn watch(&mut self, ask: Ask) -> Ask {
+        self.look_out.sees(&ask);
+        ask
+    }
+
+    /// Looks at an answer about a name. Returns whether a phase is to have it: the answer to
+    /// the probe is for nobody else.
+    pub(super) fn hear(&mut self, ticket: &Ticket<Dns>, answer: &Result<Answer, Failure>) -> bool {
+        match self.look_out.hears(&self.policy, ticket, answer) {
+            Heard::Answer => true,
+            Heard::Suspicion(query) => {
+                let ticket = self.ticket();
+                self.look_out.probes(&ticket);
+                self.ask(Ask::Resolve(ticket, query));
+                true
+            }
+            Heard::Probe(warnings) => {
+                warnings.into_iter().for_each(|text| self.warn(text));
+                false
+            }
+        }
+    }
+
+    /// A line for the log, in ASCII where there is to be nothing else
+    /// (`smtputf8_enable = no`; `src/util/msg_output.c`).
+    pub(super) fn note(&mut self, mut note: Note) {
+        if !*self.config.general.smtputf8_enable && !note.text.is_ascii() {
+            let shown = |byte: u8| match byte.is_ascii() {
+                true => char::from(byte),
+                false => '?',
+            };
+            note.text = note.text.bytes().map(shown).collect::<String>().into();
+        }
+        self.ask(Ask::Note(note));
+    }
+
+    /// A line for the log.
+    pub(super) fn inform(&mut self, text: impl Into<String>) {
+        self.note(Note::info(text.into()));
+    }
+
+    /// A warning.
+    pub(super) fn warn(&mut self, text: impl Into<String>) {
+        self.note(Note::warning(text.into()));
+    }
+
+    /// A line with the message's name in front, where it has one.
+    pub(super) fn message_note(&mut self, text: &str) {
+        self.inform(self.about_message(text));
+    }
+
+    /// The same as a warning.
+    pub(super) fn message_warning(&mut self, text: &str) {
+        self.warn(self.about_message(text));
+    }
+
+    fn about_message(&self, text: &str) -> String {
+        let id = &self.request.id;
+        if id.is_empty() {
+            text.to_owned()
+        } else {
+            format!("{id}: {text}")
+        }
+    }
+
+    /// Tells a fact to whoever listens.
+    pub(super) fn learn(&mut self, fact: &Learned<'_>) {
+        if let Some(survey) = &mut self.survey
+            && let Some(note) = survey.learn(fact)
+        {
+            self.note(note);
+        }
+    }
+
+    /// Whether this is a survey, which takes another course in some places
+    /// ([`survey`](super::survey) lists them).
+    pub(super) const fn is_survey(&self) -> bool {
+        self.survey.is_some()
+    }
+
+    /// The only address to which the delivery is to go, if there is such a wish.
+    pub(super) fn only_address(&self) -> Option<IpAddr> {
+        self.survey.as_ref()?.only()
+    }
+
+    /// Whether nothing is left to be done: every recipient has a verdict, or
+    /// everything was seen.
+    pub(super) fn is_over(&self) -> bool {
+        match &self.survey {
+            Some(survey) => survey.is_over(),
+            None => self.roll.all_settled(),
+        }
+    }
+
+    /// Whether this is a survey that has seen everything and found a server, so that
+    /// nobody is to blame.
+    pub(super) fn ends_well(&mut self) -> bool {
+        let survey = self.survey.as_mut();
+        survey.is_some_and(|survey| survey.ends_well())
+    }
+
+    /// Takes the last reason out, for whoever is left.
+    pub(super) fn take_why(&mut self) -> Option<Reason> {
+        mem::take(&mut self.why)
+    }
+}

@@ -1,0 +1,209 @@
+//! The phase in which the TLS policy of a server is found out
+//! (`src/smtp/smtp_tls_policy.c`; the search itself is in [`tls`](crate::tls)). It comes
+//! before any connection; TLS in a session is in [`talking::tls`](super::talking).
+
+use super::{
+    Ask, TableQuery,
+    choosing::Choosing,
+    context::Context,
+    hosts::{Place, Site},
+    phase::{Next, Phase},
+    survey::Learned,
+    talking::note_tls_result,
+};
+use crate::{
+    dns::{Answer, Failure},
+    report::{Scope, trouble::Reason},
+    request::TlsWish,
+    sts::{FetchError, Fetched},
+    tables::TableFailure,
+    tls::{
+        policy::TlsPolicy,
+        search::{PolicySearch, Refusal, SearchStep, Subject},
+        story::Story,
+    },
+};
+
+/// How many policies a delivery remembers.
+const POLICY_LIMIT: usize = 20;
+
+/// A server whose policy is looked for.
+#[derive(Debug)]
+pub(super) struct Securing {
+    search: PolicySearch,
+    key: PolicyKey,
+    /// The question that is out.
+    question: Option<u32>,
+}
+
+/// What a policy depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct PolicyKey {
+    destination: String,
+    host: String,
+    port: Option<u16>,
+}
+
+/// The policies that were worked out, errors included. Each with how it came about.
+#[derive(Debug, Default)]
+pub(super) struct Policies(Vec<(PolicyKey, Result<TlsPolicy, Refusal>, Story)>);
+
+/// The policy for a server, if it is known.
+pub(super) enum Security {
+    /// It is known, or why there is none.
+    Known(Result<TlsPolicy, Refusal>),
+    /// It is to be found out: then [`security`] is asked again.
+    Unknown(Box<Securing>),
+}
+
+/// The policy for a server of a site.
+pub(super) fn security(cx: &mut Context, site: &Site, place: &Place) -> Security {
+    let key = key(cx, place);
+    if let Some(at) = cx
+        .hosts
+        .policies
+        .0
+        .iter()
+        .position(|(known, ..)| *known == key)
+        && let Some((_, policy, story)) = cx.hosts.policies.0.get(at)
+    {
+        let policy = policy.clone();
+        if cx.is_survey() {
+            let story = story.clone();
+            cx.learn(&Learned::Policy(&story));
+        }
+        return Security::Known(policy);
+    }
+    let subject = subject(cx, site, place, &key);
+    let utf8 = cx.client().nexthop.idna;
+    let search = PolicySearch::new(cx.tls_rules(), &cx.tables, subject, utf8);
+    Security::Unknown(Box::new(Securing {
+        search,
+        key,
+        question: None,
+    }))
+}
+
+/// A server is passed over because of its TLS policy.
+pub(super) fn pass_over(cx: &mut Context, what: &str, host: &str, refusal: Refusal) {
+    let (destination, text) = (&cx.hosts.label, &refusal.text);
+    cx.warn(format!(
+        "TLS policy {what} for {destination}/{host}: {text}"
+    ));
+    let reason = Reason::local(refusal.status, Scope::Site, refusal.text);
+    cx.learn(&Learned::Failed(&reason));
+    cx.why = Some(reason);
+}
+
+fn key(cx: &Context, place: &Place) -> PolicyKey {
+    match place {
+        Place::Inet(candidate) => PolicyKey {
+            destination: cx.hosts.label.clone(),
+            host: candidate.host.clone(),
+            port: Some(candidate.port),
+        },
+        Place::Unix(path) => PolicyKey {
+            destination: path.display().to_string(),
+            host: cx.config.general.myhostname.to_string(),
+            port: None,
+        },
+    }
+}
+
+fn subject(cx: &Context, site: &Site, place: &Place, key: &PolicyKey) -> Subject {
+    let waived = cx.request.tls == TlsWish::Waived;
+    let (destination, host) = (key.destination.clone(), key.host.clone());
+    let unix_time = cx.known_unix_time();
+    match place {
+        Place::Inet(candidate) => Subject {
+            destination,
+            host,
+            port: key.port,
+            asked: candidate.asked.clone(),
+            canonical: candidate.canonical.clone(),
+            validated: candidate.host_validated,
+            exchange: site.exchange.clone(),
+            sts_domain: site.sts_domain.clone().filter(|_| !waived),
+            waived,
+            unix_time,
+        },
+        Place::Unix(_) => Subject {
+            destination,
+            asked: host.clone(),
+            canonical: host.clone(),
+            host,
+            port: None,
+            validated: false,
+            exchange: None,
+            sts_domain: None,
+            waived,
+            unix_time,
+        },
+    }
+}
+
+impl Securing {
+    /// Whether this is the ticket of the question that is out.
+    pub(super) fn asked(&self, serial: u32) -> bool {
+        self.question == Some(serial)
+    }
+
+    /// The answer to a question about a table.
+    pub(super) fn looked_up(&mut self, value: Result<Option<String>, TableFailure>) {
+        self.question = None;
+        self.search.answered(value);
+    }
+
+    /// The answer to a question about a name.
+    pub(super) fn resolved(&mut self, answer: Result<Answer, Failure>) {
+        self.question = None;
+        self.search.resolved(answer);
+    }
+
+    /// The answer to a question for a file on the web.
+    pub(super) fn fetched(&mut self, result: Result<Fetched, FetchError>) {
+        self.question = None;
+        self.search.fetched(result);
+    }
+
+    /// Asks one question after the other until the policy is known.
+    pub(super) fn poll(mut self: Box<Self>, cx: &mut Context) -> Next {
+        if self.question.is_some() {
+            return Next::Await(self.into());
+        }
+        let step = self.search.step();
+        for warning in core::mem::take(&mut self.search.warnings) {
+            cx.warn(warning);
+        }
+        let (serial, ask) = match step {
+            SearchStep::Ask { table, key } => {
+                let ticket = cx.ticket();
+                let serial = ticket.serial();
+                (serial, Ask::LookUp(ticket, TableQuery { table, key }))
+            }
+            SearchStep::Resolve(query) => {
+                let ticket = cx.ticket();
+                (ticket.serial(), Ask::Resolve(ticket, query))
+            }
+            SearchStep::Fetch(fetch) => {
+                let ticket = cx.ticket();
+                (ticket.serial(), Ask::Fetch(ticket, fetch))
+            }
+            SearchStep::Done(policy) => return self.end(cx, policy),
+        };
+        self.question = Some(serial);
+        Next::Ask(self.into(), ask)
+    }
+
+    fn end(self, cx: &mut Context, policy: Result<TlsPolicy, Refusal>) -> Next {
+        for result in self.search.results {
+            note_tls_result(cx, result);
+        }
+        let known = &mut cx.hosts.policies.0;
+        if known.len() >= POLICY_LIMIT {
+            known.clear();
+        }
+        known.push((self.key, policy, self.search.story));
+        Next::Go(Phase::Choosing(Choosing))
+    }
+}

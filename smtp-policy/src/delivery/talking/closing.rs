@@ -1,0 +1,123 @@
+//! The end of a session: whose failure it is, and whether the same server is tried once
+//! more (`src/smtp/smtp_connect.c`, smtp_cleanup_session; `src/smtp/smtp_trouble.c`,
+//! smtp_stream_except).
+
+use smtp_proto::{
+    reply::Reply,
+    session::{Closed, Stage},
+};
+
+use super::{Progress, Talking, login::in_hello};
+use crate::{
+    channel::is_handshake_failure,
+    delivery::{
+        Ask, choosing::Choosing, context::Context, looking_up::LookingUp, phase::Phase,
+        settle::Whom,
+    },
+    report::trouble::Reason,
+    tls::TlsLevel,
+};
+
+impl Talking {
+    /// The session has ended.
+    pub(super) fn close(mut self: Box<Self>, cx: &mut Context, why: Closed) -> Phase {
+        cx.taken = cx.taken.union(&self.session_taken());
+        if let Progress::Probing { said, .. } = &self.progress {
+            // The kept connection was dead: as if nothing had been kept.
+            let what = probe_failure(said.as_deref(), why);
+            let relay = self.peer().relay();
+            cx.inform(format!(
+                "{relay}: the connection that was kept from an earlier message is over: {what}"
+            ));
+            cx.ask(Ask::Close);
+            return match self.progress {
+                Progress::Probing {
+                    instead: Some(attempt),
+                    ..
+                } => Phase::LookingUp(LookingUp::new(attempt)),
+                _ => Phase::Choosing(Choosing),
+            };
+        }
+        self.blame(cx, why);
+        self.records.notify_postmaster(cx, &mut self.channel);
+        cx.ask(Ask::Close);
+        Phase::Choosing(Choosing)
+    }
+
+    /// Finds out whose failure the end of the session is.
+    fn blame(&mut self, cx: &mut Context, why: Closed) {
+        let (stage, why) = (why.stage(), in_hello(why, cx.request.protocol));
+        let why = self.tls.in_starttls(why);
+        let ended = Reason::ended(&self.peer().name(), why);
+        if ended.is_some() && stage == Some(Stage::Auth) {
+            // Postfix counts the login as part of the hello, in all that it says of it.
+            let relay = self.peer().relay();
+            cx.inform(format!(
+                "{relay}: it was the reply to AUTH that did not come"
+            ));
+        }
+        let handshake = is_handshake_failure(why);
+        self.throttled |= ended.is_some() && !handshake;
+        if !self.throttled {
+            cx.hosts.request_nexthop = None;
+        }
+        let failure = handshake.then(|| self.tls.ended(cx, why));
+        if self.retries_in_plaintext(cx, why) {
+            self.retry_in_plaintext(cx);
+        }
+        if let Some(reason) = failure {
+            self.throttled |= self.tls.policy.level != TlsLevel::May;
+            self.fail(cx, Whom::Open, reason);
+        } else if let Some(reason) = ended {
+            // Whatever Postfix calls it, a report says what was waited for.
+            self.fail(cx, Whom::Open, Reason { stage, ..reason });
+        }
+        match why {
+            Closed::Protocol(_, error) if error.is_local() => self.records.record_data_error(),
+            Closed::Protocol(..) => self.records.record_protocol_error(),
+            _ => {}
+        }
+    }
+
+    /// The session has ended because of TLS, or inside it. Whether the same server
+    /// is to be tried again in plaintext: only where TLS is a mere offer, and only
+    /// for mail that has waited before, for a probe, or for a survey.
+    fn retries_in_plaintext(&self, cx: &Context, why: Closed) -> bool {
+        let occasion = is_handshake_failure(why)
+            || (self.channel.is_secure()
+                && matches!(why, Closed::Lost(_) | Closed::TimedOut(_))
+                && cx.roll.open().next().is_some());
+        let waited = cx.request.age >= cx.config.tls.minimal_backoff_time;
+        occasion
+            && self.tls.policy.level == TlsLevel::May
+            && (cx.request.probe || waited || cx.is_survey())
+            && !self.login.has_credentials()
+    }
+
+    /// Puts the server in front again, if it is one that was connected to just now.
+    fn retry_in_plaintext(&mut self, cx: &mut Context) {
+        if let Some(place) = self.place.take() {
+            // The session was lost inside TLS, if the handshake did not fail.
+            let why = self.tls.encryption.failure().unwrap_or("lost connection");
+            cx.hosts.retry_in_plaintext(place, self.counted, why);
+        }
+    }
+
+    /// A kept connection ends in the middle of a message, which it has nothing to do with.
+    pub(super) fn note_kept_connection_ended(&self, cx: &mut Context, reply: &Reply) {
+        let (relay, said) = (self.peer().relay(), reply.one_line());
+        cx.inform(format!(
+            "{relay}: the server ends the connection that was kept from an earlier message: {said}"
+        ));
+    }
+}
+
+/// Why a kept connection did not stand the probe. The message is none the worse for it.
+fn probe_failure(said: Option<&str>, why: Closed) -> &str {
+    match (said, why) {
+        (Some(said), Closed::Stale) => said,
+        (_, Closed::Lost(_)) => "lost connection",
+        (_, Closed::TimedOut(_)) => "the server does not answer",
+        _ => "the server has said something unasked",
+    }
+}

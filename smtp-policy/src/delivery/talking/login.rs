@@ -1,0 +1,425 @@
+//! Login at the server, between hello and the first message
+//! (`src/smtp/smtp_sasl_proto.c`, smtp_sasl_helo_login; `src/smtp/smtp_sasl_glue.c`,
+//! smtp_sasl_authenticate). A failure is the session's: no message goes out on it,
+//! and other servers are tried.
+
+use std::sync::Arc;
+
+use smtp_proto::{
+    reply::Reply,
+    secret::Secret,
+    session::{ChallengeError, Closed, Stage},
+    status::EnhancedStatus,
+};
+
+use super::records::Records;
+use crate::{
+    channel::{Channel, Peer},
+    config::{Config, Protocol},
+    delivery::context::Context,
+    report::{Scope, trouble::Reason},
+    sasl::{
+        Credentials, Exchange, Failed, Offer, Party, PasswordSearch, Properties, Protection,
+        Refusal, Sasl, fingerprint,
+    },
+    tables::TableFailure,
+    tls::TlsFacts,
+};
+
+/// The reply for which a login is remembered as failed: the credentials are wrong
+/// (RFC 4954 section 6).
+const BAD_CREDENTIALS: u16 = 535;
+
+/// What is known and done about login in one session.
+#[derive(Debug)]
+pub(in crate::delivery) struct Login {
+    /// What was found in the tables before the connection was opened.
+    credentials: Result<Option<Credentials>, TableFailure>,
+    progress: Progress,
+}
+
+#[derive(Debug)]
+enum Progress {
+    NotYet,
+    UnderWay(Box<Exchange>),
+    Over,
+}
+
+impl Login {
+    pub(in crate::delivery) fn new(search: PasswordSearch) -> Self {
+        Self {
+            credentials: search.result(),
+            progress: Progress::NotYet,
+        }
+    }
+
+    /// A kept connection, on which nothing is left to do.
+    pub(in crate::delivery) fn done() -> Self {
+        Self {
+            credentials: Ok(None),
+            progress: Progress::Over,
+        }
+    }
+
+    /// Whether there may be something to log in with. A table that cannot tell
+    /// counts as if there were.
+    pub(in crate::delivery) fn has_credentials(&self) -> bool {
+        !matches!(self.credentials, Ok(None))
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.progress, Progress::Over)
+    }
+
+    /// Nothing more is done about it.
+    pub(super) fn end(&mut self) {
+        self.progress = Progress::Over;
+    }
+
+    /// Begins the login, if the server offers it and there are credentials for it. Returns
+    /// false if mail goes out as a stranger's.
+    pub(super) fn begin(
+        &mut self,
+        cx: &mut Context,
+        channel: &mut Channel,
+        records: &mut Records,
+    ) -> Result<bool, Reason> {
+        let policy = Arc::clone(&cx.policy);
+        let Some(sasl) = &policy.client(cx.request.protocol).sasl else {
+            return Ok(false);
+        };
+        let (peer, offered) = (&channel.peer, channel.session.capabilities());
+        if offered.auth.is_empty() {
+            self.note_useless_password(cx, channel);
+            return Ok(false);
+        }
+        let offer = Offer::read(&offered.auth, sasl.filter()).map_err(|_| data_error(peer))?;
+        for remark in &offer.remarks {
+            cx.warn(format!("{} {remark}", peer.relay()));
+        }
+        let Some(credentials) = self.credentials(cx, peer, records)? else {
+            return Ok(false);
+        };
+        let name = peer.name();
+        if offer.is_empty() {
+            return Err(local(format!(
+                "SASL authentication failed: server {name} offered no compatible authentication \
+                 mechanisms for this type of connection security"
+            )));
+        }
+        if let Some(reason) = failed_before(cx, sasl, peer, &credentials) {
+            return Err(reason);
+        }
+        let begun = self.begin_exchange(cx, channel, &offer, &credentials);
+        begun.map_err(|why| local(cannot(&name, why)))?;
+        Ok(true)
+    }
+
+    /// The server does not want to know the password that there is for it: mail goes out
+    /// as a stranger's. Postfix does the same without a word.
+    fn note_useless_password(&self, cx: &mut Context, channel: &Channel) {
+        if !matches!(self.credentials, Ok(Some(_))) {
+            return;
+        }
+        let tls = match channel.is_secure() {
+            true => "",
+            false => " outside of TLS",
+        };
+        let relay = channel.peer.relay();
+        cx.warn(format!(
+            "{relay}: there is a password for this server, but it offers no AUTH{tls}: mail goes \
+             out without a login"
+        ));
+    }
+
+    /// What the tables said; their failure matters only now that the server wants
+    /// to know.
+    fn credentials(
+        &self,
+        cx: &mut Context,
+        peer: &Peer,
+        records: &mut Records,
+    ) -> Result<Option<Credentials>, Reason> {
+        if let Ok(found) = &self.credentials {
+            return Ok(found.clone());
+        }
+        let parameter = format!("{}_sasl_password_maps", cx.request.protocol.as_str());
+        cx.message_warning(&format!("{parameter} lookup error"));
+        records.record_data_error();
+        Err(data_error(peer))
+    }
+
+    fn begin_exchange(
+        &mut self,
+        cx: &Context,
+        channel: &mut Channel,
+        offer: &Offer,
+        credentials: &Credentials,
+    ) -> Result<(), Refusal> {
+        let facts = channel.tls_facts();
+        let required = required(&cx.config, protection(facts.as_ref()));
+        let known = facts.as_ref().and_then(|facts| facts.binding.as_ref());
+        let (mechanism, binding) = offer.choose(required, known).ok_or(Refusal::NoMechanism)?;
+        let party = Party {
+            credentials,
+            authzid: cx.config.sasl.send_cyrus_sasl_authzid,
+            has_certificate: facts.is_some_and(|facts| facts.showed_certificate),
+            host: &channel.peer.host,
+            port: channel.peer.port,
+            own_name: &cx.config.general.myhostname,
+            binding,
+            seed: cx.login_seed(),
+        };
+        let name = mechanism.name()?;
+        let (exchange, initial) = Exchange::begin(mechanism, &party)?;
+        self.progress = Progress::UnderWay(Box::new(exchange));
+        if let Some(negotiation) = channel.session.negotiation() {
+            negotiation.auth(&name, initial.as_ref());
+        }
+        Ok(())
+    }
+
+    /// The server has sent a challenge: answers it. What cannot be answered is a failure.
+    pub(super) fn answer(&mut self, channel: &mut Channel) -> Result<(), Reason> {
+        let name = channel.peer.name();
+        let Some(turn) = channel.session.sasl() else {
+            // The session asks only where there is a challenge.
+            return Ok(());
+        };
+        let Progress::UnderWay(exchange) = &mut self.progress else {
+            turn.quit();
+            return Ok(());
+        };
+        // No mechanism has an answer to more than three challenges, so that Postfix's
+        // limit of 100 cannot be reached.
+        if turn.is_out_of_turn() {
+            let mechanism = exchange.mechanism().as_str();
+            // Postfix adds its own response here, password and all.
+            return Err(local(format!(
+                "SASL authentication failed; non-empty initial {mechanism} challenge from server {name}"
+            )));
+        }
+        let response = respond(exchange, turn.challenge());
+        turn.respond(&response.map_err(|why| local(cannot(&name, why)))?);
+        Ok(())
+    }
+
+    /// The server's reply to AUTH or to a response. Does nothing while the exchange goes on.
+    pub(super) fn conclude(
+        &mut self,
+        cx: &Context,
+        channel: &mut Channel,
+        reply: &Reply,
+    ) -> Result<(), Reason> {
+        if reply.is_intermediate() {
+            return Ok(());
+        }
+        let peer = &channel.peer;
+        let progress = core::mem::replace(&mut self.progress, Progress::Over);
+        if !reply.is_success() {
+            self.remember_failure(cx, peer, reply);
+            let text = format!("server {} said: {}", peer.name(), one_line(reply.text()));
+            let text = format!("SASL authentication failed; {text}");
+            return Err(Reason {
+                reply: Some(reply.clone()),
+                ..rejected(cx, reply.class() == 5, reply.status(), text)
+            });
+        }
+        let required = required(&cx.config, protection(channel.tls_facts().as_ref()));
+        if let Progress::UnderWay(exchange) = progress
+            && required.ask_for_mutual_auth()
+            && !exchange.knows_server()
+        {
+            // RFC 5802 section 5: the signature of the server is part of the exchange.
+            return Err(local(cannot(&peer.name(), Refusal::Server)));
+        }
+        channel.authenticated = true;
+        Ok(())
+    }
+
+    fn remember_failure(&self, cx: &Context, peer: &Peer, reply: &Reply) {
+        if reply.code() == BAD_CREDENTIALS
+            && let Ok(Some(Credentials { user, password })) = &self.credentials
+            && let Some(sasl) = &cx.client().sasl
+            && let Some(mut memory) = sasl.failed()
+        {
+            let password = fingerprint(user, password.expose());
+            let failed = Failed {
+                status: reply.status(),
+                text: one_line(reply.text()),
+            };
+            memory.store(&peer.host, user, password, failed, cx.now);
+        }
+    }
+}
+
+/// The search for credentials for a server.
+pub(in crate::delivery) fn password_search(cx: &Context, peer: &Peer) -> PasswordSearch {
+    let Some(sasl) = &cx.client().sasl else {
+        return PasswordSearch::default();
+    };
+    let by_sender =
+        cx.request.protocol == Protocol::Smtp && cx.config.sasl.sender_dependent_authentication;
+    let sender = by_sender.then(|| {
+        let address = cx.sender();
+        (address, sasl.local().rules(&cx.config, address))
+    });
+    let passwords = &cx.tables.sasl_passwords;
+    PasswordSearch::new(passwords, sender, &peer.host, &peer.destination)
+}
+
+/// A login with these credentials was rejected not long ago.
+fn failed_before(
+    cx: &Context,
+    sasl: &Sasl,
+    peer: &Peer,
+    credentials: &Credentials,
+) -> Option<Reason> {
+    let Credentials { user, password } = credentials;
+    let password = fingerprint(user, password.expose());
+    let failed = sasl.failed()?.find(&peer.host, user, &password, cx.now)?;
+    let text = format!(
+        "SASL [CACHED] authentication failed; server {} said: {}",
+        peer.host, failed.text
+    );
+    let permanent = failed.status.class() == 5;
+    Some(rejected(cx, permanent, failed.status, text))
+}
+
+/// The server's verdict; a permanent one is made temporary if that is wished
+/// (`smtp_sasl_auth_soft_bounce`). A reply that is no refusal at all, such as
+/// 650, has a permanent status but is left alone.
+fn rejected(cx: &Context, permanent: bool, status: EnhancedStatus, text: String) -> Reason {
+    let soften = permanent && cx.config.sasl.sasl_auth_soft_bounce;
+    let status = if soften { status.with_class(4) } else { status };
+    Reason {
+        status,
+        ..local(text)
+    }
+}
+
+/// How a connection is protected.
+fn protection(facts: Option<&TlsFacts>) -> Protection {
+    match facts {
+        Some(facts) if facts.matched => Protection::VerifiedTls,
+        Some(_) => Protection::Tls,
+        None => Protection::Plaintext,
+    }
+}
+
+/// What a mechanism has to be like on a connection that is protected so.
+fn required(config: &Config, protection: Protection) -> Properties {
+    Properties::parse(match protection {
+        Protection::Plaintext => &config.sasl.sasl_security_options,
+        Protection::Tls => &config.sasl.sasl_tls_security_options,
+        Protection::VerifiedTls => &config.sasl.sasl_tls_verified_security_options,
+    })
+}
+
+fn respond(
+    exchange: &mut Exchange,
+    challenge: Result<Vec<u8>, ChallengeError>,
+) -> Result<Secret, Refusal> {
+    match challenge {
+        Ok(challenge) => exchange.step(&challenge),
+        Err(ChallengeError::Malformed) => Err(Refusal::Protocol),
+        Err(ChallengeError::Incomplete) => Err(Refusal::Incomplete),
+    }
+}
+
+fn cannot(name: &str, why: Refusal) -> String {
+    format!("SASL authentication failed; cannot authenticate to server {name}: {why}")
+}
+
+/// A failure that this side found.
+fn local(text: String) -> Reason {
+    let reason = Reason::local(EnhancedStatus::new(4, 7, 0), Scope::Session, text);
+    Reason {
+        stage: Some(Stage::Auth),
+        ..reason
+    }
+}
+
+fn data_error(peer: &Peer) -> Reason {
+    let text = format!("local data error while talking to {}", peer.name());
+    Reason {
+        status: EnhancedStatus::new(4, 3, 0),
+        ..local(text)
+    }
+}
+
+/// Unlike elsewhere, the lines of a reply are not joined by blanks but stay apart,
+/// and the log shows what is unprintable as question marks.
+fn one_line(text: &str) -> String {
+    text.replace(|c: char| c.is_ascii_control(), "?")
+}
+
+/// What Postfix was doing when the exchange broke off: in its terms, still saying
+/// hello.
+pub(super) fn in_hello(why: Closed, protocol: Protocol) -> Closed {
+    let hello = match protocol {
+        Protocol::Smtp => Stage::Ehlo,
+        Protocol::Lmtp => Stage::Lhlo,
+    };
+    match why {
+        Closed::Lost(Stage::Auth) => Closed::Lost(hello),
+        Closed::TimedOut(Stage::Auth) => Closed::TimedOut(hello),
+        Closed::Protocol(Stage::Auth, error) => Closed::Protocol(hello, error),
+        why => why,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing::{channel_offering, configure, context};
+
+    fn login() -> Login {
+        Login::new(PasswordSearch::default())
+    }
+
+    #[test]
+    fn where_login_is_not_turned_on_mail_goes_out_as_a_strangers() {
+        let mut cx = context(1);
+        let mut channel = channel_offering(&cx, &["AUTH PLAIN"]);
+        let begun = login().begin(&mut cx, &mut channel, &mut Records::default());
+        assert_eq!(begun, Ok(false));
+    }
+
+    #[test]
+    fn a_reply_ends_the_login_unless_it_is_a_challenge() {
+        let mut cx = context(1);
+        configure(&mut cx, |config| config.sasl.sasl_auth_soft_bounce = false);
+        let mut channel = channel_offering(&cx, &["AUTH PLAIN"]);
+        let mut conclude = |code: u16, text: &str| {
+            let mut login = login();
+            let reply = Reply::new(code, format!("{code} {text}"));
+            let concluded = login.conclude(&cx, &mut channel, &reply);
+            let status = concluded.err().map(|reason| reason.status.to_string());
+            (status, login.is_over(), channel.authenticated)
+        };
+        assert_eq!(conclude(334, ""), (None, false, false));
+        let rejected = Some("5.7.8".to_owned());
+        assert_eq!(conclude(535, "5.7.8 no"), (rejected, true, false));
+        assert_eq!(conclude(235, "2.7.0 yes"), (None, true, true));
+    }
+
+    #[test]
+    fn a_rejection_is_softened_if_wished() {
+        let mut cx = context(1);
+        configure(&mut cx, |config| config.sasl.sasl_auth_soft_bounce = true);
+        let reason = rejected(&cx, true, EnhancedStatus::new(5, 7, 8), "no".into());
+        assert_eq!(reason.status.to_string(), "4.7.8");
+        let reason = rejected(&cx, false, EnhancedStatus::new(5, 5, 0), "odd".into());
+        assert_eq!(reason.status.to_string(), "5.5.0");
+    }
+
+    #[test]
+    fn what_is_lost_in_a_login_was_lost_in_the_hello() {
+        let lost = in_hello(Closed::Lost(Stage::Auth), Protocol::Lmtp);
+        assert_eq!(lost, Closed::Lost(Stage::Lhlo));
+        let lost = in_hello(Closed::Lost(Stage::Mail), Protocol::Smtp);
+        assert_eq!(lost, Closed::Lost(Stage::Mail));
+    }
+}

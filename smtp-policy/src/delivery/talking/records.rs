@@ -1,0 +1,145 @@
+//! What is written down about a session: verbose lines for chosen peers
+//! (`debug_peer_list`), and the transcript for the postmaster
+//! (`notify_classes`; `src/smtp/smtp_chat.c`, `src/smtp/smtp_connect.c`,
+//! smtp_cleanup_session).
+
+use smtp_proto::{address::ReversePath, reply::Reply, session::Said};
+
+use crate::{
+    channel::{Channel, Peer},
+    delivery::{Note, context::Context},
+    report::{Notice, transcript::Transcript},
+};
+
+/// How much of a reply line a verbose line shows, in characters.
+const SHOWN: usize = 100;
+
+/// What a session has to tell about itself.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    /// The dialogue, if the postmaster may want to see it.
+    transcript: Option<Transcript>,
+    /// Whether each line is also a line for the log.
+    verbose: bool,
+    /// True if there is a line for the text too, with its length.
+    counts_text: bool,
+    /// The server broke the protocol, or we did.
+    protocol_error: bool,
+    /// A look-up of ours failed.
+    data_error: bool,
+}
+
+impl Records {
+    /// Begins to write down a session with this peer.
+    pub(super) fn new(cx: &Context, peer: &Peer) -> Self {
+        let notifies = is_notified(cx, "protocol") || is_notified(cx, "data");
+        let client = cx.client();
+        Self {
+            transcript: notifies.then(Transcript::default),
+            verbose: client.is_debug_peer(&peer.host, &peer.address),
+            counts_text: client.is_verbose,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the session is to write the dialogue down.
+    pub(super) fn are_kept(&self) -> bool {
+        self.verbose || self.transcript.is_some()
+    }
+
+    /// Takes what was said since the last time.
+    pub(super) fn take_down(&mut self, cx: &mut Context, channel: &mut Channel) {
+        let said = channel.session.take_journal();
+        if let Some(transcript) = &mut self.transcript {
+            said.iter().for_each(|said| transcript.add(said));
+        }
+        if self.verbose && !said.is_empty() {
+            let relay = channel.peer.relay();
+            for line in said.iter().filter_map(|said| verbose_line(&relay, said)) {
+                cx.note(Note::debug(line));
+            }
+        }
+    }
+
+    /// The text is complete: what stands for it in the dialogue. Postfix shows nothing, so
+    /// that this is for `Policy::with_dialogue` only.
+    pub(super) fn take_down_text(&self, cx: &mut Context, peer: &Peer, count: u64) {
+        if self.counts_text {
+            let relay = peer.relay();
+            cx.note(Note::debug(format!(
+                "> {relay}: [message text of {count} bytes]"
+            )));
+        }
+    }
+
+    /// The session failed because a look-up of ours did.
+    pub(super) const fn record_data_error(&mut self) {
+        self.data_error = true;
+    }
+
+    /// The server broke the protocol.
+    pub(super) const fn record_protocol_error(&mut self) {
+        self.protocol_error = true;
+    }
+
+    /// The session is over for this message: a notice for the postmaster, if it
+    /// went wrong in a way that the postmaster wants to hear of. Not if the message
+    /// is a notice itself.
+    pub(super) fn notify_postmaster(&mut self, cx: &mut Context, channel: &mut Channel) {
+        self.take_down(cx, channel);
+        let wanted = (self.protocol_error && is_notified(cx, "protocol"))
+            || (self.data_error && is_notified(cx, "data"));
+        let transcript = match &self.transcript {
+            Some(transcript) if wanted => transcript,
+            _ => return,
+        };
+        let double_bounce = local_address(cx, &cx.config.general.double_bounce_sender);
+        let is_mail = match &cx.request.sender {
+            ReversePath::Null => false,
+            ReversePath::Mailbox(sender) => sender.as_str() != double_bounce,
+        };
+        if !is_mail {
+            return;
+        }
+        let relay = channel.peer.relay();
+        let text = format!("errors from {relay}: the postmaster is to be notified");
+        let notice = Notice {
+            protocol: cx.request.protocol,
+            mail_name: cx.config.general.mail_name.clone(),
+            sender: double_bounce,
+            from: local_address(cx, "MAILER-DAEMON"),
+            recipient: cx.config.verdict.error_notice_recipient.clone(),
+            relay,
+            transcript: transcript.lines(),
+        };
+        cx.note(Note::notice(text, notice));
+    }
+}
+
+/// Whether a reply that is blamed on the server says more about the dialogue than about
+/// the mail (`src/smtp/smtp_trouble.c`, smtp_check_code).
+pub(super) fn is_strange(reply: &Reply) -> bool {
+    let code = reply.code();
+    !(400..=599).contains(&code) || code == 555 || (500..510).contains(&code)
+}
+
+fn is_notified(cx: &Context, class: &str) -> bool {
+    let classes = &cx.config.verdict.notify_classes;
+    classes.iter().any(|name| name.eq_ignore_ascii_case(class))
+}
+
+fn local_address(cx: &Context, name: &str) -> String {
+    format!("{name}@{}", cx.config.general.myorigin)
+}
+
+fn verbose_line(relay: &str, said: &Said) -> Option<String> {
+    match said {
+        Said::Client(line) => Some(format!("> {relay}: {line}")),
+        Said::Server(line) => {
+            let shown: String = line.chars().take(SHOWN).collect();
+            Some(format!("< {relay}: {shown}"))
+        }
+        // Replacements have a line in the log in any case.
+        Said::Replacement(_) => None,
+    }
+}

@@ -1,0 +1,57 @@
+//! Facts for SMTP TLS reporting (RFC 8460), one for each session that got as far as
+//! TLS and for each policy that could not be applied, where that is turned on.
+
+use super::Tls;
+use crate::{
+    channel::Peer,
+    delivery::{Note, context::Context},
+    report::{PolicyType, ResultType, TlsResult},
+    tls::{Problem, TlsFacts, TlsLevel},
+};
+
+/// Notes a result, if somebody wants to know.
+pub(in crate::delivery) fn note_tls_result(cx: &mut Context, result: TlsResult) {
+    if cx.policy.reports_tls() {
+        let what = result.failure.map_or("success", ResultType::as_str);
+        let (policy, host) = (result.policy.as_str(), &result.mx_host);
+        let text = format!("TLS report: {policy} {} {host}: {what}", result.domain);
+        cx.note(Note::tls(text, result));
+    }
+}
+
+/// Notes a result of a session, if TLS was wanted there and somebody wants to know.
+pub(super) fn note_session(cx: &mut Context, tls: &Tls, peer: &Peer, failure: Option<ResultType>) {
+    let level = tls.policy.level;
+    if level <= TlsLevel::None || !cx.policy.reports_tls() {
+        return;
+    }
+    let (policy, domain) = match &tls.policy.sts {
+        Some(rule) => (PolicyType::Sts, rule.domain.clone()),
+        None if level.is_dane() => (PolicyType::Tlsa, tls.domain.clone()),
+        None => (PolicyType::NoPolicyFound, tls.domain.clone()),
+    };
+    let result = TlsResult {
+        policy,
+        domain,
+        mx_host: peer.host.clone(),
+        failure,
+    };
+    note_tls_result(cx, result);
+}
+
+/// Notes the result of a handshake that has succeeded.
+pub(super) fn note_handshake(cx: &mut Context, tls: &Tls, peer: &Peer, facts: &TlsFacts) {
+    let unnamed = tls.policy.sts.as_ref().is_some_and(|rule| !rule.allowed);
+    let demanded = tls.policy.level.must_match() || tls.policy.sts.is_some();
+    let failure = match &facts.problem {
+        _ if unnamed => Some(ResultType::ValidationFailure),
+        _ if !demanded || facts.matched => None,
+        Some(Problem::WrongName) => Some(ResultType::CertificateHostMismatch),
+        Some(Problem::Expired(_)) => Some(ResultType::CertificateExpired),
+        Some(Problem::SelfSigned | Problem::UnknownIssuer(_)) => {
+            Some(ResultType::CertificateNotTrusted)
+        }
+        _ => Some(ResultType::ValidationFailure),
+    };
+    note_session(cx, tls, peer, failure);
+}

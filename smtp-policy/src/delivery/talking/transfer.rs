@@ -1,0 +1,152 @@
+//! The transaction: its beginning, and the connection that is left when it is over
+//! (`src/smtp/smtp_proto.c`, smtp_xfer; `src/smtp/smtp_connect.c`, smtp_cleanup_session;
+//! `src/smtp/smtp_reuse.c`).
+
+use smtp_proto::{session::Idle, status::EnhancedStatus};
+
+use super::{Progress, Talking, Text, Turn, envelope};
+use crate::{
+    delivery::{
+        Ask,
+        attempt::{destination_key, endpoint_key},
+        choosing::Choosing,
+        context::Context,
+        hosts::Limits,
+        phase::Phase,
+        preparing::readdress,
+        roll::Batch,
+        settle::Whom,
+    },
+    report::{Scope, trouble::Reason},
+    reuse::{CacheKeys, key::Binding},
+};
+
+impl Talking {
+    /// The session is ready for a message, or done with it.
+    pub(super) fn at_rest(&mut self, cx: &mut Context) -> Turn {
+        match &self.progress {
+            Progress::Probing { .. } | Progress::Greeting => self.transfer(cx),
+            Progress::Transfer { .. } => Turn::Keep,
+            Progress::Over => {
+                self.give_up();
+                Turn::Again
+            }
+        }
+    }
+
+    /// Begins the transaction.
+    fn transfer(&mut self, cx: &mut Context) -> Turn {
+        let reused = self.count(cx);
+        let may_keep = self.may_keep(cx, reused);
+        let session = &mut self.channel.session;
+        let size_limit = session.capabilities().size;
+        let size_limit = size_limit.filter(|limit| *limit > 0 && !reused);
+        if let (Some(limit), Some(size)) = (size_limit, cx.request.size)
+            && size > limit
+        {
+            let name = self.peer().name();
+            let text = format!("message size {size} exceeds size limit {limit} of server {name}");
+            let status = EnhancedStatus::new(5, 3, 4);
+            self.fail(cx, Whom::Open, Reason::local(status, Scope::Message, text));
+            return self.end_before_mail(may_keep);
+        }
+        let recipients: Batch = cx.roll.open().collect();
+        let mut transaction = envelope::transaction(
+            &cx.request,
+            &cx.config,
+            session.capabilities(),
+            &recipients,
+            may_keep.then_some(self.channel.expires),
+        );
+        readdress(cx, &mut transaction, &recipients);
+        transaction.mail.auth_null =
+            cx.config.sasl.send_dummy_mail_auth && self.channel.authenticated;
+        let text = Text::new(cx, session);
+        self.progress = Progress::Transfer { recipients, text };
+        if let Some(idle) = session.idle() {
+            idle.send(transaction);
+        }
+        Turn::Again
+    }
+
+    /// Counts the transaction towards the limits of its destination. Returns whether it goes
+    /// over a kept connection.
+    fn count(&mut self, cx: &mut Context) -> bool {
+        let connect = &cx.config.connect;
+        let limits = Limits {
+            addresses: connect.mx_address_limit,
+            sessions: connect.mx_session_limit,
+        };
+        let Progress::Probing { instead, .. } = &self.progress else {
+            cx.hosts.count_transaction(limits, None, false);
+            self.counted = true;
+            return false;
+        };
+        let (peer, counted) = (&self.channel.peer, instead.is_some());
+        cx.hosts.count_transaction(limits, Some(peer), counted);
+        // A kept connection that is encrypted is used again.
+        if let Some(facts) = self.channel.tls_facts() {
+            cx.inform(facts.summary("reused", &peer.relay()));
+        }
+        true
+    }
+
+    /// Whether the connection may be kept after the transaction. One that was kept once may
+    /// be kept again, with or without leave.
+    fn may_keep(&self, cx: &Context, reused: bool) -> bool {
+        let limit = cx.config.cache.connection_reuse_count_limit;
+        (cx.hosts.cache.store || reused)
+            && self.keepable
+            && (limit == 0 || self.channel.uses < limit)
+    }
+
+    /// The message is over before anything was said of it: the session is as good as it
+    /// was. One that is not kept ends without QUIT, as in Postfix.
+    fn end_before_mail(&mut self, may_keep: bool) -> Turn {
+        if may_keep {
+            return Turn::Keep;
+        }
+        self.part();
+        Turn::Again
+    }
+
+    /// The transaction is over and the connection still there: puts it by for the
+    /// next message, unless something speaks against it by now.
+    pub(super) fn keep(mut self: Box<Self>, cx: &mut Context) -> Phase {
+        if self.throttled || self.channel.session.is_irregular() {
+            // Too late for the QUIT of the transaction, and Postfix says none of its own.
+            self.part();
+            return self.into();
+        }
+        if self.channel.expires < cx.now {
+            self.give_up();
+            return self.into();
+        }
+        let unasked = self.channel.session.idle().map_or(0, Idle::hush);
+        if unasked > 0 {
+            let name = self.peer().name();
+            cx.inform(format!(
+                "host {name} said more than it was asked: {unasked} bytes are forgotten"
+            ));
+        }
+        self.records.notify_postmaster(cx, &mut self.channel);
+        cx.taken = cx.taken.union(&self.session_taken());
+        let mut channel = self.channel;
+        channel.uses += 1;
+        let nexthop = cx.hosts.request_nexthop.take();
+        let destination = nexthop.map(|nexthop| Binding {
+            key: destination_key(cx, &nexthop),
+            peer: channel.peer.clone(),
+        });
+        let port = channel.peer.port.unwrap_or_default();
+        let keys = CacheKeys {
+            destination,
+            endpoint: endpoint_key(cx, &channel.peer, port, channel.level),
+        };
+        let cache = &cx.config.cache;
+        let limit = cache.connection_cache_time_limit;
+        let until = cx.now + limit.min(cache.connection_cache_ttl_limit);
+        cx.ask(Ask::Keep(keys, Box::new(channel), until));
+        Phase::Choosing(Choosing)
+    }
+}
