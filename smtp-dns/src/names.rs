@@ -62,6 +62,11 @@ pub fn is_valid_address(text: &str) -> bool {
     if text.contains(':') {
         return text.parse::<Ipv6Addr>().is_ok();
     }
+    if let Ok(usual) = text.parse::<Ipv4Addr>() {
+        let [first, ..] = usual.octets();
+        return first > 0 || usual.is_unspecified();
+    }
+    // With leading zeros it is the same address, but not for the parser of std.
     let mut octets = text.split('.').map(decimal);
     let [Some(first), Some(second), Some(third), Some(fourth)] =
         [(); 4].map(|()| octets.next().flatten().filter(|octet| *octet <= 255))
@@ -90,6 +95,9 @@ fn decimal(text: &str) -> Option<u32> {
 pub fn numeric_address(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
         return text.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    }
+    if let Ok(usual) = text.parse::<Ipv4Addr>() {
+        return Some(IpAddr::V4(usual));
     }
     let mut parts = text.split('.');
     let (mut leading, mut free_bits) = (0u32, 32);

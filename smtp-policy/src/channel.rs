@@ -29,7 +29,7 @@ const WIRE_ROOM: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Channel {
     pub(crate) session: Session,
-    pub(crate) peer: Peer,
+    pub(crate) peer: Arc<Peer>,
     /// Whether the server knows who we are (AUTH).
     pub(crate) authenticated: bool,
     /// How many messages went over the connection before the present one.
@@ -90,7 +90,7 @@ pub(crate) enum Handshake {
 }
 
 impl Channel {
-    pub(crate) fn new(session: Session, peer: Peer, expires: Time, level: TlsLevel) -> Self {
+    pub(crate) fn new(session: Session, peer: Arc<Peer>, expires: Time, level: TlsLevel) -> Self {
         Self {
             session,
             peer,

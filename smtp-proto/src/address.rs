@@ -66,12 +66,14 @@ impl Address {
             return Err(AddressError::TooLong(text.len()));
         }
         let domain = text.rfind('@').map_or(text.len(), |at| at + 1);
-        let literal = text.get(domain..).is_some_and(is_literal);
-        let mut bytes = text.bytes().enumerate();
-        match bytes.find(|&(at, byte)| match at < domain {
-            true => matches!(byte, b'\r' | b'\n' | 0),
-            false => (byte == b' ' && !literal) || ends_path(byte),
-        }) {
+        let (mailbox, domain) = text.split_at_checked(domain).unwrap_or((text, ""));
+        let literal = is_literal(domain);
+        let in_mailbox = |byte| matches!(byte, b'\r' | b'\n' | 0);
+        let in_domain = |byte| (byte == b' ' && !literal) || ends_path(byte);
+        let behind = |at| mailbox.len() + at;
+        let forbidden = (mailbox.bytes().position(in_mailbox))
+            .or_else(|| domain.bytes().position(in_domain).map(behind));
+        match forbidden.and_then(|at| Some((at, *text.as_bytes().get(at)?))) {
             Some((at, byte)) => Err(AddressError::Forbidden { at, byte }),
             None => Ok(Address(Arc::from(text))),
         }

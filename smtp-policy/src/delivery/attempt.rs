@@ -1,6 +1,8 @@
 //! One server that is about to be tried: where it is, what is to be looked up about it,
 //! and under which keys connections to it are kept (`src/smtp/smtp_key.c`).
 
+use std::sync::Arc;
+
 use super::{
     Endpoint, Target,
     context::Context,
@@ -20,7 +22,7 @@ use crate::{
 /// One server that is about to be tried.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) peer: Peer,
+    pub(super) peer: Arc<Peer>,
     pub(super) lookups: AddressLookups,
     pub(super) tls: Tls,
     /// Where it is, and where to try again in plaintext.
@@ -42,7 +44,7 @@ impl Attempt {
             Place::Unix(path) => {
                 let host = cx.settings.identity.host.to_string();
                 let server = Server::new(host, Endpoint::Unix(path.clone()));
-                Peer::new(server, cx.hosts.label.clone(), true)
+                Arc::new(Peer::new(server, cx.hosts.label.clone(), true))
             }
         };
         let passwords = password_search(cx, &peer);
@@ -54,7 +56,7 @@ impl Attempt {
         }
     }
 
-    pub(super) const fn peer(&self) -> &Peer {
+    pub(super) const fn peer(&self) -> &Arc<Peer> {
         &self.peer
     }
 

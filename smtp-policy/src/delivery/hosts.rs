@@ -3,14 +3,15 @@
 //! `src/smtp/smtp_reuse.c`). It is a list that is worked off, not a plan of its own:
 //! [`Choosing`](super::choosing::Choosing) decides.
 
-use std::{collections::VecDeque, path::PathBuf};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use super::securing::Policies;
 use crate::{
     channel::Peer,
     request::CacheHints,
+    reuse::CacheKey,
     route::{Candidate, MailExchange},
-    server::Server,
+    server::{Endpoint, Server},
 };
 
 /// The destinations of a delivery and how far it has come with them.
@@ -29,8 +30,8 @@ pub(super) struct Hosts {
     pub(super) final_server: bool,
     /// Whether kept connections may be taken, and new ones kept.
     pub(super) cache: CacheHints,
-    /// The next hop under which connections are kept, until one was.
-    pub(super) request_nexthop: Option<String>,
+    /// The key of the next hop under which connections are kept, until one was.
+    pub(super) request_nexthop: Option<CacheKey>,
     /// The TLS policies of the servers, as far as they are known.
     pub(super) policies: Policies,
     /// The present destination as it is written, or the path of its socket.
@@ -39,7 +40,7 @@ pub(super) struct Hosts {
     pub(super) passed: bool,
     /// The addresses to which kept connections led. They are not tried again for a
     /// later destination.
-    pub(super) used: Vec<String>,
+    pub(super) used: Vec<Arc<Peer>>,
 }
 
 /// One destination with its addresses.
@@ -103,10 +104,11 @@ impl Hosts {
     }
 
     /// A candidate of the present destination, as keys, texts and verdicts name it.
-    pub(super) fn peer(&self, candidate: &Candidate, best: u16) -> Peer {
+    pub(super) fn peer(&self, candidate: &Candidate, best: u16) -> Arc<Peer> {
         let address = (candidate.address, candidate.port).into();
         let server = Server::inet(candidate.host.clone(), address);
-        Peer::new(server, self.label.clone(), candidate.preference == best)
+        let best_mx = candidate.preference == best;
+        Arc::new(Peer::new(server, self.label.clone(), best_mx))
     }
 
     /// Whether mail loops are looked for at the present destination.
@@ -128,7 +130,7 @@ impl Hosts {
     pub(super) fn count_transaction(
         &mut self,
         limits: Limits,
-        reused: Option<&Peer>,
+        reused: Option<&Arc<Peer>>,
         counted: bool,
     ) {
         let found = reused.filter(|_| !counted);
@@ -151,7 +153,7 @@ impl Hosts {
         self.final_server |= last && self.final_nexthop;
         self.mark_final_server();
         if let Some(peer) = reused {
-            self.used.push(peer.address.clone());
+            self.used.push(Arc::clone(peer));
         }
     }
 
@@ -196,11 +198,8 @@ impl Site {
 
     /// A kept connection leads there already.
     fn forget(&mut self, peer: &Peer) {
-        let found = self
-            .places
-            .iter()
-            .position(|place| place.address() == peer.address);
-        let Some(found) = found else {
+        let is_it = |place: &Place| place.leads_to(peer);
+        let Some(found) = self.places.iter().position(is_it) else {
             return;
         };
         self.places.remove(found);
@@ -218,6 +217,15 @@ impl Place {
         match self {
             Self::Inet(candidate) => Some(candidate),
             Self::Unix(_) => None,
+        }
+    }
+
+    /// Whether it is where a peer is.
+    pub(super) fn leads_to(&self, peer: &Peer) -> bool {
+        match (self, &peer.server.endpoint) {
+            (Self::Inet(candidate), Endpoint::Inet(address)) => candidate.address == address.ip(),
+            (Self::Unix(path), Endpoint::Unix(other)) => path == other,
+            _ => false,
         }
     }
 

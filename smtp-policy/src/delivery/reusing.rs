@@ -1,5 +1,7 @@
 //! The phase in which the connection cache is asked (`src/smtp/smtp_reuse.c`).
 
+use std::sync::Arc;
+
 use super::{
     Ask,
     attempt::Attempt,
@@ -29,7 +31,7 @@ pub(super) enum Wanted {
     /// For the next hop, whichever server it leads to.
     Nexthop,
     /// For a server of the best preference.
-    Address(Peer),
+    Address(Arc<Peer>),
     /// For a server that is about to be connected to.
     Attempt(Box<Attempt>),
 }
@@ -76,7 +78,7 @@ impl Reusing {
                 None
             }
             Wanted::Attempt(attempt) => {
-                channel.peer = attempt.peer().clone();
+                channel.peer = Arc::clone(attempt.peer());
                 Some(attempt)
             }
         };
@@ -85,7 +87,7 @@ impl Reusing {
             uses: channel.uses,
         });
         Next::Go(Phase::Talking(Box::new(Talking::resume(
-            cx, *channel, instead,
+            cx, channel, instead,
         ))))
     }
 }
@@ -136,9 +138,10 @@ mod tests {
         let mut cx = context(1);
         let mut kept = talking(&cx);
         let endpoint = kept.channel().peer.server.endpoint.clone();
-        let peer = Peer::new(Server::new("other.example", endpoint), "x".into(), true);
+        let server = Server::new("other.example", endpoint);
+        let peer = Arc::new(Peer::new(server, "x".into(), true));
         let mut reusing = reusing(&mut cx, Wanted::Address(peer));
-        reusing.reused(Some(Box::new(kept.into_channel())));
+        reusing.reused(Some(kept.into_channel()));
         match go(reusing.poll(&mut cx)) {
             Phase::Talking(mut talking) => {
                 assert_eq!(talking.channel().peer.host(), "other.example");

@@ -31,7 +31,6 @@ use smtp_policy::{
     delivery::{self, Observer},
     dns::{Query, ResolverConfig},
     driver::{Act, Answered, Hub, Job, Slip},
-    policy::Policy,
     report::Report,
     request::{Encoding, Recipient, Request},
 };

@@ -25,6 +25,7 @@ impl Talking {
         cx.taken = cx.taken.union(&self.session_taken());
         if let Progress::Probing { said, .. } = &self.progress {
             // The kept connection was dead: as if nothing had been kept.
+            let said = said.as_ref().map(Reply::one_line);
             cx.note(Event::KeptConnectionOver {
                 server: self.peer().server(),
                 why: probe_failure(said.as_deref(), why).to_owned(),

@@ -58,7 +58,7 @@ const SHUTTING_DOWN: u16 = 421;
 /// An open connection and how far the present message has come on it.
 #[derive(Debug)]
 pub(super) struct Talking {
-    channel: Channel,
+    channel: Box<Channel>,
     progress: Progress,
     login: Login,
     tls: Tls,
@@ -87,7 +87,7 @@ enum Progress {
         /// What to try if it turns out to be dead.
         instead: Option<Box<Attempt>>,
         /// The answer to the probe.
-        said: Option<String>,
+        said: Option<Reply>,
     },
     /// Greeting and hello.
     Greeting,
@@ -133,7 +133,7 @@ impl Talking {
             true => Session::wrapped(profile, cx.now),
             false => Session::new(profile, cx.now),
         };
-        let channel = Channel::new(session, peer, expires, tls.policy.level);
+        let channel = Box::new(Channel::new(session, peer, expires, tls.policy.level));
         Self {
             place: matches!(place, Place::Inet(_)).then_some(place),
             keywords_failed: lookups.failure(),
@@ -150,7 +150,7 @@ impl Talking {
     /// A dialogue on a kept connection, which is asked with RSET whether it is alive.
     pub(super) fn resume(
         cx: &Context,
-        mut channel: Channel,
+        mut channel: Box<Channel>,
         instead: Option<Box<Attempt>>,
     ) -> Self {
         if let Some(idle) = channel.session.idle() {
@@ -166,7 +166,7 @@ impl Talking {
     }
 
     const fn new(
-        channel: Channel,
+        channel: Box<Channel>,
         progress: Progress,
         login: Login,
         tls: Tls,
@@ -194,7 +194,7 @@ impl Talking {
 
     /// The connection alone.
     #[cfg(test)]
-    pub(super) fn into_channel(self) -> Channel {
+    pub(super) fn into_channel(self) -> Box<Channel> {
         self.channel
     }
 
@@ -348,7 +348,7 @@ impl Talking {
         if let Progress::Probing { said, .. } = &mut self.progress
             && stage == Stage::RsetProbe
         {
-            *said = Some(reply.one_line());
+            *said = Some(reply.clone());
         } else if self.channel.uses > 0 && reply.code() == SHUTTING_DOWN {
             self.note_kept_connection_ended(cx, reply);
         }

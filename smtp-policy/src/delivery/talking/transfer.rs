@@ -9,15 +9,8 @@ use smtp_proto::{session::Idle, status::EnhancedStatus};
 use super::{Progress, Talking, Text, Turn, envelope};
 use crate::{
     delivery::{
-        Ask,
-        attempt::{destination_key, endpoint_key},
-        choosing::Choosing,
-        context::Context,
-        hosts::Limits,
-        phase::Phase,
-        preparing::readdress,
-        roll::Batch,
-        settle::Whom,
+        Ask, attempt::endpoint_key, choosing::Choosing, context::Context, hosts::Limits,
+        phase::Phase, preparing::readdress, roll::Batch, settle::Whom,
     },
     event::Event,
     report::{Encryption, Scope, trouble::Reason},
@@ -143,10 +136,9 @@ impl Talking {
             server: channel.peer.server(),
         });
         channel.uses += 1;
-        let nexthop = cx.hosts.request_nexthop.take();
-        let destination = nexthop.map(|nexthop| Binding {
-            key: destination_key(cx, &nexthop),
-            peer: channel.peer.clone(),
+        let destination = cx.hosts.request_nexthop.take().map(|key| Binding {
+            key,
+            peer: Arc::clone(&channel.peer),
         });
         let port = channel.peer.port().unwrap_or_default();
         let keys = CacheKeys {
@@ -154,7 +146,7 @@ impl Talking {
             endpoint: endpoint_key(cx, &channel.peer, port, channel.level),
         };
         let until = cx.now + cx.settings.reuse.idle;
-        cx.ask(Ask::Keep(keys, Box::new(channel), until));
+        cx.ask(Ask::Keep(keys, channel, until));
         Phase::Choosing(Choosing)
     }
 }
