@@ -63,14 +63,14 @@ impl Connecting {
             return Next::Await(Phase::Connecting(self));
         };
         if let Err(error) = result {
-            let reason = connect_failure(self.attempt.peer(), &error);
+            let reason = connect_failure(&self.attempt.peer, &error);
             cx.inform(reason.text.clone());
             cx.learn(&Learned::Failed(&reason));
             cx.why = Some(reason);
             return Next::Go(Phase::Choosing(Choosing));
         }
         cx.hosts.mark_final_server();
-        let peer = self.attempt.peer().name();
+        let peer = self.attempt.peer.name();
         match Talking::begin(cx, *self.attempt) {
             Ok(talking) => Next::Go(Phase::Talking(Box::new(talking))),
             Err(failure) => {

@@ -2,7 +2,7 @@
 //! under, the recipients and their verdicts, the clock, and the way to the driver. It is
 //! no phase and holds nothing that only one phase needs.
 
-use core::{mem, time::Duration};
+use core::time::Duration;
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use smtp_proto::{address::ReversePath, session::Taken, time::Time};
@@ -284,10 +284,5 @@ impl Context {
     pub(super) fn ends_well(&mut self) -> bool {
         let survey = self.survey.as_mut();
         survey.is_some_and(|survey| survey.ends_well())
-    }
-
-    /// Takes the last reason out, for whoever is left.
-    pub(super) fn take_why(&mut self) -> Option<Reason> {
-        mem::take(&mut self.why)
     }
 }

@@ -75,12 +75,12 @@ impl Reusing {
                 None
             }
             Wanted::Attempt(attempt) => {
-                channel.peer = attempt.peer().clone();
+                channel.peer = attempt.peer.clone();
                 Some(attempt)
             }
         };
         Next::Go(Phase::Talking(Box::new(Talking::resume(
-            cx, *channel, instead,
+            cx, channel, instead,
         ))))
     }
 }
@@ -130,7 +130,7 @@ mod tests {
         let mut peer = kept.channel().peer.clone();
         peer.host = "other.example".into();
         let mut reusing = reusing(&mut cx, Wanted::Address(peer));
-        reusing.reused(Some(Box::new(kept.into_channel())));
+        reusing.reused(Some(kept.into_channel()));
         match go(reusing.poll(&mut cx)) {
             Phase::Talking(mut talking) => {
                 assert_eq!(talking.channel().peer.host, "other.example");

@@ -85,7 +85,7 @@ pub(super) fn talking(cx: &Context) -> Box<Talking> {
 }
 
 /// A connection whose server has greeted, and offered these keywords.
-pub(super) fn channel_offering(cx: &Context, keywords: &[&str]) -> Channel {
+pub(super) fn channel_offering(cx: &Context, keywords: &[&str]) -> Box<Channel> {
     let mut channel = talking(cx).into_channel();
     let mut hello = String::from("250-mx.example\r\n");
     keywords

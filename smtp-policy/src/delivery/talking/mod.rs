@@ -54,7 +54,7 @@ const SHUTTING_DOWN: u16 = 421;
 /// An open connection and how far the present message has come on it.
 #[derive(Debug)]
 pub(super) struct Talking {
-    channel: Channel,
+    channel: Box<Channel>,
     progress: Progress,
     login: Login,
     tls: Tls,
@@ -127,7 +127,7 @@ impl Talking {
             true => Session::wrapped(profile, cx.now),
             false => Session::new(profile, cx.now),
         };
-        let channel = Channel::new(session, peer, expires, tls.policy.level);
+        let channel = Box::new(Channel::new(session, peer, expires, tls.policy.level));
         Ok(Self {
             place: matches!(place, Place::Inet(_)).then_some(place),
             keywords_failed: lookups.failure(),
@@ -144,7 +144,7 @@ impl Talking {
     /// A dialogue on a kept connection, which is asked with RSET whether it is alive.
     pub(super) fn resume(
         cx: &Context,
-        mut channel: Channel,
+        mut channel: Box<Channel>,
         instead: Option<Box<Attempt>>,
     ) -> Self {
         if let Some(idle) = channel.session.idle() {
@@ -160,7 +160,7 @@ impl Talking {
     }
 
     const fn new(
-        channel: Channel,
+        channel: Box<Channel>,
         progress: Progress,
         login: Login,
         tls: Tls,
@@ -181,13 +181,13 @@ impl Talking {
         }
     }
 
-    pub(super) const fn channel(&mut self) -> &mut Channel {
+    pub(super) fn channel(&mut self) -> &mut Channel {
         &mut self.channel
     }
 
     /// The connection alone.
     #[cfg(test)]
-    pub(super) fn into_channel(self) -> Channel {
+    pub(super) fn into_channel(self) -> Box<Channel> {
         self.channel
     }
 

@@ -146,7 +146,7 @@ impl Talking {
         let cache = &cx.config.cache;
         let limit = cache.connection_cache_time_limit;
         let until = cx.now + limit.min(cache.connection_cache_ttl_limit);
-        cx.ask(Ask::Keep(keys, Box::new(channel), until));
+        cx.ask(Ask::Keep(keys, channel, until));
         Phase::Choosing(Choosing)
     }
 }
