@@ -62,10 +62,13 @@ pub fn is_valid_address(text: &str) -> bool {
     if text.contains(':') {
         return text.parse::<Ipv6Addr>().is_ok();
     }
-    let octets: Vec<Option<u32>> = text.split('.').map(decimal).collect();
-    let in_range = octets.len() == 4 && octets.iter().all(|o| o.is_some_and(|o| o <= 255));
-    let zero_network = octets.first() == Some(&Some(0));
-    in_range && !(zero_network && octets.iter().any(|o| *o != Some(0)))
+    let mut octets = text.split('.').map(decimal);
+    let [Some(first), Some(second), Some(third), Some(fourth)] =
+        [(); 4].map(|()| octets.next().flatten().filter(|octet| *octet <= 255))
+    else {
+        return false;
+    };
+    octets.next().is_none() && (first > 0 || [second, third, fourth] == [0; 3])
 }
 
 fn decimal(text: &str) -> Option<u32> {
@@ -88,21 +91,23 @@ pub fn numeric_address(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
         return text.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
     }
-    let parts: Vec<u32> = text.split('.').map(c_number).collect::<Option<_>>()?;
-    let (last, leading) = parts.split_last()?;
-    if leading.len() > 3 || leading.iter().any(|part| *part > 255) {
-        return None;
+    let mut parts = text.split('.');
+    let (mut leading, mut free_bits) = (0u32, 32);
+    let mut last = c_number(parts.next()?)?;
+    for part in parts {
+        if last > 255 || free_bits == 8 {
+            return None;
+        }
+        leading = leading << 8 | last;
+        free_bits -= 8;
+        last = c_number(part)?;
     }
     // The last number fills all bytes that the leading ones left over.
-    let free_bits = 32 - 8 * leading.len() as u32;
-    if u64::from(*last) >= 1u64 << free_bits {
+    if u64::from(last) >= 1u64 << free_bits {
         return None;
     }
-    let high = leading
-        .iter()
-        .fold(0u64, |sum, part| sum << 8 | u64::from(*part));
-    let value = (high << free_bits) | u64::from(*last);
-    u32::try_from(value)
+    let bits = u64::from(leading) << free_bits | u64::from(last);
+    u32::try_from(bits)
         .ok()
         .map(|bits| IpAddr::V4(Ipv4Addr::from(bits)))
 }

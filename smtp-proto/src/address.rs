@@ -4,6 +4,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 
 /// The longest address in bytes. The longest line that Postfix keeps (`line_length_limit`) has the
@@ -16,7 +17,7 @@ const MAX_LEN: usize = 2048;
 /// a command line. The part before the last `@` is the local part, which is quoted for the
 /// envelope; there may be no `@`. The domain behind it stands there as it is, so it has no blanks
 /// outside of a literal (`[…]`), no control characters, no `<` and no `>`: it cannot add parameters
-/// to its command.
+/// to its command. A clone shares the text.
 ///
 /// ```
 /// use smtp_proto::Address;
@@ -27,7 +28,7 @@ const MAX_LEN: usize = 2048;
 /// assert_eq!(address.quoted_821(), "\"two words\"@example.com");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address(String);
+pub struct Address(Arc<str>);
 
 /// The sender of the envelope.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +73,7 @@ impl Address {
             false => (byte == b' ' && !literal) || ends_path(byte),
         }) {
             Some((at, byte)) => Err(AddressError::Forbidden { at, byte }),
-            None => Ok(Address(String::from(text))),
+            None => Ok(Address(Arc::from(text))),
         }
     }
 
@@ -248,7 +249,8 @@ fn quote(address: &str, start: usize) -> Cow<'_, str> {
 
 /// Whether a local part can stand without quotes (RFC 5321 4.1.2, Dot-string, with UTF-8).
 fn is_dot_string(local: &str) -> bool {
-    local.split('.').all(|atom| !atom.is_empty())
+    let mut atoms = local.as_bytes().split(|byte| *byte == b'.');
+    atoms.all(|atom| !atom.is_empty())
         && local.bytes().all(|byte| {
             !byte.is_ascii_control()
                 && !matches!(

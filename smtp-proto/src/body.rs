@@ -15,8 +15,6 @@
 //! assert_eq!(out.copy_to_bytes(out.len()), &b"one\r\n..two\r\nthree\r\n"[..]);
 //! ```
 
-use alloc::vec::Vec;
-
 use bytes::Bytes;
 use memchr::memchr;
 
@@ -65,24 +63,25 @@ impl BodyEncoder {
 
     /// Encodes the next chunk of text and appends the result to `out`.
     pub fn push(&mut self, chunk: Bytes, out: &mut SendQueue) {
-        let mut sink = Sink::new(&chunk, out);
+        // One more byte for each line; sixteen bytes are a short line. And the last dot.
+        out.reserve(chunk.len() + chunk.len() / 16 + 16);
         let mut rest = chunk.as_ref();
         while let Some((line, after)) = memchr(b'\n', rest).and_then(|at| split_line(rest, at)) {
             if self.at_start && line.len() < self.limit.min(SHARE_FROM) {
                 // The common case: a whole line that needs no breaking.
                 if line.first() == Some(&b'.') {
-                    sink.buffer.push(b'.');
+                    out.write(b".");
                 }
-                sink.buffer.extend_from_slice(line);
-                sink.buffer.extend_from_slice(b"\r\n");
+                out.write(line);
+                out.write(b"\r\n");
             } else {
-                self.part(line, &mut sink);
-                self.end_line(&mut sink);
+                self.part(line, &chunk, out);
+                out.write(b"\r\n");
+                self.start_line();
             }
             rest = after;
         }
-        self.part(rest, &mut sink);
-        sink.flush();
+        self.part(rest, &chunk, out);
     }
 
     /// Encodes text that comes in records, such as those of a
@@ -102,9 +101,7 @@ impl BodyEncoder {
                 rest = later;
                 break;
             }
-            self.folded = true;
-            out.write(b"\r\n ");
-            self.room = self.limit - 1;
+            self.fold(out);
             rest = later;
         }
         out.write(rest);
@@ -122,8 +119,7 @@ impl BodyEncoder {
         }
         if self.room == 0 {
             // Postfix keeps an unended line as a fragment, which breaks the line where it ends.
-            self.folded = true;
-            out.write(b"\r\n ");
+            self.fold(out);
         }
         out.write(b"\r\n");
         self.start_line();
@@ -134,33 +130,32 @@ impl BodyEncoder {
         self.folded
     }
 
-    /// Some or all of a line, without its end.
-    fn part(&mut self, bytes: &[u8], sink: &mut Sink<'_>) {
+    /// Some or all of a line of `chunk`, without its end.
+    fn part(&mut self, bytes: &[u8], chunk: &Bytes, out: &mut SendQueue) {
         if self.at_start && bytes.first() == Some(&b'.') {
-            sink.write(b".");
+            out.write(b".");
         }
         let mut rest = bytes;
         while !rest.is_empty() {
             self.at_start = false;
             if self.room == 0 {
-                self.fold(sink);
+                self.fold(out);
             }
             let (now, later) = rest.split_at_checked(self.room).unwrap_or((rest, &[][..]));
-            sink.write(now);
+            if now.len() < SHARE_FROM {
+                out.write(now);
+            } else {
+                out.link(chunk.slice_ref(now));
+            }
             self.room -= now.len();
             rest = later;
         }
     }
 
-    fn fold(&mut self, sink: &mut Sink<'_>) {
+    fn fold(&mut self, out: &mut SendQueue) {
         self.folded = true;
-        sink.write(b"\r\n ");
+        out.write(b"\r\n ");
         self.room = self.limit - 1;
-    }
-
-    fn end_line(&mut self, sink: &mut Sink<'_>) {
-        sink.write(b"\r\n");
-        self.start_line();
     }
 
     fn start_line(&mut self) {
@@ -173,33 +168,4 @@ impl BodyEncoder {
 fn split_line(bytes: &[u8], at: usize) -> Option<(&[u8], &[u8])> {
     let (line, rest) = bytes.split_at_checked(at)?;
     Some((line, rest.get(1..)?))
-}
-
-/// Gathers output: short runs are copied into one buffer, long ones are shared with the chunk.
-struct Sink<'a> {
-    chunk: &'a Bytes,
-    out: &'a mut SendQueue,
-    buffer: Vec<u8>,
-}
-
-impl<'a> Sink<'a> {
-    fn new(chunk: &'a Bytes, out: &'a mut SendQueue) -> Self {
-        // One more byte for each line; sixteen bytes are a short line.
-        let buffer = Vec::with_capacity(chunk.len() + chunk.len() / 16 + 16);
-        Self { chunk, out, buffer }
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if bytes.len() < SHARE_FROM {
-            self.buffer.extend_from_slice(bytes);
-        } else {
-            self.flush();
-            self.out.link(self.chunk.slice_ref(bytes));
-        }
-    }
-
-    fn flush(&mut self) {
-        self.out
-            .link(Bytes::from(core::mem::take(&mut self.buffer)));
-    }
 }

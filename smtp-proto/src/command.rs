@@ -24,6 +24,9 @@ pub const STARTTLS: &[u8] = b"STARTTLS\r\n";
 /// The line that ends the message text; the text before it must end in CRLF.
 pub const END_OF_DATA: &[u8] = b".\r\n";
 
+/// The room in bytes that most commands need besides an address.
+const TYPICAL: usize = 64;
+
 /// The command that opens a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
@@ -81,6 +84,7 @@ impl core::error::Error for HelloNameError {}
 
 /// Appends `EHLO name`, `HELO name` or `LHLO name`.
 pub fn hello(verb: Verb, name: &HelloName, out: &mut Vec<u8>) {
+    out.reserve(name.as_str().len() + TYPICAL);
     push(out, &[verb.as_str(), " ", name.as_str(), "\r\n"]);
 }
 
@@ -145,13 +149,15 @@ impl MailFrom {
 
     /// Appends the command line. The order of the parameters is Postfix's (`smtp_loop`).
     pub fn encode(&self, out: &mut Vec<u8>) {
+        out.reserve(self.sender.as_str().len() + TYPICAL);
         out.extend_from_slice(b"MAIL FROM:<");
         if let ReversePath::Mailbox(address) = &self.sender {
             push_address(out, address, self.quote);
         }
         out.extend_from_slice(b">");
         if let Some(size) = self.size {
-            push(out, &[" SIZE=", &alloc::format!("{size}")]);
+            out.extend_from_slice(b" SIZE=");
+            push_number(out, size);
         }
         match self.body {
             Some(BodyType::SevenBit) => out.extend_from_slice(b" BODY=7BIT"),
@@ -205,6 +211,7 @@ impl RcptTo {
 
     /// Appends the command line.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        out.reserve(self.recipient.as_str().len() + TYPICAL);
         out.extend_from_slice(b"RCPT TO:<");
         push_address(out, &self.recipient, self.quote);
         out.extend_from_slice(b">");
@@ -291,6 +298,20 @@ fn push(out: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
         out.extend_from_slice(part.as_bytes());
     }
+}
+
+/// Appends a number in decimal.
+fn push_number(out: &mut Vec<u8>, number: u64) {
+    let start = out.len();
+    let mut rest = number;
+    loop {
+        out.push(b'0' + (rest % 10) as u8);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.get_mut(start..).unwrap_or_default().reverse();
 }
 
 fn push_address(out: &mut Vec<u8>, address: &Address, quote: bool) {

@@ -4,12 +4,6 @@
 
 use core::fmt;
 
-use nom::branch::alt;
-use nom::bytes::complete::take_while_m_n;
-use nom::character::complete::{char, one_of};
-use nom::combinator::{consumed, eof, peek};
-use nom::{IResult, Parser};
-
 /// An enhanced status code: class, subject and detail.
 ///
 /// ```
@@ -46,8 +40,19 @@ impl EnhancedStatus {
     /// The class must be 2, 4 or 5, the other parts one to three digits; the end of the text or
     /// white space must follow. Anything else is `None`.
     pub fn parse(text: &str) -> Option<(Self, usize)> {
-        let (_, (used, status)) = consumed(status).parse(text).ok()?;
-        Some((status, used.len()))
+        let class = match text.bytes().next()? {
+            class @ (b'2' | b'4' | b'5') => class - b'0',
+            _ => return None,
+        };
+        let rest = text.as_bytes().get(1..)?;
+        let (subject, subject_zeros, rest) = part(rest.strip_prefix(b".")?)?;
+        let (detail, detail_zeros, rest) = part(rest.strip_prefix(b".")?)?;
+        let status = Self {
+            zeros: [subject_zeros, detail_zeros],
+            ..Self::new(class, subject, detail)
+        };
+        let ends = rest.first().is_none_or(|byte| is_space(*byte));
+        ends.then_some((status, text.len() - rest.len()))
     }
 
     /// The first part: 2, 4 or 5.
@@ -82,33 +87,22 @@ impl fmt::Display for EnhancedStatus {
     }
 }
 
-fn status(text: &str) -> IResult<&str, EnhancedStatus> {
-    let end = alt((eof, take_while_m_n(1, 1, is_space)));
-    let (rest, (class, _, subject, _, detail, _)) =
-        (one_of("245"), char('.'), part, char('.'), part, peek(end)).parse(text)?;
-    let class = class.to_digit(10).unwrap_or(5) as u8;
-    let ((subject, subject_zeros), (detail, detail_zeros)) = (subject, detail);
-    let status = EnhancedStatus {
-        zeros: [subject_zeros, detail_zeros],
-        ..EnhancedStatus::new(class, subject, detail)
-    };
-    Ok((rest, status))
-}
-
-/// A part, and how many zeros stand before its number.
-fn part(text: &str) -> IResult<&str, (u16, u8)> {
-    take_while_m_n(1, 3, |c: char| c.is_ascii_digit())
-        .map_res(|digits: &str| {
-            let number = digits.trim_start_matches('0');
-            let zeros = (digits.len() - number.len().max(1)) as u8;
-            digits.parse().map(|value| (value, zeros))
-        })
-        .parse(text)
+/// A part of one to three digits: its number, how many zeros stand before that, and what
+/// follows.
+fn part(text: &[u8]) -> Option<(u16, u8, &[u8])> {
+    let digits = text.iter().take(3).take_while(|byte| byte.is_ascii_digit());
+    let (digits, rest) = text.split_at_checked(digits.count())?;
+    let (_, before_last) = digits.split_last()?;
+    let zeros = before_last.iter().take_while(|digit| **digit == b'0');
+    let number = digits
+        .iter()
+        .fold(0, |number, digit| 10 * number + u16::from(digit - b'0'));
+    Some((number, zeros.count() as u8, rest))
 }
 
 /// What C's `isspace` says of an ASCII character.
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | 0x0b | 0x0c | b'\r')
 }
 
 #[cfg(test)]

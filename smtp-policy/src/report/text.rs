@@ -16,7 +16,8 @@ use std::borrow::Cow;
 /// assert_eq!(printable("Grüße\r\n\u{1b}[2J\u{9b}2J"), "Grüße???[2J?2J");
 /// ```
 pub fn printable(text: &str) -> Cow<'_, str> {
-    match text.contains(char::is_control) {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    match !is_plain && text.contains(char::is_control) {
         true => Cow::Owned(text.replace(char::is_control, "?")),
         false => Cow::Borrowed(text),
     }

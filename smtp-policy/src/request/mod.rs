@@ -187,7 +187,7 @@ impl Recipient {
 }
 
 /// What the sender of a message says about TLS (RFC 8689).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsWish {
     /// Nothing: what is configured decides.
     #[default]

@@ -1,13 +1,36 @@
 //! Under which name a connection is kept.
 
+use std::sync::Arc;
+
 use crate::{channel::Peer, request::TlsWish, tls::TlsLevel};
 
 /// The key of a kept connection. It holds everything that must be equal for a
 /// connection to serve another message: the client, and the next hop or the
-/// endpoint (`src/smtp/smtp_key.c`).
+/// endpoint (`src/smtp/smtp_key.c`). A clone shares it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CacheKey {
-    fields: Vec<String>,
+pub struct CacheKey(Arc<Fields>);
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Fields {
+    place: Place,
+    service: &'static str,
+    /// No sender at all is not the null sender.
+    sender: Option<String>,
+    tls: TlsWish,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// The next hop that the connection was made for.
+    Destination(String),
+    /// Where it leads.
+    Endpoint {
+        destination: Option<String>,
+        host: Option<String>,
+        address: String,
+        port: u16,
+        level: TlsLevel,
+    },
 }
 
 /// The two names of one kept connection.
@@ -33,7 +56,7 @@ pub(crate) struct Binding {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyOwner<'a> {
     /// The client.
-    pub(crate) service: &'a str,
+    pub(crate) service: &'static str,
     /// The sender, where it decides who logs in.
     pub(crate) sender: Option<&'a str>,
     /// What the sender says about TLS, which decides which servers will do.
@@ -57,33 +80,28 @@ pub(crate) struct KeyPlace<'a> {
 impl CacheKey {
     /// The label of a destination: which next hop the connection was made for.
     pub(crate) fn destination(owner: KeyOwner<'_>, nexthop: &str) -> Self {
-        let fields = vec!["destination".into(), nexthop.into()];
-        Self { fields }.owned_by(owner)
+        Self::new(owner, Place::Destination(nexthop.into()))
     }
 
     /// The label of an endpoint: which address and port it leads to.
     pub(crate) fn endpoint(owner: KeyOwner<'_>, place: KeyPlace<'_>) -> Self {
-        let fields = vec![
-            "endpoint".into(),
-            place.destination.cloned().unwrap_or_default(),
-            place.host.cloned().unwrap_or_default(),
-            place.address.into(),
-            place.port.to_string(),
-            place.level.number().to_string(),
-        ];
-        Self { fields }.owned_by(owner)
+        let place = Place::Endpoint {
+            destination: place.destination.cloned(),
+            host: place.host.cloned(),
+            address: place.address.into(),
+            port: place.port,
+            level: place.level,
+        };
+        Self::new(owner, place)
     }
 
-    fn owned_by(mut self, owner: KeyOwner<'_>) -> Self {
-        self.fields.push(owner.service.into());
-        // No sender at all is not the null sender.
-        self.fields.extend(owner.sender.map(str::to_owned));
-        match owner.tls {
-            TlsWish::Unsaid => {}
-            TlsWish::Required => self.fields.insert(0, "tls required".into()),
-            TlsWish::Waived => self.fields.insert(0, "tls waived".into()),
-        }
-        self
+    fn new(owner: KeyOwner<'_>, place: Place) -> Self {
+        Self(Arc::new(Fields {
+            place,
+            service: owner.service,
+            sender: owner.sender.map(str::to_owned),
+            tls: owner.tls,
+        }))
     }
 }
 

@@ -174,7 +174,7 @@ impl HostLookup {
 
     /// Names that are never sent to a server have their outcome at once.
     fn settle_unaskable(&mut self) {
-        if can_be_asked(&self.name) {
+        if self.dns.is_empty() || can_be_asked(&self.name) {
             return;
         }
         for part in &mut self.dns {

@@ -7,6 +7,7 @@
 //! out in the order of the hosts when the last answer is there, so the order
 //! of answers makes no difference.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -183,7 +184,8 @@ impl Resolution {
 
     fn convert_domain(&mut self) {
         match self.policy.idna.to_ascii(&self.destination.domain) {
-            Some(ascii) => self.domain = ascii.into_owned(),
+            Some(Cow::Owned(ascii)) => self.domain = ascii,
+            Some(Cow::Borrowed(_)) => {}
             None => self.warn(format!(
                 "Problem translating domain \"{}\" to ASCII form",
                 self.destination
@@ -347,7 +349,8 @@ impl Resolution {
             failure = verdict.failure.or(failure);
             let full_host = verdict.addresses.len() >= LIST_LIMIT;
             let added = self.candidates(verdict.addresses, &name, *preference, validated);
-            if append(&mut list, added, &mut self.notes) || full_host {
+            list.extend(added);
+            if limit(&mut list, &mut self.notes) || full_host {
                 break;
             }
         }
@@ -403,9 +406,8 @@ impl Resolution {
         };
         let asked = host.name.clone();
         let verdict = host.verdict(false, &self.policy, &mut self.notes);
-        let added = self.candidates(verdict.addresses, &asked, 0, false);
-        let mut limited = Vec::new();
-        append(&mut limited, added, &mut self.notes);
+        let mut limited = self.candidates(verdict.addresses, &asked, 0, false);
+        limit(&mut limited, &mut self.notes);
         let list: Vec<Candidate> = limited.into_iter().map(|(c, _)| c).collect();
         if list.is_empty() {
             let (status, text) = verdict.failure.unwrap_or_else(unavailable);
@@ -419,7 +421,7 @@ impl Resolution {
         self.finish(Ok(list), false);
     }
 
-    /// Candidates from the addresses of a host, with the question that each
+    /// Candidates from the addresses of a host, with the kind of record that each
     /// came from.
     fn candidates(
         &self,
@@ -427,7 +429,7 @@ impl Resolution {
         name: &str,
         preference: u16,
         mx_validated: bool,
-    ) -> Vec<(Candidate, String)> {
+    ) -> Vec<(Candidate, QueryKind)> {
         let candidate = |found: HostAddress| {
             let host = if self.policy.cname_overrides_name {
                 found.canonical.clone()
@@ -444,7 +446,7 @@ impl Resolution {
                 asked: name.to_owned(),
                 canonical: found.canonical,
             };
-            (candidate, format!("qname={name} qtype={}", found.kind))
+            (candidate, found.kind)
         };
         addresses.into_iter().map(candidate).collect()
     }
@@ -478,15 +480,11 @@ fn unavailable() -> (EnhancedStatus, String) {
     (EnhancedStatus::new(4, 3, 0), text)
 }
 
-/// Appends to the list of a destination; true if the list is full.
-fn append(
-    list: &mut Vec<(Candidate, String)>,
-    more: Vec<(Candidate, String)>,
-    notes: &mut Vec<RouteNote>,
-) -> bool {
-    list.extend(more);
-    let question = list
+/// Cuts the list of a destination; true if it was too long.
+fn limit(list: &mut Vec<(Candidate, QueryKind)>, notes: &mut Vec<RouteNote>) -> bool {
+    let last = list
         .get(LIST_LIMIT - 1)
-        .map(|(_, question)| question.clone());
-    cut(list, || question.unwrap_or_default(), notes)
+        .filter(|_| list.len() > LIST_LIMIT)
+        .map(|(last, kind)| format!("qname={} qtype={kind}", last.asked));
+    cut(list, || last.unwrap_or_default(), notes)
 }

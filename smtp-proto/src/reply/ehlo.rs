@@ -8,8 +8,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use nom::bytes::complete::{is_a, is_not};
-use nom::combinator::{opt, rest};
+use nom::bytes::complete::{take_while, take_while_m_n, take_while1};
+use nom::combinator::rest;
 use nom::sequence::{preceded, terminated};
 use nom::{IResult, Parser};
 
@@ -266,11 +266,13 @@ impl Capabilities {
 
 /// One line: the code, which is dropped, the keyword and what follows it.
 fn line(text: &str) -> IResult<&str, (&str, &str)> {
-    let code = (opt(is_a("- ")), is_not("- "));
-    let word = preceded(opt(is_a(" \t=")), is_not(" \t="));
+    let ends_code = |c| matches!(c, '-' | ' ');
+    let ends_word = |c| matches!(c, ' ' | '\t' | '=');
+    let code = (take_while(ends_code), take_while1(|c| !ends_code(c)));
+    let word = preceded(take_while(ends_word), take_while1(|c| !ends_word(c)));
     // The hyphen or blank after the code, and the separator after the keyword, are one character.
-    let after_code = opt(nom::character::complete::one_of("- "));
-    let after_word = opt(nom::character::complete::one_of(" \t="));
+    let after_code = take_while_m_n(0, 1, ends_code);
+    let after_word = take_while_m_n(0, 1, ends_word);
     preceded((code, after_code), (terminated(word, after_word), rest)).parse(text)
 }
 

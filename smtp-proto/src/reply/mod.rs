@@ -3,9 +3,10 @@
 //! ([`Capabilities`]). What a reply means in a given state is not decided here.
 
 mod ehlo;
+mod input;
 mod reader;
 
-use alloc::string::String;
+use alloc::{string::String, sync::Arc};
 
 pub use ehlo::{Capabilities, Keyword, KeywordSet, XforwardSet};
 pub use reader::{
@@ -28,14 +29,14 @@ use crate::status::EnhancedStatus;
 pub struct Reply {
     code: u16,
     status: EnhancedStatus,
-    text: String,
+    text: Arc<str>,
     irregular: bool,
 }
 
 impl Reply {
     /// A reply with this code, 0 to 999, and this text, lines separated by LF. The enhanced status
     /// is found as in [`status`](Self::status), whether or not the lines begin with the code.
-    pub fn new(code: u16, text: impl Into<String>) -> Reply {
+    pub fn new(code: u16, text: impl Into<Arc<str>>) -> Reply {
         let text = text.into();
         let last = text.rsplit('\n').next().unwrap_or_default();
         let status = match last.split_at_checked(3) {

@@ -8,20 +8,14 @@
 //! server sends lines for ever; this reader stops at the limits of
 //! [`ReplyLimits::lines`] and [`ReplyLimits::bytes`].
 
-use alloc::collections::VecDeque;
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem::take;
 
-use nom::branch::alt;
-use nom::bytes::complete::take_while_m_n;
-use nom::character::complete::char;
-use nom::combinator::{eof, peek, value};
-use nom::sequence::terminated;
-use nom::{IResult, Parser};
-
+use super::input::{Input, KEPT_BUFFER, Line};
 use super::{Reply, status_of};
 
 /// Replaces lines of the server before they are parsed (`smtp_reply_filter`): for broken servers
@@ -120,9 +114,6 @@ pub enum ReplyNote {
 /// piece of it learns no more than one who gets it whole.
 const MAX_NOTES: usize = 1000;
 
-/// What a waiting line costs besides its bytes, so that empty lines count too.
-const LINE_COST: usize = size_of::<Line>();
-
 /// Turns the bytes of a connection into replies.
 ///
 /// Bytes are only cut into lines when they come in; [`next`](Self::next) parses as many lines as it needs. What
@@ -141,30 +132,23 @@ const LINE_COST: usize = size_of::<Line>();
 /// ```
 #[derive(Debug)]
 pub struct ReplyReader {
-    limits: ReplyLimits,
-    filter: Option<Arc<dyn LineFilter>>,
-    text: ReplyText,
-    /// Whole lines that wait to be parsed, and the sum of their costs.
-    waiting: VecDeque<Line>,
-    waiting_cost: usize,
-    /// The line that has no end yet.
-    partial: Line,
-    /// The reply that has no last line yet.
-    draft: Draft,
-    notes: Vec<ReplyNote>,
+    input: Input,
+    assembly: Assembly,
     /// An error ended the stream; nothing more is read.
     dead: bool,
     /// More was pushed between two calls of `next` than is kept.
     overrun: bool,
 }
 
-/// A line without its LF.
-#[derive(Debug, Default)]
-struct Line {
-    /// Its beginning: one byte more than the limit at most, to tell a long line.
-    kept: Vec<u8>,
-    /// Its full length with the LF.
-    size: usize,
+/// Makes replies of lines.
+#[derive(Debug)]
+struct Assembly {
+    limits: ReplyLimits,
+    filter: Option<Arc<dyn LineFilter>>,
+    text: ReplyText,
+    /// The reply that has no last line yet.
+    draft: Draft,
+    notes: Vec<ReplyNote>,
 }
 
 /// A reply as far as it is known.
@@ -182,14 +166,14 @@ impl ReplyReader {
     /// A reader with nothing in it.
     pub fn new(limits: ReplyLimits, filter: Option<Arc<dyn LineFilter>>) -> Self {
         Self {
-            limits,
-            filter,
-            text: ReplyText::default(),
-            waiting: VecDeque::new(),
-            waiting_cost: 0,
-            partial: Line::default(),
-            draft: Draft::default(),
-            notes: Vec::new(),
+            input: Input::default(),
+            assembly: Assembly {
+                limits,
+                filter,
+                text: ReplyText::default(),
+                draft: Draft::default(),
+                notes: Vec::new(),
+            },
             dead: false,
             overrun: false,
         }
@@ -198,7 +182,7 @@ impl ReplyReader {
     /// The same reader, for which other bytes are text.
     #[must_use]
     pub fn with_text(mut self, text: ReplyText) -> Self {
-        self.text = text;
+        self.assembly.text = text;
         self
     }
 
@@ -207,6 +191,7 @@ impl ReplyReader {
     /// Call [`next`](Self::next) until it is `None` before pushing more: at most twice
     /// [`ReplyLimits::bytes`] wait here, more ends in [`ReplyError::TooManyBytes`].
     pub fn push(&mut self, bytes: &[u8]) {
+        let limits = self.assembly.limits;
         let mut rest = bytes;
         while !rest.is_empty() && !self.dead && !self.overrun {
             let end = memchr::memchr(b'\n', rest);
@@ -214,9 +199,10 @@ impl ReplyReader {
                 Some((line, after)) => (line, after.get(1..).unwrap_or_default()),
                 None => (rest, &[][..]),
             };
-            self.extend_partial(line);
+            self.input.extend(line, limits.line);
             if end.is_some() {
-                self.end_partial();
+                self.input.end_line();
+                self.overrun = self.input.cost() > limits.bytes.saturating_mul(2);
             }
             rest = after;
         }
@@ -229,14 +215,16 @@ impl ReplyReader {
     /// [`ReplyError::Filter`] reading goes on with the next line.
     #[expect(clippy::should_implement_trait, reason = "more can follow after None")]
     pub fn next(&mut self) -> Option<Result<Reply, ReplyError>> {
-        while let Some(line) = self.waiting.pop_front() {
-            self.waiting_cost = self.waiting_cost.saturating_sub(line.cost());
-            if let Some(result) = self.take_line(&line).transpose() {
+        while let Some(line) = self.input.next_line() {
+            let result = self.assembly.add(line);
+            self.input.release();
+            if let Some(result) = result.transpose() {
                 return Some(result.inspect_err(|error| self.stop(*error)));
             }
         }
-        let bytes = self.draft.bytes.saturating_add(self.partial.size);
-        if self.overrun || bytes > self.limits.bytes {
+        let begun = self.assembly.draft.bytes;
+        let bytes = begun.saturating_add(self.input.unended());
+        if self.overrun || bytes > self.assembly.limits.bytes {
             self.stop(ReplyError::TooManyBytes);
             return Some(Err(ReplyError::TooManyBytes));
         }
@@ -246,14 +234,12 @@ impl ReplyReader {
     /// The number of bytes that came and have not become part of a reply; what was cut off an
     /// over-long line does not count.
     pub fn buffered(&self) -> usize {
-        let ends = self.waiting.len();
-        let kept = |line: &Line| line.kept.len();
-        self.waiting.iter().map(kept).sum::<usize>() + ends + kept(&self.partial)
+        self.input.len()
     }
 
     /// Whether the reader stands between two replies with no byte left over.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.partial.size == 0 && self.draft.lines == 0
+        self.input.is_empty() && self.assembly.draft.lines == 0
     }
 
     /// Forgets everything that was read, an error too; notes stay.
@@ -265,27 +251,40 @@ impl ReplyReader {
     /// Takes the notes that have gathered. Beyond a thousand, or a thousand of one
     /// reply, no more are kept.
     pub fn take_notes(&mut self) -> Vec<ReplyNote> {
-        take(&mut self.notes)
+        take(&mut self.assembly.notes)
     }
 
-    fn extend_partial(&mut self, bytes: &[u8]) {
-        let line = &mut self.partial;
-        line.size = line.size.saturating_add(bytes.len());
-        let room = (self.limits.line.saturating_add(1)).saturating_sub(line.kept.len());
-        let keep = bytes.get(..room.min(bytes.len())).unwrap_or_default();
-        line.kept.extend_from_slice(keep);
+    fn stop(&mut self, error: ReplyError) {
+        if error == ReplyError::Filter {
+            self.assembly.draft.clear();
+        } else {
+            self.drop_input();
+            self.dead = true;
+        }
     }
 
-    fn end_partial(&mut self) {
-        let mut line = take(&mut self.partial);
-        line.size = line.size.saturating_add(1);
-        self.waiting_cost = self.waiting_cost.saturating_add(line.cost());
-        self.overrun = self.waiting_cost > self.limits.bytes.saturating_mul(2);
-        self.waiting.push_back(line);
+    fn drop_input(&mut self) {
+        self.input.clear();
+        self.assembly.draft.clear();
+        self.overrun = false;
     }
+}
 
+impl Draft {
+    /// Begins another reply, in the same place unless that is large.
+    fn clear(&mut self) {
+        let mut text = take(&mut self.text);
+        text.clear();
+        *self = Self::default();
+        if text.capacity() <= KEPT_BUFFER {
+            self.text = text;
+        }
+    }
+}
+
+impl Assembly {
     /// Adds a line to the draft; gives the reply if it was the last one.
-    fn take_line(&mut self, line: &Line) -> Result<Option<Reply>, ReplyError> {
+    fn add(&mut self, line: Line<'_>) -> Result<Option<Reply>, ReplyError> {
         self.draft.bytes = self.draft.bytes.saturating_add(line.size);
         self.draft.lines = self.draft.lines.saturating_add(1);
         if self.draft.bytes > self.limits.bytes {
@@ -323,47 +322,32 @@ impl ReplyReader {
         }
     }
 
-    fn filtered(&mut self, line: String) -> Result<String, ReplyError> {
+    fn filtered<'a>(&mut self, line: Cow<'a, str>) -> Result<Cow<'a, str>, ReplyError> {
         let Some(filter) = &self.filter else {
             return Ok(line);
         };
         match filter.filter(&line) {
             Ok(None) => Ok(line),
             Ok(Some(new)) => {
-                let new = printable(new.as_bytes(), self.text);
-                let replaced = new.clone();
-                self.note(ReplyNote::Replaced { old: line, new });
-                Ok(replaced)
+                let new = printable(new.as_bytes(), self.text).into_owned();
+                let (old, used) = (line.into_owned(), new.clone());
+                self.note(ReplyNote::Replaced { old, new });
+                Ok(used.into())
             }
             Err(FilterFailure) => Err(ReplyError::Filter),
         }
     }
 
     fn finish(&mut self, code: u16, last: &str) -> Reply {
-        let draft = take(&mut self.draft);
-        Reply {
+        let draft = &mut self.draft;
+        let reply = Reply {
             code,
             status: status_of(code, last.get(3..).unwrap_or_default()),
-            text: draft.text,
+            text: draft.text.as_str().into(),
             irregular: draft.irregular,
-        }
-    }
-
-    fn stop(&mut self, error: ReplyError) {
-        if error == ReplyError::Filter {
-            self.draft = Draft::default();
-        } else {
-            self.drop_input();
-            self.dead = true;
-        }
-    }
-
-    fn drop_input(&mut self) {
-        self.waiting.clear();
-        self.waiting_cost = 0;
-        self.partial = Line::default();
-        self.draft = Draft::default();
-        self.overrun = false;
+        };
+        draft.clear();
+        reply
     }
 
     fn note(&mut self, note: ReplyNote) {
@@ -374,34 +358,23 @@ impl ReplyReader {
     }
 }
 
-impl Line {
-    fn cost(&self) -> usize {
-        self.kept.capacity().saturating_add(LINE_COST)
-    }
-
-    /// What is used of the line, and whether it was too long.
-    ///
-    /// Postfix reads up to `limit` bytes, the LF among them, so a line of `limit` bytes is too long already, unless
-    /// the last of them is the CR of the line end. CRs are taken off the end of a line
-    /// that is not too long.
-    fn content(&self, limit: usize) -> (&[u8], bool) {
-        let kept = self.kept.as_slice();
-        let long = kept.len() > limit || (kept.len() == limit && kept.last() != Some(&b'\r'));
-        if long {
-            return (kept.get(..limit).unwrap_or_default(), true);
-        }
-        let end = kept.iter().rposition(|byte| *byte != b'\r');
-        (
-            kept.get(..end.map_or(0, |at| at + 1)).unwrap_or_default(),
-            false,
-        )
+/// The line as text: unprintable ASCII characters and each byte that is not part of text become `?`. As in Postfix, whose lines are C strings, a NUL ends it
+/// (`src/util/printable.c`).
+fn printable(line: &[u8], kind: ReplyText) -> Cow<'_, str> {
+    let end = memchr::memchr(0, line).unwrap_or(line.len());
+    let line = line.get(..end).unwrap_or_default();
+    match core::str::from_utf8(line) {
+        Ok(text) if is_printable(text, kind) => Cow::Borrowed(text),
+        _ => Cow::Owned(masked(line, kind)),
     }
 }
 
-/// The line as text: unprintable ASCII characters and each byte that is not part of text become `?`. As in Postfix, whose lines are C strings, a NUL ends it
-/// (`src/util/printable.c`).
-fn printable(line: &[u8], kind: ReplyText) -> String {
-    let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
+fn is_printable(text: &str, kind: ReplyText) -> bool {
+    let shown = |byte: u8| !byte.is_ascii_control() && (kind == ReplyText::Utf8 || byte.is_ascii());
+    text.bytes().all(shown)
+}
+
+fn masked(line: &[u8], kind: ReplyText) -> String {
     if kind == ReplyText::Ascii {
         let shown = |byte: &u8| match byte {
             b' '..=b'~' => char::from(*byte),
@@ -412,10 +385,7 @@ fn printable(line: &[u8], kind: ReplyText) -> String {
     let mut text = String::with_capacity(line.len());
     for chunk in line.utf8_chunks() {
         let shown = |c: char| if c.is_ascii_control() { '?' } else { c };
-        match chunk.valid().bytes().any(|byte| byte.is_ascii_control()) {
-            true => text.extend(chunk.valid().chars().map(shown)),
-            false => text.push_str(chunk.valid()),
-        }
+        text.extend(chunk.valid().chars().map(shown));
         text.extend(chunk.invalid().iter().map(|_| '?'));
     }
     text
@@ -440,17 +410,16 @@ enum LineKind {
 /// RFC 5321 4.2.1: a code of three digits, then a hyphen if more lines follow, a blank or the end
 /// of the line if not.
 fn parse(line: &str) -> LineKind {
-    let more = value(LineKind::More, terminated(code, char('-')));
-    let end = alt((value((), char(' ')), value((), eof)));
-    let last = terminated(code, peek(end)).map(LineKind::Last);
-    match alt((more, last)).parse(line) {
-        Ok((_, kind)) => kind,
-        Err(_) => LineKind::Garbage,
+    let Some((code, rest)) = line.split_at_checked(3).filter(|(code, _)| is_number(code)) else {
+        return LineKind::Garbage;
+    };
+    match (rest.bytes().next(), code.parse()) {
+        (Some(b'-'), _) => LineKind::More,
+        (None | Some(b' '), Ok(code)) => LineKind::Last(code),
+        _ => LineKind::Garbage,
     }
 }
 
-fn code(line: &str) -> IResult<&str, u16> {
-    take_while_m_n(3, 3, |c: char| c.is_ascii_digit())
-        .map_res(str::parse)
-        .parse(line)
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -7,7 +7,7 @@
 //! there in order; the sender waits until all are in, and only then looks
 //! whether the transaction still makes sense.
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
 
 use super::{
     Closed, Dialect, Event, Need, Place, Session, Stage, State, Stop, Transaction, text::Text,
@@ -190,76 +190,67 @@ impl Mail {
         self.dialect == Dialect::Lmtp && self.has_recipients()
     }
 
-    /// The next command, unless it has to wait until all replies are in.
-    fn next_command(&self, pipelining: bool) -> Option<(Vec<u8>, Option<Stage>)> {
+    /// Writes the next command, unless it has to wait until all replies are in, and says
+    /// what its reply will answer.
+    fn next_command(&self, pipelining: bool, line: &mut Vec<u8>) -> Option<Option<Stage>> {
         let ahead = !self.awaiting.is_empty();
         let may_run_ahead = pipelining && !matches!(self.next, Next::Text | Next::Last);
         if ahead && !may_run_ahead {
             return None;
         }
-        let (line, stage) = self.encode();
+        line.clear();
+        let stage = self.encode(line);
         // QUIT goes out in one piece with the end of the text.
         let fits = self.next == Next::Quit || self.window + line.len() <= SEND_WINDOW;
-        (!ahead || fits).then_some((line, stage))
+        (!ahead || fits).then_some(stage)
     }
 
     /// The next command as bytes, and what its reply will answer.
-    fn encode(&self) -> (Vec<u8>, Option<Stage>) {
-        let mut line = Vec::new();
+    fn encode(&self, line: &mut Vec<u8>) -> Option<Stage> {
         let transaction = &self.transaction;
-        let stage = match self.next {
+        match self.next {
             Next::ForwardNameAddr => {
-                transaction
-                    .forward_name_addr
-                    .iter()
-                    .for_each(|f| f.encode(&mut line));
-                Stage::XforwardNameAddr
+                let forward = transaction.forward_name_addr.iter();
+                forward.for_each(|forward| forward.encode(line));
+                Some(Stage::XforwardNameAddr)
             }
             Next::ForwardProtoHelo => {
-                transaction
-                    .forward_proto_helo
-                    .iter()
-                    .for_each(|f| f.encode(&mut line));
-                Stage::XforwardProtoHelo
+                let forward = transaction.forward_proto_helo.iter();
+                forward.for_each(|forward| forward.encode(line));
+                Some(Stage::XforwardProtoHelo)
             }
             Next::Mail => {
-                transaction.mail.encode(&mut line);
-                Stage::Mail
+                transaction.mail.encode(line);
+                Some(Stage::Mail)
             }
             Next::Rcpt(index) => {
-                transaction
-                    .recipients
-                    .get(index)
-                    .iter()
-                    .for_each(|r| r.encode(&mut line));
-                Stage::Rcpt(index)
+                let rcpt = transaction.recipients.get(index);
+                rcpt.iter().for_each(|rcpt| rcpt.encode(line));
+                Some(Stage::Rcpt(index))
             }
             Next::Data => {
                 line.extend_from_slice(command::DATA);
-                Stage::Data
+                Some(Stage::Data)
             }
             Next::Abort => {
                 line.extend_from_slice(command::RSET);
-                Stage::Abort
+                Some(Stage::Abort)
             }
             Next::Quit => {
                 line.extend_from_slice(command::QUIT);
-                return (line, None);
+                None
             }
-            Next::Text | Next::Last => return (line, None),
-        };
-        (line, Some(stage))
+            Next::Text | Next::Last => None,
+        }
     }
 
     /// Whom the replies after the text are for.
-    pub(super) fn end_of_data(&self) -> VecDeque<Stage> {
+    pub(super) fn end_of_data(&self) -> Vec<Stage> {
         if self.has_many_verdicts() {
-            self.accepted
-                .iter()
-                .map(|index| Stage::EndOfDataFor(*index))
-                .collect()
+            let accepted = self.accepted.iter();
+            accepted.map(|index| Stage::EndOfDataFor(*index)).collect()
         } else {
-            VecDeque::from([Stage::EndOfData])
+            vec![Stage::EndOfData]
         }
     }
 
@@ -325,11 +316,12 @@ impl Session {
     /// Goes on with the transaction as far as possible.
     pub(super) fn advance_mail(&mut self) -> Option<Need> {
         let pipelining = self.capabilities.pipelining;
+        let mut line = Vec::new();
         loop {
             let State::Mail(mail) = &*self.state else {
                 return None;
             };
-            let Some((line, stage)) = mail.next_command(pipelining) else {
+            let Some(stage) = mail.next_command(pipelining, &mut line) else {
                 self.state.in_mail(|mail| mail.waiting = true);
                 if !self.catch_up() {
                     return None;
