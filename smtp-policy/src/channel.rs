@@ -5,7 +5,8 @@
 //! It has the same interface as a [`Session`], but what goes in and out is what is
 //! on the wire.
 
-use core::time::Duration;
+use core::{fmt::Write, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use smtp_proto::{
@@ -25,7 +26,7 @@ const WIRE_ROOM: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Channel {
     pub(crate) session: Session,
-    pub(crate) peer: Peer,
+    pub(crate) peer: Arc<Peer>,
     /// Whether the server knows who we are (AUTH).
     pub(crate) authenticated: bool,
     /// How many messages went over the connection before the present one.
@@ -86,7 +87,7 @@ pub(crate) enum Handshake {
 }
 
 impl Channel {
-    pub(crate) fn new(session: Session, peer: Peer, expires: Time, level: TlsLevel) -> Self {
+    pub(crate) fn new(session: Session, peer: Arc<Peer>, expires: Time, level: TlsLevel) -> Self {
         Self {
             session,
             peer,
@@ -340,17 +341,19 @@ pub(crate) struct Peer {
 impl Peer {
     /// `host[address]`, as Postfix names a server in texts.
     pub(crate) fn name(&self) -> String {
-        [self.host.as_str(), "[", &self.address, "]"].concat()
+        let mut name = String::with_capacity(self.host.len() + self.address.len() + 8);
+        let parts = [self.host.as_str(), "[", &self.address, "]"];
+        parts.into_iter().for_each(|part| name.push_str(part));
+        name
     }
 
     /// `host[address]:port`, as Postfix names a server in log lines.
     pub(crate) fn relay(&self) -> String {
-        match self.port {
-            Some(port) => {
-                let port = port.to_string();
-                [self.host.as_str(), "[", &self.address, "]:", &port].concat()
-            }
-            None => self.name(),
+        let mut name = self.name();
+        if let Some(port) = self.port {
+            // Writing into a string does not fail.
+            let _ = write!(name, ":{port}");
         }
+        name
     }
 }

@@ -69,11 +69,12 @@ impl BodyEncoder {
         while let Some((line, after)) = memchr(b'\n', rest).and_then(|at| split_line(rest, at)) {
             if self.at_start && line.len() < self.limit.min(SHARE_FROM) {
                 // The common case: a whole line that needs no breaking.
+                let tail = out.tail();
                 if line.first() == Some(&b'.') {
-                    out.write(b".");
+                    tail.push(b'.');
                 }
-                out.write(line);
-                out.write(b"\r\n");
+                tail.extend_from_slice(line);
+                tail.extend_from_slice(b"\r\n");
             } else {
                 self.part(line, &chunk, out);
                 out.write(b"\r\n");

@@ -64,6 +64,11 @@ impl SendQueue {
         self.push(chunk);
     }
 
+    /// The tail itself, to copy to its end.
+    pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
+        &mut self.tail
+    }
+
     /// Makes room for so many bytes of [`write`](Self::write), which then stay in one piece.
     pub(crate) fn reserve(&mut self, count: usize) {
         if count > self.room() {

@@ -1,6 +1,8 @@
 //! One server that is about to be tried: where it is, what is to be looked up about it,
 //! and under which keys connections to it are kept (`src/smtp/smtp_key.c`).
 
+use std::sync::Arc;
+
 use super::{
     Endpoint, Target,
     context::Context,
@@ -19,7 +21,7 @@ use crate::{
 /// One server that is about to be tried.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) peer: Peer,
+    pub(super) peer: Arc<Peer>,
     pub(super) lookups: AddressLookups,
     pub(super) tls: Tls,
     /// Where it is, and where to try again in plaintext.
@@ -38,13 +40,13 @@ impl Attempt {
     ) -> Self {
         let peer = match &place {
             Place::Inet(candidate) => cx.hosts.peer(candidate, site.best),
-            Place::Unix(path) => Peer {
+            Place::Unix(path) => Arc::new(Peer {
                 host: cx.config.general.myhostname.to_string(),
                 address: path.display().to_string(),
                 port: None,
                 destination: cx.hosts.label.clone(),
                 best_mx: true,
-            },
+            }),
         };
         let passwords = password_search(cx, &peer);
         Self {

@@ -164,13 +164,14 @@ pub(super) fn open_site(cx: &mut Context, mut site: Site, domain: &str, label: &
             false => cx.client().cache_hints(&cx.request, domain),
         };
         if cx.hosts.cache.load || cx.hosts.cache.store {
-            cx.hosts.request_nexthop = Some(label.to_owned());
+            cx.hosts.request_nexthop = Some(destination_key(cx, label));
         }
     }
     if cx.hosts.cache.load {
         let used = &cx.hosts.used;
         if !used.is_empty() {
-            site.places.retain(|place| !used.contains(&place.address()));
+            let is_used = |place: &Place| used.iter().any(|peer| place.leads_to(peer));
+            site.places.retain(|place| !is_used(place));
         }
         site.trial = Trial::ByNexthop;
     }
@@ -212,8 +213,8 @@ fn try_next(cx: &mut Context, site: &mut Site) -> Option<Phase> {
 /// Looks for a connection that was kept for the next hop.
 fn try_nexthop(cx: &mut Context, site: &Site) -> Tried {
     match &cx.hosts.request_nexthop {
-        Some(nexthop) if !site.places.is_empty() => {
-            let key = destination_key(cx, nexthop);
+        Some(key) if !site.places.is_empty() => {
+            let key = key.clone();
             Tried::Begun(Reusing::ask(cx, key, Wanted::Nexthop))
         }
         _ => Tried::Passed,
@@ -398,7 +399,7 @@ mod tests {
         let mut cx = context_at(&[]);
         cx.hosts.begun = 2;
         cx.hosts.cache.load = true;
-        cx.hosts.request_nexthop = Some("example.com".into());
+        cx.hosts.request_nexthop = Some(destination_key(&cx, "example.com"));
         open_site(&mut cx, site(&["192.0.2.1"]), "example.com", "example.com");
         for _ in 0..2 {
             assert!(matches!(choose_knowing(&mut cx), Phase::Reusing(_)));

@@ -164,6 +164,15 @@ impl Context {
         self.asks.push_back(ask);
     }
 
+    /// Whether a phase may go on at once: nothing waits to be asked or answered before it,
+    /// and nobody has called the delivery off.
+    pub(super) fn is_free(&self) -> bool {
+        self.asks.is_empty()
+            && !self.cancelled
+            && !self.look_out.is_probing()
+            && self.verdicts.are_given()
+    }
+
     /// The next thing to ask before any phase goes on.
     pub(super) fn next_ask(&mut self) -> Option<Ask> {
         if let Some(ask) = self.asks.pop_front() {

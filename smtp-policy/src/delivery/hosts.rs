@@ -3,12 +3,13 @@
 //! `src/smtp/smtp_reuse.c`). It is a list that is worked off, not a plan of its own:
 //! [`Choosing`](super::choosing::Choosing) decides.
 
-use std::{collections::VecDeque, path::PathBuf};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use super::securing::Policies;
 use crate::{
     channel::Peer,
     request::CacheHints,
+    reuse::CacheKey,
     route::{Candidate, MailExchange},
 };
 
@@ -28,8 +29,8 @@ pub(super) struct Hosts {
     pub(super) final_server: bool,
     /// Whether kept connections may be taken, and new ones kept.
     pub(super) cache: CacheHints,
-    /// The next hop under which connections are kept, until one was.
-    pub(super) request_nexthop: Option<String>,
+    /// The key of the next hop under which connections are kept, until one was.
+    pub(super) request_nexthop: Option<CacheKey>,
     /// The TLS policies of the servers, as far as they are known.
     pub(super) policies: Policies,
     /// The present destination as it is written, or the path of its socket.
@@ -38,7 +39,7 @@ pub(super) struct Hosts {
     pub(super) passed: bool,
     /// The addresses to which kept connections led. They are not tried again for a
     /// later destination.
-    pub(super) used: Vec<String>,
+    pub(super) used: Vec<Arc<Peer>>,
 }
 
 /// One destination with its addresses.
@@ -102,14 +103,14 @@ impl Hosts {
     }
 
     /// A candidate of the present destination, as keys, texts and verdicts name it.
-    pub(super) fn peer(&self, candidate: &Candidate, best: u16) -> Peer {
-        Peer {
+    pub(super) fn peer(&self, candidate: &Candidate, best: u16) -> Arc<Peer> {
+        Arc::new(Peer {
             host: candidate.host.clone(),
             address: candidate.address.to_string(),
             port: Some(candidate.port),
             destination: self.label.clone(),
             best_mx: candidate.preference == best,
-        }
+        })
     }
 
     /// Whether mail loops are looked for at the present destination.
@@ -131,7 +132,7 @@ impl Hosts {
     pub(super) fn count_transaction(
         &mut self,
         limits: Limits,
-        reused: Option<&Peer>,
+        reused: Option<&Arc<Peer>>,
         counted: bool,
     ) {
         let found = reused.filter(|_| !counted);
@@ -154,7 +155,7 @@ impl Hosts {
         self.final_server |= last && self.final_nexthop;
         self.mark_final_server();
         if let Some(peer) = reused {
-            self.used.push(peer.address.clone());
+            self.used.push(Arc::clone(peer));
         }
     }
 
@@ -199,11 +200,8 @@ impl Site {
 
     /// A kept connection leads there already.
     fn forget(&mut self, peer: &Peer) {
-        let found = self
-            .places
-            .iter()
-            .position(|place| place.address() == peer.address);
-        let Some(found) = found else {
+        let is_it = |place: &Place| place.leads_to(peer);
+        let Some(found) = self.places.iter().position(is_it) else {
             return;
         };
         self.places.remove(found);
@@ -221,6 +219,14 @@ impl Place {
         match self {
             Self::Inet(candidate) => Some(candidate),
             Self::Unix(_) => None,
+        }
+    }
+
+    /// Whether it is where a peer is.
+    pub(super) fn leads_to(&self, peer: &Peer) -> bool {
+        match self {
+            Self::Inet(candidate) => peer.address.parse() == Ok(candidate.address),
+            Self::Unix(path) => path.to_str() == Some(peer.address.as_str()),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The phase in which the connection cache is asked (`src/smtp/smtp_reuse.c`).
 
+use std::sync::Arc;
+
 use super::{
     Ask,
     attempt::Attempt,
@@ -28,7 +30,7 @@ pub(super) enum Wanted {
     /// For the next hop, whichever server it leads to.
     Nexthop,
     /// For a server of the best preference.
-    Address(Peer),
+    Address(Arc<Peer>),
     /// For a server that is about to be connected to.
     Attempt(Box<Attempt>),
 }
@@ -75,7 +77,7 @@ impl Reusing {
                 None
             }
             Wanted::Attempt(attempt) => {
-                channel.peer = attempt.peer.clone();
+                channel.peer = Arc::clone(&attempt.peer);
                 Some(attempt)
             }
         };
@@ -128,7 +130,7 @@ mod tests {
         let mut cx = context(1);
         let mut kept = talking(&cx);
         let mut peer = kept.channel().peer.clone();
-        peer.host = "other.example".into();
+        Arc::make_mut(&mut peer).host = "other.example".into();
         let mut reusing = reusing(&mut cx, Wanted::Address(peer));
         reusing.reused(Some(kept.into_channel()));
         match go(reusing.poll(&mut cx)) {

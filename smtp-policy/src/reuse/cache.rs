@@ -10,7 +10,10 @@
 //! assert_eq!(cache.deadline(), None);
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use smtp_proto::time::Time;
 
@@ -48,7 +51,7 @@ struct Entry<S> {
 struct Bound {
     endpoint: CacheKey,
     /// As what the destination knows the server.
-    peer: Peer,
+    peer: Arc<Peer>,
     expires: Time,
 }
 

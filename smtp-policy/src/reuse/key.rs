@@ -49,7 +49,7 @@ pub struct CacheKeys {
 pub(crate) struct Binding {
     pub(crate) key: CacheKey,
     /// As what the next hop knows the server that it leads to.
-    pub(crate) peer: Peer,
+    pub(crate) peer: Arc<Peer>,
 }
 
 /// On whose behalf a connection is made.

@@ -47,9 +47,8 @@ enum Stage {
         preferences: Vec<u16>,
         validated: bool,
     },
-    /// Waiting for the addresses of the destination itself. The name is the
-    /// one for log lines.
-    Host { name: String },
+    /// Waiting for the addresses of the destination itself.
+    Host,
     /// There is, or was, a result.
     Done,
 }
@@ -84,7 +83,10 @@ enum Purpose {
 /// ```
 #[derive(Debug)]
 pub struct Resolution {
-    destination: InetDestination,
+    /// The domain as it is written.
+    written: String,
+    bracketed: bool,
+    port: u16,
     policy: Arc<RoutePolicy>,
     seed: u64,
     /// The domain in ASCII, if there is such a form.
@@ -107,7 +109,9 @@ impl Resolution {
     pub fn new(destination: &InetDestination, policy: Arc<RoutePolicy>, seed: u64) -> Self {
         let mut resolution = Self {
             domain: destination.domain.clone(),
-            destination: destination.clone(),
+            written: destination.domain.clone(),
+            bracketed: destination.bracketed,
+            port: destination.port,
             policy,
             seed,
             stage: Stage::Done,
@@ -165,11 +169,8 @@ impl Resolution {
             return self.fail(status, "all network protocols are disabled".into());
         }
         self.convert_domain();
-        let by_mx = self.policy.mail_domains
-            && self.policy.dns != DnsSupport::Disabled
-            && !self.destination.bracketed;
-        if !by_mx {
-            return self.host_path(self.destination.domain.clone());
+        if !self.is_by_exchanger() {
+            return self.host_path();
         }
         if !can_be_asked(&self.domain) {
             return self.exchangers(Err(Failure::InvalidName));
@@ -183,16 +184,12 @@ impl Resolution {
     }
 
     fn convert_domain(&mut self) {
-        match self.policy.idna.to_ascii(&self.destination.domain) {
+        match self.policy.idna.to_ascii(&self.written) {
             Some(Cow::Owned(ascii)) => self.domain = ascii,
             Some(Cow::Borrowed(_)) => {}
             None => self.warn(format!(
                 "Problem translating domain \"{}\" to ASCII form",
-                self.destination
-                    .domain
-                    .chars()
-                    .take(100)
-                    .collect::<String>()
+                self.written.chars().take(100).collect::<String>()
             )),
         }
     }
@@ -223,9 +220,9 @@ impl Resolution {
             Err(miss) => miss,
         };
         let status = match miss.rank {
-            Rank::NotFound => return self.host_path(self.domain.clone()),
+            Rank::NotFound => return self.host_path(),
             Rank::Filtered => return self.fail(EnhancedStatus::new(4, 7, 0), miss.text),
-            _ if self.policy.ignore_mx_error => return self.host_path(self.domain.clone()),
+            _ if self.policy.ignore_mx_error => return self.host_path(),
             Rank::Temporary => EnhancedStatus::new(4, 4, 3),
             Rank::NonRecoverable => EnhancedStatus::new(5, 4, 3),
             Rank::Invalid => EnhancedStatus::new(5, 4, 4),
@@ -294,10 +291,15 @@ impl Resolution {
         self.look_up(hosts);
     }
 
-    fn host_path(&mut self, name: String) {
+    /// Whether mail exchangers are asked for.
+    fn is_by_exchanger(&self) -> bool {
+        self.policy.mail_domains && self.policy.dns != DnsSupport::Disabled && !self.bracketed
+    }
+
+    fn host_path(&mut self) {
         let validate = self.policy.dns == DnsSupport::Dnssec;
         let host = HostLookup::new(self.domain.clone(), validate, &self.policy);
-        self.stage = Stage::Host { name };
+        self.stage = Stage::Host;
         self.look_up(vec![host]);
     }
 
@@ -331,7 +333,7 @@ impl Resolution {
                 preferences,
                 validated,
             } => self.finish_exchangers(&preferences, validated),
-            Stage::Host { name } => self.finish_host(&name),
+            Stage::Host => self.finish_host(),
             stage @ (Stage::Exchangers | Stage::Done) => self.stage = stage,
         }
     }
@@ -377,7 +379,7 @@ impl Resolution {
     /// Nothing is left above this system. `hidden` says that a better mail
     /// exchanger exists, but has no address.
     fn loops(&mut self, hidden: bool) {
-        let domain = &self.destination.domain;
+        let domain = &self.written;
         let (status, text) = if hidden {
             let text = format!("unable to find primary relay for {domain}");
             (EnhancedStatus::new(4, 4, 4), text)
@@ -391,7 +393,7 @@ impl Resolution {
     fn no_exchanger_address(&mut self, failure: Option<(EnhancedStatus, String)>) {
         self.warn(format!(
             "no MX host for {} has a valid address record",
-            self.destination.domain
+            self.written
         ));
         let (mut status, text) = failure.unwrap_or_else(unavailable);
         if self.policy.defer_without_mx_address && status.class() == 5 {
@@ -400,7 +402,7 @@ impl Resolution {
         self.fail(status, text);
     }
 
-    fn finish_host(&mut self, name: &str) {
+    fn finish_host(&mut self) {
         let Some(host) = core::mem::take(&mut self.hosts).into_iter().next() else {
             return;
         };
@@ -414,6 +416,10 @@ impl Resolution {
             return self.fail(status, text);
         }
         if self.detects_loops() && self.policy.own.find_in(&list).is_some() {
+            let name = match self.is_by_exchanger() {
+                true => &self.domain,
+                false => &self.written,
+            };
             let text = format!("mail for {name} loops back to myself");
             return self.fail(EnhancedStatus::new(5, 4, 6), text);
         }
@@ -439,7 +445,7 @@ impl Resolution {
             let candidate = Candidate {
                 host,
                 address: found.address,
-                port: self.destination.port,
+                port: self.port,
                 preference,
                 host_validated: found.validated,
                 mx_validated,
@@ -452,7 +458,7 @@ impl Resolution {
     }
 
     fn detects_loops(&self) -> bool {
-        self.policy.mail_domains && self.destination.port == SMTP_PORT
+        self.policy.mail_domains && self.port == SMTP_PORT
     }
 
     fn warn(&mut self, text: String) {

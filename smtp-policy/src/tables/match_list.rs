@@ -88,6 +88,9 @@ impl MatchList {
     }
 
     fn find(&self, subjects: &[(&str, Role)]) -> Result<bool, TableFailure> {
+        if self.members.is_empty() {
+            return Ok(false);
+        }
         let subjects: Vec<(String, Role)> = subjects
             .iter()
             .map(|&(text, role)| (self.case.fold(text), role))

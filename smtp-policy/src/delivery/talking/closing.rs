@@ -24,6 +24,7 @@ impl Talking {
         cx.taken = cx.taken.union(&self.session_taken());
         if let Progress::Probing { said, .. } = &self.progress {
             // The kept connection was dead: as if nothing had been kept.
+            let said = said.as_ref().map(Reply::one_line);
             let what = probe_failure(said.as_deref(), why);
             let relay = self.peer().relay();
             cx.inform(format!(

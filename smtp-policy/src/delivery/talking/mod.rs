@@ -81,7 +81,7 @@ enum Progress {
         /// What to try if it turns out to be dead.
         instead: Option<Box<Attempt>>,
         /// The answer to the probe.
-        said: Option<String>,
+        said: Option<Reply>,
     },
     /// Greeting and hello.
     Greeting,
@@ -254,12 +254,16 @@ impl Talking {
 
     /// Goes on with the session.
     pub(super) fn poll(mut self: Box<Self>, cx: &mut Context) -> Next {
-        match self.advance(cx) {
-            Turn::Ask(ask) => Next::Ask(self.into(), ask),
-            Turn::Again => Next::Go(self.into()),
-            Turn::Overdue => Next::Await(self.into()),
-            Turn::Keep => Next::Go(self.keep(cx)),
-            Turn::Closed(why) => Next::Go(self.close(cx, why)),
+        loop {
+            return match self.advance(cx) {
+                Turn::Ask(ask) => Next::Ask(self.into(), ask),
+                // Most turns have nothing to tell: they need no way out and back in.
+                Turn::Again if cx.is_free() => continue,
+                Turn::Again => Next::Go(self.into()),
+                Turn::Overdue => Next::Await(self.into()),
+                Turn::Keep => Next::Go(self.keep(cx)),
+                Turn::Closed(why) => Next::Go(self.close(cx, why)),
+            };
         }
     }
 
@@ -341,7 +345,7 @@ impl Talking {
         if let Progress::Probing { said, .. } = &mut self.progress
             && stage == Stage::RsetProbe
         {
-            *said = Some(reply.one_line());
+            *said = Some(reply.clone());
         } else if self.channel.uses > 0 && reply.code() == SHUTTING_DOWN {
             self.note_kept_connection_ended(cx, reply);
         }

@@ -2,20 +2,15 @@
 //! (`src/smtp/smtp_proto.c`, smtp_xfer; `src/smtp/smtp_connect.c`, smtp_cleanup_session;
 //! `src/smtp/smtp_reuse.c`).
 
+use std::sync::Arc;
+
 use smtp_proto::{session::Idle, status::EnhancedStatus};
 
 use super::{Progress, Talking, Text, Turn, envelope};
 use crate::{
     delivery::{
-        Ask,
-        attempt::{destination_key, endpoint_key},
-        choosing::Choosing,
-        context::Context,
-        hosts::Limits,
-        phase::Phase,
-        preparing::readdress,
-        roll::Batch,
-        settle::Whom,
+        Ask, attempt::endpoint_key, choosing::Choosing, context::Context, hosts::Limits,
+        phase::Phase, preparing::readdress, roll::Batch, settle::Whom,
     },
     report::{Scope, trouble::Reason},
     reuse::{CacheKeys, key::Binding},
@@ -133,10 +128,9 @@ impl Talking {
         cx.taken = cx.taken.union(&self.session_taken());
         let mut channel = self.channel;
         channel.uses += 1;
-        let nexthop = cx.hosts.request_nexthop.take();
-        let destination = nexthop.map(|nexthop| Binding {
-            key: destination_key(cx, &nexthop),
-            peer: channel.peer.clone(),
+        let destination = cx.hosts.request_nexthop.take().map(|key| Binding {
+            key,
+            peer: Arc::clone(&channel.peer),
         });
         let port = channel.peer.port.unwrap_or_default();
         let keys = CacheKeys {
