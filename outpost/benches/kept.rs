@@ -1,17 +1,21 @@
-//! Messages per second on one kept connection, against a bare client.
+//! CPU time and rate of messages on one kept connection, beside a bare client.
 //!
 //! `kept ADDR:PORT [COUNT]` delivers COUNT messages of 4 KiB to the server at
 //! that address (smtp-sink for one) through each runtime, and as often writes the
 //! same dialogue with pre-rendered bytes over a plain socket. The bare client
 //! waits where the engine waits, so that the ratio shows what the engine costs
-//! and not what the network does. Rounds alternate, and medians are printed.
-//! Without an address it does nothing.
+//! and not what the network does. Rounds alternate, first on an idle machine and then with
+//! every processor kept busy by other processes; medians are printed. CPU time is that of
+//! all threads (`/proc/self/task/*/schedstat`). Without an address it does nothing.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
+    fs, hint,
     io::{Read, Write},
     net::TcpStream,
+    process::{Child, Command},
     sync::Arc,
+    thread,
     time::Instant,
 };
 
@@ -61,37 +65,90 @@ fn expect(socket: &mut TcpStream, lines: usize) {
     }
 }
 
-/// The same dialogue with nothing behind it; messages per second.
-fn bare(address: &str, count: u32) -> f64 {
+/// What a message took.
+#[derive(Clone, Copy)]
+struct Cost {
+    /// In microseconds, of all threads.
+    cpu: f64,
+    per_second: f64,
+}
+
+/// The CPU time of all threads of this process so far, in microseconds.
+fn cpu_time() -> f64 {
+    let mut nanoseconds = 0.0;
+    for thread in fs::read_dir("/proc/self/task").unwrap() {
+        let stat = fs::read_to_string(thread.unwrap().path().join("schedstat"));
+        let stat = stat.unwrap_or_default();
+        let time = stat.split(' ').next().and_then(|time| time.parse().ok());
+        nanoseconds += time.unwrap_or(0.0);
+    }
+    nanoseconds / 1000.0
+}
+
+/// Measures `count` messages.
+fn measure(count: u32, run: impl FnOnce()) -> Cost {
+    let (start, before) = (Instant::now(), cpu_time());
+    run();
+    Cost {
+        cpu: (cpu_time() - before) / f64::from(count),
+        per_second: f64::from(count) / start.elapsed().as_secs_f64(),
+    }
+}
+
+/// The same dialogue with nothing behind it.
+fn bare(address: &str, count: u32) -> Cost {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_nodelay(true).unwrap();
     expect(&mut socket, 1);
     socket.write_all(b"HELO client.example\r\n").unwrap();
     expect(&mut socket, 1);
-    let mut text = message().to_vec();
-    text = String::from_utf8(text)
-        .unwrap()
-        .replace('\n', "\r\n")
-        .into_bytes();
-    text.extend_from_slice(b".\r\n");
-    let start = Instant::now();
-    for _ in 0..count {
-        socket.write_all(b"RSET\r\n").unwrap();
-        expect(&mut socket, 1);
-        socket.write_all(ENVELOPE).unwrap();
-        expect(&mut socket, 3);
-        socket.write_all(&text).unwrap();
-        expect(&mut socket, 1);
-    }
-    f64::from(count) / start.elapsed().as_secs_f64()
+    let text = String::from_utf8(message().to_vec()).unwrap();
+    let text = text.replace('\n', "\r\n") + ".\r\n";
+    measure(count, || {
+        for _ in 0..count {
+            socket.write_all(b"RSET\r\n").unwrap();
+            expect(&mut socket, 1);
+            socket.write_all(ENVELOPE).unwrap();
+            expect(&mut socket, 3);
+            socket.write_all(text.as_bytes()).unwrap();
+            expect(&mut socket, 1);
+        }
+    })
 }
 
-fn engine(count: u32, mut deliver: impl FnMut() -> Report) -> f64 {
-    let start = Instant::now();
-    for _ in 0..count {
-        assert!(deliver().all(Status::Sent));
+fn is_sent(report: &Report) {
+    assert!(report.all(Status::Sent), "{report:?}");
+}
+
+/// Keeps every processor busy until it is dropped.
+struct Load(Vec<Child>);
+
+impl Load {
+    fn new() -> Self {
+        let program = std::env::current_exe().unwrap();
+        let count = thread::available_parallelism().unwrap().get();
+        let spin = || Command::new(&program).arg(SPIN).spawn().unwrap();
+        Self((0..count).map(|_| spin()).collect())
     }
-    f64::from(count) / start.elapsed().as_secs_f64()
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+/// The argument with which this program keeps a processor busy, until it has no parent.
+const SPIN: &str = "--spin";
+
+fn spin() {
+    let parent = std::os::unix::process::parent_id();
+    while std::os::unix::process::parent_id() == parent {
+        (0..1_000_000).for_each(|_| hint::spin_loop());
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -99,11 +156,42 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
+fn print(state: &str, rounds: &[[Cost; 4]]) {
+    let of = |index: usize, what: fn(&Cost) -> f64| {
+        median(
+            rounds
+                .iter()
+                .filter_map(|round| round.get(index))
+                .map(what)
+                .collect(),
+        )
+    };
+    println!("{state}:");
+    for (index, name) in ["bare client", "tokio", "smol", "blocking"]
+        .into_iter()
+        .enumerate()
+    {
+        let (cpu, rate) = (
+            of(index, |cost| cost.cpu),
+            of(index, |cost| cost.per_second),
+        );
+        println!(
+            "  {name:<11} {cpu:6.1} µs of CPU time a message, {:5.2} times the bare client; \
+             {rate:6.0} messages a second, {:.2} of the bare client",
+            cpu / of(0, |cost| cost.cpu),
+            rate / of(0, |cost| cost.per_second),
+        );
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| a != "--bench")
         .collect();
+    if arguments.first().is_some_and(|first| first == SPIN) {
+        return spin();
+    }
     let Some(address) = arguments.first() else {
         println!("usage: kept ADDR:PORT [COUNT]");
         return;
@@ -129,28 +217,34 @@ fn main() {
     let smol = runtime_smol::Client::new(Arc::clone(&policy));
     let blocking = runtime_blocking::Client::new(policy);
 
-    let mut rates: [Vec<f64>; 4] = Default::default();
-    for _ in 0..ROUNDS {
-        let round = [
+    let round = || {
+        [
             bare(address, count),
-            engine(count, || {
-                runtime.block_on(tokio.deliver(request(), text.clone(), ()))
+            measure(count, || {
+                runtime.block_on(async {
+                    for _ in 0..count {
+                        is_sent(&tokio.deliver(request(), text.clone(), ()).await);
+                    }
+                });
             }),
-            engine(count, || {
-                smol::block_on(smol.deliver(request(), text.clone(), ()))
+            measure(count, || {
+                smol::block_on(async {
+                    for _ in 0..count {
+                        is_sent(&smol.deliver(request(), text.clone(), ()).await);
+                    }
+                });
             }),
-            engine(count, || blocking.deliver(request(), text.clone(), ())),
-        ];
-        for (rate, value) in rates.iter_mut().zip(round) {
-            rate.push(value);
-        }
-    }
-    let [bare, engines @ ..] = rates.map(median);
-    println!("bare client: {bare:.0} messages per second");
-    for (name, rate) in ["tokio", "smol", "blocking"].into_iter().zip(engines) {
-        println!(
-            "{name}: {rate:.0} messages per second, {:.2} of the bare client",
-            rate / bare
-        );
-    }
+            measure(count, || {
+                for _ in 0..count {
+                    is_sent(&blocking.deliver(request(), text.clone(), ()));
+                }
+            }),
+        ]
+    };
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
+    print("idle", &rounds);
+    let load = Load::new();
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
+    print("all processors busy", &rounds);
+    drop(load);
 }

@@ -49,11 +49,13 @@ requests, with error in the place of those that could not be understood.
   recipients[]  address, status (sent, deferred, bounced, SOFTBOUNCE,
                 deliverable, undeliverable), dsn, relay, text, action (relayed,
                 delivered, delayed, failed), scope (session, site, message,
-                recipient), uncertain, tls, and where there is one: report,
-                original, host, stage, reply (code, dsn, lines)
+                recipient), uncertain, connection_uses, tls, times, and where
+                there is one: report, original, host, server (host, address,
+                port), stage, reply (code, dsn, lines), queue_id (the server's)
   tls           null where TLS was not tried, or established, error, version,
                 cipher, bits, trust (Verified, Trusted, Untrusted, Anonymous),
                 problem
+  times         seconds: queue, setup, connection, transmission
 With --report jsonl: a line for each verdict, as soon as it has fallen, and one
 at the end of each request. Counts begin with 1.
   verdict       event (\"verdict\"), request, id, recipient, and the fields of

@@ -11,7 +11,6 @@ mod demo;
 mod dnssec;
 mod envelope;
 mod exit;
-mod fields;
 mod hints;
 mod interrupt;
 mod job;

@@ -1,28 +1,23 @@
 //! request.json: several requests, in the order in which they begin.
 //!
-//! The file is `{"protocol": "smtp" | "lmtp", "requests": [...]}`. A request that
-//! cannot be understood does not keep the others from being delivered.
+//! The file is `{"protocol": "smtp" | "lmtp", "requests": [...]}`. A request is what
+//! [`smtp_policy::schema`] says, with the message (`message_base64`) and the pause before it
+//! (`pause_ms`). One that cannot be understood does not keep the others from being
+//! delivered.
 
-use std::{fs::File, path::Path, str::FromStr, time::Duration};
+use std::{fmt, fs::File, path::Path, time::Duration};
 
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::Value;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use smtp_policy::{
     config::Protocol,
-    line_ends::StrayCr,
-    request::{
-        CacheHints, ClientInfo, ClientSource, DeliveryFlags, Encoding, QueueId, Recipient, Request,
-        TextError, TlsWish,
-    },
-};
-use smtp_proto::{
-    address::{Address, ReversePath},
-    dsn::{Notify, Ret},
+    report::LogText,
+    request::{Encoding, Request},
 };
 
 use crate::{
-    fields::{Fault, Fields, kind},
     job::{Job, encoding_of},
     message::Message,
     size::SizeLimit,
@@ -30,6 +25,24 @@ use crate::{
 
 /// The most that a file of requests may have.
 const LIMIT: SizeLimit = SizeLimit::mebibytes(256);
+
+/// A fault of a request or of the file, and its place: one line, which may quote the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault(LogText);
+
+impl Fault {
+    fn new(at: &str, what: impl fmt::Display) -> Self {
+        Self(format!("{at}: {what}").into())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Fault {}
 
 /// Reads a file of requests.
 ///
@@ -43,195 +56,97 @@ pub(crate) fn read_file(path: &Path) -> anyhow::Result<Vec<Result<Job, Fault>>> 
         .with_context(|| format!("cannot read {name}"))?;
     let value: Value =
         serde_json::from_slice(&text).with_context(|| format!("{name} is not valid JSON"))?;
-    read_all(&value, &name.to_string()).map_err(anyhow::Error::from)
+    read_all(value, &name.to_string()).map_err(anyhow::Error::from)
 }
 
-fn read_all(value: &Value, name: &str) -> Result<Vec<Result<Job, Fault>>, Fault> {
-    let mut fields = Fields::of(value, name)?;
-    let protocol = match fields.text("protocol")? {
-        None | Some("smtp") => Protocol::Smtp,
-        Some("lmtp") => Protocol::Lmtp,
-        Some(other) => return Err(fields.fault("protocol", neither(other, "smtp", "lmtp"))),
+/// The file; each request is read by itself.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestFile {
+    protocol: Option<Value>,
+    requests: Vec<Value>,
+}
+
+fn read_all(value: Value, name: &str) -> Result<Vec<Result<Job, Fault>>, Fault> {
+    if !value.is_object() {
+        return Err(Fault::new(name, "expected an object"));
+    }
+    let fault = |why: serde_json::Error| Fault::new(name, why);
+    let file: RequestFile = serde_json::from_value(value).map_err(fault)?;
+    let protocol = match file.protocol {
+        Some(protocol) => field(name, "protocol", protocol)?,
+        None => Protocol::Smtp,
     };
-    let requests = fields.list("requests")?;
-    let requests = fields.required("requests", requests)?;
-    fields.finish()?;
-    Ok(requests
-        .iter()
+    Ok(file
+        .requests
+        .into_iter()
         .zip(1..)
-        .map(|(value, number)| read_one(value, protocol, name, number))
+        .map(|(value, number)| {
+            read_one(
+                value,
+                protocol,
+                &format!("{name}: request {number}"),
+                number,
+            )
+        })
         .collect())
 }
 
-fn read_one(value: &Value, protocol: Protocol, name: &str, number: u32) -> Result<Job, Fault> {
-    let mut fields = Fields::of(value, format!("{name}: request {number}"))?;
-    let nexthop = checked(&mut fields, "nexthop")?;
-    let nexthop = fields.required("nexthop", nexthop)?;
-    let sender = fields.text("sender")?.unwrap_or_default();
-    let sender = ReversePath::parse(sender).map_err(|error| fields.fault("sender", error))?;
-    let recipients = recipients(&mut fields)?;
-    let message = message(&mut fields)?;
-
-    let mut request = Request::new(protocol, nexthop, sender, recipients);
-    request.id = match checked(&mut fields, "id")? {
-        Some(id) => id,
-        None => QueueId::parse(format!("R{number}")).map_err(|why| fields.fault("id", why))?,
+/// Reads one request. What the schema leaves open is what a queue manager would say that
+/// hands it over.
+fn read_one(value: Value, protocol: Protocol, at: &str, number: u32) -> Result<Job, Fault> {
+    let Value::Object(mut map) = value else {
+        return Err(Fault::new(at, "expected an object"));
     };
-    request.envid = checked(&mut fields, "envid")?;
-    request.ret = match fields.text("ret")? {
-        None => None,
-        Some(ret) => {
-            Some(Ret::parse(ret).ok_or_else(|| fields.fault("ret", neither(ret, "FULL", "HDRS")))?)
-        }
-    };
-    request.smtputf8 = fields.flag("smtputf8")?;
-    if fields.flag("require_tls")? {
-        request.tls = TlsWish::Required;
-    }
-    request.encoding = match fields.text("encoding")? {
-        None => encoding_of(message.facts),
-        Some("7bit") => Encoding::SevenBit,
-        Some("8bit") => Encoding::EightBit,
-        Some(other) => return Err(fields.fault("encoding", neither(other, "7bit", "8bit"))),
-    };
+    let text: Option<String> = take(&mut map, at, "message_base64")?;
+    let text = text.ok_or_else(|| Fault::new(at, "missing field `message_base64`"))?;
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|why| Fault::new(at, format!("key \"message_base64\": {why}")))?;
+    let message = Message::exact(bytes);
+    let pause = take(&mut map, at, "pause_ms")?.unwrap_or(0);
+    map.entry("protocol").or_insert(protocol.as_str().into());
+    map.entry("id").or_insert(format!("R{number}").into());
     // cleanup(8) of the queue manager that speaks here has seen the text.
-    request.stray_cr = StrayCr::Pass;
-    request.size = fields.number("size")?;
-    request.client = client(&mut fields)?;
-    request.flags = flags(&mut fields)?;
-    request.probe = fields.flag("probe")?;
-    request.cache = cache(&mut fields)?;
-    request.age = Duration::from_secs(fields.number("age")?.unwrap_or(0));
-    let pause = Duration::from_millis(fields.number("pause_ms")?.unwrap_or(0));
-    fields.finish()?;
+    map.entry("stray_cr").or_insert("pass".into());
+    let mut request: Request =
+        serde_json::from_value(Value::Object(map)).map_err(|why| Fault::new(at, why))?;
+    if request.encoding == Encoding::Unknown {
+        request.encoding = encoding_of(message.facts);
+    }
     Ok(Job {
         // The requests of a file are what a queue manager would hand over.
         whole: true,
-        pause,
+        pause: Duration::from_millis(pause),
         ..Job::new(request, message)
     })
 }
 
-fn recipients(fields: &mut Fields<'_>) -> Result<Vec<Recipient>, Fault> {
-    let list = fields.list("recipients")?;
-    let list = fields.required("recipients", list)?;
-    if list.is_empty() {
-        return Err(fields.fault("recipients", "there is none"));
-    }
-    let at = fields.at().to_owned();
-    list.iter()
-        .zip(1..)
-        .map(|(value, number)| recipient(value, format!("{at}: recipient {number}")))
-        .collect()
-}
-
-fn recipient(value: &Value, at: String) -> Result<Recipient, Fault> {
-    let mut fields = Fields::of(value, at)?;
-    let address = fields.text("address")?;
-    let address = fields.required("address", address)?;
-    let address = Address::parse(address).map_err(|error| fields.fault("address", error))?;
-    let mut recipient = Recipient::new(address);
-    recipient.original = checked(&mut fields, "original")?;
-    recipient.orcpt = checked(&mut fields, "orcpt")?;
-    if let Some(notify) = fields.text("notify")? {
-        recipient.notify = Notify::parse(notify).ok_or_else(|| {
-            let what = "is not NEVER or a list of SUCCESS, FAILURE, DELAY";
-            fields.fault("notify", format!("\"{notify}\" {what}"))
-        })?;
-    }
-    fields.finish()?;
-    Ok(recipient)
-}
-
-fn message(fields: &mut Fields<'_>) -> Result<Message, Fault> {
-    let text = fields.text("message_base64")?;
-    let text = fields.required("message_base64", text)?;
-    let bytes = STANDARD
-        .decode(text)
-        .map_err(|error| fields.fault("message_base64", error))?;
-    Ok(Message::exact(bytes))
-}
-
-fn client(fields: &mut Fields<'_>) -> Result<Option<ClientInfo>, Fault> {
-    let Some(mut client) = fields.object("client")? else {
-        return Ok(None);
-    };
-    let mut value = |key| checked(&mut client, key).map(Option::unwrap_or_default);
-    let info = ClientInfo {
-        name: value("name")?,
-        address: value("address")?,
-        port: value("port")?,
-        proto: value("proto")?,
-        helo: value("helo")?,
-        ident: value("ident")?,
-        source: match client.text("source")? {
-            None | Some("") => None,
-            Some("local") => Some(ClientSource::Local),
-            Some("remote") => Some(ClientSource::Remote),
-            Some(other) => return Err(client.fault("source", neither(other, "local", "remote"))),
-        },
-    };
-    client.finish()?;
-    Ok(Some(info))
-}
-
-/// A text that has a rule of its own. Where it cannot be empty, an empty one says the
-/// same as none.
-fn checked<T: FromStr<Err = TextError>>(
-    fields: &mut Fields<'_>,
+fn take<T: DeserializeOwned>(
+    map: &mut Map<String, Value>,
+    at: &str,
     key: &'static str,
 ) -> Result<Option<T>, Fault> {
-    match fields.text(key)? {
-        None => Ok(None),
-        Some("") => Ok("".parse().ok()),
-        Some(text) => text.parse().map(Some).map_err(|why| fields.fault(key, why)),
-    }
+    map.remove(key)
+        .map(|value| field(at, key, value))
+        .transpose()
 }
 
-fn flags(fields: &mut Fields<'_>) -> Result<DeliveryFlags, Fault> {
-    let mut flags = DeliveryFlags::default();
-    for letter in fields.text("flags")?.unwrap_or_default().chars() {
-        match letter {
-            'D' => flags.delivered_to = true,
-            'O' => flags.original_to = true,
-            'R' => flags.return_path = true,
-            'X' => flags.final_delivery = true,
-            other => {
-                let what = format!("unknown letter \"{other}\" (known are D, O, R, X)");
-                return Err(fields.fault("flags", what));
-            }
-        }
-    }
-    Ok(flags)
-}
-
-fn cache(fields: &mut Fields<'_>) -> Result<CacheHints, Fault> {
-    let mut hints = CacheHints::default();
-    for hint in fields.list("connection_cache")?.unwrap_or_default() {
-        match hint.as_str() {
-            Some("load") => hints.load = true,
-            Some("store") => hints.store = true,
-            Some(other) => {
-                return Err(fields.fault("connection_cache", neither(other, "load", "store")));
-            }
-            None => {
-                let what = format!("expected texts in the list, found {}", kind(hint));
-                return Err(fields.fault("connection_cache", what));
-            }
-        }
-    }
-    Ok(hints)
-}
-
-fn neither(found: &str, one: &str, other: &str) -> String {
-    format!("\"{found}\" is neither \"{one}\" nor \"{other}\"")
+fn field<T: DeserializeOwned>(at: &str, key: &str, value: Value) -> Result<T, Fault> {
+    serde_json::from_value(value).map_err(|why| Fault::new(at, format!("key \"{key}\": {why}")))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
-    use super::*;
     use serde_json::json;
+    use smtp_policy::request::ClientSource;
+    use smtp_proto::{
+        address::ReversePath,
+        dsn::{Notify, Ret},
+    };
+
+    use super::*;
 
     fn full() -> Value {
         json!({
@@ -249,7 +164,7 @@ mod tests {
 
     fn one(value: &Value) -> Result<Job, String> {
         let file = json!({ "protocol": "lmtp", "requests": [value] });
-        read_all(&file, "r.json")
+        read_all(file, "r.json")
             .unwrap()
             .remove(0)
             .map_err(|fault| fault.to_string())
@@ -306,78 +221,21 @@ mod tests {
             (
                 "nexthop",
                 json!(7),
-                "key \"nexthop\": expected a text, found a number",
-            ),
-            ("sender", json!("a\nb"), "key \"sender\": "),
-            ("recipients", json!([]), "key \"recipients\": there is none"),
-            (
-                "recipients",
-                json!([7]),
-                "recipient 1: expected an object, found a number",
+                "key \"nexthop\": invalid type: integer `7`, expected a text",
             ),
             (
                 "recipients",
                 json!([{ "address": "" }]),
-                "recipient 1: key \"address\": ",
+                "key \"recipients\": recipient 1: key \"address\": ",
             ),
             (
-                "recipients",
-                json!([{ "adress": "a@b" }]),
-                "recipient 1: key \"address\" is missing",
-            ),
-            (
-                "recipients",
-                json!([{ "address": "a@b", "notify": "SOMETIMES" }]),
-                "recipient 1: key \"notify\": \"SOMETIMES\" is not NEVER or a list",
-            ),
-            (
-                "recipients",
-                json!([{ "address": "a@b", "orcpt": "a@b" }]),
-                "recipient 1: key \"orcpt\": the text of ORCPT is not type;address",
-            ),
-            (
-                "ret",
-                json!("ALL"),
-                "key \"ret\": \"ALL\" is neither \"FULL\" nor \"HDRS\"",
-            ),
-            (
-                "encoding",
-                json!("9bit"),
-                "key \"encoding\": \"9bit\" is neither",
+                "message_base64",
+                json!(7),
+                "key \"message_base64\": invalid type: integer",
             ),
             ("message_base64", json!("?"), "key \"message_base64\": "),
-            (
-                "size",
-                json!(-1),
-                "key \"size\": expected a whole number from 0 on",
-            ),
-            (
-                "client",
-                json!({ "nom": "x" }),
-                "client: unknown key \"nom\"",
-            ),
-            (
-                "client",
-                json!({ "source": "here" }),
-                "client: key \"source\": \"here\"",
-            ),
-            ("flags", json!("DZ"), "key \"flags\": unknown letter \"Z\""),
-            (
-                "probe",
-                json!("yes"),
-                "key \"probe\": expected true or false, found a text",
-            ),
-            (
-                "connection_cache",
-                json!(["keep"]),
-                "key \"connection_cache\": \"keep\"",
-            ),
-            (
-                "connection_cache",
-                json!([1]),
-                "key \"connection_cache\": expected texts",
-            ),
-            ("colour", json!(1), "unknown key \"colour\""),
+            ("pause_ms", json!(-1), "key \"pause_ms\": invalid value"),
+            ("colour", json!(1), "unknown field `colour`"),
         ];
         for (key, value, said) in cases {
             let mut request = full();
@@ -392,23 +250,33 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_is_no_object_or_has_no_text_is_a_fault() {
+        let fault = one(&json!(7)).unwrap_err();
+        assert_eq!(fault, "r.json: request 1: expected an object");
+        let mut request = full();
+        request.as_object_mut().unwrap().remove("message_base64");
+        let fault = one(&request).unwrap_err();
+        assert_eq!(fault, "r.json: request 1: missing field `message_base64`");
+    }
+
+    #[test]
     fn the_file_itself_must_have_the_right_shape() {
         for (file, said) in [
-            (json!([]), "r.json: expected an object, found a list"),
+            (json!([]), "r.json: expected an object"),
             (
                 json!({ "protocol": "http", "requests": [] }),
-                "r.json: key \"protocol\": \"http\"",
+                "r.json: key \"protocol\": the protocol is none of smtp, lmtp",
             ),
             (
                 json!({ "protocol": "smtp" }),
-                "r.json: key \"requests\" is missing",
+                "r.json: missing field `requests`",
             ),
             (
                 json!({ "requests": [], "request": 1 }),
-                "r.json: unknown key \"request\"",
+                "r.json: unknown field `request`",
             ),
         ] {
-            let fault = read_all(&file, "r.json").unwrap_err().to_string();
+            let fault = read_all(file, "r.json").unwrap_err().to_string();
             assert!(fault.starts_with(said), "{fault:?}");
         }
     }

@@ -75,10 +75,8 @@ pub(crate) fn complain_without_smtputf8<'a>(
         return;
     };
     let needs_it = |request: &Request| {
-        let able = Request {
-            smtputf8: true,
-            ..request.clone()
-        };
+        let mut able = request.clone();
+        able.smtputf8 = true;
         able.needs_smtputf8()
     };
     if !*general.smtputf8_enable && !general.smtputf8_enable.is_set() && requests.any(needs_it) {

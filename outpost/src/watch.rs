@@ -1,23 +1,16 @@
 //! What the program sees of a running delivery: progress, notes, and when each
 //! recipient was settled.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use smtp_policy::{
-    delivery::{Level, Note, Observer},
+    delivery::Observer,
+    event::{Level, Note},
     report::Outcome,
-    request::{QueueId, RcptIndex, Recipient},
+    request::{QueueId, RcptIndex, Recipient, Request},
 };
 
-use crate::{
-    log_line::{Delays, LogForm},
-    output::complain,
-    progress::Progress,
-    report::ledger::Ledger,
-};
+use crate::{log_line::LogForm, output::complain, progress::Progress, report::ledger::Ledger};
 
 /// Where notes and verdicts go while the delivery runs.
 pub(crate) enum Voice {
@@ -33,53 +26,24 @@ pub(crate) enum Voice {
 pub(crate) struct Watch {
     voice: Voice,
     id: QueueId,
-    recipients: Vec<Recipient>,
-    age: Duration,
-    started: Instant,
-    /// When the first byte of text went out: the end of the set-up, as far as
-    /// an observer can tell.
-    set_up: Option<Instant>,
     settled: usize,
     progress: Progress,
 }
 
 impl Watch {
     /// Begins to watch the delivery of `request`, which starts now.
-    pub(crate) fn new(
-        request: &smtp_policy::request::Request,
-        voice: Voice,
-        progress: Progress,
-    ) -> Self {
+    pub(crate) fn new(request: &Request, voice: Voice, progress: Progress) -> Self {
         Self {
             voice,
             id: request.id.clone(),
-            recipients: request.recipients.clone(),
-            age: request.age,
-            started: Instant::now(),
-            set_up: None,
             settled: 0,
             progress,
-        }
-    }
-
-    /// Postfix stamps the end of the set-up when it sends MAIL (`src/smtp/smtp_proto.c`),
-    /// and both ends at once when a failure comes before that (`src/smtp/smtp_trouble.c`;
-    /// `src/global/log_adhoc.c`). An observer sees the first text instead; a recipient
-    /// settled before that counts as set-up.
-    fn delays(&self) -> Delays {
-        let now = Instant::now();
-        let set_up = self.set_up.unwrap_or(now);
-        Delays {
-            before: self.age,
-            queued: Duration::ZERO,
-            set_up: set_up.saturating_duration_since(self.started),
-            transmission: now.saturating_duration_since(set_up),
         }
     }
 }
 
 impl Observer for Watch {
-    fn settled(&mut self, index: RcptIndex, outcome: &Outcome) {
+    fn settled(&mut self, index: RcptIndex, recipient: &Recipient, outcome: &Outcome) {
         self.settled += 1;
         self.progress.settled(self.settled);
         match &self.voice {
@@ -87,10 +51,9 @@ impl Observer for Watch {
                 .progress
                 .aside(|| ledger.settle(*request, index, outcome, None)),
             Voice::Log(ledger, request, form) => {
-                let recipient = self.recipients.get(index);
-                let line = recipient.map(|to| form.status(&self.id, to, outcome, self.delays()));
+                let line = form.status(&self.id, recipient, outcome);
                 self.progress
-                    .aside(|| ledger.settle(*request, index, outcome, line));
+                    .aside(|| ledger.settle(*request, index, outcome, Some(line)));
             }
             Voice::Silent => {}
         }
@@ -117,27 +80,29 @@ impl Observer for Watch {
 
     fn note(&mut self, note: &Note) {
         self.progress.aside(|| match &self.voice {
-            Voice::Log(ledger, _, form) => ledger.log(&form.note(note)),
+            Voice::Log(ledger, _, form) => {
+                if let Some(line) = form.note(note) {
+                    ledger.log(&line);
+                }
+            }
             Voice::Report(..) | Voice::Silent => tell(&self.id, note),
         });
     }
 
     fn progress(&mut self, text_bytes: u64) {
-        if text_bytes > 0 && self.set_up.is_none() {
-            self.set_up = Some(Instant::now());
-        }
         self.progress.sent(text_bytes);
     }
 }
 
 /// Tells a note on standard error: warnings always, others where they are asked for.
 fn tell(id: &str, note: &Note) {
-    match note.level {
-        Level::Debug => tracing::debug!(target: "outpost", id, "{}", note.text),
-        Level::Info => tracing::info!(target: "outpost", id, "{}", note.text),
+    match note.level() {
         Level::Warning if tracing::enabled!(target: "outpost", tracing::Level::WARN) => {
-            tracing::warn!(target: "outpost", id, "{}", note.text);
+            tracing::warn!(target: "outpost", id, "{note}");
         }
-        Level::Warning => complain(format_args!("warning: {}", note.text)),
+        Level::Warning => complain(format_args!("warning: {note}")),
+        Level::Info => tracing::info!(target: "outpost", id, "{note}"),
+        Level::Debug => tracing::debug!(target: "outpost", id, "{note}"),
+        _ => tracing::trace!(target: "outpost", id, "{note}"),
     }
 }

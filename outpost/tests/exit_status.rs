@@ -209,7 +209,7 @@ fn a_message_or_request_that_cannot_be_read_is_65() {
         ),
         (
             &["deliver", "--request", &list],
-            "list.json: expected an object, found a list",
+            "list.json: expected an object",
         ),
     ];
     for (args, text) in cases {
@@ -237,10 +237,10 @@ fn a_bad_request_does_not_hide_the_others() {
     }
     let error = report["requests"][1]["error"].as_str().unwrap();
     assert!(
-        error.contains("request.json: request 2: unknown key \"colour\""),
+        error.contains("request.json: request 2: unknown field `colour`"),
         "{error}"
     );
-    run.complains("request 2: unknown key \"colour\"");
+    run.complains("request 2: unknown field `colour`");
     assert_eq!(sink.messages().len(), 2);
 }
 

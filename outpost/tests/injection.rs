@@ -87,37 +87,37 @@ fn a_text_that_ends_a_line_is_no_part_of_a_request() {
         (
             "/client/name",
             EVIL,
-            "client: key \"name\": the client attribute has",
+            "key \"client\": key \"name\": the client attribute has",
         ),
         (
             "/client/address",
             EVIL,
-            "client: key \"address\": the client attribute has",
+            "key \"client\": key \"address\": the client attribute has",
         ),
         (
             "/client/port",
             EVIL,
-            "client: key \"port\": the client attribute has",
+            "key \"client\": key \"port\": the client attribute has",
         ),
         (
             "/client/proto",
             EVIL,
-            "client: key \"proto\": the client attribute has",
+            "key \"client\": key \"proto\": the client attribute has",
         ),
         (
             "/client/helo",
             EVIL,
-            "client: key \"helo\": the client attribute has",
+            "key \"client\": key \"helo\": the client attribute has",
         ),
         (
             "/client/ident",
             EVIL,
-            "client: key \"ident\": the client attribute has",
+            "key \"client\": key \"ident\": the client attribute has",
         ),
-        ("/client/source", EVIL, "client: key \"source\": "),
+        ("/client/source", EVIL, "key \"client\": key \"source\": "),
         ("/flags", EVIL, "key \"flags\": unknown letter"),
         ("/ret", EVIL, "key \"ret\": "),
-        (EVIL, EVIL, "unknown key"),
+        (EVIL, EVIL, "unknown field"),
     ];
     let bad: Vec<Value> = cases
         .iter()

@@ -54,6 +54,10 @@ fn jsonl_has_a_line_for_each_verdict_and_one_for_each_request() {
         for key in ["event", "request", "id", "recipient"] {
             verdict.as_object_mut().unwrap().remove(key);
         }
+        // Those of two deliveries.
+        for times in [&mut verdict["times"], &mut same["times"]] {
+            assert!(times.take()["transmission"].is_number());
+        }
         assert_eq!(verdict, same.take(), "{runtime}");
         assert_eq!(verdict["original"], "o@x");
     }

@@ -71,7 +71,7 @@ fn the_dialogue_is_shown_with_v_or_by_its_level_and_each_line_once() {
 #[test]
 fn given_twice_questions_are_shown_too() {
     let sink = Sink::start(&[]);
-    let question = format!(" TRACE outpost: connect to {}", sink.address);
+    let question = format!("}}: outpost: connect to {}", sink.address);
     for runtime in RUNTIMES {
         let run = deliver(&sink, &["-vv", "--runtime", runtime], "").exits(0);
         assert!(run.stderr.contains("EHLO"), "{run:#?}");

@@ -1,19 +1,20 @@
-//! Delivers the same message a hundred times at once.
+//! Delivers the same message a hundred times, on thirty threads.
 //!
 //! ```text
 //! cargo run --example many-blocking -- '[127.0.0.1]:2525' user@example.com
 //! ```
 //!
-//! The client holds back what is more than `smtp_destination_concurrency_limit`,
-//! here 20, to one destination.
+//! Messages are taken from an iterator as others end. The client holds back what is more than
+//! `smtp_destination_concurrency_limit`, here 20, to one destination.
 
-use std::{env, error::Error, fs, path::Path, sync::Arc, thread};
+use std::{env, error::Error, fs, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use runtime_blocking::Client;
 use smtp_policy::{
     config::{MainCf, Protocol},
     dns::ResolverConfig,
+    driver::Submission,
     policy::Policy,
     report::Status,
     request::{Recipient, Request},
@@ -22,6 +23,8 @@ use smtp_proto::address::{Address, ReversePath};
 
 /// How many messages.
 const MANY: usize = 100;
+/// How many threads.
+const AT_ONCE: usize = 30;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
@@ -42,12 +45,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         recipients,
     );
     let mut sent = 0;
-    thread::scope(|scope| {
-        let deliver = || client.deliver(request.clone(), text.clone(), ());
-        let threads: Vec<_> = (0..MANY).map(|_| scope.spawn(deliver)).collect();
-        for thread in threads {
-            sent += usize::from(thread.join().is_ok_and(|report| report.all(Status::Sent)));
-        }
+    let submissions = (0..MANY).map(|_| Submission::new(request.clone(), text.clone()));
+    client.deliver_all(submissions, AT_ONCE, |number, report| {
+        println!("message {number}: {:?}", report.recipients);
+        sent += usize::from(report.all(Status::Sent));
     });
     println!("{sent} of {MANY} were sent");
     client.close();

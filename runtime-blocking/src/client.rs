@@ -1,30 +1,30 @@
-//! The client: what all deliveries share.
+//! The client: what a program holds to deliver messages on plain threads.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Sender},
     },
-    time::{Duration, Instant, SystemTime},
+    task::Waker,
+    thread,
+    time::{Instant, SystemTime},
 };
 
-use mio::Waker;
+use runtime_common::drive;
 use smtp_policy::{
-    delivery::{Delivery, Observer, TableQuery},
-    driver::{self, PartObserver, Place, Seeds, Turns},
+    delivery::Observer,
+    driver::{Act, Hub, Job, Submission},
     policy::Policy,
     report::Report,
     request::Request,
-    tables::{Table, TableFailure},
+    tables::Table,
     text::TextSource,
 };
 use smtp_proto::time::Time;
 
-use crate::{drive, pool::Pool, wait::Asked};
+use crate::{net::Socket, wait::Reactor, watch::Watcher};
 
 /// Delivers messages, many at once. Clones are the same client: they share its
 /// kept connections, its limits per destination and its clock.
@@ -37,21 +37,17 @@ pub struct Client {
     inner: Arc<Inner>,
 }
 
-/// What deliveries and their questions can reach.
-pub(crate) struct Inner {
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) pool: Arc<Pool>,
+struct Inner {
+    hub: Arc<Hub<Socket>>,
     start: Instant,
-    /// The time of day at `start`, in Unix time.
-    epoch: Duration,
-    seeds: Mutex<Seeds>,
-    turns: Mutex<Turns<Sender<()>>>,
-    tables: Mutex<BTreeMap<String, Arc<dyn Table>>>,
-    /// Set once the client is cancelled.
-    stop: AtomicBool,
-    /// The running deliveries, to be woken by that.
-    running: Mutex<BTreeMap<u64, Arc<Waker>>>,
+    watcher: Arc<Watcher>,
+    /// Those that no delivery uses at the moment, the last one on top: a kept connection
+    /// is likely to be registered there already.
+    reactors: Mutex<Vec<Reactor>>,
 }
+
+/// The number of a submission, its report, and how its thread hears that it was taken.
+type Ended = (usize, Report, Sender<()>);
 
 impl Client {
     /// A client with a seed of the system's making.
@@ -62,20 +58,15 @@ impl Client {
     /// A client whose random choices, such as the order of addresses of equal
     /// preference, follow from `seed`.
     pub fn with_seed(policy: Arc<Policy>, seed: u64) -> Self {
+        let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let inner = Inner {
+            hub: Arc::new(Hub::new(policy, seed, epoch.unwrap_or_default())),
+            start: Instant::now(),
+            watcher: Arc::default(),
+            reactors: Mutex::default(),
+        };
         Self {
-            inner: Arc::new(Inner {
-                policy,
-                pool: Arc::default(),
-                start: Instant::now(),
-                epoch: SystemTime::now()
-                    .duration_since(SystemTime::UNIX_EPOCH)
-                    .unwrap_or_default(),
-                seeds: Mutex::new(Seeds::new(seed)),
-                turns: Mutex::default(),
-                tables: Mutex::default(),
-                stop: AtomicBool::new(false),
-                running: Mutex::default(),
-            }),
+            inner: Arc::new(inner),
         }
     }
 
@@ -83,7 +74,7 @@ impl Client {
     /// of its own, and may wait. Look-ups in a name that was not added fail, which defers
     /// the mail.
     pub fn add_table(&self, name: impl Into<String>, table: Arc<dyn Table>) {
-        lock(&self.inner.tables).insert(name.into(), table);
+        self.inner.hub.add_table(name, table);
     }
 
     /// Delivers one message to one next hop. Returns when every recipient is
@@ -98,16 +89,11 @@ impl Client {
     pub fn deliver(
         &self,
         request: Request,
-        mut text: impl TextSource + 'static,
-        mut observer: impl Observer + 'static,
+        text: impl TextSource + 'static,
+        observer: impl Observer + 'static,
     ) -> Report {
-        let cache = &self.inner.policy.config(request.protocol).cache;
-        let mut report = Report::default();
-        for part in request.split(*cache.destination_recipient_limit) {
-            let observer = PartObserver::new(&mut observer, report.recipients.len());
-            report.append(self.deliver_part(part, &mut text, observer));
-        }
-        report
+        let hub = Arc::clone(&self.inner.hub);
+        self.inner.run(Job::new(hub, request, text, observer))
     }
 
     /// The same in a single delivery, however many recipients there are: for requests
@@ -119,51 +105,68 @@ impl Client {
         text: impl TextSource + 'static,
         observer: impl Observer + 'static,
     ) -> Report {
-        self.deliver_part(request, text, observer)
+        let hub = Arc::clone(&self.inner.hub);
+        self.inner.run(Job::whole(hub, request, text, observer))
     }
 
-    fn deliver_part(
+    /// Delivers messages as they come on so many threads; zero counts as one. `report` is
+    /// called on this thread as deliveries end, with the number of the submission, from
+    /// zero on. Returns when all are over.
+    ///
+    /// No more submissions are taken than there are threads, until `report` has returned
+    /// for one of them.
+    pub fn deliver_all<T: TextSource + 'static, O: Observer + 'static>(
         &self,
-        request: Request,
-        text: impl TextSource,
-        observer: impl Observer,
-    ) -> Report {
-        let (turn, come) = Turn::enter(&self.inner, &request);
-        // An error would mean that the turns are gone, and with them the limit.
-        let _ = come.recv();
-        let job = Delivery::new(request, Arc::clone(&self.inner.policy), self.inner.seed())
-            .with_epoch(self.inner.epoch);
-        let report = drive::run(&self.inner, job, text, observer);
-        drop(turn);
-        report
+        submissions: impl IntoIterator<Item = Submission<T, O>, IntoIter: Send>,
+        threads: usize,
+        mut report: impl FnMut(usize, Report),
+    ) {
+        let submissions = Mutex::new(submissions.into_iter().enumerate());
+        let next = || lock(&submissions).next();
+        let (ends, ended) = mpsc::channel();
+        let work = |ends: Sender<Ended>| {
+            while let Some((number, submission)) = next() {
+                let (go_on, may_go_on) = mpsc::channel();
+                let done = self.deliver(submission.request, submission.text, submission.observer);
+                let taken = ends.send((number, done, go_on));
+                // Whoever takes reports has ended early where that fails.
+                if taken.is_err() || may_go_on.recv().is_err() {
+                    return;
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..threads.max(1) {
+                let (work, ends) = (&work, ends.clone());
+                scope.spawn(move || work(ends));
+            }
+            drop(ends);
+            for (number, done, go_on) in ended {
+                report(number, done);
+                let _ = go_on.send(());
+            }
+        });
     }
 
     /// Ends all running deliveries politely: recipients without a verdict are
     /// deferred, and the servers get a QUIT where the dialogue allows it. Later
     /// deliveries end at once. There is no way back.
     pub fn cancel(&self) {
-        self.inner.stop.store(true, Ordering::SeqCst);
-        for waker in lock(&self.inner.turns).open() {
-            let _ = waker.send(());
-        }
-        for waker in lock(&self.inner.running).values() {
-            let _ = waker.wake();
-        }
+        self.inner.hub.cancel();
     }
 
     /// Says QUIT on the kept connections and closes them. No server is waited for: one
     /// that takes no more bytes does not hear it, and no reply is read. To be called when
     /// the deliveries are over, since each of them may keep a connection.
     pub fn close(&self) {
-        for (socket, channel) in self.inner.pool.drain() {
-            driver::say_quit(socket, channel, self.inner.now());
-        }
+        let start = self.inner.start;
+        self.inner.hub.close(Time::at(start.elapsed()));
     }
 
     /// Closes the kept connections without a word, as scache(8) does when it ends. So
     /// does dropping the last clone of the client.
     pub fn hang_up(&self) {
-        drop(self.inner.pool.drain());
+        self.inner.hub.hang_up();
     }
 }
 
@@ -174,103 +177,29 @@ impl fmt::Debug for Client {
 }
 
 impl Inner {
-    /// The time since this client was made.
-    pub(crate) fn now(&self) -> Time {
-        Time::at(self.start.elapsed())
-    }
-
-    /// A seed for one delivery or one DNS lookup.
-    pub(crate) fn seed(&self) -> u64 {
-        lock(&self.seeds).draw()
-    }
-
-    /// Whether the client was cancelled.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.stop.load(Ordering::SeqCst)
-    }
-
-    /// Wakes `waker` when the client is cancelled, as long as what is returned lives.
-    pub(crate) fn watch(&self, waker: Arc<Waker>) -> Watch<'_> {
-        let id = self.seed();
-        lock(&self.running).insert(id, waker);
-        Watch { inner: self, id }
-    }
-
-    /// Looks up a key in a table that was added by name.
-    pub(crate) fn look_up(
-        &self,
-        query: TableQuery,
-        waker: Arc<Waker>,
-    ) -> Asked<Result<Option<String>, TableFailure>> {
-        let TableQuery { table: name, key } = query;
-        let failure = |reason: &str| TableFailure {
-            table: format!("external:{name}"),
-            reason: reason.to_owned(),
-        };
-        let table = lock(&self.tables).get(&name).cloned();
-        let missing = failure("no such table was added to the client");
-        let lost = Err(failure("the table panicked"));
-        Asked::new(waker, lost, move || {
-            table.map_or(Err(missing), |table| table.lookup(&key))
-        })
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        drop(self.pool.drain());
-    }
-}
-
-/// A running delivery that wants to know when the client is cancelled.
-pub(crate) struct Watch<'a> {
-    inner: &'a Inner,
-    id: u64,
-}
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        lock(&self.inner.running).remove(&self.id);
-    }
-}
-
-/// A turn at a destination, or the wait for it. Dropping it passes it on.
-struct Turn<'a> {
-    inner: &'a Inner,
-    place: Place,
-}
-
-impl<'a> Turn<'a> {
-    fn enter(inner: &'a Inner, request: &Request) -> (Self, Receiver<()>) {
-        let limit = match inner.is_cancelled() {
-            true => 0,
-            false => {
-                *inner
-                    .policy
-                    .config(request.protocol)
-                    .cache
-                    .destination_concurrency_limit
+    /// Runs a job on this thread.
+    fn run(&self, mut job: Job<Socket, impl TextSource, impl Observer>) -> Report {
+        let reactor = lock(&self.reactors).pop();
+        match reactor.map_or_else(|| Reactor::new(self.start, &self.watcher), Ok) {
+            Ok(mut reactor) => {
+                let desk = Arc::clone(reactor.desk());
+                let report = reactor.block_on(drive(&desk, &self.hub, job));
+                lock(&self.reactors).push(reactor);
+                report
             }
-        };
-        let (waker, come) = mpsc::channel();
-        let (place, now) =
-            lock(&inner.turns).enter(request.protocol, &request.nexthop, limit, waker);
-        if let Some(waker) = now {
-            let _ = waker.send(());
-        }
-        (Self { inner, place }, come)
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if let Some(waker) = lock(&self.inner.turns).leave(&self.place) {
-            let _ = waker.send(());
+            Err(error) => {
+                job.fail(&error);
+                loop {
+                    if let Act::Done(report) = job.poll(Time::ZERO, Waker::noop()) {
+                        return report;
+                    }
+                }
+            }
         }
     }
 }
 
 /// Locks what cannot be left half-changed by a panic of another thread.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,18 +8,20 @@ use std::{
 
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use mio::{
-    Interest, Registry, Token, Waker,
+    Interest, Registry,
     net::{TcpStream, UdpSocket},
 };
+use runtime_common::{Runtime, apart};
 use smtp_policy::{
-    dns::{Answer, DnsStep, Failure, Family, Lookup, NativeFailure, Query},
-    driver,
+    dns::{Answer, DnsStep, Failure, Family, Lookup, NativeFailure, Query, QueryKind},
+    driver::{self, Hub},
 };
 use smtp_proto::time::Time;
 
 use crate::{
-    client::Inner,
-    wait::{Asked, Progress, Step},
+    net::Socket,
+    runtime::Desk,
+    wait::{Progress, Step, TOKEN, finish},
 };
 
 /// The largest datagram that is read whole, in bytes. More than any resolver
@@ -27,10 +29,8 @@ use crate::{
 const DATAGRAM: usize = 8 * 1024;
 
 /// One question on its way.
-pub(crate) struct Question {
+struct Question {
     lookup: Lookup,
-    /// The token of its sockets.
-    token: Token,
     line: Line,
 }
 
@@ -45,38 +45,35 @@ enum Line {
     Stream(Stream, Time),
 }
 
-/// Asks a question that is not for getaddrinfo(3).
-pub(crate) fn resolve(client: &Inner, query: Query, token: Token) -> Question {
-    let config = Arc::clone(client.policy.resolver());
-    let lookup = Lookup::new(query, config, client.seed());
-    Question {
-        lookup,
-        token,
-        line: Line::None,
+/// Answers one question.
+pub(crate) async fn resolve(
+    desk: &Desk,
+    hub: &Hub<Socket>,
+    query: Query,
+) -> Result<Answer, Failure> {
+    if let QueryKind::Native(family) = query.kind {
+        return apart(Err(Failure::TryAgain), move || native(&query.name, family)).await;
     }
-}
-
-/// Asks getaddrinfo(3) on a thread of its own.
-pub(crate) fn resolve_native(
-    name: String,
-    family: Family,
-    waker: Arc<Waker>,
-) -> Asked<Result<Answer, Failure>> {
-    Asked::new(waker, Err(Failure::TryAgain), move || native(&name, family))
+    let config = Arc::clone(hub.policy().resolver());
+    let question = Question {
+        lookup: Lookup::new(query, config, hub.seed()),
+        line: Line::None,
+    };
+    finish(desk, question).await
 }
 
 impl Step for Question {
     type Done = Result<Answer, Failure>;
 
-    fn step(mut self, client: &Inner, registry: &Registry) -> Progress<Self> {
+    fn step(mut self, desk: &Desk, registry: &Registry) -> Progress<Self> {
         loop {
-            if let Some(until) = self.hear(client.now()) {
+            if let Some(until) = self.hear(desk.now()) {
                 return Progress::Until(self, until);
             }
-            match self.lookup.poll(client.now()) {
+            match self.lookup.poll(desk.now()) {
                 DnsStep::Datagram { to, bytes } => {
                     if !matches!(&self.line, Line::Datagram(server, _) if *server == to) {
-                        let opened = open(to, registry, self.token);
+                        let opened = open(to, registry);
                         self.line = opened.map_or(Line::None, |socket| Line::Datagram(to, socket));
                     }
                     let sent = match &self.line {
@@ -87,12 +84,10 @@ impl Step for Question {
                         self.lookup.datagram_failed();
                     }
                 }
-                DnsStep::Stream { to, bytes, until } => {
-                    match Stream::new(to, &bytes, registry, self.token) {
-                        Ok(stream) => self.line = Line::Stream(stream, until),
-                        Err(_) => self.lookup.stream(Err(())),
-                    }
-                }
+                DnsStep::Stream { to, bytes, until } => match Stream::new(to, &bytes, registry) {
+                    Ok(stream) => self.line = Line::Stream(stream, until),
+                    Err(_) => self.lookup.stream(Err(())),
+                },
                 DnsStep::Wait { until } => return Progress::Until(self, until),
                 DnsStep::Done(result) => return Progress::Done(result),
             }
@@ -138,14 +133,14 @@ impl Question {
 
 /// A socket for questions to one server. It is connected, so that the system
 /// keeps other senders out and reports a port where nobody listens.
-fn open(server: SocketAddr, registry: &Registry, token: Token) -> io::Result<UdpSocket> {
+fn open(server: SocketAddr, registry: &Registry) -> io::Result<UdpSocket> {
     let any: SocketAddr = match server {
         SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let mut socket = UdpSocket::bind(any)?;
     socket.connect(server)?;
-    registry.register(&mut socket, token, Interest::READABLE)?;
+    registry.register(&mut socket, TOKEN, Interest::READABLE)?;
     Ok(socket)
 }
 
@@ -159,15 +154,10 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(
-        server: SocketAddr,
-        question: &[u8],
-        registry: &Registry,
-        token: Token,
-    ) -> io::Result<Self> {
+    fn new(server: SocketAddr, question: &[u8], registry: &Registry) -> io::Result<Self> {
         let length = u16::try_from(question.len()).map_err(io::Error::other)?;
         let mut stream = TcpStream::connect(server)?;
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        registry.register(&mut stream, TOKEN, Interest::READABLE | Interest::WRITABLE)?;
         let question = [&length.to_be_bytes(), question].concat();
         Ok(Self {
             stream,

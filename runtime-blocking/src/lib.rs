@@ -8,17 +8,17 @@
 //! file.
 //!
 //! It runs where sockets are file descriptors (Unix). A delivery runs on the
-//! thread that asks for it and waits with a `mio::Poll` of its own, so that
-//! deadlines are exact and both directions move at once; for many deliveries at
+//! thread that asks for it and waits with a `mio::Poll` that nobody else uses meanwhile, so
+//! that deadlines are exact and both directions move at once; for many deliveries at
 //! once, use as many threads.
 //! `examples/deliver.rs` is a whole program.
 
 mod client;
 mod dns;
-mod drive;
 mod https;
 mod net;
-mod pool;
+mod runtime;
 mod wait;
+mod watch;
 
 pub use client::Client;

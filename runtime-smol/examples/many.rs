@@ -1,20 +1,21 @@
-//! Delivers the same message a hundred times at once.
+//! Delivers the same message a hundred times, thirty at once.
 //!
 //! ```text
 //! cargo run --example many-smol -- '[127.0.0.1]:2525' user@example.com
 //! ```
 //!
-//! The client holds back what is more than `smtp_destination_concurrency_limit`,
-//! here 20, to one destination.
+//! Messages are taken from a stream as others end. The client holds back what is more than
+//! `smtp_destination_concurrency_limit`, here 20, to one destination.
 
-use std::{env, error::Error, fs, path::Path, sync::Arc};
+use std::{env, error::Error, fs, path::Path, pin::pin, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use runtime_smol::Client;
 use smtp_policy::{
     config::{MainCf, Protocol},
     dns::ResolverConfig,
+    driver::Submission,
     policy::Policy,
     report::Status,
     request::{Recipient, Request},
@@ -23,6 +24,8 @@ use smtp_proto::address::{Address, ReversePath};
 
 /// How many messages.
 const MANY: usize = 100;
+/// How many at once.
+const AT_ONCE: usize = 30;
 
 fn main() -> Result<(), Box<dyn Error>> {
     smol::block_on(run())
@@ -46,12 +49,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
         ReversePath::Null,
         recipients,
     );
-    let deliveries = (0..MANY).map(|_| client.deliver(request.clone(), text.clone(), ()));
-    let reports = join_all(deliveries).await;
-    let sent = reports
-        .iter()
-        .filter(|report| report.all(Status::Sent))
-        .count();
+    let submissions = (0..MANY).map(|_| Submission::new(request.clone(), text.clone()));
+    let mut reports = pin!(client.deliver_all(stream::iter(submissions), AT_ONCE));
+    let mut sent = 0;
+    while let Some((number, report)) = reports.next().await {
+        println!("message {number}: {:?}", report.recipients);
+        sent += usize::from(report.all(Status::Sent));
+    }
     println!("{sent} of {MANY} were sent");
     client.close().await;
     Ok(())

@@ -10,22 +10,28 @@ use smol::{
 };
 use smtp_policy::{
     dns::{Answer, DnsStep, Failure, Family, Lookup, NativeFailure, Query, QueryKind},
-    driver,
+    driver::{self, Hub},
 };
 
-use crate::{client::Inner, net::within, wait::apart};
+use runtime_common::{Runtime, apart};
+
+use crate::{net::Socket, net::within, runtime::Smol};
 
 /// The largest datagram that is read whole, in bytes. More than any resolver
 /// puts into one.
 const DATAGRAM: usize = 8 * 1024;
 
 /// Answers one question.
-pub(crate) async fn resolve(client: &Inner, query: Query) -> Result<Answer, Failure> {
+pub(crate) async fn resolve(
+    client: &Smol,
+    hub: &Hub<Socket>,
+    query: Query,
+) -> Result<Answer, Failure> {
     if let QueryKind::Native(family) = query.kind {
         return apart(Err(Failure::TryAgain), move || native(&query.name, family)).await;
     }
-    let config = Arc::clone(client.policy.resolver());
-    let mut lookup = Lookup::new(query, config, client.seed());
+    let config = Arc::clone(hub.policy().resolver());
+    let mut lookup = Lookup::new(query, config, hub.seed());
     // The port is new for each server that is asked, and of the system's choice.
     let mut line: Option<(SocketAddr, UdpSocket)> = None;
     loop {

@@ -12,14 +12,15 @@
 //! are watched on smol's global executor.
 //! `examples/deliver.rs` is a whole program.
 
-mod client;
 mod dns;
-mod drive;
 mod https;
 mod net;
-mod pool;
 mod reactor;
-mod wait;
+mod runtime;
 
-pub use client::Client;
+pub use net::Socket;
+pub use runtime::Smol;
+
+/// Delivers messages on smol, many at once.
+pub type Client = runtime_common::Client<Smol>;
 pub use reactor::start_reactor;

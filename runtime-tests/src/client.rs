@@ -4,6 +4,7 @@ use std::{
     sync::{
         Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
 };
@@ -13,7 +14,7 @@ use smtp_policy::{
     config::Protocol::{Lmtp, Smtp},
     delivery::Observer,
     report::{Outcome, Report, Status},
-    request::{Encoding, RcptIndex},
+    request::{Encoding, RcptIndex, Recipient},
 };
 
 use crate::{
@@ -81,6 +82,40 @@ pub fn several_deliveries_run_at_once<C: Client>() {
         reports.iter().all(|report| report.all(Status::Sent)),
         "{reports:?}"
     );
+}
+
+pub fn deliveries_are_taken_and_reported_as_others_end<C: Client>() {
+    const LIMIT: usize = 2;
+    let (ends, ended) = mpsc::channel::<()>();
+    let ended = Mutex::new(ended);
+    // It answers when the others are over.
+    let slow = Toy::tcp("127.0.0.1", move |mut peer| {
+        assert!(peer.serve_until("MAIL"));
+        let ended = ended.lock().unwrap();
+        assert_eq!(ended.iter().take(3).count(), 3);
+        peer.say("250 fine");
+        peer.answer_until("nothing");
+    });
+    let quick = Toy::tcp("127.0.0.1", serve);
+    let taken = AtomicUsize::new(0);
+    let hops = [&slow, &quick, &quick, &quick].into_iter();
+    let requests = hops.map(|toy| {
+        taken.fetch_add(1, Ordering::SeqCst);
+        request(Smtp, &toy.nexthop, 1)
+    });
+    let mut order = Vec::new();
+    client::<C>("").deliver_all(
+        requests,
+        Bytes::from_static(TEXT),
+        LIMIT,
+        |number, report| {
+            assert!(report.all(Status::Sent), "{report:?}");
+            assert!(taken.load(Ordering::SeqCst) <= order.len() + LIMIT);
+            order.push(number);
+            let _ = ends.send(());
+        },
+    );
+    assert_eq!(order, [1, 2, 3, 0]);
 }
 
 pub fn a_destination_has_no_more_deliveries_at_a_time_than_its_limit<C: Client>() {
@@ -325,7 +360,7 @@ pub fn an_observer_sees_every_recipient_settled_once<C: Client>() {
 struct Order(Arc<Mutex<Vec<RcptIndex>>>);
 
 impl Observer for Order {
-    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
+    fn settled(&mut self, index: RcptIndex, _: &Recipient, _: &Outcome) {
         self.0.lock().unwrap().push(index);
     }
 }
@@ -333,7 +368,7 @@ impl Observer for Order {
 struct Watcher(Arc<AtomicUsize>);
 
 impl Observer for Watcher {
-    fn settled(&mut self, _: RcptIndex, _: &Outcome) {
+    fn settled(&mut self, _: RcptIndex, _: &Recipient, _: &Outcome) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -350,7 +385,7 @@ impl Observer for Doubts {
         self.0.lock().unwrap().push(format!("{recipients:?}"));
     }
 
-    fn settled(&mut self, index: RcptIndex, _: &Outcome) {
+    fn settled(&mut self, index: RcptIndex, _: &Recipient, _: &Outcome) {
         self.0.lock().unwrap().push(format!("{index} settled"));
     }
 }

@@ -39,9 +39,14 @@ pub mod prelude {
     pub use std::sync::Arc;
 
     pub use bytes::Bytes;
-    pub use futures_util::future::join_all;
+    pub use futures_util::{
+        StreamExt,
+        future::{join_all, ready},
+        stream,
+    };
     pub use smtp_policy::{
-        delivery::Observer, policy::Policy, report::Report, request::Request, tables::Table,
+        delivery::Observer, driver::Submission, policy::Policy, report::Report, request::Request,
+        tables::Table,
     };
 
     pub use crate::{Client, Droppable, first};
@@ -57,6 +62,13 @@ pub trait Client: Clone + Send + Sync + 'static {
     fn deliver(&self, request: Request, text: Bytes, observer: impl Observer + 'static) -> Report;
     fn deliver_whole(&self, request: Request, text: Bytes) -> Report;
     fn deliver_at_once(&self, requests: Vec<Request>, text: Bytes) -> Vec<Report>;
+    fn deliver_all(
+        &self,
+        requests: impl Iterator<Item = Request> + Send,
+        text: Bytes,
+        limit: usize,
+        report: impl FnMut(usize, Report),
+    );
     fn cancel(&self);
     fn close(&self);
     fn hang_up(&self);
@@ -110,6 +122,22 @@ macro_rules! waiting_client {
                     $block_on(join_all(requests.into_iter().map(deliver)))
                 }
 
+                fn deliver_all(
+                    &self,
+                    requests: impl Iterator<Item = Request> + Send,
+                    text: Bytes,
+                    limit: usize,
+                    mut report: impl FnMut(usize, Report),
+                ) {
+                    let submission = |request| Submission::new(request, text.clone());
+                    let submissions = stream::iter(requests.map(submission));
+                    let reports = self.0.deliver_all(submissions, limit);
+                    $block_on(reports.for_each(|(number, done)| {
+                        report(number, done);
+                        ready(())
+                    }));
+                }
+
                 fn cancel(&self) {
                     self.0.cancel();
                 }
@@ -161,6 +189,7 @@ macro_rules! suite {
             a_unix_domain_socket_is_connected_to,
             errors_of_connect_are_worded_as_the_c_library_words_them,
             several_deliveries_run_at_once,
+            deliveries_are_taken_and_reported_as_others_end,
             a_destination_has_no_more_deliveries_at_a_time_than_its_limit,
             more_recipients_than_the_limit_get_the_message_in_several_deliveries,
             cancelling_ends_a_delivery_to_a_silent_server,

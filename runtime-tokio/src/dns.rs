@@ -5,26 +5,32 @@ use std::{future, io, net::SocketAddr, sync::Arc};
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use smtp_policy::{
     dns::{Answer, DnsStep, Failure, Family, Lookup, NativeFailure, Query, QueryKind},
-    driver,
+    driver::{self, Hub},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
 };
 
-use crate::{client::Inner, net::within, wait::apart};
+use runtime_common::{Runtime, apart};
+
+use crate::{net::Socket, net::within, runtime::Tokio};
 
 /// The largest datagram that is read whole, in bytes. More than any resolver
 /// puts into one.
 const DATAGRAM: usize = 8 * 1024;
 
 /// Answers one question.
-pub(crate) async fn resolve(client: &Inner, query: Query) -> Result<Answer, Failure> {
+pub(crate) async fn resolve(
+    client: &Tokio,
+    hub: &Hub<Socket>,
+    query: Query,
+) -> Result<Answer, Failure> {
     if let QueryKind::Native(family) = query.kind {
         return apart(Err(Failure::TryAgain), move || native(&query.name, family)).await;
     }
-    let config = Arc::clone(client.policy.resolver());
-    let mut lookup = Lookup::new(query, config, client.seed());
+    let config = Arc::clone(hub.policy().resolver());
+    let mut lookup = Lookup::new(query, config, hub.seed());
     #[cfg(feature = "dnssec")]
     if let Some(validator) = client.validator.get() {
         return validate(client, lookup, validator).await;
@@ -73,7 +79,7 @@ pub(crate) async fn resolve(client: &Inner, query: Query) -> Result<Answer, Fail
 /// answers. Each question that the lookup would send goes to it instead.
 #[cfg(feature = "dnssec")]
 async fn validate(
-    client: &Inner,
+    client: &Tokio,
     mut lookup: Lookup,
     validator: &crate::Validator,
 ) -> Result<Answer, Failure> {

@@ -3,7 +3,7 @@
 use smtp_policy::sts::{FetchError, Fetched, PolicyFetch};
 
 #[cfg(feature = "mta-sts")]
-use crate::wait::apart;
+use runtime_common::apart;
 
 /// Fetches one policy.
 #[cfg(feature = "mta-sts")]

@@ -14,17 +14,18 @@
 //! With the feature `dnssec`, which the other runtimes do not have, a client can
 //! validate the answers of its DNS servers itself.
 
-mod client;
 mod dns;
 #[cfg(feature = "dnssec")]
 mod dnssec;
-mod drive;
 mod https;
 mod net;
-mod pool;
-mod wait;
+mod runtime;
 
-pub use client::Client;
+pub use net::Socket;
+pub use runtime::Tokio;
+
+/// Delivers messages on tokio, many at once.
+pub type Client = runtime_common::Client<Tokio>;
 #[cfg(feature = "dnssec")]
 pub use dnssec::{TrustAnchorError, Validator};
 

@@ -1,26 +1,27 @@
 //! Connections: how one is made, and reading and writing without waiting.
 
 use std::{
-    future,
     io::{self, IoSlice, Read, Write},
-    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use runtime_common::begin;
 use smtp_policy::{
-    delivery::{Bind, ConnectError, Endpoint, Target},
-    driver::{connect_error, error_text},
+    delivery::{ConnectError, Endpoint, Target},
+    driver::{Interest, connect_error},
 };
-use socket2::{Domain, SockAddr, SockRef, Type};
+use socket2::SockRef;
 use tokio::{
-    io::{Interest, Ready},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
     time,
 };
 
 /// An open connection. Its [`Read`] and [`Write`] do not wait.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub struct Socket {
     stream: Stream,
     /// A write has failed. What tokio knows about readiness may then be older
     /// than what the system holds.
@@ -44,7 +45,7 @@ pub(crate) async fn connect(target: Target) -> Result<Socket, ConnectError> {
     }
     .map_err(failed)?;
     let made = async {
-        stream.ready(Interest::WRITABLE).await?;
+        std::future::poll_fn(|cx| stream.poll_write_ready(cx)).await?;
         stream.system().take_error()?.map_or(Ok(()), Err)
     };
     match target.limit {
@@ -58,93 +59,35 @@ pub(crate) async fn connect(target: Target) -> Result<Socket, ConnectError> {
     })
 }
 
-/// Makes a socket that is about to be connected: options and source address are
-/// set, and the connection is under way.
-fn begin(target: &Target) -> Result<socket2::Socket, ConnectError> {
-    let failed = |error: io::Error| connect_error(&error);
-    let (domain, address) = match &target.endpoint {
-        Endpoint::Inet(address) => (Domain::for_address(*address), SockAddr::from(*address)),
-        Endpoint::Unix(path) => (
-            Domain::UNIX,
-            SockAddr::unix(path).map_err(|_| ConnectError::PathTooLong)?,
-        ),
-    };
-    let socket = socket2::Socket::new(domain, Type::STREAM, None).map_err(failed)?;
-    socket.set_nonblocking(true).map_err(failed)?;
-    if domain != Domain::UNIX {
-        // Commands are small and go out in one piece: nothing is won by waiting.
-        socket.set_tcp_nodelay(true).map_err(failed)?;
-    }
-    if target.window > 0 {
-        let size = usize::try_from(target.window).unwrap_or(usize::MAX);
-        for result in [
-            socket.set_send_buffer_size(size),
-            socket.set_recv_buffer_size(size),
-        ] {
-            if let Err(error) = result {
-                tracing::warn!(target: "outpost", "socket buffer size {size}: {}", error_text(&error));
-            }
-        }
-    }
-    if let Some(source) = &target.bind {
-        bind(&socket, source)?;
-    }
-    match socket.connect(&address) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(failed(error)),
-        _ => Ok(socket),
-    }
-}
-
-/// Binds to a source address (`smtp_bind_address`). Unless that is enforced,
-/// the system's choice will do as well.
-fn bind(socket: &socket2::Socket, source: &Bind) -> Result<(), ConnectError> {
-    let Err(error) = socket.bind(&SocketAddr::new(source.address, 0).into()) else {
-        return Ok(());
-    };
-    let text = error_text(&error);
-    tracing::warn!(target: "outpost", "smtp_connect_addr: bind {}: {text}", source.address);
-    match source.enforce {
-        true => Err(ConnectError::Bind(text)),
-        false => Ok(()),
-    }
-}
-
 /// What comes of `future`, if it comes within `limit`.
 pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     time::timeout(limit, future).await.ok()
 }
 
 impl Socket {
-    /// Waits until the socket can be read from or written to, as asked for.
-    pub(crate) async fn ready(&self, reading: bool, writing: bool) {
-        let interest = match (reading, writing) {
-            (true, true) => Interest::READABLE | Interest::WRITABLE,
-            (true, false) => Interest::READABLE,
-            (false, true) => Interest::WRITABLE,
-            (false, false) => return future::pending().await,
-        };
-        let _ = self.stream.ready(interest).await;
+    /// Waits until the socket is ready.
+    pub(crate) fn poll_ready(&self, interest: Interest, cx: &mut Context<'_>) -> Poll<()> {
+        let reads = interest.reads() && self.stream.poll_read_ready(cx).is_ready();
+        let writes = interest.writes() && self.stream.poll_write_ready(cx).is_ready();
+        match reads || writes {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     }
 }
 
 impl Stream {
-    async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Inet(stream) => stream.ready(interest).await,
-            Self::Unix(stream) => stream.ready(interest).await,
+            Self::Inet(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
         }
     }
 
-    /// Does something to the socket if tokio takes it for ready.
-    fn try_io<T>(
-        &self,
-        interest: Interest,
-        action: impl FnOnce(&socket2::Socket) -> io::Result<T>,
-    ) -> io::Result<T> {
-        let action = || action(&self.system());
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Inet(stream) => stream.try_io(interest, action),
-            Self::Unix(stream) => stream.try_io(interest, action),
+            Self::Inet(stream) => stream.poll_write_ready(cx),
+            Self::Unix(stream) => stream.poll_write_ready(cx),
         }
     }
 
@@ -157,13 +100,29 @@ impl Stream {
     }
 }
 
+/// Takes what does not come at once as an error. Nobody is woken later: whoever waits does
+/// so with [`Socket::poll_ready`].
+fn at_once<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
+    match poll {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
 impl Read for Socket {
     fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
-        let mut read = |mut socket: &socket2::Socket| socket.read(scratch);
-        match self.broken {
-            true => read(&self.stream.system()),
-            false => self.stream.try_io(Interest::READABLE, read),
+        if self.broken {
+            let system = self.stream.system();
+            return (&*system).read(scratch);
         }
+        let mut buffer = ReadBuf::new(scratch);
+        let mut cx = Context::from_waker(Waker::noop());
+        // A read that finds less than it could tells tokio that there is no more.
+        at_once(match &mut self.stream {
+            Stream::Inet(stream) => Pin::new(stream).poll_read(&mut cx, &mut buffer),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(&mut cx, &mut buffer),
+        })?;
+        Ok(buffer.filled().len())
     }
 }
 
@@ -173,8 +132,11 @@ impl Write for Socket {
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let write = |mut socket: &socket2::Socket| socket.write_vectored(pieces);
-        let result = self.stream.try_io(Interest::WRITABLE, write);
+        let mut cx = Context::from_waker(Waker::noop());
+        let result = at_once(match &mut self.stream {
+            Stream::Inet(stream) => Pin::new(stream).poll_write_vectored(&mut cx, pieces),
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(&mut cx, pieces),
+        });
         self.broken = matches!(&result, Err(error) if error.kind() != io::ErrorKind::WouldBlock);
         result
     }

@@ -70,7 +70,7 @@ pub use lookup::{DnsStep, Lookup};
 pub use resolv_conf::ResolverConfig;
 
 /// One question.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Query {
     /// The name asked for: ASCII, without a final dot. `.` is the root.
     pub name: String,
@@ -168,7 +168,7 @@ pub enum Family {
 }
 
 /// Which names get domains of the search list appended. Both off: none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SearchMode {
     /// Append the first search domain to a name without dots (`RES_DEFNAMES`).
     pub defnames: bool,
@@ -387,5 +387,34 @@ impl Failure {
             "Host or domain name not found. \
              Name service error for name={name} type={kind}: {error}"
         )
+    }
+}
+
+/// The failure in a few words, without the name that was asked for: the words of Postfix's
+/// log are those of [`Failure::reason`].
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("no such name"),
+            Self::NoData => f.write_str("no record of this type"),
+            Self::TryAgain => f.write_str("no useful reply for now"),
+            Self::NonRecoverable => f.write_str("the servers cannot answer"),
+            Self::Malformed(_) => f.write_str("all records are invalid"),
+            Self::Garbled(_) => f.write_str("the reply is broken"),
+            Self::Unexpected => f.write_str("the reply has other records"),
+            Self::InvalidName => f.write_str("an invalid host or domain name"),
+            Self::Loop => f.write_str("too many aliases"),
+            Self::Native { message, .. } => f.write_str(message),
+            Self::Aliased { name, failure } => write!(f, "alias of {name}: {failure}"),
+        }
+    }
+}
+
+impl core::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Aliased { failure, .. } => Some(failure.as_ref()),
+            _ => None,
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! It has the same interface as a [`Session`], but what goes in and out is what is
 //! on the wire.
 
-use core::{fmt::Write, time::Duration};
+use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +15,10 @@ use smtp_proto::{
     time::Time,
 };
 
-use crate::tls::{TlsEngine, TlsFacts, TlsLevel, TlsTrouble};
+use crate::{
+    server::Server,
+    tls::{TlsEngine, TlsFacts, TlsLevel, TlsTrouble},
+};
 
 /// Plain text is encrypted while less than this waits to be written.
 const WIRE_ROOM: usize = 64 * 1024;
@@ -323,15 +326,14 @@ pub(crate) const fn is_handshake_failure(why: Closed) -> bool {
     )
 }
 
-/// The server at the other end, as log lines and verdicts name it.
+/// The server at the other end, as log lines and verdicts name it, with what the delivery
+/// knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// The host name, or `myhostname` for a UNIX-domain socket.
-    pub(crate) host: String,
-    /// The printable address, or the path of the socket.
+    /// The server.
+    pub(crate) server: Arc<Server>,
+    /// Its printable address, or the path of the socket.
     pub(crate) address: String,
-    /// The port; `None` for a UNIX-domain socket.
-    pub(crate) port: Option<u16>,
     /// The destination that the connection was made for, as it is written.
     pub(crate) destination: String,
     /// Whether the address has the best preference of its list.
@@ -339,21 +341,37 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    pub(crate) fn new(server: Server, destination: String, best_mx: bool) -> Self {
+        Self {
+            address: server.address(),
+            server: Arc::new(server),
+            destination,
+            best_mx,
+        }
+    }
+
+    /// The host name, or `myhostname` for a UNIX-domain socket.
+    pub(crate) fn host(&self) -> &str {
+        &self.server.host
+    }
+
+    /// The port; `None` for a UNIX-domain socket.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.server.port()
+    }
+
+    /// The server, for an event.
+    pub(crate) fn server(&self) -> Arc<Server> {
+        Arc::clone(&self.server)
+    }
+
     /// `host[address]`, as Postfix names a server in texts.
     pub(crate) fn name(&self) -> String {
-        let mut name = String::with_capacity(self.host.len() + self.address.len() + 8);
-        let parts = [self.host.as_str(), "[", &self.address, "]"];
-        parts.into_iter().for_each(|part| name.push_str(part));
-        name
+        self.server.name()
     }
 
     /// `host[address]:port`, as Postfix names a server in log lines.
     pub(crate) fn relay(&self) -> String {
-        let mut name = self.name();
-        if let Some(port) = self.port {
-            // Writing into a string does not fail.
-            let _ = write!(name, ":{port}");
-        }
-        name
+        self.server.to_string()
     }
 }

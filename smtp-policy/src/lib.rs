@@ -16,6 +16,7 @@
 //! | next hop to ordered addresses | [`route`] |
 //! | the delivery of one message | [`delivery`] |
 //! | verdicts | [`report`] |
+//! | what happens on the way, for logs and counts | [`event`], [`server`] |
 //! | kept connections | [`reuse`], [`channel`] |
 //! | TLS: levels, certificates, DANE | [`tls`] |
 //! | MTA-STS | [`sts`] |
@@ -32,6 +33,7 @@ pub mod config;
 mod content;
 pub mod delivery;
 pub mod driver;
+pub mod event;
 pub mod line_ends;
 mod local;
 pub mod policy;
@@ -40,6 +42,9 @@ pub mod request;
 pub mod reuse;
 pub mod route;
 mod sasl;
+#[cfg(feature = "serde")]
+pub mod schema;
+pub mod server;
 pub mod sts;
 pub mod survey;
 pub mod tables;

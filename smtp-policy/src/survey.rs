@@ -7,15 +7,16 @@
 //! same addresses, the same look-ups, the same TLS policy, the same session. It
 //! differs in three things: all addresses are visited, each session ends with QUIT
 //! where the login or the first message would begin, and connections are neither
-//! taken from the cache nor put into it. What is found comes as a [`Finding`] with a
-//! [`Note`](crate::delivery::Note), as soon as it is complete, and from a driver
-//! through [`Observer::found`](crate::delivery::Observer::found).
+//! taken from the cache nor put into it. What is found comes as a [`Finding`] in an
+//! [`Event::Found`](crate::event::Event::Found), as soon as it is complete, and from a
+//! driver through [`Observer::note`](crate::delivery::Observer::note).
 //!
 //! ```
 //! use std::sync::Arc;
 //! use smtp_policy::{
 //!     config::Protocol,
 //!     delivery::{Ask, Delivery},
+//!     event::Event,
 //!     policy::Policy,
 //!     request::{Request, Survey},
 //!     survey::Finding,
@@ -25,11 +26,13 @@
 //! let request = Request::survey(Protocol::Smtp, "[192.0.2.1]:2525".parse()?, Survey::default());
 //! let mut delivery = Delivery::new(request, Arc::new(Policy::default()), 1);
 //! let Ask::Note(note) = delivery.poll(Time::ZERO) else { panic!() };
-//! let Some(Finding::Destination(found)) = note.finding.as_deref() else { panic!() };
+//! let Event::Found { finding: Finding::Destination(found) } = note.event else { panic!() };
 //! assert_eq!(found.candidates[0].port, 2525);
 //! assert!(matches!(delivery.poll(Time::ZERO), Ask::Connect(..)));
 //! # Ok::<(), smtp_policy::request::TextError>(())
 //! ```
+
+use core::fmt;
 
 use smtp_proto::{
     reply::{Capabilities, Reply},
@@ -55,6 +58,16 @@ pub enum Finding {
     Destination(DestinationFinding),
     /// A server was visited. Comes after its destination.
     Host(Box<HostFinding>),
+}
+
+/// `destination example.com`, or `host mx.example[192.0.2.1]`.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Destination(found) => write!(f, "destination {}", found.destination),
+            Self::Host(found) => write!(f, "host {}[{}]", found.host, found.address),
+        }
+    }
 }
 
 /// What a destination leads to.

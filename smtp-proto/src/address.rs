@@ -171,6 +171,21 @@ impl ReversePath {
     }
 }
 
+impl From<Address> for ReversePath {
+    fn from(address: Address) -> Self {
+        ReversePath::Mailbox(address)
+    }
+}
+
+impl core::str::FromStr for ReversePath {
+    type Err = AddressError;
+
+    /// As [`ReversePath::parse`].
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        ReversePath::parse(text)
+    }
+}
+
 impl fmt::Display for ReversePath {
     /// Writes the internal form; nothing for the null sender.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -74,6 +74,15 @@ impl HelloName {
     }
 }
 
+impl core::str::FromStr for HelloName {
+    type Err = HelloNameError;
+
+    /// As [`HelloName::parse`].
+    fn from_str(text: &str) -> Result<Self, HelloNameError> {
+        HelloName::parse(text)
+    }
+}
+
 impl fmt::Display for HelloNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name for EHLO is empty or has white space or control characters in it")

@@ -32,6 +32,12 @@ impl Ret {
     }
 }
 
+impl fmt::Display for Ret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// When the sender wants to be told about a recipient (RFC 3461 4.1): `NEVER`, or any of
 /// `SUCCESS`, `FAILURE`, `DELAY`. The default is that nothing was asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -19,6 +19,7 @@
 //! # Features
 //!
 //! - `std`: vectored writes, `Buf::chunks_vectored` of [`SendQueue`]. Nothing else changes.
+//! - `serde`: serialized forms of addresses, wishes for notifications, replies and stages.
 
 #![no_std]
 
@@ -34,6 +35,8 @@ pub mod mime;
 pub mod queue;
 pub mod reply;
 pub mod secret;
+#[cfg(feature = "serde")]
+mod serde;
 pub mod session;
 pub mod status;
 pub mod time;

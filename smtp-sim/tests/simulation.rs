@@ -185,9 +185,10 @@ fn a_name_that_fails_defers_only_as_long_as_it_fails() {
             after: Duration::from_secs(10),
         },
     );
-    let to_domain = |number| Request {
-        nexthop: "example.com".parse().unwrap(),
-        ..request(number, 1)
+    let to_domain = |number| {
+        let mut request = request(number, 1);
+        request.nexthop = "example.com".parse().unwrap();
+        request
     };
     let first = world.submit(Duration::ZERO, to_domain(0), "x\n".into());
     let second = world.submit(Duration::from_secs(60), to_domain(1), "x\n".into());
@@ -222,10 +223,8 @@ fn unsigned_domain(root_is_signed: bool, servers: NameServers) -> World {
         world.names().sign(".");
     }
     for number in 0..2 {
-        let to_domain = Request {
-            nexthop: "example.com".parse().unwrap(),
-            ..request(number, 1)
-        };
+        let mut to_domain = request(number, 1);
+        to_domain.nexthop = "example.com".parse().unwrap();
         world.submit(Duration::from_secs(60), to_domain, "x\n".into());
     }
     world.run_out();
@@ -279,10 +278,8 @@ fn where_no_name_server_answers_mail_waits() {
             servers,
             ..NameServers::default()
         });
-        let to_domain = Request {
-            nexthop: "example.com".parse().unwrap(),
-            ..request(0, 1)
-        };
+        let mut to_domain = request(0, 1);
+        to_domain.nexthop = "example.com".parse().unwrap();
         let id = world.submit(Duration::ZERO, to_domain, "x\n".into());
         world.run_out();
         assert_eq!(outcomes(&world, id)[0].status, Status::Deferred);

@@ -9,7 +9,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use smtp_policy::{
-    delivery::{Level, Note, Observer},
+    delivery::Observer,
+    event::{Event, Level, Note},
     report::printable,
     survey::Finding,
 };
@@ -62,19 +63,24 @@ impl Watch {
 
 impl Observer for Watch {
     fn note(&mut self, note: &Note) {
-        let line = match note.level {
-            Level::Debug if note.finding.is_none() => {
+        if let Event::Found { finding } = &note.event {
+            return self.found(finding);
+        }
+        let line = match note.level() {
+            Level::Warning => format!("warning: {note}"),
+            Level::Info => note.to_string(),
+            Level::Debug => {
                 return self
                     .progress
-                    .aside(|| tracing::debug!(target: "outpost", "{}", note.text));
+                    .aside(|| tracing::debug!(target: "outpost", "{note}"));
             }
-            Level::Debug => return,
-            Level::Info => note.text.to_string(),
-            Level::Warning => format!("warning: {}", note.text),
+            _ => return,
         };
         self.state().log.push(line);
     }
+}
 
+impl Watch {
     fn found(&mut self, finding: &Finding) {
         let mut state = self.state();
         let seen = Seen {

@@ -20,9 +20,9 @@ use super::{Settled, exit_for, json, text};
 use crate::{
     cli::ReportFormat,
     exit::{Exit, Failure},
-    fields::Fault,
     job::Job,
     output::{Output, try_complain},
+    request::Fault,
 };
 
 /// The content of a report on all requests, and its form.
@@ -166,13 +166,13 @@ impl Ledger {
         let entry = books.get(request);
         let recipients = entry.map_or(&[][..], |entry| &entry.recipients);
         let mut clerk = Clerk::new(recipients.len(), Bytes::new(), ());
+        let all: Vec<_> = recipients.iter().map(|(to, _)| to.clone()).collect();
         for (index, (_, standing)) in recipients.iter().enumerate() {
             if let Standing::Settled { outcome, .. } = standing {
-                clerk.settle(index, Outcome::clone(outcome));
+                clerk.settle(&all, index, Outcome::clone(outcome));
             }
         }
-        let recipients: Vec<_> = recipients.iter().map(|(to, _)| to.clone()).collect();
-        clerk.report(&recipients)
+        clerk.report(&all)
     }
 
     /// A request could not be understood.

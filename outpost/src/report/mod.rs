@@ -7,9 +7,8 @@ pub(crate) mod ledger;
 pub(crate) mod text;
 
 use smtp_policy::report::{Report, Status};
-use smtp_proto::session::Stage;
 
-use crate::{exit::Exit, fields::Fault};
+use crate::{exit::Exit, request::Fault};
 
 /// What became of one request: a report, or why it could not be read.
 pub(crate) type Settled = Result<Report, Fault>;
@@ -30,26 +29,5 @@ pub(crate) fn exit_for(requests: &[Settled]) -> Exit {
         Exit::Bounced
     } else {
         Exit::Ok
-    }
-}
-
-/// The name of a stage in reports.
-pub(crate) fn stage_name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Banner => "greeting",
-        Stage::Ehlo => "ehlo",
-        Stage::Helo => "helo",
-        Stage::Lhlo => "lhlo",
-        Stage::StartTls => "starttls",
-        Stage::TlsHandshake => "tls-handshake",
-        Stage::Auth => "auth",
-        Stage::XforwardNameAddr | Stage::XforwardProtoHelo => "xforward",
-        Stage::Mail => "mail",
-        Stage::Rcpt(_) => "rcpt",
-        Stage::Data => "data",
-        Stage::Text => "text",
-        Stage::EndOfData | Stage::EndOfDataFor(_) => "end-of-data",
-        Stage::Abort | Stage::RsetProbe => "rset",
-        Stage::Quit => "quit",
     }
 }

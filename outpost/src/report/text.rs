@@ -5,10 +5,9 @@ use std::fmt::Write;
 use smtp_policy::{
     report::{Encryption, Outcome, Report, Status},
     request::Recipient,
-    tls::Trust,
 };
 
-use super::{Settled, stage_name};
+use super::Settled;
 
 /// How wide a block is at most before its text is wrapped.
 const WIDTH: usize = 78;
@@ -60,20 +59,12 @@ pub(crate) fn verdict(recipient: &Recipient, outcome: &Outcome) -> String {
         && let Some(encryption) = &outcome.encryption
     {
         let _ = match encryption.tls() {
-            Some(tls) => write!(line, ", {}, {}", tls.version, proof(tls.trust)),
+            Some(_) => write!(line, ", {encryption}"),
             None => write!(line, ", plaintext"),
         };
     }
     line.push(')');
     line
-}
-
-const fn proof(trust: Trust) -> &'static str {
-    match trust {
-        Trust::Verified => "verified",
-        Trust::Trusted => "trusted issuer, not verified",
-        Trust::Untrusted | Trust::Anonymous => "not verified",
-    }
 }
 
 /// Tells how TLS went, as far as there is more to say than the verdict does.
@@ -140,7 +131,7 @@ fn rows(out: &mut String, recipient: &Recipient, outcome: &Outcome) {
         row(out, "TLS", &why);
     }
     if let (Some(stage), false) = (outcome.stage, outcome.status == Status::Sent) {
-        row(out, "at", stage_name(stage));
+        row(out, "at", stage.as_str());
     }
     if outcome.uncertain {
         row(out, "uncertain", UNCERTAIN);

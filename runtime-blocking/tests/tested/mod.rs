@@ -38,6 +38,17 @@ impl Client for Blocking {
         })
     }
 
+    fn deliver_all(
+        &self,
+        requests: impl Iterator<Item = Request> + Send,
+        text: Bytes,
+        limit: usize,
+        report: impl FnMut(usize, Report),
+    ) {
+        let submissions = requests.map(|request| Submission::new(request, text.clone()));
+        self.0.deliver_all(submissions, limit, report);
+    }
+
     fn cancel(&self) {
         self.0.cancel();
     }

@@ -2,6 +2,7 @@
 
 use super::parameter::{Kind, Parameter};
 use super::value::{Setting, unknown_word, words};
+use crate::request::TextError;
 
 /// Which of the two protocols a request or a configuration is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +25,16 @@ impl Protocol {
             Protocol::Smtp => "smtp",
             Protocol::Lmtp => "lmtp",
         }
+    }
+}
+
+impl std::str::FromStr for Protocol {
+    type Err = TextError;
+
+    /// Reads `smtp` or `lmtp`, in lower case.
+    fn from_str(name: &str) -> Result<Self, TextError> {
+        let found = Self::ALL.into_iter().find(|one| one.as_str() == name);
+        found.ok_or(TextError::none_of("protocol", "smtp, lmtp"))
     }
 }
 

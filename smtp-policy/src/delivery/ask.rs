@@ -1,7 +1,6 @@
 //! What the engine wants from its driver.
 
 use core::time::Duration;
-use std::{net::SocketAddr, path::PathBuf};
 
 use smtp_proto::time::Time;
 
@@ -9,12 +8,13 @@ use super::ticket::{Cached, Dns, External, Https, Socket, Ticket};
 use crate::{
     channel::Channel,
     dns::Query,
-    report::{LogText, Notice, Outcome, TlsResult},
+    event::Note,
+    report::Outcome,
     request::RcptIndex,
     reuse::{CacheKey, CacheKeys},
     route::Bind,
+    server::Endpoint,
     sts::PolicyFetch,
-    survey::Finding,
     tables::TableQuery,
 };
 
@@ -77,10 +77,7 @@ impl Ask {
             Self::LookUp(_, query) => format!("look up {} in external:{}", query.key, query.table),
             Self::Fetch(_, fetch) => format!("fetch https://{}{}", fetch.host, fetch.path),
             Self::Reuse(..) => "look for a kept connection".to_owned(),
-            Self::Connect(_, target) => match &target.endpoint {
-                Endpoint::Inet(address) => format!("connect to {address}"),
-                Endpoint::Unix(path) => format!("connect to {}", path.display()),
-            },
+            Self::Connect(_, target) => format!("connect to {}", target.endpoint),
             _ => return None,
         })
     }
@@ -98,102 +95,4 @@ pub struct Target {
     pub window: u32,
     /// `smtp_connect_timeout`; `None` is the system's own limit.
     pub limit: Option<Duration>,
-}
-
-/// The other end of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// A TCP port.
-    Inet(SocketAddr),
-    /// A UNIX-domain stream socket.
-    Unix(PathBuf),
-}
-
-/// Why a connection could not be opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConnectError {
-    /// No answer within the limit.
-    TimedOut,
-    /// Nobody listens there.
-    Refused,
-    /// Any other error, in the words of strerror(3).
-    Other(String),
-    /// The source address could not be bound, and `enforce` was asked for.
-    Bind(String),
-    /// The path of the UNIX-domain socket does not fit a socket address.
-    PathTooLong,
-}
-
-/// A line for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Note {
-    /// How grave it is.
-    pub level: Level,
-    /// The text as Postfix words it, without a queue id unless Postfix has one there.
-    pub text: LogText,
-    /// A notice for the postmaster that may be made mail of, if that is what the
-    /// note is about.
-    pub notice: Option<Box<Notice>>,
-    /// What a report on TLS wants to know (RFC 8460), if that is turned on and what the
-    /// note is about.
-    pub tls: Option<Box<TlsResult>>,
-    /// What a survey has found, if that is what the note is about.
-    pub finding: Option<Box<Finding>>,
-}
-
-/// How grave a [`Note`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// For whoever looks for a fault in the dialogue.
-    Debug,
-    /// What Postfix logs without a label.
-    Info,
-    /// What Postfix logs as a warning.
-    Warning,
-}
-
-impl Note {
-    pub(crate) fn info(text: impl Into<LogText>) -> Self {
-        Self::new(Level::Info, text.into())
-    }
-
-    pub(crate) fn warning(text: impl Into<LogText>) -> Self {
-        Self::new(Level::Warning, text.into())
-    }
-
-    pub(crate) fn debug(text: impl Into<LogText>) -> Self {
-        Self::new(Level::Debug, text.into())
-    }
-
-    pub(crate) fn notice(text: impl Into<LogText>, notice: Notice) -> Self {
-        Self {
-            notice: Some(Box::new(notice)),
-            ..Self::debug(text)
-        }
-    }
-
-    pub(crate) fn tls(text: impl Into<LogText>, result: TlsResult) -> Self {
-        Self {
-            tls: Some(Box::new(result)),
-            ..Self::debug(text)
-        }
-    }
-
-    pub(crate) fn finding(text: impl Into<LogText>, finding: Finding) -> Self {
-        Self {
-            finding: Some(Box::new(finding)),
-            ..Self::debug(text)
-        }
-    }
-
-    const fn new(level: Level, text: LogText) -> Self {
-        Self {
-            level,
-            text,
-            notice: None,
-            tls: None,
-            finding: None,
-        }
-    }
 }

@@ -15,6 +15,7 @@ use crate::{
     report::LogText,
     reuse::key::{CacheKey, KeyOwner, KeyPlace},
     route::Candidate,
+    server::Server,
     tls::{TlsLevel, policy::TlsPolicy},
 };
 
@@ -40,13 +41,11 @@ impl Attempt {
     ) -> Self {
         let peer = match &place {
             Place::Inet(candidate) => cx.hosts.peer(candidate, site.best),
-            Place::Unix(path) => Arc::new(Peer {
-                host: cx.config.general.myhostname.to_string(),
-                address: path.display().to_string(),
-                port: None,
-                destination: cx.hosts.label.clone(),
-                best_mx: true,
-            }),
+            Place::Unix(path) => {
+                let host = cx.config.general.myhostname.to_string();
+                let server = Server::new(host, Endpoint::Unix(path.clone()));
+                Arc::new(Peer::new(server, cx.hosts.label.clone(), true))
+            }
         };
         let passwords = password_search(cx, &peer);
         Self {
@@ -99,7 +98,7 @@ pub(super) fn endpoint_key(cx: &Context, peer: &Peer, port: u16, level: TlsLevel
     let logs_in = !cx.config.sasl.sasl_password_maps.is_empty();
     let place = KeyPlace {
         destination: (logs_in || level.must_match()).then_some(&peer.destination),
-        host: logs_in.then_some(&peer.host),
+        host: logs_in.then_some(&peer.server.host),
         address: &peer.address,
         port,
         level,

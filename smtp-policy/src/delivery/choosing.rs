@@ -19,6 +19,7 @@ use super::{
     survey::{Destination, Learned, Server},
 };
 use crate::{
+    event::Event,
     report::{Scope, trouble::Reason},
     request::CacheHints,
     route::{Candidate, MailExchange, split_nexthop},
@@ -68,9 +69,7 @@ pub(super) fn read_nexthop(cx: &mut Context) {
         cx.hosts.own = 1;
         if !fallback.is_empty() {
             let relays = fallback.join(", ");
-            cx.warn(format!(
-                "ignoring \"lmtp_fallback_relay = {relays}\" setting for non-TCP connections"
-            ));
+            cx.note(Event::FallbackIgnored { relays });
         }
         return;
     }
@@ -235,7 +234,7 @@ fn try_kept(cx: &mut Context, site: &mut Site, position: usize, candidate: Candi
             Tried::Begun(Reusing::ask(cx, key, Wanted::Address(peer)))
         }
         Err(refusal) => {
-            pass_over(cx, "lookup error", &peer.host, refusal);
+            pass_over(cx, "lookup error", peer.host(), refusal);
             Tried::Passed
         }
     }
@@ -309,20 +308,15 @@ fn tell_server(
 
 /// The policy as it fits this attempt; `None` if it does not.
 fn fitting(cx: &mut Context, policy: TlsPolicy, place: &Place, plain: bool) -> Option<TlsPolicy> {
-    let prefix = cx.request.protocol.as_str();
     match place {
         Place::Inet(_) if cx.config.tls.tls_wrappermode && !policy.level.is_mandatory() => {
-            cx.warn(format!(
-                "{prefix}_tls_wrappermode requires \"{prefix}_tls_security_level = encrypt\" \
-                 (or stronger)"
-            ));
+            let protocol = cx.request.protocol;
+            cx.note(Event::WrapperModeUnprotected { protocol });
             None
         }
         Place::Inet(_) if plain => Some(policy.without_tls()),
         Place::Unix(_) if policy.level == TlsLevel::May => {
-            cx.warn(
-                "opportunistic TLS encryption is not appropriate for unix-domain destinations.",
-            );
+            cx.note(Event::OpportunisticTlsOnSocket {});
             Some(policy.without_tls())
         }
         _ => Some(policy),

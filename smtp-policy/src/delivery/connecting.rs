@@ -14,8 +14,9 @@ use super::{
     talking::Talking,
 };
 use crate::{
-    channel::Peer,
+    event::Event,
     report::{Scope, trouble::Reason},
+    server::Server,
 };
 
 /// A connection that is being opened.
@@ -63,18 +64,22 @@ impl Connecting {
             return Next::Await(Phase::Connecting(self));
         };
         if let Err(error) = result {
-            let reason = connect_failure(&self.attempt.peer, &error);
-            cx.inform(reason.text.clone());
+            let server = self.attempt.peer.server();
+            let reason = connect_failure(&server, &error);
+            cx.note(Event::ConnectFailed { server, error });
             cx.learn(&Learned::Failed(&reason));
             cx.why = Some(reason);
             return Next::Go(Phase::Choosing(Choosing));
         }
+        cx.note(Event::Connected {
+            server: self.attempt.peer.server(),
+        });
         cx.hosts.mark_final_server();
         let peer = self.attempt.peer.name();
         match Talking::begin(cx, *self.attempt) {
             Ok(talking) => Next::Go(Phase::Talking(Box::new(talking))),
             Err(failure) => {
-                cx.warn(failure.to_string());
+                cx.note(Event::TableFailed { failure });
                 cx.ask(Ask::Close);
                 let text = format!("local data error while talking to {peer}");
                 let status = EnhancedStatus::new(4, 3, 0);
@@ -86,17 +91,13 @@ impl Connecting {
     }
 }
 
-fn connect_failure(peer: &Peer, error: &ConnectError) -> Reason {
-    let said = |error: &str| format!("connect to {}: {error}", peer.relay());
-    let (detail, text) = match error {
-        ConnectError::PathTooLong => ((3, 5), "Server configuration error".into()),
-        ConnectError::Bind(_) => ((4, 0), "server configuration error".into()),
-        ConnectError::TimedOut => ((4, 1), said("Connection timed out")),
-        ConnectError::Refused => ((4, 1), said("Connection refused")),
-        ConnectError::Other(text) => ((4, 1), said(text)),
+fn connect_failure(server: &Server, error: &ConnectError) -> Reason {
+    let status = match error {
+        ConnectError::PathTooLong => EnhancedStatus::new(4, 3, 5),
+        ConnectError::Bind(_) => EnhancedStatus::new(4, 4, 0),
+        _ => EnhancedStatus::new(4, 4, 1),
     };
-    let status = EnhancedStatus::new(4, detail.0, detail.1);
-    Reason::local(status, Scope::Site, text)
+    Reason::local(status, Scope::Site, error.at(server))
 }
 
 #[cfg(test)]

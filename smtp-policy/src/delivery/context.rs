@@ -8,7 +8,7 @@ use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 use smtp_proto::{address::ReversePath, session::Taken, time::Time};
 
 use super::{
-    Ask, Dns, Note, Ticket,
+    Ask, Dns, Ticket,
     dnssec::{Heard, LookOut},
     hosts::Hosts,
     preparing::Envelope,
@@ -19,8 +19,12 @@ use super::{
 use crate::{
     config::Config,
     dns::{Answer, Failure},
+    event::{Charset, Event, Note},
     policy::{Client, Policy},
-    report::trouble::{Judge, Reason},
+    report::{
+        Times,
+        trouble::{Judge, Reason},
+    },
     request::Request,
     tables::Tables,
     tls::policy::TlsRules,
@@ -52,6 +56,10 @@ pub(super) struct Context {
     pub(super) envelope: Option<Box<Envelope>>,
     /// The last thing that went wrong: it is what left-over recipients are told.
     pub(super) why: Option<Reason>,
+    /// When the request came to whoever delivers it, if that was not when the delivery began.
+    arrived: Option<Time>,
+    /// When the delivery began; `None` before.
+    begun: Option<Time>,
     /// When the whole delivery is given up (`daemon_timeout`); `None` before it begins.
     give_up: Option<Time>,
     pub(super) now: Time,
@@ -80,6 +88,8 @@ impl Context {
             asks: VecDeque::new(),
             look_out: LookOut::default(),
             why: None,
+            arrived: None,
+            begun: None,
             give_up: None,
             now: Time::ZERO,
             epoch: None,
@@ -98,9 +108,14 @@ impl Context {
         self.epoch = Some(epoch);
     }
 
+    pub(super) fn set_arrived(&mut self, arrived: Time) {
+        self.arrived = Some(arrived);
+    }
+
     /// The driver has looked at the clock. The first look begins the delivery.
     pub(super) fn set_now(&mut self, now: Time) {
         self.now = now;
+        self.begun.get_or_insert(now);
         self.give_up
             .get_or_insert(now + self.config.general.daemon_timeout);
     }
@@ -211,51 +226,36 @@ impl Context {
                 true
             }
             Heard::Probe(warnings) => {
-                warnings.into_iter().for_each(|text| self.warn(text));
+                for warning in warnings {
+                    let text = warning.into();
+                    self.note(Event::DnssecUnavailable { text });
+                }
                 false
             }
         }
     }
 
-    /// A line for the log, in ASCII where there is to be nothing else
-    /// (`smtputf8_enable = no`; `src/util/msg_output.c`).
-    pub(super) fn note(&mut self, mut note: Note) {
-        if !*self.config.general.smtputf8_enable && !note.text.is_ascii() {
-            let shown = |byte: u8| match byte.is_ascii() {
-                true => char::from(byte),
-                false => '?',
-            };
-            note.text = note.text.bytes().map(shown).collect::<String>().into();
-        }
-        self.ask(Ask::Note(note));
+    /// Hands an event to the driver. Its line is in ASCII where there is to be nothing else.
+    pub(super) fn note(&mut self, note: impl Into<Note>) {
+        let charset = match *self.config.general.smtputf8_enable {
+            true => Charset::Utf8,
+            false => Charset::Ascii,
+        };
+        self.ask(Ask::Note(note.into().in_charset(charset)));
     }
 
-    /// A line for the log.
-    pub(super) fn inform(&mut self, text: impl Into<String>) {
-        self.note(Note::info(text.into()));
-    }
-
-    /// A warning.
-    pub(super) fn warn(&mut self, text: impl Into<String>) {
-        self.note(Note::warning(text.into()));
-    }
-
-    /// A line with the message's name in front, where it has one.
-    pub(super) fn message_note(&mut self, text: &str) {
-        self.inform(self.about_message(text));
-    }
-
-    /// The same as a warning.
-    pub(super) fn message_warning(&mut self, text: &str) {
-        self.warn(self.about_message(text));
-    }
-
-    fn about_message(&self, text: &str) -> String {
-        let id = &self.request.id;
-        if id.is_empty() {
-            text.to_owned()
-        } else {
-            format!("{id}: {text}")
+    /// The times up to now, where MAIL was said at `set_up`. A verdict before that has no
+    /// transmission (`src/smtp/smtp_trouble.c`).
+    pub(super) fn times(&self, set_up: Option<Time>) -> Times {
+        let begun = self.begun.unwrap_or(self.now);
+        let set_up = set_up.unwrap_or(self.now);
+        Times {
+            queue: self.request.age,
+            setup: self
+                .arrived
+                .map_or(Duration::ZERO, |arrived| begun.since(arrived)),
+            connection: set_up.since(begun),
+            transmission: self.now.since(set_up),
         }
     }
 

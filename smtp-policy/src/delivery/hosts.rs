@@ -11,6 +11,7 @@ use crate::{
     request::CacheHints,
     reuse::CacheKey,
     route::{Candidate, MailExchange},
+    server::Server,
 };
 
 /// The destinations of a delivery and how far it has come with them.
@@ -104,13 +105,10 @@ impl Hosts {
 
     /// A candidate of the present destination, as keys, texts and verdicts name it.
     pub(super) fn peer(&self, candidate: &Candidate, best: u16) -> Arc<Peer> {
-        Arc::new(Peer {
-            host: candidate.host.clone(),
-            address: candidate.address.to_string(),
-            port: Some(candidate.port),
-            destination: self.label.clone(),
-            best_mx: candidate.preference == best,
-        })
+        let address = (candidate.address, candidate.port).into();
+        let server = Server::inet(candidate.host.clone(), address);
+        let best_mx = candidate.preference == best;
+        Arc::new(Peer::new(server, self.label.clone(), best_mx))
     }
 
     /// Whether mail loops are looked for at the present destination.

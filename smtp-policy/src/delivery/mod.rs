@@ -73,7 +73,7 @@ use bytes::Bytes;
 use smtp_proto::{queue::SendQueue, session::Taken, time::Time};
 
 pub use self::{
-    ask::{Ask, ConnectError, Endpoint, Level, Note, Target},
+    ask::{Ask, Target},
     observer::Observer,
     ticket::{Cached, Dns, External, Https, Socket, Ticket},
     transitions::{PHASE_TRANSITIONS, PhaseName, PhaseTransition, PhasesTaken},
@@ -90,7 +90,12 @@ use crate::{
     sts::{FetchError, Fetched},
     tables::TableFailure,
 };
-pub use crate::{route::Bind, tables::TableQuery};
+pub use crate::{
+    event::{Level, Note},
+    route::Bind,
+    server::{ConnectError, Endpoint},
+    tables::TableQuery,
+};
 
 /// The delivery of one request. See the [module](self).
 #[derive(Debug)]
@@ -118,6 +123,17 @@ impl Delivery {
     #[must_use]
     pub fn with_epoch(mut self, epoch: Duration) -> Self {
         self.cx.set_epoch(epoch);
+        self
+    }
+
+    /// Tells when the request came to whoever delivers it, by the clock of
+    /// [`poll`](Self::poll): the time until the first poll is [`Times::setup`]. Without it
+    /// there is none.
+    ///
+    /// [`Times::setup`]: crate::report::Times::setup
+    #[must_use]
+    pub fn with_arrival(mut self, arrived: Time) -> Self {
+        self.cx.set_arrived(arrived);
         self
     }
 

@@ -1,13 +1,18 @@
 //! What a caller can watch while a delivery runs.
 
-use crate::{delivery::Note, report::Outcome, request::RcptIndex, survey::Finding};
+use crate::{
+    event::Note,
+    report::Outcome,
+    request::{RcptIndex, Recipient},
+};
 
 /// Receives events of a running delivery from a driver. Every method does
 /// nothing unless it is written; `()` watches nothing.
 pub trait Observer: Send {
-    /// A recipient was settled. Called once for each recipient.
-    fn settled(&mut self, index: RcptIndex, outcome: &Outcome) {
-        let _ = (index, outcome);
+    /// A recipient was settled: the one at `index` in the request. Called once for each
+    /// recipient.
+    fn settled(&mut self, index: RcptIndex, recipient: &Recipient, outcome: &Outcome) {
+        let _ = (index, recipient, outcome);
     }
 
     /// Whose message may have been accepted although there is no verdict yet: the whole
@@ -19,15 +24,9 @@ pub trait Observer: Send {
         let _ = recipients;
     }
 
-    /// The engine has something for the log.
+    /// Something has happened that is worth a line in a log, or counting.
     fn note(&mut self, note: &Note) {
         let _ = note;
-    }
-
-    /// A [survey](crate::survey) has found something. Called after
-    /// [`note`](Self::note) with the note that brought it.
-    fn found(&mut self, finding: &Finding) {
-        let _ = finding;
     }
 
     /// The message text was handed to the connection up to this offset. The

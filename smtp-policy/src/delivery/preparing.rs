@@ -24,6 +24,7 @@ use crate::{
         AddressMapping, Fold, Generic, Lookup, LoopCheck, LoopState, STEPS_AT_ONCE, TraceAddresses,
         inserted_fields,
     },
+    event::Event,
     report::{Scope, trouble::Reason},
     request::{OriginalRecipient, Request},
     tables::TableFailure,
@@ -68,12 +69,12 @@ impl Start {
         }
         let flags = cx.request.flags;
         let several = cx.request.recipients.len() > 1;
-        let service = cx.request.protocol.as_str();
         for (wanted, letter) in [(flags.delivered_to, 'D'), (flags.original_to, 'O')] {
             if wanted && several {
-                cx.warn(format!(
-                    "flag `{letter}' requires {service}_destination_recipient_limit = 1"
-                ));
+                cx.note(Event::FlagNeedsOneRecipient {
+                    flag: letter,
+                    protocol: cx.request.protocol,
+                });
                 let status = EnhancedStatus::new(4, 3, 5);
                 return reject(cx, status, "mail system configuration error");
             }
@@ -183,7 +184,10 @@ impl Preparing {
                 fail(cx, why)
             }
         };
-        warnings.into_iter().for_each(|warning| cx.warn(warning));
+        for warning in warnings {
+            let text = warning.into();
+            cx.note(Event::ContentWarning { text });
+        }
         next
     }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Ask, Note,
+    Ask,
     choosing::{Choosing, found_destination, open_site},
     context::Context,
     hosts::{Place, Site},
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     config::Protocol,
     dns::{Answer, Failure, names::is_valid_address},
+    event::Event,
     report::{Scope, trouble::Reason},
     route::{DnsSupport, InetDestination, QuestionId, Resolution, Resolved, RouteNote},
 };
@@ -73,8 +74,8 @@ impl Resolving {
     fn end(&self, cx: &mut Context, resolved: Resolved) {
         for note in resolved.notes {
             cx.note(match note {
-                RouteNote::Info(text) => Note::info(text),
-                RouteNote::Warning(text) => Note::warning(text),
+                RouteNote::Info(text) => Event::Routed { text: text.into() },
+                RouteNote::Warning(text) => Event::RouteWarning { text: text.into() },
             });
         }
         let (inet, exchange) = (&self.inet, resolved.exchange);

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     config::Protocol,
+    event::Event,
     report::{Scope, trouble::Reason},
     request::DeliveryFlags,
 };
@@ -35,7 +36,7 @@ pub(super) fn settle_rest(cx: &mut Context) -> Phase {
             None
         };
         if let Some(setting) = setting {
-            cx.warn(format!("{setting} configuration problem"));
+            cx.note(Event::ConfigurationProblem { parameter: setting });
             reason.status = EnhancedStatus::new(4, 3, 5);
         } else if smtp && reason.is_loop() && !best_mx.is_empty() {
             return pass_to(cx, &best_mx);
@@ -63,7 +64,10 @@ fn pass_to(cx: &mut Context, transport: &str) -> Phase {
         "" => Ok(cx.request.nexthop.clone()),
         nexthop => nexthop.parse(),
     };
-    cx.message_note(&format!("passing mail to transport={name}"));
+    cx.note(Event::PassedOn {
+        id: cx.request.id.clone(),
+        transport: name.to_owned(),
+    });
     let (Some(protocol), Ok(nexthop), false) = (protocol, nexthop, cx.hosts.passed) else {
         let status = EnhancedStatus::new(4, 3, 0);
         let reason = Reason::local(status, Scope::Site, "mail transport unavailable");

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     channel::{Channel, Peer},
+    event::Event,
     reuse::key::CacheKey,
 };
 
@@ -81,6 +82,10 @@ impl Reusing {
                 Some(attempt)
             }
         };
+        cx.note(Event::Reused {
+            server: channel.peer.server(),
+            uses: channel.uses,
+        });
         Next::Go(Phase::Talking(Box::new(Talking::resume(
             cx, channel, instead,
         ))))
@@ -91,9 +96,12 @@ impl Reusing {
 #[allow(clippy::panic)]
 mod tests {
     use super::*;
-    use crate::delivery::{
-        attempt::destination_key,
-        testing::{asked, attempt, context, go, talking},
+    use crate::{
+        delivery::{
+            attempt::destination_key,
+            testing::{asked, attempt, context, go, talking},
+        },
+        server::Server,
     };
 
     fn reusing(cx: &mut Context, wanted: Wanted) -> Reusing {
@@ -129,13 +137,14 @@ mod tests {
     fn a_kept_connection_gets_the_name_that_it_was_looked_for_by() {
         let mut cx = context(1);
         let mut kept = talking(&cx);
-        let mut peer = kept.channel().peer.clone();
-        Arc::make_mut(&mut peer).host = "other.example".into();
+        let endpoint = kept.channel().peer.server.endpoint.clone();
+        let server = Server::new("other.example", endpoint);
+        let peer = Arc::new(Peer::new(server, "x".into(), true));
         let mut reusing = reusing(&mut cx, Wanted::Address(peer));
         reusing.reused(Some(kept.into_channel()));
         match go(reusing.poll(&mut cx)) {
             Phase::Talking(mut talking) => {
-                assert_eq!(talking.channel().peer.host, "other.example");
+                assert_eq!(talking.channel().peer.host(), "other.example");
             }
             other => panic!("{other:?}"),
         }

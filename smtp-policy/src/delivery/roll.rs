@@ -149,7 +149,7 @@ mod tests {
         assert!(!roll.settle(Rcpt(7)));
         assert_eq!(numbers(roll.left()), [0]);
         roll.keep(Rcpt(0));
-        assert_eq!(numbers(roll.open()), []);
+        assert_eq!(numbers(roll.open()), [] as [usize; 0]);
         assert_eq!(numbers(roll.left()), [0]);
         roll.reopen();
         assert_eq!(numbers(roll.open()), [0]);

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     dns::{Answer, Failure},
+    event::Event,
     report::{Scope, trouble::Reason},
     request::TlsWish,
     sts::{FetchError, Fetched},
@@ -95,11 +96,13 @@ pub(super) fn security(cx: &mut Context, site: &Site, place: &Place) -> Security
 }
 
 /// A server is passed over because of its TLS policy.
-pub(super) fn pass_over(cx: &mut Context, what: &str, host: &str, refusal: Refusal) {
-    let (destination, text) = (&cx.hosts.label, &refusal.text);
-    cx.warn(format!(
-        "TLS policy {what} for {destination}/{host}: {text}"
-    ));
+pub(super) fn pass_over(cx: &mut Context, what: &'static str, host: &str, refusal: Refusal) {
+    cx.note(Event::TlsPolicyUnknown {
+        what,
+        destination: cx.hosts.label.clone(),
+        host: host.to_owned(),
+        why: refusal.text.clone(),
+    });
     let reason = Reason::local(refusal.status, Scope::Site, refusal.text);
     cx.learn(&Learned::Failed(&reason));
     cx.why = Some(reason);
@@ -183,7 +186,8 @@ impl Securing {
         }
         let step = self.search.step();
         for warning in core::mem::take(&mut self.search.warnings) {
-            cx.warn(warning);
+            let text = warning.into();
+            cx.note(Event::TlsPolicyWarning { text });
         }
         let (serial, ask) = match step {
             SearchStep::Ask { table, key } => {

@@ -1,7 +1,9 @@
 //! Giving verdicts: each recipient exactly once (`src/smtp/smtp_trouble.c`,
 //! `src/smtp/smtp_rcpt.c`).
 
-use smtp_proto::{reply::Reply, session::Stage};
+use std::sync::Arc;
+
+use smtp_proto::{reply::Reply, session::Stage, time::Time};
 
 use super::{
     context::Context,
@@ -11,7 +13,9 @@ use super::{
 };
 use crate::{
     config::Protocol,
+    event::Event,
     report::{Action, Encryption, trouble::Reason},
+    server::Server,
 };
 
 /// The connection that a verdict comes from; by default there was none.
@@ -19,6 +23,10 @@ use crate::{
 pub(super) struct Origin {
     /// `host[address]:port`.
     pub(super) relay: Option<String>,
+    /// The server.
+    pub(super) server: Option<Arc<Server>>,
+    /// When MAIL was said.
+    pub(super) set_up: Option<Time>,
     /// The result of the wish for TLS.
     pub(super) encryption: Option<Encryption>,
     /// The number of messages on the connection, this one included; zero without one.
@@ -69,7 +77,11 @@ impl Context {
         if self.judge.settles(&reason, self.hosts.final_server) {
             self.give_verdict(whom, &reason, origin);
         } else {
-            self.message_note(&reason.text);
+            self.note(Event::Postponed {
+                id: self.request.id.clone(),
+                server: origin.server.clone(),
+                text: reason.text.as_str().into(),
+            });
             failed.iter().for_each(|rcpt| self.roll.keep(*rcpt));
         }
         self.why = Some(reason);
@@ -82,11 +94,14 @@ impl Context {
             return;
         }
         let action = self.success_action(origin.server_reports);
+        let times = self.times(origin.set_up);
         let relay = origin.relay.unwrap_or_default();
         let mut outcome = self.judge.success(relay, stage, reply, action);
         outcome.server_reports = origin.server_reports;
         outcome.encryption = origin.encryption;
         outcome.connection_uses = origin.uses;
+        outcome.server = origin.server;
+        outcome.times = times;
         self.pronounce(rcpt, Verdict::Success(Box::new(outcome)));
     }
 
@@ -122,16 +137,15 @@ impl Context {
     }
 
     fn give_verdict(&mut self, whom: Whom, reason: &Reason, origin: &Origin) {
+        let times = self.times(origin.set_up);
         for rcpt in self.roll.all() {
             if whom.is_meant(&self.roll, rcpt) && self.roll.settle(rcpt) {
-                let mut reason = Box::new(reason.clone());
+                let mut reason = reason.clone();
                 // A doubt is about one recipient: it outlasts the servers that come after,
                 // and does not reach those whom the earlier server had refused.
                 reason.uncertain = self.roll.is_doubtful(rcpt);
-                self.pronounce(
-                    rcpt,
-                    Verdict::Failure(reason, origin.relay.clone(), origin.uses),
-                );
+                let failure = (reason, origin.clone(), times);
+                self.pronounce(rcpt, Verdict::Failure(Box::new(failure)));
             }
         }
     }

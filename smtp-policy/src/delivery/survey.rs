@@ -21,8 +21,9 @@ use smtp_proto::{
     status::EnhancedStatus,
 };
 
-use super::{Note, hosts::Place};
+use super::hosts::Place;
 use crate::{
+    event::{Event, Note},
     report::{
         Scope,
         trouble::{Judge, Reason},
@@ -184,8 +185,8 @@ impl Surveying {
             candidates: candidates.cloned().collect(),
             failure: destination.failure.map(|reason| self.failing(reason)),
         };
-        let text = format!("survey of destination {}", destination.text);
-        Note::finding(text, Finding::Destination(finding))
+        let finding = Finding::Destination(finding);
+        Event::Found { finding }.into()
     }
 
     fn begin_visit(&mut self, server: &Server<'_>) -> Option<Note> {
@@ -239,8 +240,8 @@ impl Surveying {
         let finding = self.visit.take()?.finding;
         self.found = true;
         self.usable |= finding.result.is_ok();
-        let text = format!("survey of host {}[{}]", finding.host, finding.address);
-        Some(Note::finding(text, Finding::Host(Box::new(finding))))
+        let finding = Finding::Host(Box::new(finding));
+        Some(Event::Found { finding }.into())
     }
 
     fn end(&mut self, reason: &Reason, nexthop: &str) -> Option<Note> {
@@ -352,8 +353,10 @@ mod tests {
     }
 
     fn host(note: Option<Note>) -> HostFinding {
-        match note.unwrap().finding.as_deref() {
-            Some(Finding::Host(finding)) => (**finding).clone(),
+        match note.unwrap().event {
+            Event::Found {
+                finding: Finding::Host(finding),
+            } => *finding,
             other => panic!("{other:?}"),
         }
     }
@@ -398,7 +401,10 @@ mod tests {
         let mut survey = surveying();
         let reason = Reason::local(EnhancedStatus::new(4, 3, 5), Scope::Site, "null");
         let note = survey.learn(&Learned::Over(&reason, "nowhere")).unwrap();
-        let Some(Finding::Destination(finding)) = note.finding.as_deref() else {
+        let Event::Found {
+            finding: Finding::Destination(finding),
+        } = note.event
+        else {
             panic!("{note:?}");
         };
         assert_eq!(finding.destination, "nowhere");

@@ -11,7 +11,7 @@ use smtp_proto::{
 };
 
 use super::{
-    Ask,
+    Ask, Level,
     attempt::Attempt,
     choosing::Choosing,
     context::Context,
@@ -117,6 +117,7 @@ pub(super) fn converse(cx: &mut Context, course: &mut Course, replies: &[&str]) 
         let ask = cx.next_ask().or_else(|| course.poll(cx));
         match ask {
             None => {}
+            Some(ask) if is_fact(&ask) => {}
             Some(Ask::Send { .. }) => {
                 let output = course.channel().unwrap().output();
                 let text = output.copy_to_bytes(output.remaining());
@@ -148,10 +149,17 @@ pub(super) fn course(phase: impl Into<Phase>) -> Course {
 /// Polls until something is asked; in words.
 pub(super) fn next(cx: &mut Context, course: &mut Course) -> String {
     loop {
-        if let Some(ask) = cx.next_ask().or_else(|| course.poll(cx)) {
+        if let Some(ask) = cx.next_ask().or_else(|| course.poll(cx))
+            && !is_fact(&ask)
+        {
             return word(&ask);
         }
     }
+}
+
+/// Whether nobody would log this.
+fn is_fact(ask: &Ask) -> bool {
+    matches!(ask, Ask::Note(note) if note.level() == Level::Trace)
 }
 
 /// What is asked for, in words.
@@ -163,7 +171,7 @@ pub(super) fn word(ask: &Ask) -> String {
                 outcome.word, outcome.code, outcome.text
             )
         }
-        Ask::Note(note) => format!("{:?}: {}", note.level, note.text),
+        Ask::Note(note) => format!("{:?}: {note}", note.level()),
         Ask::Send { .. } => "send".into(),
         Ask::Wait { .. } => "wait".into(),
         Ask::Text { offset, .. } => format!("text from {offset}"),
@@ -177,6 +185,7 @@ pub(super) fn word(ask: &Ask) -> String {
 /// What has been put before the driver, in words.
 pub(super) fn asked(cx: &mut Context) -> Vec<String> {
     core::iter::from_fn(|| cx.pop_ask())
+        .filter(|ask| !is_fact(ask))
         .map(|ask| word(&ask))
         .collect()
 }

@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 
 use smtp_proto::status::EnhancedStatus;
 
-use super::{Ask, External, Ticket, context::Context, roll::Rcpt};
+use super::{Ask, External, Ticket, context::Context, roll::Rcpt, settle::Origin};
 use crate::{
     config::Protocol,
+    event::Event,
     report::{
-        Outcome,
+        Outcome, Times,
         filter::{Filtered, Filtering},
         trouble::{Judge, Reason},
     },
@@ -22,9 +23,8 @@ use crate::{
 pub(super) enum Verdict {
     /// Delivered.
     Success(Box<Outcome>),
-    /// Not delivered, for this reason, by the server of this name, on a connection that
-    /// carried so many messages.
-    Failure(Box<Reason>, Option<String>, u32),
+    /// Not delivered, for this reason, on this connection, after this time.
+    Failure(Box<(Reason, Origin, Times)>),
 }
 
 /// The verdicts that wait for a table outside the engine, oldest first.
@@ -52,12 +52,15 @@ impl Verdict {
                 }
                 outcome
             }
-            Self::Failure(mut reason, relay, uses) => {
+            Self::Failure(failure) => {
+                let (mut reason, origin, times) = *failure;
                 if let Some((status, text)) = new {
                     (reason.status, reason.text) = (status, text);
                 }
-                let mut outcome = judge.failure(&reason, relay);
-                outcome.connection_uses = uses;
+                let mut outcome = judge.failure(&reason, origin.relay);
+                outcome.server = origin.server;
+                outcome.connection_uses = origin.uses;
+                outcome.times = times;
                 Box::new(outcome)
             }
         }
@@ -99,7 +102,7 @@ impl Context {
         }
         let (status, text) = match &verdict {
             Verdict::Success(outcome) => (outcome.code, outcome.text.as_str()),
-            Verdict::Failure(reason, ..) => (reason.status, reason.text.as_str()),
+            Verdict::Failure(failure) => (failure.0.status, failure.0.text.as_str()),
         };
         self.verdicts.waiting.push_back(Pending {
             rcpt,
@@ -156,7 +159,8 @@ impl Context {
                 Filtered::Replaced(status, text) => (Some((status, text)), None),
             };
             if let Some(warning) = warning {
-                self.warn(warning);
+                let text = warning.into();
+                self.note(Event::StatusFilterWarning { text });
             }
             let outcome = first.verdict.outcome(self.judge, new);
             self.ask(Ask::Report(first.rcpt.0, outcome));

@@ -9,7 +9,7 @@ use smtp_proto::{queue::SendQueue, session::Step, time::Time};
 use crate::{channel::Channel, delivery::Delivery};
 
 /// The most that is read from a connection at a time, in bytes.
-const READ_SIZE: usize = 8 * 1024;
+const READ_SIZE: usize = 4 * 1024;
 /// The number of pieces of output that go into one write.
 const WRITE_PIECES: usize = 64;
 /// The number of reads that are made of a connection that can no longer be written to.
@@ -61,12 +61,27 @@ impl Speaker for Channel {
     }
 }
 
-/// An open connection as a driver holds it: a socket that does not block, and
-/// whether it is at its end.
+/// An open connection as a driver holds it: a socket that does not block, and what is
+/// known of it.
 #[derive(Debug)]
 pub struct Line<S> {
     socket: S,
     ended: bool,
+    ear: Ear,
+}
+
+/// The reason to read from a connection, or not to: a read that finds nothing costs as
+/// much as one that does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ear {
+    /// There may be something to read.
+    Open,
+    /// All that had come was read, and nothing was written since. The next commands go
+    /// out before another look.
+    Idle,
+    /// The same, and something was written since. Before more is written, an early reply
+    /// is looked for.
+    Spoke,
 }
 
 impl<S> Line<S> {
@@ -75,6 +90,7 @@ impl<S> Line<S> {
         Self {
             socket,
             ended: false,
+            ear: Ear::Open,
         }
     }
 
@@ -93,11 +109,17 @@ impl<S> Line<S> {
     pub const fn is_ended(&self) -> bool {
         self.ended
     }
+
+    /// Says that something may have come since the last exchange. To be called after each
+    /// wait.
+    pub const fn waited(&mut self) {
+        self.ear = Ear::Open;
+    }
 }
 
 impl<S: Read + Write> Line<S> {
-    /// Moves bytes between a delivery and its open connection: one read, and
-    /// with `sending` one write of as many pieces as fit.
+    /// Moves bytes between a delivery and its open connection: with `sending` one write of
+    /// as many pieces as fit, and before it one read if anything may have come.
     ///
     /// Returns whether anything moved or ended; when not, it is time to wait
     /// until the socket is readable, or writable when `sending`. A connection
@@ -108,8 +130,16 @@ impl<S: Read + Write> Line<S> {
     }
 
     fn pass_on(&mut self, job: &mut impl Speaker, sending: bool) -> bool {
-        let heard = self.receive(job);
+        let reads = match self.ear {
+            Ear::Open => true,
+            Ear::Spoke => sending,
+            Ear::Idle => false,
+        };
+        let heard = reads && self.receive(job);
         let sent = sending && self.send(job);
+        if sent && self.ear == Ear::Idle {
+            self.ear = Ear::Spoke;
+        }
         heard || sent
     }
 
@@ -119,9 +149,20 @@ impl<S: Read + Write> Line<S> {
         }
         let mut scratch = [0; READ_SIZE];
         match self.socket.read(&mut scratch) {
-            Ok(count @ 1..) => job.receive(scratch.get(..count).unwrap_or_default()),
+            Ok(count @ 1..) => {
+                // What is shorter than it could be was all there is.
+                self.ear = if count < READ_SIZE {
+                    Ear::Idle
+                } else {
+                    Ear::Open
+                };
+                job.receive(scratch.get(..count).unwrap_or_default());
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.ear = Ear::Idle;
+                return false;
+            }
             Ok(0) | Err(_) => {
                 self.ended = true;
                 job.disconnected();
@@ -160,7 +201,7 @@ impl<S: Read + Write> Line<S> {
 /// Says QUIT on a connection that was kept, as far as that goes without waiting, and
 /// closes it. The reply is not waited for (`smtp_skip_quit_response`): nothing depends on
 /// it any more.
-pub fn say_quit<S: Read + Write>(socket: S, mut channel: Box<Channel>, now: Time) {
+pub(super) fn say_quit<S: Read + Write>(socket: S, mut channel: Box<Channel>, now: Time) {
     let mut line = Line::new(socket);
     channel.leave();
     for _ in 0..LAST_STEPS {

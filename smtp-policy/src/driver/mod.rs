@@ -1,31 +1,74 @@
-//! The part of a driver of a [`Delivery`] that is the same in each of them: all but its
-//! sockets and timers.
+//! The rules about many deliveries, and all that is the same in each of their drivers: all
+//! but sockets and timers.
 //!
-//! Nothing here opens a socket, waits or looks at a clock: [`Line`] moves
-//! bytes through whatever reads and writes without blocking, [`Turns`] says who
-//! may begin, [`Clerk`] keeps the books, and the rest turns errors of the
-//! operating system into the words that the engine expects.
+//! Nothing here opens a socket, waits or looks at a clock. Deliveries share a [`Hub`]: the
+//! limits per destination, the kept connections, the questions under way. One submission is
+//! a [`Job`]: its [`poll`](Job::poll) makes it in as many parts as it takes, moves bytes
+//! through whatever reads and writes without blocking, and returns what only a driver can
+//! do, which is an [`Act`]. A driver is a loop:
+//!
+//! ```
+//! use std::{io::{self, Read, Write}, sync::Arc, task::Waker};
+//! use smtp_policy::{
+//!     config::Protocol,
+//!     delivery::ConnectError,
+//!     driver::{Act, Answered, Hub, Job},
+//!     policy::Policy,
+//!     request::{Recipient, Request},
+//! };
+//! use smtp_proto::{address::{Address, ReversePath}, time::Time};
+//!
+//! /// A network without servers.
+//! struct Socket;
+//! # impl Read for Socket { fn read(&mut self, _: &mut [u8]) -> io::Result<usize> { Ok(0) } }
+//! # impl Write for Socket {
+//! #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { Ok(bytes.len()) }
+//! #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+//! # }
+//!
+//! let to = vec![Recipient::new(Address::parse("user@example.com")?)];
+//! let request = Request::new(Protocol::Smtp, "[192.0.2.1]".parse()?, ReversePath::Null, to);
+//! let hub: Arc<Hub<Socket>> = Arc::new(Hub::new(Arc::default(), 1, Default::default()));
+//! let mut job = Job::new(hub, request, bytes::Bytes::from("Subject: hi\n"), ());
+//! let report = loop {
+//!     match job.poll(Time::ZERO, Waker::noop()) {
+//!         Act::Connect(slip, _) => job.answer(Answered::Socket(slip, Err(ConnectError::Refused))),
+//!         Act::Done(report) => break report,
+//!         act => todo!("{act:?}"),
+//!     }
+//! };
+//! assert_eq!(report.recipients[0].1.word, "deferred");
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! Below that, [`Line`] and [`Clerk`] serve whoever drives a single
+//! [`Delivery`](crate::delivery::Delivery) by hand.
 
+mod act;
+mod bell;
+mod clerk;
+mod hub;
+mod inquiries;
+mod job;
 mod line;
+mod spans;
+mod submission;
 mod turns;
 
 use std::{io, net::IpAddr};
 
-use smtp_proto::{status::EnhancedStatus, time::Time};
-
 pub use self::{
-    line::{Line, say_quit},
-    turns::{Place, Turns},
+    act::{Act, Answered, Interest, Slip},
+    clerk::Clerk,
+    hub::Hub,
+    job::Job,
+    line::Line,
+    submission::Submission,
 };
 use crate::{
-    delivery::{Ask, ConnectError, Delivery, Note, Observer},
+    delivery::ConnectError,
     dns::{Answer, Failure, NativeFailure, Record, RecordData},
-    report::{Action, Outcome, Report, Scope, Status},
-    request::{RcptIndex, Recipient},
     seed::SplitMix,
-    survey::Finding,
-    tables::TableFailure,
-    text::TextSource,
 };
 
 /// The text of an error as strerror(3) words it, without the number that the
@@ -94,149 +137,6 @@ impl Seeds {
     /// The next number.
     pub fn draw(&mut self) -> u64 {
         self.0.next_u64()
-    }
-}
-
-/// Does what a delivery asks without I/O: it hands over text, and takes down
-/// verdicts for the [`Report`] and for whoever observes.
-#[derive(Debug)]
-pub struct Clerk<T, O> {
-    text: T,
-    observer: O,
-    outcomes: Vec<Option<Outcome>>,
-    /// The mark of the delivery when it was last said who is in doubt.
-    doubt: (bool, usize),
-}
-
-impl<T: TextSource, O: Observer> Clerk<T, O> {
-    /// For a request with this many recipients.
-    pub fn new(recipients: usize, text: T, observer: O) -> Self {
-        Self {
-            text,
-            observer,
-            outcomes: vec![None; recipients],
-            doubt: (false, 0),
-        }
-    }
-
-    /// Answers [`Ask::Text`].
-    pub fn read(&mut self, job: &mut Delivery, offset: u64, room: usize) {
-        match self.text.read(offset, room) {
-            Ok(chunk) => {
-                self.observer
-                    .progress(offset.saturating_add(chunk.len() as u64));
-                job.text(chunk);
-            }
-            Err(error) => job.text_failed(error_text(&error)),
-        }
-    }
-
-    /// Tells whose message may have been accepted, if that has changed. To be called
-    /// before anything is written.
-    pub fn look(&mut self, job: &Delivery) {
-        let doubt = job.doubt_mark();
-        if doubt != self.doubt {
-            self.doubt = doubt;
-            self.observer.in_doubt(&job.in_doubt());
-        }
-    }
-
-    /// Takes down a verdict.
-    pub fn settle(&mut self, index: RcptIndex, outcome: Outcome) {
-        self.observer.settled(index, &outcome);
-        if let Some(slot) = self.outcomes.get_mut(index) {
-            *slot = Some(outcome);
-        }
-    }
-
-    /// Passes on a line for the log.
-    pub fn note(&mut self, note: &Note) {
-        self.observer.note(note);
-        if let Some(finding) = &note.finding {
-            self.observer.found(finding);
-        }
-    }
-
-    /// Ends a delivery that cannot begin, since the system refuses what waiting for
-    /// input and output takes: too many files are open, for instance.
-    pub fn decline(mut self, mut job: Delivery, now: Time, error: &io::Error) -> Report {
-        let why = format!("cannot wait for input and output: {}", error_text(error));
-        job.driver_failed(&why);
-        loop {
-            match job.poll(now) {
-                Ask::Report(index, outcome) => self.settle(index, *outcome),
-                Ask::Note(note) => self.note(&note),
-                Ask::LookUp(ticket, query) => {
-                    let (table, reason) = (format!("external:{}", query.table), why.clone());
-                    job.looked_up(ticket, Err(TableFailure { table, reason }));
-                }
-                // There is no connection, and nothing that waits for one.
-                _ => return self.report(&job.request().recipients),
-            }
-        }
-    }
-
-    /// The report on these recipients. One without a verdict, which a correct
-    /// engine does not leave, is deferred: mail is never lost in silence.
-    pub fn report(self, recipients: &[Recipient]) -> Report {
-        let missing = || Outcome {
-            status: Status::Deferred,
-            word: "deferred",
-            code: EnhancedStatus::new(4, 3, 0),
-            relay: "none".into(),
-            text: "the delivery ended without a verdict".into(),
-            reply: None,
-            stage: None,
-            scope: Scope::Session,
-            uncertain: true,
-            action: Action::Delayed,
-            connection_uses: 0,
-            server_reports: false,
-            encryption: None,
-        };
-        let outcomes = self
-            .outcomes
-            .into_iter()
-            .map(|outcome| outcome.unwrap_or_else(missing));
-        Report::new(recipients.iter().cloned().zip(outcomes).collect())
-    }
-}
-
-/// Watches the delivery to a part of a request's recipients for whoever observes
-/// the whole ([`Request::split`](crate::request::Request::split)).
-#[derive(Debug)]
-pub struct PartObserver<'a, O> {
-    observer: &'a mut O,
-    first: RcptIndex,
-}
-
-impl<'a, O> PartObserver<'a, O> {
-    /// For a part that begins with the recipient `first` of the request.
-    pub fn new(observer: &'a mut O, first: RcptIndex) -> Self {
-        Self { observer, first }
-    }
-}
-
-impl<O: Observer> Observer for PartObserver<'_, O> {
-    fn settled(&mut self, index: RcptIndex, outcome: &Outcome) {
-        self.observer.settled(self.first + index, outcome);
-    }
-
-    fn in_doubt(&mut self, recipients: &[RcptIndex]) {
-        let recipients: Vec<RcptIndex> = recipients.iter().map(|at| self.first + at).collect();
-        self.observer.in_doubt(&recipients);
-    }
-
-    fn note(&mut self, note: &Note) {
-        self.observer.note(note);
-    }
-
-    fn found(&mut self, finding: &Finding) {
-        self.observer.found(finding);
-    }
-
-    fn progress(&mut self, text_bytes: u64) {
-        self.observer.progress(text_bytes);
     }
 }
 

@@ -6,23 +6,36 @@ use std::{cmp::Ordering, collections::BTreeMap};
 
 use crate::config::Protocol;
 
-/// The deliveries to each destination that may run, and those that wait for a turn
+/// The deliveries to each destination that run, and those that wait for a turn
 /// (`transport_destination_concurrency_limit`). First come, first served.
 ///
-/// `W` wakes one waiting delivery; the driver chooses what that is.
+/// `W` is how one of them is told something.
 #[derive(Debug)]
-pub struct Turns<W> {
-    /// The queue manager has a queue for each destination of each transport.
-    lanes: BTreeMap<LaneKey, Lane<W>>,
+pub(super) struct Turns<W> {
+    lanes: BTreeMap<Destination, Lane<W>>,
     serial: u64,
 }
 
-/// The key of a lane: deliveries of one protocol to one destination wait for each other.
-type LaneKey = (Protocol, String);
+/// A destination of a transport, for each of which the queue manager has a queue.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Destination {
+    protocol: Protocol,
+    name: String,
+}
+
+impl Destination {
+    /// The destination of deliveries to a next hop.
+    pub(super) fn new(protocol: Protocol, nexthop: &str) -> Self {
+        Self {
+            protocol,
+            name: nexthop.to_ascii_lowercase(),
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Lane<W> {
-    running: u32,
+    running: BTreeMap<Serial, W>,
     waiting: BTreeMap<Serial, W>,
 }
 
@@ -53,8 +66,8 @@ impl Ord for Serial {
 /// A place in [`Turns`], running or waiting, to be given back with
 /// [`Turns::leave`].
 #[derive(Debug)]
-pub struct Place {
-    lane: LaneKey,
+pub(super) struct Place {
+    pub(super) destination: Destination,
     id: Serial,
 }
 
@@ -67,66 +80,53 @@ impl<W> Default for Turns<W> {
     }
 }
 
-impl<W> Turns<W> {
-    /// Asks for a turn on a destination where at most `limit` deliveries of the same
-    /// protocol run at a time; zero is no limit. With `waker` given back the turn has come at once;
-    /// otherwise `waker` comes out of a later [`leave`](Self::leave) or
-    /// [`open`](Self::open).
-    pub fn enter(
-        &mut self,
-        protocol: Protocol,
-        destination: &str,
-        limit: u32,
-        waker: W,
-    ) -> (Place, Option<W>) {
+impl<W: Clone> Turns<W> {
+    /// Asks for a turn on a destination where at most `limit` deliveries run at a time;
+    /// zero is no limit. The second is whether it has come at once; otherwise `who` comes
+    /// out of a later [`leave`](Self::leave).
+    pub(super) fn enter(&mut self, destination: Destination, limit: u32, who: W) -> (Place, bool) {
         self.serial += 1;
-        let place = Place {
-            lane: (protocol, destination.to_ascii_lowercase()),
-            id: Serial(self.serial),
-        };
+        let id = Serial(self.serial);
         let lane = self
             .lanes
-            .entry(place.lane.clone())
+            .entry(destination.clone())
             .or_insert_with(|| Lane {
-                running: 0,
+                running: BTreeMap::new(),
                 waiting: BTreeMap::new(),
             });
-        if limit == 0 || lane.running < limit {
-            lane.running += 1;
-            return (place, Some(waker));
-        }
-        lane.waiting.insert(place.id, waker);
-        (place, None)
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let come = limit == 0 || lane.running.len() < limit;
+        let list = match come {
+            true => &mut lane.running,
+            false => &mut lane.waiting,
+        };
+        list.insert(id, who);
+        (Place { destination, id }, come)
     }
 
-    /// Gives a place back, whether its turn had come or not. Returns whom to
-    /// wake, if a turn is passed on.
-    pub fn leave(&mut self, place: &Place) -> Option<W> {
-        let lane = self.lanes.get_mut(&place.lane)?;
+    /// Gives a place back, whether its turn had come or not. Returns who is next, if a
+    /// turn is passed on.
+    pub(super) fn leave(&mut self, place: &Place) -> Option<W> {
+        let lane = self.lanes.get_mut(&place.destination)?;
         if lane.waiting.remove(&place.id).is_some() {
             return None;
         }
-        if let Some((_, next)) = lane.waiting.pop_first() {
+        lane.running.remove(&place.id)?;
+        if let Some((id, next)) = lane.waiting.pop_first() {
+            lane.running.insert(id, next.clone());
             return Some(next);
         }
-        lane.running = lane.running.saturating_sub(1);
-        if lane.running == 0 {
-            self.lanes.remove(&place.lane);
+        if lane.running.is_empty() {
+            self.lanes.remove(&place.destination);
         }
         None
     }
 
-    /// Gives everybody who waits a turn, for deliveries that are to end at once.
-    /// Returns whom to wake.
-    pub fn open(&mut self) -> Vec<W> {
-        let mut wakers = Vec::new();
-        for lane in self.lanes.values_mut() {
-            for waker in std::mem::take(&mut lane.waiting).into_values() {
-                lane.running = lane.running.saturating_add(1);
-                wakers.push(waker);
-            }
-        }
-        wakers
+    /// Everybody who runs or waits.
+    pub(super) fn everybody(&self) -> Vec<W> {
+        let lanes = self.lanes.values();
+        let all = lanes.flat_map(|lane| lane.running.values().chain(lane.waiting.values()));
+        all.cloned().collect()
     }
 }
 
@@ -140,13 +140,15 @@ mod tests {
     /// The number of times the numbers of two places were compared, by whatever test.
     pub(super) static COMPARED: AtomicUsize = AtomicUsize::new(0);
 
+    fn smtp(name: &str) -> Destination {
+        Destination::new(Protocol::Smtp, name)
+    }
+
     #[test]
     fn who_leaves_in_the_middle_of_a_long_queue_is_not_searched_for() {
         const MANY: usize = 10_000;
         let mut turns = Turns::default();
-        let places: Vec<Place> = (0..MANY)
-            .map(|n| turns.enter(Protocol::Smtp, "a", 1, n).0)
-            .collect();
+        let places: Vec<Place> = (0..MANY).map(|n| turns.enter(smtp("a"), 1, n).0).collect();
         let before = COMPARED.load(Relaxed);
         // One in two, from the end.
         let leaving = places.iter().skip(1).step_by(2).rev();
@@ -162,59 +164,62 @@ mod tests {
     #[test]
     fn turns_come_in_the_order_of_arrival_and_are_passed_on() {
         let mut turns = Turns::default();
-        let (first, go) = turns.enter(Protocol::Smtp, "example.com", 1, "first");
-        assert_eq!(go, Some("first"));
-        let (second, go) = turns.enter(Protocol::Smtp, "Example.COM", 1, "second");
-        assert_eq!(go, None);
-        let (third, go) = turns.enter(Protocol::Smtp, "example.com", 1, "third");
-        assert_eq!(go, None);
-        assert_eq!(
-            turns.enter(Protocol::Smtp, "example.net", 1, "other").1,
-            Some("other")
-        );
+        let (first, come) = turns.enter(smtp("example.com"), 1, "first");
+        assert!(come);
+        let (second, come) = turns.enter(smtp("Example.COM"), 1, "second");
+        assert!(!come);
+        let (third, come) = turns.enter(smtp("example.com"), 1, "third");
+        assert!(!come);
+        assert!(turns.enter(smtp("example.net"), 1, "other").1);
         assert_eq!(turns.leave(&first), Some("second"));
         assert_eq!(turns.leave(&second), Some("third"));
         assert_eq!(turns.leave(&third), None);
-        assert_eq!(
-            turns.enter(Protocol::Smtp, "example.com", 1, "fourth").1,
-            Some("fourth")
-        );
+        assert!(turns.enter(smtp("example.com"), 1, "fourth").1);
     }
 
     #[test]
     fn who_leaves_while_waiting_takes_no_turn() {
         let mut turns = Turns::default();
-        let (first, _) = turns.enter(Protocol::Smtp, "a", 1, 1);
-        let (second, _) = turns.enter(Protocol::Smtp, "a", 1, 2);
-        let (_third, _) = turns.enter(Protocol::Smtp, "a", 1, 3);
+        let (first, _) = turns.enter(smtp("a"), 1, 1);
+        let (second, _) = turns.enter(smtp("a"), 1, 2);
+        let (_third, _) = turns.enter(smtp("a"), 1, 3);
         assert_eq!(turns.leave(&second), None);
         assert_eq!(turns.leave(&first), Some(3));
     }
 
     #[test]
+    fn a_place_that_is_given_back_twice_passes_one_turn_on() {
+        let mut turns = Turns::default();
+        let places = [1, 2, 3].map(|n| turns.enter(smtp("a"), 1, n).0);
+        assert_eq!(turns.leave(&places[0]), Some(2));
+        assert_eq!(turns.leave(&places[0]), None);
+        assert_eq!(turns.leave(&places[1]), Some(3));
+    }
+
+    #[test]
     fn the_two_protocols_have_turns_of_their_own_at_a_name() {
         let mut turns = Turns::default();
-        let (first, go) = turns.enter(Protocol::Smtp, "a", 1, "smtp");
-        assert_eq!(go, Some("smtp"));
-        assert_eq!(turns.enter(Protocol::Lmtp, "a", 1, "lmtp").1, Some("lmtp"));
-        let (_, go) = turns.enter(Protocol::Smtp, "A", 1, "next");
-        assert_eq!((go, turns.leave(&first)), (None, Some("next")));
+        let (first, come) = turns.enter(smtp("a"), 1, "smtp");
+        assert!(come);
+        let lmtp = Destination::new(Protocol::Lmtp, "a");
+        assert!(turns.enter(lmtp, 1, "lmtp").1);
+        let (_, come) = turns.enter(smtp("A"), 1, "next");
+        assert_eq!((come, turns.leave(&first)), (false, Some("next")));
     }
 
     #[test]
     fn a_limit_of_zero_is_no_limit() {
         let mut turns = Turns::default();
-        assert!((0..1000).all(|n| turns.enter(Protocol::Smtp, "a", 0, n).1.is_some()));
+        assert!((0..1000).all(|n| turns.enter(smtp("a"), 0, n).1));
     }
 
     #[test]
-    fn opening_wakes_everybody_and_forgets_nobody() {
+    fn everybody_who_runs_or_waits_can_be_told_something() {
         let mut turns = Turns::default();
-        let places: Vec<Place> = (0..4)
-            .map(|n| turns.enter(Protocol::Smtp, "a", 1, n).0)
-            .collect();
-        assert_eq!(turns.open(), [1, 2, 3]);
-        assert!(places.iter().all(|place| turns.leave(place).is_none()));
-        assert!(turns.lanes.is_empty());
+        let places: Vec<Place> = (0..4).map(|n| turns.enter(smtp("a"), 2, n).0).collect();
+        assert_eq!(turns.everybody(), [0, 1, 2, 3]);
+        let last = places.iter().rev();
+        let next: Vec<_> = last.filter_map(|place| turns.leave(place)).collect();
+        assert!(next.is_empty() && turns.lanes.is_empty());
     }
 }

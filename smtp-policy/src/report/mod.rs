@@ -8,22 +8,30 @@
 pub mod dsn_message;
 pub mod encryption;
 pub(crate) mod filter;
+pub mod log_line;
 pub mod notice;
 pub mod outcome;
+mod queue_id;
 pub(crate) mod text;
+mod times;
 pub(crate) mod transcript;
 pub(crate) mod trouble;
+
+use core::fmt;
 
 use crate::request::Recipient;
 pub use crate::tls::{PolicyType, ResultType, TlsResult};
 pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
 pub use encryption::{Encryption, TlsSummary};
+pub use log_line::LogStyle;
 pub use notice::Notice;
 pub use outcome::{Action, Outcome, Scope, Status};
+pub use queue_id::queue_id;
 pub use text::{LogText, printable};
+pub use times::Times;
 
 /// The verdicts of one [`Request`](crate::request::Request), one for each
-/// recipient, in the order of the request.
+/// recipient, in the order of the request. Its `Display` is a line for each.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
@@ -47,5 +55,16 @@ impl Report {
         self.recipients
             .iter()
             .all(|(_, outcome)| outcome.status == status)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let style = LogStyle::default();
+        for (index, (recipient, outcome)) in self.recipients.iter().enumerate() {
+            f.write_str(if index > 0 { "\n" } else { "" })?;
+            style.line(recipient, outcome).fmt(f)?;
+        }
+        Ok(())
     }
 }

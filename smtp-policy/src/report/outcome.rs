@@ -1,12 +1,15 @@
 //! The verdict on one recipient, as data.
 
+use core::fmt;
+use std::sync::Arc;
+
 use smtp_proto::{dsn::Notify, reply::Reply, session::Stage, status::EnhancedStatus};
 
-use super::{Encryption, text::LogText};
-use crate::request::Recipient;
+use super::{Encryption, Times, log_line::LogStyle, queue_id::queue_id, text::LogText};
+use crate::{request::Recipient, server::Server};
 
 /// What became of a recipient, in Postfix's three words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// A server took responsibility for the recipient.
     Sent,
@@ -14,6 +17,23 @@ pub enum Status {
     Deferred,
     /// Will not be delivered.
     Bounced,
+}
+
+impl Status {
+    /// The word of the log: `sent`, `deferred` or `bounced`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Deferred => "deferred",
+            Self::Bounced => "bounced",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// How far a failure reaches (`src/smtp/smtp_trouble.c`).
@@ -27,6 +47,24 @@ pub enum Scope {
     Message,
     /// This recipient alone.
     Recipient,
+}
+
+impl Scope {
+    /// The name in reports: `session`, `site`, `message` or `recipient`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Site => "site",
+            Self::Message => "message",
+            Self::Recipient => "recipient",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// The action field of a delivery status notification (RFC 3464 section 2.3.3).
@@ -54,10 +92,32 @@ impl Action {
     }
 }
 
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The verdict on one recipient.
 ///
 /// `status`, `code`, `relay` and `text` are what Postfix logs; the other fields
-/// say how the verdict came about.
+/// say how the verdict came about. Its `Display` is what a log line says behind the
+/// recipient.
+///
+/// ```
+/// use smtp_policy::report::{Outcome, Status};
+/// use smtp_proto::{EnhancedStatus, Reply};
+///
+/// let mut outcome = Outcome::new(Status::Sent, EnhancedStatus::new(2, 0, 0), "250 2.0.0 Ok");
+/// outcome.relay = "mx.example[192.0.2.1]:25".into();
+/// outcome.reply = Some(Reply::new(250, "250 2.0.0 Ok: queued as 4X1"));
+/// assert_eq!(outcome.remote_queue_id(), Some("4X1"));
+/// assert_eq!(
+///     outcome.to_string(),
+///     "relay=mx.example[192.0.2.1]:25, delay=0, delays=0/0/0/0, dsn=2.0.0, \
+///      status=sent (250 2.0.0 Ok)"
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -69,8 +129,11 @@ pub struct Outcome {
     pub word: &'static str,
     /// The enhanced status code.
     pub code: EnhancedStatus,
-    /// `host[address]:port` of the server that decided, or `none`.
+    /// `host[address]:port` of the server that decided, or `none`; the name of the
+    /// protocol where the delivery itself has.
     pub relay: LogText,
+    /// The server that decided; `None` if there was no connection.
+    pub server: Option<Arc<Server>>,
     /// The reply or the reason: what stands in the parentheses of the log line.
     pub text: LogText,
     /// The server's reply, when the verdict comes from one.
@@ -95,14 +158,60 @@ pub struct Outcome {
     /// The encryption of the connection that the verdict comes from; `None` if there was
     /// no connection.
     pub encryption: Option<Encryption>,
+    /// The times up to the verdict.
+    pub times: Times,
 }
 
 impl Outcome {
+    /// A verdict that no server has given: its word and action are those of the status, it
+    /// is about the recipient alone, and it leaves no doubt. All else can be set afterwards.
+    pub fn new(status: Status, code: EnhancedStatus, text: impl Into<LogText>) -> Self {
+        Self {
+            status,
+            word: status.as_str(),
+            code,
+            relay: NO_RELAY.into(),
+            server: None,
+            text: text.into(),
+            reply: None,
+            stage: None,
+            scope: Scope::Recipient,
+            uncertain: false,
+            action: match status {
+                Status::Sent => Action::Relayed,
+                Status::Deferred => Action::Delayed,
+                Status::Bounced => Action::Failed,
+            },
+            connection_uses: 0,
+            server_reports: false,
+            encryption: None,
+            times: Times::default(),
+        }
+    }
+
+    /// The name that the server gave the message, as far as its reply tells: see
+    /// [`queue_id`]. `None` unless the recipient was sent.
+    pub fn remote_queue_id(&self) -> Option<&str> {
+        let reply = self.reply.as_ref()?;
+        (self.status == Status::Sent)
+            .then(|| queue_id(reply))
+            .flatten()
+    }
+
     /// Whether the sender is to hear from this side that the recipient was
     /// delivered: NOTIFY asks for it, and the server does not see to it.
     pub fn owes_success_report(&self, recipient: &Recipient) -> bool {
         self.status == Status::Sent
             && !self.server_reports
             && recipient.notify.contains(Notify::SUCCESS)
+    }
+}
+
+/// [`Outcome::relay`] where there was no server.
+const NO_RELAY: &str = "none";
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        LogStyle::default().outcome(self, f)
     }
 }

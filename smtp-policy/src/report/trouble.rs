@@ -14,10 +14,7 @@ use smtp_proto::{
 use super::{
     Encryption,
     outcome::{Action, Outcome, Scope, Status},
-    text::LogText,
 };
-
-const NO_RELAY: &str = "none";
 
 /// Why recipients were not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,30 +156,26 @@ impl Judge {
     pub(crate) fn failure(self, reason: &Reason, relay: Option<String>) -> Outcome {
         let temporary = reason.status.class() == 4;
         let softened = !temporary && self.soft_bounce && !self.probe;
-        let (status, word, action) = match (temporary, softened) {
-            (true, _) => (Status::Deferred, "deferred", Action::Delayed),
-            (false, true) => (Status::Deferred, "SOFTBOUNCE", Action::Delayed),
-            (false, false) => (Status::Bounced, "bounced", Action::Failed),
+        let (status, word) = match (temporary, softened) {
+            (true, _) => (Status::Deferred, "deferred"),
+            (false, true) => (Status::Deferred, "SOFTBOUNCE"),
+            (false, false) => (Status::Bounced, "bounced"),
         };
-        Outcome {
-            status,
-            word: if self.probe { "undeliverable" } else { word },
-            code: if softened {
-                reason.status.with_class(4)
-            } else {
-                reason.status
-            },
-            relay: relay.map_or_else(|| NO_RELAY.into(), LogText::from),
-            text: reason.text.clone().into(),
-            reply: reason.reply.clone(),
-            stage: reason.stage,
-            scope: reason.scope,
-            uncertain: reason.uncertain,
-            action,
-            connection_uses: 0,
-            server_reports: false,
-            encryption: reason.encryption.as_deref().cloned(),
+        let code = match softened {
+            true => reason.status.with_class(4),
+            false => reason.status,
+        };
+        let mut outcome = Outcome::new(status, code, reason.text.clone());
+        outcome.word = if self.probe { "undeliverable" } else { word };
+        if let Some(relay) = relay {
+            outcome.relay = relay.into();
         }
+        outcome.reply.clone_from(&reason.reply);
+        outcome.stage = reason.stage;
+        outcome.scope = reason.scope;
+        outcome.uncertain = reason.uncertain;
+        outcome.encryption = reason.encryption.as_deref().cloned();
+        outcome
     }
 
     /// The verdict on a recipient that the server took.
@@ -193,26 +186,19 @@ impl Judge {
         reply: &Reply,
         action: Action,
     ) -> Outcome {
-        let status = reply.status();
-        Outcome {
-            status: Status::Sent,
-            word: if self.probe { "deliverable" } else { "sent" },
-            code: if status.class() == 2 {
-                status
-            } else {
-                EnhancedStatus::new(2, 0, 0)
-            },
-            relay: relay.into(),
-            text: reply.one_line().into(),
-            reply: Some(reply.clone()),
-            stage: Some(stage),
-            scope: Scope::Recipient,
-            uncertain: false,
-            action,
-            connection_uses: 0,
-            server_reports: false,
-            encryption: None,
+        let code = match reply.status() {
+            status if status.class() == 2 => status,
+            _ => EnhancedStatus::new(2, 0, 0),
+        };
+        let mut outcome = Outcome::new(Status::Sent, code, reply.one_line());
+        if self.probe {
+            outcome.word = "deliverable";
         }
+        outcome.relay = relay.into();
+        outcome.reply = Some(reply.clone());
+        outcome.stage = Some(stage);
+        outcome.action = action;
+        outcome
     }
 }
 

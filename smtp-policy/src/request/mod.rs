@@ -43,7 +43,8 @@ pub type RcptIndex = usize;
 
 /// One message for one next hop (Postfix: the delivery request of
 /// `src/global/deliver_request.c`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Request {
     /// The name of the message in log lines (Postfix's queue id). May be empty.
     pub id: QueueId,
@@ -162,7 +163,8 @@ impl Request {
 }
 
 /// One recipient of a [`Request`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Recipient {
     /// The address that goes into `RCPT TO`.
     pub address: Address,
@@ -183,6 +185,12 @@ impl Recipient {
             orcpt: None,
             notify: Notify::default(),
         }
+    }
+}
+
+impl From<Address> for Recipient {
+    fn from(address: Address) -> Self {
+        Self::new(address)
     }
 }
 

@@ -26,9 +26,27 @@ pub struct TextError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Empty,
-    TooLong { len: usize, limit: usize },
-    Forbidden { at: usize, character: char },
+    TooLong {
+        len: usize,
+        limit: usize,
+    },
+    Forbidden {
+        at: usize,
+        character: char,
+    },
     NotTyped,
+    /// The words that it can be.
+    NoneOf(&'static str),
+}
+
+impl TextError {
+    /// A word that is none of the known ones.
+    pub(crate) const fn none_of(what: &'static str, known: &'static str) -> Self {
+        Self {
+            what,
+            fault: Fault::NoneOf(known),
+        }
+    }
 }
 
 impl fmt::Display for TextError {
@@ -46,6 +64,7 @@ impl fmt::Display for TextError {
                     "the {what} has the character U+{code:04X} at offset {at}"
                 )
             }
+            Fault::NoneOf(known) => write!(f, "the {what} is none of {known}"),
             Fault::NotTyped => write!(f, "the {what} is not type;address"),
         }
     }

@@ -35,6 +35,10 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The modes.
+    #[cfg(feature = "serde")]
+    pub(crate) const ALL: [Self; 3] = [Self::Enforce, Self::Testing, Self::None];
+
     /// The word in the file.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 //! (`src/tls/tls_misc.c`, tls_log_summary; `src/tls/tls_verify.c`,
 //! tls_log_verify_error).
 
-use core::fmt::Write;
+use core::fmt;
 
 use smtp_proto::secret::Secret;
 
@@ -123,6 +123,12 @@ impl Trust {
     }
 }
 
+impl fmt::Display for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl TlsFacts {
     /// The facts of a handshake without certificates, for engines of a consumer's
     /// own. `version` and `cipher` are what the log calls them, `bits` the length of
@@ -195,24 +201,12 @@ impl TlsFacts {
     fn names(&self) -> Vec<String> {
         Vec::new()
     }
+}
 
-    /// The summary line of `smtp_tls_loglevel = 1`: `Untrusted TLS connection
-    /// established to …`. `usage` is `established` or `reused`.
-    pub(crate) fn summary(&self, usage: &str, peer: &str) -> String {
-        let mut line = format!(
-            "{} TLS connection {usage} to {peer}: {} with cipher {} ({bits}/{bits} bits)",
-            self.trust.as_str(),
-            self.version,
-            self.cipher,
-            bits = self.bits
-        );
-        if let Some(exchange) = &self.key_exchange {
-            let _ = write!(line, " key-exchange {exchange}");
-        }
-        if let Some(signature) = &self.signature {
-            let _ = write!(line, " server-signature {signature}");
-        }
-        line
+/// The problem in a few words.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words())
     }
 }
 
@@ -262,7 +256,7 @@ impl Problem {
     }
 
     /// The line for the log.
-    pub(crate) fn line(&self, peer: &str) -> String {
+    pub(crate) fn line(&self, peer: &dyn fmt::Display) -> String {
         let failed = "certificate verification failed for";
         let whose = |authority: bool| if authority { "CA" } else { "server" };
         match self {

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::request::TextError;
+
 /// How much a delivery demands of TLS. Greater is stronger; the order has no gaps
 /// to be filled by a caller, since Postfix's cache keys count on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +94,16 @@ impl fmt::Display for TlsLevel {
     }
 }
 
+impl core::str::FromStr for TlsLevel {
+    type Err = TextError;
+
+    /// As [`TlsLevel::parse`].
+    fn from_str(name: &str) -> Result<Self, TextError> {
+        let known = "none, may, encrypt, fingerprint, dane, dane-only, verify, secure";
+        Self::parse(name).ok_or(TextError::none_of("TLS level", known))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +122,11 @@ mod tests {
         assert_eq!(TlsLevel::parse("halfdane"), None);
         assert_eq!(TlsLevel::parse("Dane-Only"), Some(TlsLevel::DaneOnly));
         assert_eq!(TlsLevel::parse(""), None);
+        assert_eq!("secure".parse(), Ok(TlsLevel::Secure));
+        let error = "encript".parse::<TlsLevel>().unwrap_err().to_string();
+        assert!(
+            error.starts_with("the TLS level is none of none, may,"),
+            "{error}"
+        );
     }
 }

@@ -1,7 +1,10 @@
 //! What becomes of TLS at one server, in the terms of SMTP TLS reporting (RFC 8460):
 //! facts for whoever makes the reports. Nothing is reported here.
 
-/// What one attempt contributes to a report.
+use core::fmt;
+
+/// The contribution of one attempt to a report. Its `Display` is
+/// `sts example.com mx.example.com: success`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsResult {
     /// The kind of policy that was applied.
@@ -12,6 +15,14 @@ pub struct TlsResult {
     pub mx_host: String,
     /// What went wrong; `None` is success.
     pub failure: Option<ResultType>,
+}
+
+impl fmt::Display for TlsResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = self.failure.map_or("success", ResultType::as_str);
+        let policy = self.policy.as_str();
+        write!(f, "{policy} {} {}: {what}", self.domain, self.mx_host)
+    }
 }
 
 /// A kind of policy (RFC 8460 section 4.2).

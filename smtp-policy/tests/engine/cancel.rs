@@ -1,15 +1,11 @@
-use std::io;
-
 use bytes::Bytes;
 use smtp_policy::{
     config::Protocol,
-    delivery::Delivery,
-    driver::Clerk,
     request::{Recipient, Request},
 };
-use smtp_proto::{Address, ReversePath, Time};
+use smtp_proto::{Address, ReversePath};
 
-use crate::{Interruption, Rules, World, brief, policy};
+use crate::{Interruption, Rules, World, brief};
 
 /// Cancels when the server has heard a line that begins with `after`.
 fn cancelled(after: &'static str, text: &[u8]) -> (World, Vec<String>) {
@@ -85,28 +81,5 @@ fn a_text_that_cannot_be_read_to_its_end_is_not_ended_with_a_dot() {
         let outcomes = world.deliver("", &["a@example.com", "b@example.com"]);
         assert_eq!(brief(&outcomes), ["deferred 4.3.0"; 2]);
         assert!(!world.heard.iter().any(|line| line == "."), "{at}");
-    }
-}
-
-/// Not even a table that would change the verdict can be asked then.
-#[test]
-fn a_delivery_whose_driver_cannot_work_is_deferred() {
-    for main_cf in ["", "smtp_delivery_status_filter = external:filter\n"] {
-        let to = Recipient::new(Address::parse("a@example.com").unwrap());
-        let request = Request::new(
-            Protocol::Smtp,
-            "example.com".parse().unwrap(),
-            ReversePath::Null,
-            vec![to],
-        );
-        let job = Delivery::new(request, policy(main_cf), 7);
-        let clerk = Clerk::new(1, Bytes::new(), ());
-        let error = io::Error::from_raw_os_error(24);
-        let report = clerk.decline(job, Time::ZERO, &error);
-        let (_, outcome) = &report.recipients[0];
-        assert_eq!(brief(std::slice::from_ref(outcome)), ["deferred 4.3.0"]);
-        let text = "cannot wait for input and output: Too many open files";
-        assert!(outcome.text == text || !main_cf.is_empty(), "{outcome:?}");
-        assert!(!outcome.uncertain);
     }
 }

@@ -13,6 +13,7 @@ mod code;
 mod content;
 mod drivers;
 mod dsn;
+mod facts;
 mod injection;
 mod notices;
 mod reuse;
@@ -28,6 +29,7 @@ use smtp_policy::{
     config::{MainCf, Protocol},
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
+    event::{Event, Level},
     policy::Policy,
     report::{Notice, Outcome},
     request::{Recipient, Request},
@@ -54,6 +56,10 @@ pub struct World {
     /// Everything the servers were told, by line.
     pub heard: Vec<String>,
     pub notes: Vec<String>,
+    /// The names of all events.
+    pub events: Vec<&'static str>,
+    /// The time that each reply takes.
+    pub lag: Duration,
     /// What the postmaster is told.
     pub notices: Vec<Notice>,
     pub connects: usize,
@@ -130,6 +136,8 @@ impl Default for World {
             cache: ConnectionCache::new(),
             heard: Vec::new(),
             notes: Vec::new(),
+            events: Vec::new(),
+            lag: Duration::ZERO,
             notices: Vec::new(),
             connects: 0,
             most_queued: 0,
@@ -263,8 +271,13 @@ impl World {
                     }
                 }
                 Ask::Note(note) => {
-                    self.notes.push(note.text.into());
-                    self.notices.extend(note.notice.map(|notice| *notice));
+                    self.events.push(note.event.name());
+                    if note.level() > Level::Trace {
+                        self.notes.push(note.to_string());
+                    }
+                    if let Event::PostmasterNotice { notice } = note.event {
+                        self.notices.push(*notice);
+                    }
                 }
                 Ask::Keep(keys, channel, expires) => {
                     self.taken = job.taken();
@@ -308,6 +321,7 @@ impl World {
                 let mut said = std::mem::take(&mut server.output);
                 said.truncate(self.budget);
                 self.budget -= said.len();
+                self.now = self.now + self.lag;
                 job.receive(&said);
             }
             Some(server) if self.budget == 0 => match self.then {

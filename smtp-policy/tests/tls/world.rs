@@ -7,6 +7,7 @@ use smtp_policy::{
     config::{MainCf, Protocol},
     delivery::{Ask, ConnectError, Delivery, Endpoint},
     dns::{Answer, Failure, Query, QueryKind, Record, RecordData, ResolverConfig},
+    event::{Event, Level},
     policy::Policy,
     report::{Outcome, TlsResult},
     request::{Recipient, Request, TlsWish},
@@ -197,9 +198,14 @@ impl World {
                 Ask::Text { offset, .. } => job.text(text.slice(offset as usize..)),
                 Ask::Report(_, outcome) => assert!(verdict.replace(*outcome).is_none()),
                 Ask::Note(note) => {
-                    self.results.extend(note.tls.map(|result| *result));
-                    self.findings.extend(note.finding.map(|finding| *finding));
-                    self.notes.push(note.text.into());
+                    if note.level() > Level::Trace {
+                        self.notes.push(note.to_string());
+                    }
+                    match note.event {
+                        Event::TlsReport { result } => self.results.push(result),
+                        Event::Found { finding } => self.findings.push(finding),
+                        _ => {}
+                    }
                 }
                 Ask::Keep(keys, channel, expires) => {
                     let mut server = server.take().unwrap();

@@ -7,6 +7,7 @@ mod input;
 mod reader;
 
 use alloc::{string::String, sync::Arc};
+use core::fmt;
 
 pub use ehlo::{Capabilities, Keyword, KeywordSet, XforwardSet};
 pub use reader::{
@@ -100,6 +101,17 @@ impl Reply {
     /// step then: such a connection is not to be used again.
     pub fn is_irregular(&self) -> bool {
         self.irregular
+    }
+}
+
+/// The reply in one line, as [`Reply::one_line`] gives it.
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, line) in self.lines().enumerate() {
+            f.write_str(if index > 0 { " " } else { "" })?;
+            f.write_str(line)?;
+        }
+        Ok(())
     }
 }
 

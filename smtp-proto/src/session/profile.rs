@@ -2,7 +2,7 @@
 //! workarounds. Values only, decided by the layer above.
 
 use alloc::{string::String, sync::Arc};
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 use crate::{
     command::HelloName,
@@ -46,6 +46,19 @@ impl PixWorkarounds {
     /// Whether there is nothing to do.
     pub const fn is_empty(self) -> bool {
         !self.disable_esmtp && self.delay_dotcrlf.is_none()
+    }
+}
+
+/// The words of `smtp_pix_workarounds`, with a blank between.
+impl fmt::Display for PixWorkarounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = match (self.disable_esmtp, self.delay_dotcrlf.is_some()) {
+            (true, true) => "disable_esmtp delay_dotcrlf",
+            (true, false) => "disable_esmtp",
+            (false, true) => "delay_dotcrlf",
+            (false, false) => "",
+        };
+        f.write_str(words)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The stages of a dialogue: which command a reply belongs to, how long it may
 //! take, and what a report calls it.
 
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 use super::profile::Timeouts;
 
@@ -49,6 +49,27 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// The name in reports, such as `greeting` or `end-of-data`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Banner => "greeting",
+            Self::Ehlo => "ehlo",
+            Self::Helo => "helo",
+            Self::Lhlo => "lhlo",
+            Self::StartTls => "starttls",
+            Self::TlsHandshake => "tls-handshake",
+            Self::Auth => "auth",
+            Self::XforwardNameAddr | Self::XforwardProtoHelo => "xforward",
+            Self::Mail => "mail",
+            Self::Rcpt(_) => "rcpt",
+            Self::Data => "data",
+            Self::Text => "text",
+            Self::EndOfData | Self::EndOfDataFor(_) => "end-of-data",
+            Self::Abort | Self::RsetProbe => "rset",
+            Self::Quit => "quit",
+        }
+    }
+
     /// What the client was doing, for `lost connection with … while …`
     /// (`src/smtp/smtp_proto.c`).
     pub const fn doing(self) -> &'static str {
@@ -116,5 +137,12 @@ impl Stage {
             Self::Abort | Self::RsetProbe => timeouts.rset,
             Self::Quit => timeouts.quit,
         }
+    }
+}
+
+/// The name in reports.
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

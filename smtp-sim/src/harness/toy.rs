@@ -107,7 +107,7 @@ pub(super) fn drive(job: &mut Delivery, around: &mut Surroundings<'_>) -> Seen {
                     cache.put(keys, link, channel, until);
                 }
             }
-            Ask::Note(note) => seen.notes.push(note.text.into()),
+            Ask::Note(note) => seen.notes.push(note.to_string()),
             Ask::Close => link = None,
             Ask::Done => {
                 assert!(link.is_none(), "a connection is left open");

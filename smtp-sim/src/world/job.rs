@@ -1,22 +1,28 @@
 //! The deliveries of a world: does what each of them asks.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Wake, Waker},
+};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use smtp_policy::{
-    delivery::{Ask, ConnectError, Delivery, Dns, Level, Socket, Ticket},
+    delivery::{ConnectError, Dns, Level, Note, Observer},
     dns::{Answer, Failure, Query, QueryKind},
-    driver::{Clerk, Place},
-    report::Report,
-    request::Request,
+    driver::{Act, Answered, Job, Slip},
+    report::{Outcome, Report},
+    request::{RcptIndex, Recipient},
     sts::FetchError,
-    tables::TableFailure,
 };
 use smtp_proto::Time;
 
 use super::{
-    EPOCH, Event, Span, World,
+    Event, Span, World,
+    link::Link,
+    near::{Happening, Log, Socket},
     resolver::{Question, is_true},
+    trace::Trace,
 };
 use crate::dice::Dice;
 
@@ -25,48 +31,86 @@ const MAX_POLLS: u32 = 2_000_000;
 
 /// A delivery under way.
 #[derive(Debug)]
-pub(super) struct Job {
-    delivery: Delivery,
-    clerk: Clerk<Bytes, ()>,
+pub(super) struct Running {
+    job: Job<Socket, Bytes, Witness>,
+    waker: Waker,
+    /// The connection that it had when it was looked at last.
     link: Option<usize>,
     pending: Vec<(Time, Pending)>,
     questions: Vec<Question>,
     /// The number of questions that were asked.
     asked: u64,
     pub(super) armed: Option<Time>,
-    place: Place,
-    begun: bool,
 }
 
 /// An answer on its way.
 #[derive(Debug)]
 enum Pending {
-    Names(Ticket<Dns>, Result<Answer, Failure>),
-    Connected(Ticket<Socket>, Result<usize, ConnectError>),
+    Names(Slip<Dns>, Result<Answer, Failure>),
+    Connected(
+        Slip<smtp_policy::delivery::Socket>,
+        Result<Socket, ConnectError>,
+    ),
 }
 
-/// What is left of a delivery that is made in parts.
-#[derive(Debug, Default)]
-pub(super) struct Parts {
-    /// What has not begun.
-    waiting: VecDeque<Request>,
-    /// What is over.
-    report: Report,
+/// Writes down what a delivery says.
+#[derive(Debug)]
+struct Witness(Log);
+
+impl Observer for Witness {
+    fn settled(&mut self, index: RcptIndex, _: &Recipient, outcome: &Outcome) {
+        let outcome = Box::new(outcome.clone());
+        self.0.add(Happening::Settled(index, outcome));
+    }
+
+    fn note(&mut self, note: &Note) {
+        self.0.add(Happening::Noted(note.clone()));
+    }
+}
+
+/// The deliveries that were woken, in their order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Woken(Arc<Mutex<VecDeque<usize>>>);
+
+impl Woken {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes one delivery.
+struct Ring(usize, Woken);
+
+impl Wake for Ring {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().push_back(self.0);
+    }
 }
 
 impl World {
-    /// Begins a delivery, in as many parts as it takes.
+    /// Begins a delivery.
     pub(super) fn start(&mut self, id: usize) {
         let Some(delivered) = self.deliveries.get(id) else {
             return;
         };
-        let request = delivered.request.clone();
-        let cache = &self.policy.config(request.protocol).cache;
-        let parts = request.split(*cache.destination_recipient_limit);
-        if let Some(slot) = self.parts.get_mut(id) {
-            slot.waiting = parts.into();
+        let (request, text) = (delivered.request.clone(), delivered.text.clone());
+        let witness = Witness(self.log.clone());
+        let mut job = Job::new(Arc::clone(&self.hub), request, text, witness);
+        if delivered.cancelled.is_some() {
+            job.cancel();
         }
-        self.enter(id);
+        if let Some(slot) = self.jobs.get_mut(id) {
+            *slot = Some(Box::new(Running {
+                job,
+                waker: Waker::from(Arc::new(Ring(id, self.woken.clone()))),
+                link: None,
+                pending: Vec::new(),
+                questions: Vec::new(),
+                asked: 0,
+                armed: None,
+            }));
+        }
+        self.run_job(id);
     }
 
     /// Calls a delivery off, with the parts that have not begun.
@@ -76,8 +120,8 @@ impl World {
             return;
         };
         delivered.cancelled = Some(self.now);
-        if let Some(job) = self.jobs.get_mut(id).and_then(Option::as_mut) {
-            job.delivery.cancel();
+        if let Some(running) = self.jobs.get_mut(id).and_then(Option::as_mut) {
+            running.job.cancel();
         }
         self.trace.note(self.now, id as u64, || {
             format!("delivery {id} is called off")
@@ -85,127 +129,81 @@ impl World {
         self.run_job(id);
     }
 
-    /// Lets the next part of a delivery begin, or wait for its turn. False: there is
-    /// none.
-    fn enter(&mut self, id: usize) -> bool {
-        let parts = self.parts.get_mut(id);
-        let (Some(request), Some(delivered)) = (
-            parts.and_then(|parts| parts.waiting.pop_front()),
-            self.deliveries.get(id),
-        ) else {
-            return false;
-        };
-        let (text, is_called_off) = (delivered.text.clone(), delivered.cancelled.is_some());
-        let limit = self.policy.config(request.protocol);
-        let limit = *limit.cache.destination_concurrency_limit;
-        let (place, come) = self
-            .turns
-            .enter(request.protocol, &request.nexthop, limit, id);
-        let clerk = Clerk::new(request.recipients.len(), text, ());
-        let policy = Arc::clone(&self.policy);
-        let mut delivery = Delivery::new(request, policy, self.dice.draw()).with_epoch(EPOCH);
-        if is_called_off {
-            delivery.cancel();
-        }
-        if let Some(slot) = self.jobs.get_mut(id) {
-            *slot = Some(Box::new(Job {
-                delivery,
-                clerk,
-                link: None,
-                pending: Vec::new(),
-                questions: Vec::new(),
-                asked: 0,
-                armed: None,
-                place,
-                begun: false,
-            }));
-        }
-        if come.is_some() {
-            self.begin(id);
-        }
-        true
-    }
-
-    fn begin(&mut self, id: usize) {
-        self.begun += 1;
-        if let Some(delivered) = self.deliveries.get_mut(id) {
-            delivered.turns.push(Span {
-                begun: self.now,
-                ended: None,
-            });
-        }
-        if let Some(job) = self.jobs.get_mut(id).and_then(Option::as_mut) {
-            job.begun = true;
-        }
-        self.trace
-            .note(self.now, id as u64, || format!("delivery {id} begins"));
-        self.run_job(id);
-    }
-
-    /// Does what a delivery asks until it waits.
+    /// Does what a delivery asks until it waits, and then what those ask whom it has
+    /// woken.
     pub(super) fn run_job(&mut self, id: usize) {
-        let slot = self.jobs.get_mut(id);
-        // One that has not begun waits for its turn.
-        let Some(mut job) = slot.and_then(|slot| slot.take_if(|job| job.begun)) else {
+        self.woken.lock().push_back(id);
+        loop {
+            let next = self.woken.lock().pop_front();
+            let Some(id) = next else { return };
+            self.advance(id);
+        }
+    }
+
+    fn advance(&mut self, id: usize) {
+        let Some(mut running) = self.jobs.get_mut(id).and_then(Option::take) else {
             return;
         };
         for _ in 0..MAX_POLLS {
-            self.answer(&mut job);
-            self.resolve(id, &mut job);
-            let ask = job.delivery.poll(self.now);
-            let (until, sending) = match ask {
-                Ask::Send { until } => (until, true),
-                Ask::Wait { until } => (until, false),
-                Ask::Done => return self.done(id, *job),
-                ask => {
-                    self.oblige(id, &mut job, ask);
-                    continue;
+            self.answer(&mut running);
+            self.resolve(id, &mut running);
+            let act = running.job.poll(self.now, &running.waker);
+            self.take_down(id, &mut running);
+            match act {
+                Act::Wait { until, interest } => {
+                    let socket = running.job.socket();
+                    if socket.is_some_and(|socket| socket.is_ready(interest)) {
+                        continue;
+                    }
+                    self.rest(id, running, until);
+                    return;
                 }
-            };
-            if self.exchange(id, &mut job, sending) {
-                continue;
+                Act::Done(report) => return self.done(id, *running, report),
+                act => self.oblige(id, &mut running, act),
             }
-            let pending = job.pending.iter().map(|(at, _)| *at);
-            let pending = pending.chain(job.questions.iter().map(|question| question.due));
-            let due = pending
-                .min()
-                .map_or(until, |at| at.min(until))
-                .max(self.now);
-            if job.armed.is_none_or(|armed| due < armed) {
-                job.armed = Some(due);
-                self.at(due, Event::Job(id));
-            }
-            if let Some(slot) = self.jobs.get_mut(id) {
-                *slot = Some(job);
-            }
-            return;
         }
         self.stuck = true;
     }
 
+    /// Lets a delivery wait.
+    fn rest(&mut self, id: usize, mut running: Box<Running>, until: Time) {
+        let pending = running.pending.iter().map(|(at, _)| *at);
+        let pending = pending.chain(running.questions.iter().map(|question| question.due));
+        let due = pending.min().map_or(until, |at| at.min(until));
+        let due = due.max(self.now);
+        if running.armed.is_none_or(|armed| due < armed) {
+            running.armed = Some(due);
+            self.at(due, Event::Job(id));
+        }
+        if let Some(slot) = self.jobs.get_mut(id) {
+            *slot = Some(running);
+        }
+    }
+
     /// Gives the answers that have come.
-    fn answer(&mut self, job: &mut Job) {
-        while let Some(at) = job.pending.iter().position(|(at, _)| *at <= self.now) {
-            match job.pending.swap_remove(at).1 {
-                Pending::Names(ticket, answer) => job.delivery.resolved(ticket, answer),
-                Pending::Connected(ticket, result) => {
-                    let result = result.map(|link| {
-                        job.link = Some(link);
-                        self.arm_link(link);
-                    });
-                    job.delivery.connected(ticket, result);
+    fn answer(&mut self, running: &mut Running) {
+        let now = self.now;
+        let is_due = |(at, _): &(Time, Pending)| *at <= now;
+        while let Some(at) = running.pending.iter().position(is_due) {
+            running.job.answer(match running.pending.swap_remove(at).1 {
+                Pending::Names(slip, answer) => Answered::Dns(slip, answer),
+                Pending::Connected(slip, result) => {
+                    if let Ok(socket) = &result {
+                        self.arm_link(socket.number);
+                    }
+                    Answered::Socket(slip, result)
                 }
-            }
+            });
         }
     }
 
     /// Lets the resolver go on, and gives the answers that it has found.
-    fn resolve(&mut self, id: usize, job: &mut Job) {
+    fn resolve(&mut self, id: usize, running: &mut Running) {
         let Some(servers) = &self.name_servers else {
             return;
         };
         let mut at = 0;
-        while let Some(question) = job.questions.get_mut(at) {
+        while let Some(question) = running.questions.get_mut(at) {
             if question.due > self.now {
                 at += 1;
                 continue;
@@ -215,11 +213,8 @@ impl World {
                 continue;
             };
             let Question {
-                ticket,
-                query,
-                truth,
-                ..
-            } = job.questions.remove(at);
+                slip, query, truth, ..
+            } = running.questions.remove(at);
             self.trace.note(self.now, id as u64, || {
                 format!("delivery {id} hears of {} {}", query.kind, query.name)
             });
@@ -228,12 +223,12 @@ impl World {
                 let what = format!("{kind} {name}: {result:?} instead of {truth:?}");
                 self.misheard.push(what);
             }
-            job.delivery.resolved(ticket, result);
+            running.job.answer(Answered::Dns(slip, result));
         }
     }
 
     /// Takes a question, whose answer is known here already.
-    fn ask(&mut self, id: usize, job: &mut Job, ticket: Ticket<Dns>, query: Query) {
+    fn ask(&mut self, id: usize, running: &mut Running, slip: Slip<Dns>, query: Query) {
         self.trace.note(self.now, id as u64, || {
             format!("delivery {id} asks for {} {}", query.kind, query.name)
         });
@@ -241,160 +236,190 @@ impl World {
         let is_native = matches!(query.kind, QueryKind::Native(_));
         if self.name_servers.is_none() || is_native {
             let at = self.now + self.name_delay + longer;
-            return job.pending.push((at, Pending::Names(ticket, answer)));
+            return running.pending.push((at, Pending::Names(slip, answer)));
         }
-        job.asked += 1;
+        running.asked += 1;
         // Each question fares in its own way, whatever else happens.
-        let mut dice = Dice::new(self.seed ^ (id as u64) << 32 ^ job.asked << 16);
-        let config = Arc::clone(self.policy.resolver());
+        let mut dice = Dice::new(self.seed ^ (id as u64) << 32 ^ running.asked << 16);
+        let config = Arc::clone(self.hub.policy().resolver());
         let due = self.now + longer;
-        let question = Question::new(ticket, query, answer, config, dice.draw(), due);
-        job.questions.push(question);
-    }
-
-    /// Moves bytes of the open connection.
-    fn exchange(&mut self, id: usize, job: &mut Job, sending: bool) -> bool {
-        let queued = job.delivery.output().map_or(0, |output| output.remaining());
-        if let Some(delivered) = self.deliveries.get_mut(id) {
-            delivered.most_queued = delivered.most_queued.max(queued);
-        }
-        let Some(number) = job.link else { return false };
-        let Some(link) = self.links.get_mut(number) else {
-            return false;
-        };
-        let moved = link.exchange(&mut job.delivery, sending, self.now, &mut self.trace);
-        if moved {
-            self.arm_link(number);
-        }
-        moved
+        let question = Question::new(slip, query, answer, config, dice.draw(), due);
+        running.questions.push(question);
     }
 
     /// Does one thing that a delivery asks.
-    fn oblige(&mut self, id: usize, job: &mut Job, ask: Ask) {
-        match ask {
-            Ask::Resolve(ticket, query) => self.ask(id, job, ticket, query),
-            Ask::Fetch(ticket, _) => job.delivery.fetched(ticket, Err(FetchError::Unsupported)),
-            Ask::LookUp(ticket, query) => {
-                let reason = "no such table in this world".to_owned();
-                let table = query.table;
-                job.delivery
-                    .looked_up(ticket, Err(TableFailure { table, reason }));
+    fn oblige(&mut self, id: usize, running: &mut Running, act: Act) {
+        match act {
+            Act::Resolve(slip, query) => self.ask(id, running, slip, query),
+            Act::Fetch(slip, _) => {
+                let unsupported = Err(FetchError::Unsupported);
+                running.job.answer(Answered::Policy(slip, unsupported));
             }
-            Ask::Reuse(ticket, key) => {
-                let hit = self.cache.take(&key, self.now).map(|(link, channel)| {
-                    job.link = Some(link);
-                    self.hand_over(link, id);
-                    channel
-                });
-                job.delivery.reused(ticket, hit);
+            Act::LookUp(slip, table, query) => {
+                let value = table.lookup(&query.key);
+                running.job.answer(Answered::Table(slip, value));
             }
-            Ask::Connect(ticket, target) => {
+            Act::Connect(slip, target) => {
                 let (at, result) = self.connect(id, &target);
-                job.pending.push((at, Pending::Connected(ticket, result)));
+                running.pending.push((at, Pending::Connected(slip, result)));
             }
-            Ask::Text { offset, room } => job.clerk.read(&mut job.delivery, offset, room),
-            Ask::Report(index, outcome) => {
-                let delivered = self.deliveries.get_mut(id);
-                let before = self.parts.get(id).map_or(0, Parts::settled);
-                let count = delivered.and_then(|d| d.reported.get_mut(before + index));
-                if let Some(count) = count {
+            Act::Expire(at) => self.at(at, Event::Expire),
+            Act::Yield | Act::Wait { .. } | Act::Done(_) => {}
+        }
+    }
+
+    /// Writes down what a delivery has done, and sends on their way the bytes that it has
+    /// written.
+    fn take_down(&mut self, id: usize, running: &mut Running) {
+        self.count_turns(id, &running.job);
+        let unsent = running.job.unsent();
+        if let Some(delivered) = self.deliveries.get_mut(id) {
+            delivered.most_queued = delivered.most_queued.max(unsent);
+        }
+        let had = running.link;
+        running.link = running.job.socket().map(|socket| socket.number);
+        if let Some(link) = running.link {
+            self.hand_over(link, id);
+        }
+        self.look_back(Some(id));
+        if let Some(link) = had.filter(|had| running.link != Some(*had)) {
+            self.keep(link);
+        }
+    }
+
+    /// Takes out of the log what has happened, as the affair of a delivery or of nobody.
+    pub(super) fn look_back(&mut self, id: Option<usize>) {
+        for happening in self.log.take() {
+            self.happen(id, happening);
+        }
+    }
+
+    fn happen(&mut self, id: Option<usize>, happening: Happening) {
+        let now = self.now;
+        let (about, name) = (id.unwrap_or(0), id.unwrap_or_default());
+        match happening {
+            Happening::Heard(number, bytes) => self.with_link(number, id, |link, trace| {
+                link.heard(&bytes, now, trace);
+            }),
+            Happening::Said(number, bytes, queued) => {
+                let delivered = self.deliveries.get_mut(about);
+                if let Some(delivered) = delivered {
+                    delivered.most_queued = delivered.most_queued.max(queued);
+                }
+                self.with_link(number, id, |link, trace| link.said(&bytes, now, trace));
+            }
+            Happening::Told(number) => self.with_link(number, id, |link, _| link.stir(now)),
+            Happening::Closed(number) => {
+                if let Some(id) = id {
+                    self.hand_over(number, id);
+                }
+                self.close(number);
+            }
+            Happening::Settled(index, outcome) => {
+                let delivered = self.deliveries.get_mut(about);
+                if let Some(count) = delivered.and_then(|d| d.reported.get_mut(index)) {
                     *count += 1;
                 }
-                self.trace.note(self.now, index as u64, || {
+                self.trace.note(now, index as u64, || {
                     let doubt = if outcome.uncertain { " uncertain" } else { "" };
                     format!(
-                        "delivery {id} recipient {index}: {}{doubt} {} ({})",
+                        "delivery {name} recipient {index}: {}{doubt} {} ({})",
                         outcome.word, outcome.code, outcome.text
                     )
                 });
-                job.clerk.settle(index, *outcome);
             }
-            Ask::Note(note) => {
-                self.trace.note(self.now, id as u64, || {
-                    format!("delivery {id} notes: {}", note.text)
+            Happening::Noted(note) => {
+                self.trace.note(now, about as u64, || {
+                    format!("delivery {name} notes: {note}")
                 });
-                if note.level == Level::Warning
-                    && let Some(delivered) = self.deliveries.get_mut(id)
+                if note.level() == Level::Warning
+                    && let Some(delivered) = self.deliveries.get_mut(about)
                 {
-                    delivered.warnings.push(note.text.into());
+                    delivered.warnings.push(note.to_string());
                 }
             }
-            Ask::Keep(keys, channel, expires) => {
-                if let Some(number) = job.link.take() {
-                    if let Some(link) = self.links.get_mut(number) {
-                        link.stir(self.now);
-                        link.kept = true;
-                    }
-                    self.cache.put(keys, number, channel, expires);
-                }
-            }
-            Ask::Close => {
-                if let Some(link) = job.link.take() {
-                    self.close(link);
-                }
-            }
-            Ask::Send { .. } | Ask::Wait { .. } | Ask::Done => {}
         }
     }
 
-    fn hand_over(&mut self, link: usize, id: usize) {
+    /// Writes down which turns of a delivery have begun and ended.
+    fn count_turns(&mut self, id: usize, job: &Job<Socket, Bytes, Witness>) {
+        let (begun, runs) = job.turns();
+        let Some(delivered) = self.deliveries.get_mut(id) else {
+            return;
+        };
         let now = self.now;
-        if let Some(link) = self.links.get_mut(link) {
-            link.stir(now);
-            link.kept = false;
-            link.jobs.push(id);
+        let end = |turn: Option<&mut Span>| {
+            if let Some(turn) = turn {
+                turn.ended.get_or_insert(now);
+            }
+        };
+        while delivered.turns.len() < begun as usize {
+            end(delivered.turns.last_mut());
+            self.begun += 1;
+            delivered.turns.push(Span {
+                begun: now,
+                ended: None,
+            });
+            self.trace
+                .note(now, id as u64, || format!("delivery {id} begins"));
         }
+        if !runs {
+            end(delivered.turns.last_mut());
+        }
+    }
+
+    /// Does something to a connection that a delivery has.
+    fn with_link(
+        &mut self,
+        number: usize,
+        id: Option<usize>,
+        act: impl FnOnce(&mut Link, &mut Trace),
+    ) {
+        if let Some(id) = id {
+            self.hand_over(number, id);
+        }
+        if let Some(link) = self.links.get_mut(number) {
+            act(link, &mut self.trace);
+        }
+        self.arm_link(number);
+    }
+
+    /// Gives a kept connection to a delivery, if it is kept.
+    fn hand_over(&mut self, number: usize, id: usize) {
+        let now = self.now;
+        let link = self.links.get_mut(number);
+        let Some(link) = link.filter(|link| link.kept) else {
+            return;
+        };
+        link.stir(now);
+        link.kept = false;
+        link.jobs.push(id);
         self.trace.note(now, id as u64, || {
-            format!("delivery {id} takes kept connection {link}")
+            format!("delivery {id} takes kept connection {number}")
         });
     }
 
-    fn done(&mut self, id: usize, job: Job) {
-        let next = self.turns.leave(&job.place);
-        self.taken = self.taken.union(&job.delivery.taken());
-        self.phases = self.phases.union(&job.delivery.phases_taken());
-        let report = job.clerk.report(&job.delivery.request().recipients);
-        if let Some(parts) = self.parts.get_mut(id) {
-            parts.report.append(report);
+    /// A delivery has no part in a connection any more: it is kept, or closed by now.
+    fn keep(&mut self, number: usize) {
+        let now = self.now;
+        let link = self.links.get_mut(number);
+        if let Some(link) = link.filter(|link| link.closed.is_none()) {
+            link.stir(now);
+            link.kept = true;
         }
-        let delivered = self.deliveries.get_mut(id);
-        if let Some(turn) = delivered.and_then(|d| d.turns.last_mut()) {
-            turn.ended = Some(self.now);
-        }
-        for (_, pending) in job.pending {
-            // The driver of a delivery that was called off hangs up.
-            if let Pending::Connected(_, Ok(link)) = pending {
-                self.close(link);
-            }
-        }
-        if let Some(link) = job.link {
-            // A delivery that ends with an open connection has forgotten it.
-            self.trace.note(self.now, id as u64, || {
-                format!("delivery {id} leaves {link} open")
-            });
-        }
+    }
+
+    fn done(&mut self, id: usize, running: Running, report: Report) {
+        self.taken = self.taken.union(&running.job.taken());
+        self.phases = self.phases.union(&running.job.phases_taken());
         self.trace
             .note(self.now, id as u64, || format!("delivery {id} is over"));
-        if !self.enter(id) {
-            self.conclude(id);
-        }
-        if let Some(next) = next {
-            self.begin(next);
-        }
-    }
-
-    fn conclude(&mut self, id: usize) {
-        let parts = self.parts.get_mut(id).map(std::mem::take);
         if let Some(delivered) = self.deliveries.get_mut(id) {
-            delivered.report = parts.map(|parts| parts.report);
+            delivered.report = Some(report);
         }
         self.finished.push_back(id);
-    }
-}
-
-impl Parts {
-    /// How many recipients are settled by the parts that are over.
-    fn settled(&self) -> usize {
-        self.report.recipients.len()
+        // The driver of a delivery that was called off hangs up.
+        drop(running);
+        self.look_back(Some(id));
     }
 }

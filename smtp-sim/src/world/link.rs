@@ -3,15 +3,11 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use bytes::{Buf, BytesMut};
-use smtp_policy::delivery::Delivery;
+use bytes::BytesMut;
 use smtp_proto::Time;
 
-use super::{tap::Tap, trace::Trace};
-use crate::{
-    dice::Dice,
-    peer::{Deed, Peer},
-};
+use super::{near::Near, tap::Tap, trace::Trace};
+use crate::peer::{Deed, Peer};
 
 /// How a connection treats what is sent over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +55,6 @@ pub struct Cut {
     /// black hole).
     pub reset: bool,
 }
-
-/// The sizes of pieces where dice are thrown.
-const PIECES: [usize; 7] = [2, 3, 17, 100, 1460, 8192, 65_536];
-
-/// After how many bytes a connection is no longer cut into the smallest pieces.
-const FINE: u64 = 4 * 1024;
-/// The smallest size of pieces after that.
-const COARSE: usize = 500;
 
 /// One direction.
 #[derive(Debug, Default)]
@@ -127,15 +115,14 @@ pub(super) struct Link {
     pub(super) shape: Shape,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
-    /// Arrived at the client, and not read yet.
-    ready: BytesMut,
+    /// The client's end.
+    near: Near,
     /// Bytes that the client has read, ever.
     pub(super) read: u64,
     /// The end that is on its way to the client.
     ending: Option<(Time, End)>,
     /// The end has come, and whoever has the connection was woken.
     ended: bool,
-    told: bool,
     /// Arrived at the server, and not read yet.
     unread: BytesMut,
     next_read: Time,
@@ -154,24 +141,22 @@ pub(super) struct Link {
     pub(super) kept: bool,
     /// The deliveries that had it.
     pub(super) jobs: Vec<usize>,
-    pub(super) chance: Dice,
     pub(super) armed: Option<Time>,
 }
 
 impl Link {
-    pub(super) fn new(host: usize, peer: Peer, shape: Shape, now: Time, seed: u64) -> Self {
-        Self {
+    pub(super) fn new(host: usize, peer: Peer, shape: Shape, now: Time, near: Near) -> Self {
+        let link = Self {
             host,
             tap: Tap::new(peer.temper(), now),
             peer,
             shape,
             up: Pipe::default(),
             down: Pipe::default(),
-            ready: BytesMut::new(),
+            near,
             read: 0,
             ending: None,
             ended: false,
-            told: false,
             unread: BytesMut::new(),
             next_read: now,
             hole: false,
@@ -180,25 +165,20 @@ impl Link {
             quiet: Duration::ZERO,
             kept: false,
             jobs: Vec::new(),
-            chance: Dice::new(seed),
             armed: None,
-        }
+        };
+        link.tell_near();
+        link
     }
 
     fn piece(&mut self) -> usize {
-        let piece = match self.shape.piece {
-            0 => self.chance.one_of(1, &PIECES),
-            piece => piece,
-        };
-        // Where cuts matter, enough have been made by then; the rest is for speed.
-        match self.up.carried.max(self.read) > FINE {
-            true => piece.max(COARSE),
-            false => piece,
-        }
+        let far = self.up.carried.max(self.read);
+        self.near.lock().piece(far)
     }
 
     fn arrival(&mut self, now: Time) -> Time {
-        now + self.shape.latency + self.chance.time(self.shape.jitter)
+        let jitter = self.near.lock().chance.time(self.shape.jitter);
+        now + self.shape.latency + jitter
     }
 
     /// Notes that the client has heard or done something.
@@ -211,79 +191,43 @@ impl Link {
         self.stirred = now;
     }
 
-    /// One read and, if `sending`, one write of the client. False: nothing moved.
-    pub(super) fn exchange(
-        &mut self,
-        delivery: &mut Delivery,
-        sending: bool,
-        now: Time,
-        trace: &mut Trace,
-    ) -> bool {
-        let heard = self.hear(delivery, now, trace);
-        sending && self.tell(delivery, now, trace) || heard
+    /// Takes down what the client has read.
+    pub(super) fn heard(&mut self, bytes: &[u8], now: Time, trace: &mut Trace) {
+        trace.bytes(now, false, bytes);
+        self.read += bytes.len() as u64;
+        self.stir(now);
+        self.tap.heard(bytes, now);
     }
 
-    fn hear(&mut self, delivery: &mut Delivery, now: Time, trace: &mut Trace) -> bool {
-        if !self.ready.is_empty() {
-            let count = self.piece().min(self.ready.len());
-            let bytes = self.ready.split_to(count);
-            trace.bytes(now, false, &bytes);
-            delivery.receive(&bytes);
-            self.read += count as u64;
-            self.stir(now);
-            self.tap.heard(&bytes, now);
-            return true;
-        }
-        let over = self.ending.is_some_and(|(at, _)| at <= now) && self.down.segments.is_empty();
-        if over && !self.told {
-            self.told = true;
-            self.stir(now);
-            delivery.disconnected();
-            return true;
-        }
-        false
-    }
-
-    fn tell(&mut self, delivery: &mut Delivery, now: Time, trace: &mut Trace) -> bool {
-        let piece = self.piece();
+    /// Takes what the client has written on its way.
+    pub(super) fn said(&mut self, bytes: &[u8], now: Time, trace: &mut Trace) {
         let at = self.arrival(now);
-        let Some(output) = delivery.output() else {
-            return false;
-        };
-        if !output.has_remaining() {
-            return false;
-        }
-        let gone = |(at, end): (Time, End)| at <= now && end != End::Shut;
-        if self.ending.is_some_and(gone) {
-            self.told = true;
-            delivery.write_failed();
-            return true;
-        }
-        let room = self
-            .shape
-            .window
-            .saturating_sub(self.up.flying + self.unread.len());
-        let count = output.chunk().len().min(piece).min(room);
-        if count == 0 {
-            return false;
-        }
-        let bytes = output.chunk().get(..count).unwrap_or_default();
         trace.bytes(now, true, bytes);
         self.up.put(bytes, at);
         self.stir(now);
         self.tap.said(bytes, now);
-        output.advance(count);
-        true
+    }
+
+    /// Tells the client's end what there is to read, and how much can be written.
+    pub(super) fn tell_near(&self) {
+        let window = self.shape.window;
+        let mut near = self.near.lock();
+        near.room = window.saturating_sub(self.up.flying + self.unread.len());
+        near.carried = self.up.carried.max(self.read);
+        let ending = self
+            .ending
+            .filter(|_| self.ended && self.down.segments.is_empty());
+        near.over = ending.is_some();
+        near.gone = self.ended && self.ending.is_some_and(|(_, end)| end != End::Shut);
     }
 
     /// The client closes.
     pub(super) fn close(&mut self, now: Time) {
-        if !self.kept && !self.told && self.closed.is_none() {
+        if !self.kept && !self.near.lock().told && self.closed.is_none() {
             self.tap.left(now.since(self.stirred), now);
         }
         self.stir(now);
         self.closed.get_or_insert(now);
-        self.ready.clear();
     }
 
     /// Does what is due on the way and at the server. Returns whether the client
@@ -309,8 +253,8 @@ impl Link {
             let end = self.down.carried - self.down.flying as u64;
             let through = self.let_through(&bytes, false, end);
             if self.closed.is_none() {
-                self.ready
-                    .extend_from_slice(bytes.get(..through).unwrap_or_default());
+                let bytes = bytes.get(..through).unwrap_or_default();
+                self.near.lock().ready.extend_from_slice(bytes);
             }
             news = true;
         }
@@ -318,6 +262,7 @@ impl Link {
             self.ended = true;
             news = true;
         }
+        self.tell_near();
         news
     }
 

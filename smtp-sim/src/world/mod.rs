@@ -25,6 +25,7 @@
 
 mod job;
 mod link;
+mod near;
 mod resolver;
 mod scenario;
 mod tap;
@@ -42,17 +43,17 @@ use std::{
 use bytes::Bytes;
 use smtp_policy::{
     delivery::{ConnectError, PhasesTaken, Target},
-    driver::Turns,
+    driver::Hub,
     policy::Policy,
     report::Report,
     request::Request,
-    reuse::ConnectionCache,
 };
 use smtp_proto::{Time, session::Taken};
 
 use self::{
-    job::{Job, Parts},
+    job::{Running, Woken},
     link::Link,
+    near::{Log, Near, Socket},
 };
 pub use self::{
     link::{Cut, Shape},
@@ -182,26 +183,25 @@ enum Event {
     Cancel(usize),
     Job(usize),
     Link(usize),
+    Expire,
 }
 
 /// A small universe with one client.
 #[derive(Debug)]
 pub struct World {
     now: Time,
-    policy: Arc<Policy>,
-    dice: Dice,
+    hub: Arc<Hub<Socket>>,
     names: Names,
     hosts: Vec<(SocketAddr, Host, u32)>,
     by_address: BTreeMap<SocketAddr, usize>,
     links: Vec<Link>,
-    jobs: Vec<Option<Box<Job>>>,
-    parts: Vec<Parts>,
+    log: Log,
+    jobs: Vec<Option<Box<Running>>>,
+    woken: Woken,
     deliveries: Vec<Delivered>,
     finished: VecDeque<usize>,
     events: BinaryHeap<Reverse<(Time, u64, Event)>>,
     serial: u64,
-    turns: Turns<usize>,
-    cache: ConnectionCache<usize>,
     name_delay: Duration,
     /// The servers that the engine's resolver asks; without them, answers come out of
     /// nowhere.
@@ -225,20 +225,18 @@ impl World {
     pub fn new(policy: Arc<Policy>, seed: u64) -> Self {
         Self {
             now: Time::ZERO,
-            policy,
-            dice: Dice::new(seed),
+            hub: Arc::new(Hub::new(policy, seed, EPOCH)),
             names: Names::default(),
             hosts: Vec::new(),
             by_address: BTreeMap::new(),
             links: Vec::new(),
+            log: Log::default(),
             jobs: Vec::new(),
-            parts: Vec::new(),
+            woken: Woken::default(),
             deliveries: Vec::new(),
             finished: VecDeque::new(),
             events: BinaryHeap::new(),
             serial: 0,
-            turns: Turns::default(),
-            cache: ConnectionCache::new(),
             name_delay: Duration::from_millis(3),
             name_servers: None,
             misheard: Vec::new(),
@@ -310,7 +308,6 @@ impl World {
             warnings: Vec::new(),
         });
         self.jobs.push(None);
-        self.parts.push(Parts::default());
         self.at(self.now + after, Event::Start(id));
         id
     }
@@ -338,9 +335,8 @@ impl World {
     /// everything that is on its way arrive.
     pub fn run_out(&mut self) {
         while self.next_finished().is_some() {}
-        for (link, _) in self.cache.drain() {
-            self.close(link);
-        }
+        self.hub.hang_up();
+        self.look_back(None);
         while self.step() {}
     }
 
@@ -397,17 +393,6 @@ impl World {
 
     /// Does the next thing that is due. False: nothing will ever happen again.
     fn step(&mut self) -> bool {
-        let next = self.events.peek().map(|Reverse((at, ..))| *at);
-        let expiry = self.cache.deadline();
-        if let Some(expiry) = expiry
-            && next.is_none_or(|next| expiry < next)
-        {
-            self.now = self.now.max(expiry);
-            for (link, _) in self.cache.expire(self.now) {
-                self.close(link);
-            }
-            return true;
-        }
         let Some(Reverse((at, _, event))) = self.events.pop() else {
             return false;
         };
@@ -420,9 +405,16 @@ impl World {
         match event {
             Event::Start(id) => self.start(id),
             Event::Cancel(id) => self.call_off(id),
+            Event::Expire => {
+                let next = self.hub.expire(self.now);
+                self.look_back(None);
+                if let Some(next) = next {
+                    self.at(next, Event::Expire);
+                }
+            }
             Event::Job(id) => {
-                if let Some(job) = self.jobs.get_mut(id).and_then(Option::as_mut) {
-                    job.armed = job.armed.filter(|armed| *armed > at);
+                if let Some(running) = self.jobs.get_mut(id).and_then(Option::as_mut) {
+                    running.armed = running.armed.filter(|armed| *armed > at);
                 }
                 self.run_job(id);
             }
@@ -482,7 +474,7 @@ impl World {
     }
 
     /// Begins a connection. Returns when the outcome is known, and what it is.
-    fn connect(&mut self, job: usize, target: &Target) -> (Time, Result<usize, ConnectError>) {
+    fn connect(&mut self, job: usize, target: &Target) -> (Time, Result<Socket, ConnectError>) {
         let limit = target.limit.unwrap_or(SYSTEM_CONNECT_LIMIT);
         let smtp_policy::delivery::Endpoint::Inet(address) = target.endpoint else {
             let missing = "No such file or directory".to_owned();
@@ -508,10 +500,11 @@ impl World {
                 *accepted += 1;
                 // Each connection is cut up in its own way, whatever else happens.
                 let seed = Dice::new(self.chunk_seed ^ (id as u64) << 32).draw();
-                let mut link = Link::new(number, peer, shape, arrival, seed);
+                let near = Near::new(shape.piece, seed);
+                let mut link = Link::new(number, peer, shape, arrival, near.clone());
                 link.jobs.push(job);
                 self.links.push(link);
-                (arrival, Ok(id))
+                (arrival, Ok(Socket::new(id, near, self.log.clone())))
             }
             Door::Closed => (arrival, Err(ConnectError::Refused)),
             Door::Hole => (self.now + limit, Err(ConnectError::TimedOut)),

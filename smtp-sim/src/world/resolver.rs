@@ -12,8 +12,9 @@ use hickory_proto::{
     },
 };
 use smtp_policy::{
-    delivery::{Dns, Ticket},
+    delivery::Dns,
     dns::{Answer, DnsStep, Failure, Lookup, Query, RecordData, ResolverConfig},
+    driver::Slip,
 };
 use smtp_proto::Time;
 
@@ -85,7 +86,7 @@ impl NameServers {
 /// A question of a delivery on its way.
 #[derive(Debug)]
 pub(super) struct Question {
-    pub(super) ticket: Ticket<Dns>,
+    pub(super) slip: Slip<Dns>,
     pub(super) query: Query,
     /// The records to be found.
     pub(super) truth: Result<Answer, Failure>,
@@ -111,7 +112,7 @@ enum Arrival {
 impl Question {
     /// A question that is asked at `due`. The seed decides what goes wrong.
     pub(super) fn new(
-        ticket: Ticket<Dns>,
+        slip: Slip<Dns>,
         query: Query,
         truth: Result<Answer, Failure>,
         config: Arc<ResolverConfig>,
@@ -121,7 +122,7 @@ impl Question {
         let mut dice = Dice::new(seed);
         let lookup = Lookup::new(query.clone(), Arc::clone(&config), dice.draw());
         Self {
-            ticket,
+            slip,
             query,
             truth,
             config,

@@ -14,6 +14,7 @@ use crate::{
         Ask, choosing::Choosing, context::Context, looking_up::LookingUp, phase::Phase,
         settle::Whom,
     },
+    event::Event,
     report::trouble::Reason,
     tls::TlsLevel,
 };
@@ -25,12 +26,11 @@ impl Talking {
         if let Progress::Probing { said, .. } = &self.progress {
             // The kept connection was dead: as if nothing had been kept.
             let said = said.as_ref().map(Reply::one_line);
-            let what = probe_failure(said.as_deref(), why);
-            let relay = self.peer().relay();
-            cx.inform(format!(
-                "{relay}: the connection that was kept from an earlier message is over: {what}"
-            ));
-            cx.ask(Ask::Close);
+            cx.note(Event::KeptConnectionOver {
+                server: self.peer().server(),
+                why: probe_failure(said.as_deref(), why).to_owned(),
+            });
+            self.hang_up(cx);
             return match self.progress {
                 Progress::Probing {
                     instead: Some(attempt),
@@ -41,8 +41,14 @@ impl Talking {
         }
         self.blame(cx, why);
         self.records.notify_postmaster(cx, &mut self.channel);
-        cx.ask(Ask::Close);
+        self.hang_up(cx);
         Phase::Choosing(Choosing)
+    }
+
+    fn hang_up(&self, cx: &mut Context) {
+        let server = self.peer().server();
+        cx.note(Event::Disconnected { server });
+        cx.ask(Ask::Close);
     }
 
     /// Finds out whose failure the end of the session is.
@@ -52,10 +58,8 @@ impl Talking {
         let ended = Reason::ended(&self.peer().name(), why);
         if ended.is_some() && stage == Some(Stage::Auth) {
             // Postfix counts the login as part of the hello, in all that it says of it.
-            let relay = self.peer().relay();
-            cx.inform(format!(
-                "{relay}: it was the reply to AUTH that did not come"
-            ));
+            let server = self.peer().server();
+            cx.note(Event::UnansweredLogin { server });
         }
         let handshake = is_handshake_failure(why);
         self.throttled |= ended.is_some() && !handshake;
@@ -106,10 +110,10 @@ impl Talking {
 
     /// A kept connection ends in the middle of a message, which it has nothing to do with.
     pub(super) fn note_kept_connection_ended(&self, cx: &mut Context, reply: &Reply) {
-        let (relay, said) = (self.peer().relay(), reply.one_line());
-        cx.inform(format!(
-            "{relay}: the server ends the connection that was kept from an earlier message: {said}"
-        ));
+        cx.note(Event::KeptConnectionEnded {
+            server: self.peer().server(),
+            said: reply.one_line(),
+        });
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Talking, tls::Decision};
 use crate::{
     channel::Peer,
     delivery::{context::Context, survey::Learned},
+    event::Event,
     report::{Scope, trouble::Reason},
     survey::Usable,
     tables::TableFailure,
@@ -26,11 +27,15 @@ impl Talking {
         let offered = self.channel.session.capabilities();
         let secure = self.channel.is_secure();
         cx.learn(&Learned::Hello { offered, secure });
+        cx.note(Event::Greeted {
+            server: self.channel.peer.server(),
+            name: offered.name.clone(),
+        });
         // After a refused STARTTLS everything else was looked at before.
         if !self.tls.is_refused() || secure {
             let peer = &self.channel.peer;
             if let Some(failure) = self.keywords_failed.take().filter(|_| self.announced) {
-                let reason = unknown_keywords(cx, peer, &failure);
+                let reason = unknown_keywords(cx, peer, failure);
                 return self.object(cx, reason);
             }
             note_capabilities(cx, peer, offered);
@@ -122,8 +127,8 @@ impl Talking {
 }
 
 /// Nobody knows which keywords of the server count.
-fn unknown_keywords(cx: &mut Context, peer: &Peer, failure: &TableFailure) -> Reason {
-    cx.warn(failure.to_string());
+fn unknown_keywords(cx: &mut Context, peer: &Peer, failure: TableFailure) -> Reason {
+    cx.note(Event::TableFailed { failure });
     let text = format!("local data error while talking to {}", peer.name());
     Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Session, text)
 }
@@ -133,17 +138,20 @@ fn note_capabilities(cx: &mut Context, peer: &Peer, offered: &Capabilities) {
     let silent = offered.discarded.contains(Keyword::SilentDiscard);
     if !offered.discarded.is_empty() && !silent {
         let names: Vec<&str> = offered.discarded.names().collect();
-        cx.inform(format!("discarding EHLO keywords: {}", names.join(" ")));
+        cx.note(Event::KeywordsDiscarded {
+            server: peer.server(),
+            keywords: names.join(" "),
+        });
     }
     if let Some(word) = &offered.bad_size {
-        let relay = peer.relay();
-        cx.warn(format!("bad EHLO SIZE limit \"{word}\" from {relay}"));
+        cx.note(Event::BadSizeLimit {
+            server: peer.server(),
+            word: word.clone(),
+        });
     }
     if offered.smtputf8 && !offered.eight_bit_mime {
-        let name = peer.name();
-        cx.inform(format!(
-            "host {name} offers SMTPUTF8 support, but not 8BITMIME"
-        ));
+        let server = peer.server();
+        cx.note(Event::Smtputf8Alone { server });
     }
 }
 
@@ -151,10 +159,10 @@ fn note_capabilities(cx: &mut Context, peer: &Peer, offered: &Capabilities) {
 fn objection(cx: &mut Context, peer: &Peer, offered: &Capabilities) -> Option<Reason> {
     let own_name = &cx.config.general.myhostname;
     if cx.hosts.detects_loops() && offered.name.eq_ignore_ascii_case(own_name) {
-        let relay = peer.relay();
-        cx.warn(format!(
-            "host {relay} replied to HELO/EHLO with my own hostname {own_name}"
-        ));
+        cx.note(Event::OwnNameInHello {
+            server: peer.server(),
+            name: own_name.to_string(),
+        });
         let status = EnhancedStatus::new(if peer.best_mx { 5 } else { 4 }, 4, 6);
         let text = format!("mail for {} loops back to myself", cx.request.nexthop);
         return Some(Reason::local(status, Scope::Site, text));

@@ -17,6 +17,7 @@ use crate::{
     channel::{Channel, Peer},
     config::{Config, Protocol},
     delivery::context::Context,
+    event::Event,
     report::{Scope, trouble::Reason},
     sasl::{
         Credentials, Exchange, Failed, Offer, Party, PasswordSearch, Properties, Protection,
@@ -95,7 +96,10 @@ impl Login {
         }
         let offer = Offer::read(&offered.auth, sasl.filter()).map_err(|_| data_error(peer))?;
         for remark in &offer.remarks {
-            cx.warn(format!("{} {remark}", peer.relay()));
+            cx.note(Event::OddMechanisms {
+                server: peer.server(),
+                remark: remark.clone(),
+            });
         }
         let Some(credentials) = self.credentials(cx, peer, records)? else {
             return Ok(false);
@@ -121,15 +125,13 @@ impl Login {
         if !matches!(self.credentials, Ok(Some(_))) {
             return;
         }
-        let tls = match channel.is_secure() {
-            true => "",
-            false => " outside of TLS",
-        };
-        let relay = channel.peer.relay();
-        cx.warn(format!(
-            "{relay}: there is a password for this server, but it offers no AUTH{tls}: mail goes \
-             out without a login"
-        ));
+        cx.note(Event::UselessPassword {
+            server: channel.peer.server(),
+            place: match channel.is_secure() {
+                true => "",
+                false => " outside of TLS",
+            },
+        });
     }
 
     /// What the tables said; their failure matters only now that the server wants
@@ -143,8 +145,10 @@ impl Login {
         if let Ok(found) = &self.credentials {
             return Ok(found.clone());
         }
-        let parameter = format!("{}_sasl_password_maps", cx.request.protocol.as_str());
-        cx.message_warning(&format!("{parameter} lookup error"));
+        cx.note(Event::PasswordLookupFailed {
+            id: cx.request.id.clone(),
+            protocol: cx.request.protocol,
+        });
         records.record_data_error();
         Err(data_error(peer))
     }
@@ -164,8 +168,8 @@ impl Login {
             credentials,
             authzid: cx.config.sasl.send_cyrus_sasl_authzid,
             has_certificate: facts.is_some_and(|facts| facts.showed_certificate),
-            host: &channel.peer.host,
-            port: channel.peer.port,
+            host: channel.peer.host(),
+            port: channel.peer.port(),
             own_name: &cx.config.general.myhostname,
             binding,
             seed: cx.login_seed(),
@@ -207,7 +211,7 @@ impl Login {
     /// The server's reply to AUTH or to a response. Does nothing while the exchange goes on.
     pub(super) fn conclude(
         &mut self,
-        cx: &Context,
+        cx: &mut Context,
         channel: &mut Channel,
         reply: &Reply,
     ) -> Result<(), Reason> {
@@ -234,6 +238,9 @@ impl Login {
             return Err(local(cannot(&peer.name(), Refusal::Server)));
         }
         channel.authenticated = true;
+        cx.note(Event::LoggedIn {
+            server: channel.peer.server(),
+        });
         Ok(())
     }
 
@@ -248,7 +255,7 @@ impl Login {
                 status: reply.status(),
                 text: one_line(reply.text()),
             };
-            memory.store(&peer.host, user, password, failed, cx.now);
+            memory.store(peer.host(), user, password, failed, cx.now);
         }
     }
 }
@@ -265,7 +272,7 @@ pub(in crate::delivery) fn password_search(cx: &Context, peer: &Peer) -> Passwor
         (address, sasl.local().rules(&cx.config, address))
     });
     let passwords = &cx.tables.sasl_passwords;
-    PasswordSearch::new(passwords, sender, &peer.host, &peer.destination)
+    PasswordSearch::new(passwords, sender, peer.host(), &peer.destination)
 }
 
 /// A login with these credentials was rejected not long ago.
@@ -277,10 +284,11 @@ fn failed_before(
 ) -> Option<Reason> {
     let Credentials { user, password } = credentials;
     let password = fingerprint(user, password.expose());
-    let failed = sasl.failed()?.find(&peer.host, user, &password, cx.now)?;
+    let failed = sasl.failed()?.find(peer.host(), user, &password, cx.now)?;
     let text = format!(
         "SASL [CACHED] authentication failed; server {} said: {}",
-        peer.host, failed.text
+        peer.host(),
+        failed.text
     );
     let permanent = failed.status.class() == 5;
     Some(rejected(cx, permanent, failed.status, text))
@@ -395,7 +403,7 @@ mod tests {
         let mut conclude = |code: u16, text: &str| {
             let mut login = login();
             let reply = Reply::new(code, format!("{code} {text}"));
-            let concluded = login.conclude(&cx, &mut channel, &reply);
+            let concluded = login.conclude(&mut cx, &mut channel, &reply);
             let status = concluded.err().map(|reason| reason.status.to_string());
             (status, login.is_over(), channel.authenticated)
         };

@@ -16,9 +16,11 @@ mod tls;
 mod tls_report;
 mod transfer;
 
+use std::sync::Arc;
+
 use smtp_proto::{
     reply::{Reply, ReplyNote},
-    session::{Closed, Event, Need, PixWorkarounds, Session, Stage, Step, Taken},
+    session::{self, Closed, Need, Session, Stage, Step, Taken},
     time::Time,
 };
 
@@ -33,7 +35,7 @@ use self::{
     text::Text,
 };
 use super::{
-    Ask, Note,
+    Ask,
     attempt::Attempt,
     context::Context,
     hosts::Place,
@@ -44,7 +46,9 @@ use super::{
 };
 use crate::{
     channel::{Channel, Peer},
+    event::Event,
     report::{Scope, trouble::Reason},
+    server::Server,
     tables::TableFailure,
 };
 
@@ -65,6 +69,8 @@ pub(super) struct Talking {
     place: Option<Place>,
     /// Whether the session counts towards the limit on sessions.
     counted: bool,
+    /// When MAIL was said.
+    set_up: Option<Time>,
     /// Whether the connection may be kept at all.
     keepable: bool,
     /// A table could not say which EHLO keywords are to be discarded.
@@ -175,6 +181,7 @@ impl Talking {
             throttled: false,
             place: None,
             counted: false,
+            set_up: None,
             keepable: true,
             keywords_failed: None,
             announced: false,
@@ -238,6 +245,8 @@ impl Talking {
     pub(super) fn origin(&self) -> Origin {
         Origin {
             relay: Some(self.peer().relay()),
+            server: Some(self.peer().server()),
+            set_up: self.set_up,
             encryption: Some(self.tls.encryption.clone()),
             uses: self.channel.uses.saturating_add(1),
             server_reports: self.channel.session.capabilities().dsn,
@@ -291,7 +300,7 @@ impl Talking {
             Step::Need(Need::Negotiation) => self.negotiate(cx),
             Step::Need(Need::Tls) => self.at_tls_gate(cx),
             Step::Need(Need::Sasl) => self.answer_challenge(cx),
-            Step::Event(Event::Reply(stage, reply)) => self.on_reply(cx, stage, &reply),
+            Step::Event(session::Event::Reply(stage, reply)) => self.on_reply(cx, stage, &reply),
             Step::Event(event) => self.on_event(cx, event),
             Step::Closed(why) => return Turn::Closed(why),
         }
@@ -302,39 +311,37 @@ impl Talking {
         &self.channel.peer
     }
 
-    fn on_event(&mut self, cx: &mut Context, event: Event) {
-        let relay = self.peer().relay();
-        match event {
-            Event::Note(note) => cx.note(reply_note(&relay, &note)),
-            Event::Pix(workarounds) => {
-                let words = pix_words(workarounds);
-                cx.message_note(&format!("enabling PIX workarounds: {words} for {relay}"));
-            }
-            Event::GreetedWithOwnName => {
-                let name = &cx.config.general.myhostname;
-                cx.warn(format!(
-                    "host {relay} greeted me with my own hostname {name}"
-                ));
-            }
-            Event::PlaintextDiscarded(count) => cx.warn(format!(
-                "{relay}: discarding {count} bytes of plaintext that follow the STARTTLS reply"
-            )),
-            Event::EarlyMailReply => self.on_early_mail_reply(cx),
-            Event::LineBroken => {
-                let limit = cx.config.content.line_length_limit;
-                cx.message_note(&format!("breaking line > {limit} bytes with <CR><LF>SPACE"));
-            }
-            _ => {}
-        }
+    fn on_event(&mut self, cx: &mut Context, event: session::Event) {
+        use session::Event as Told;
+        let server = self.peer().server();
+        cx.note(match event {
+            Told::Note(note) => reply_note(server, note),
+            Told::Pix(workarounds) => Event::PixWorkarounds {
+                id: cx.request.id.clone(),
+                server,
+                workarounds,
+            },
+            Told::GreetedWithOwnName => Event::GreetedWithOwnName {
+                server,
+                name: cx.config.general.myhostname.to_string(),
+            },
+            Told::PlaintextDiscarded(bytes) => Event::PlaintextDiscarded { server, bytes },
+            Told::EarlyMailReply => return self.on_early_mail_reply(cx),
+            Told::LineBroken => Event::LineBroken {
+                id: cx.request.id.clone(),
+                limit: cx.config.content.line_length_limit,
+            },
+            _ => return,
+        });
     }
 
     /// Rejects a reply to MAIL that arrives before MAIL was sent
     /// (`tls_block_early_mail_reply`).
     fn on_early_mail_reply(&mut self, cx: &mut Context) {
-        let (name, prefix) = (self.peer().name(), cx.request.protocol.as_str());
-        cx.warn(format!(
-            "server {name} violates {prefix}_tls_block_early_mail_reply policy"
-        ));
+        cx.note(Event::EarlyMailReply {
+            server: self.peer().server(),
+            protocol: cx.request.protocol,
+        });
         let status = smtp_proto::status::EnhancedStatus::new(4, 7, 0);
         let reason = Reason::local(status, Scope::Site, "unexpected server message");
         self.fail_site(cx, reason);
@@ -385,9 +392,11 @@ impl Talking {
             Meaning::NoTls => self.on_starttls_refused(cx, reply),
             Meaning::Login => self.on_auth_reply(cx, reply),
             Meaning::Unusual => {
-                let (relay, text) = (self.peer().relay(), reply.one_line());
-                let request = stage.request();
-                cx.warn(format!("host {relay} said: {text} (in reply to {request})"));
+                cx.note(Event::Refused {
+                    server: self.peer().server(),
+                    stage,
+                    reply: reply.clone(),
+                });
             }
         }
     }
@@ -452,29 +461,14 @@ impl Talking {
     }
 }
 
-fn reply_note(relay: &str, note: &ReplyNote) -> Note {
+/// The event for what is remarkable about a reply.
+fn reply_note(server: Arc<Server>, note: ReplyNote) -> Event {
     match note {
-        ReplyNote::TooLongLine(start) => {
-            Note::warning(format!("{relay}: response longer than 2048: {start}..."))
-        }
-        ReplyNote::TooLongText(start) => Note::warning(format!(
-            "{relay}: multi-line response longer than 2048 {start}..."
-        )),
-        ReplyNote::Replaced { old, new } => Note::info(format!(
-            "{relay}: replacing server reply \"{old}\" with \"{new}\""
-        )),
-        ReplyNote::Garbage(line) => {
-            Note::warning(format!("non-ESMTP response from {relay}: {line}"))
-        }
+        ReplyNote::TooLongLine(start) => Event::ReplyLineTooLong { server, start },
+        ReplyNote::TooLongText(start) => Event::ReplyTooLong { server, start },
+        ReplyNote::Replaced { old, new } => Event::ReplyReplaced { server, old, new },
+        ReplyNote::Garbage(line) => Event::ReplyGarbage { server, line },
     }
-}
-
-fn pix_words(workarounds: PixWorkarounds) -> String {
-    let words = [
-        workarounds.disable_esmtp.then_some("disable_esmtp"),
-        workarounds.delay_dotcrlf.map(|_| "delay_dotcrlf"),
-    ];
-    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

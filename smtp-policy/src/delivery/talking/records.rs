@@ -7,7 +7,8 @@ use smtp_proto::{address::ReversePath, reply::Reply, session::Said};
 
 use crate::{
     channel::{Channel, Peer},
-    delivery::{Note, context::Context},
+    delivery::context::Context,
+    event::Event,
     report::{Notice, transcript::Transcript},
 };
 
@@ -36,7 +37,7 @@ impl Records {
         let client = cx.client();
         Self {
             transcript: notifies.then(Transcript::default),
-            verbose: client.is_debug_peer(&peer.host, &peer.address),
+            verbose: client.is_debug_peer(peer.host(), &peer.address),
             counts_text: client.is_verbose,
             ..Self::default()
         }
@@ -54,9 +55,17 @@ impl Records {
             said.iter().for_each(|said| transcript.add(said));
         }
         if self.verbose && !said.is_empty() {
-            let relay = channel.peer.relay();
-            for line in said.iter().filter_map(|said| verbose_line(&relay, said)) {
-                cx.note(Note::debug(line));
+            for said in said {
+                let server = channel.peer.server();
+                match said {
+                    Said::Client(line) => cx.note(Event::Said { server, line }),
+                    Said::Server(line) => {
+                        let line = line.chars().take(SHOWN).collect();
+                        cx.note(Event::Heard { server, line });
+                    }
+                    // Replacements have a line in the log in any case.
+                    Said::Replacement(_) => {}
+                }
             }
         }
     }
@@ -65,10 +74,10 @@ impl Records {
     /// that this is for `Policy::with_dialogue` only.
     pub(super) fn take_down_text(&self, cx: &mut Context, peer: &Peer, count: u64) {
         if self.counts_text {
-            let relay = peer.relay();
-            cx.note(Note::debug(format!(
-                "> {relay}: [message text of {count} bytes]"
-            )));
+            cx.note(Event::TextSent {
+                server: peer.server(),
+                bytes: count,
+            });
         }
     }
 
@@ -101,18 +110,16 @@ impl Records {
         if !is_mail {
             return;
         }
-        let relay = channel.peer.relay();
-        let text = format!("errors from {relay}: the postmaster is to be notified");
-        let notice = Notice {
+        let notice = Box::new(Notice {
             protocol: cx.request.protocol,
             mail_name: cx.config.general.mail_name.clone(),
             sender: double_bounce,
             from: local_address(cx, "MAILER-DAEMON"),
             recipient: cx.config.verdict.error_notice_recipient.clone(),
-            relay,
+            relay: channel.peer.relay(),
             transcript: transcript.lines(),
-        };
-        cx.note(Note::notice(text, notice));
+        });
+        cx.note(Event::PostmasterNotice { notice });
     }
 }
 
@@ -130,16 +137,4 @@ fn is_notified(cx: &Context, class: &str) -> bool {
 
 fn local_address(cx: &Context, name: &str) -> String {
     format!("{name}@{}", cx.config.general.myorigin)
-}
-
-fn verbose_line(relay: &str, said: &Said) -> Option<String> {
-    match said {
-        Said::Client(line) => Some(format!("> {relay}: {line}")),
-        Said::Server(line) => {
-            let shown: String = line.chars().take(SHOWN).collect();
-            Some(format!("< {relay}: {shown}"))
-        }
-        // Replacements have a line in the log in any case.
-        Said::Replacement(_) => None,
-    }
 }

@@ -96,13 +96,9 @@ mod tests {
     use super::*;
 
     fn peer() -> Peer {
-        Peer {
-            host: "mx.example".into(),
-            address: "192.0.2.1".into(),
-            port: Some(25),
-            destination: "example.com".into(),
-            best_mx: true,
-        }
+        let address = ([192, 0, 2, 1], 25).into();
+        let server = crate::server::Server::inet("mx.example", address);
+        Peer::new(server, "example.com".into(), true)
     }
 
     /// The meaning in a word: `site`, `all`, `one`, or what it is called.

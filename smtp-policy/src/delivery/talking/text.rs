@@ -11,6 +11,7 @@ use super::{Progress, Talking, Turn, envelope};
 use crate::{
     content::{Pipe, PipeFailure, PipeStep},
     delivery::{Ask, context::Context, preparing::fields_to_insert, settle::Whom},
+    event::Event,
     report::{Scope, trouble::Reason},
     tables::TableFailure,
 };
@@ -144,8 +145,11 @@ impl Talking {
                 let count = text.pipe.offset();
                 self.records.take_down_text(cx, &self.channel.peer, count);
             }
-            Fed::MessageNote(text) => cx.message_note(&text),
-            Fed::Warning(text) => cx.warn(text),
+            Fed::MessageNote(text) => cx.note(Event::ContentChecked {
+                id: cx.request.id.clone(),
+                text: text.into(),
+            }),
+            Fed::Warning(text) => cx.note(Event::ContentWarning { text: text.into() }),
             Fed::Failed(failure) => self.fail_text(cx, failure),
         }
         Turn::Again

@@ -2,6 +2,8 @@
 //! becomes of a session that demands more (`src/smtp/smtp_proto.c`, smtp_start_tls;
 //! `src/smtp/smtp_trouble.c`, smtp_stream_except).
 
+use std::sync::Arc;
+
 use smtp_proto::{
     reply::{Capabilities, Reply},
     session::{Closed, Stage},
@@ -12,6 +14,7 @@ use super::tls_report::{note_handshake, note_session};
 use crate::{
     channel::{Channel, Ending, Handshake, Peer},
     delivery::{context::Context, survey::Learned},
+    event::{Event, Level, Note},
     report::{Encryption, LogText, ResultType, Scope, TlsSummary, trouble::Reason},
     request::TlsWish,
     tls::{TlsFacts, TlsLevel, TlsTrouble, policy::TlsPolicy},
@@ -60,7 +63,7 @@ impl Tls {
 
     /// The encryption of a connection that was kept: all was decided when it was made.
     pub(super) fn resumed(facts: Option<&TlsFacts>) -> Self {
-        let tls = facts.map(|facts| Encryption::Tls(Box::new(TlsSummary::of(facts))));
+        let tls = facts.map(|facts| Encryption::Tls(Arc::new(TlsSummary::of(facts))));
         Self {
             encryption: tls.unwrap_or_default(),
             ..Self::default()
@@ -93,7 +96,8 @@ impl Tls {
             return self.go_on_to_login(cx, channel);
         }
         if offered.starttls && level == TlsLevel::None && cx.config.tls.tls_note_starttls_offer {
-            cx.inform(format!("Host offered STARTTLS: [{}]", peer.host));
+            let server = peer.server();
+            cx.note(Event::StarttlsOffered { server });
         }
         if !offered.starttls {
             note_session(cx, self, peer, Some(ResultType::StartTlsNotSupported));
@@ -174,19 +178,27 @@ impl Tls {
             Handshake::NotBegun => {
                 let mut warnings = Vec::new();
                 let begun = self.begin_handshake(cx, channel, &mut warnings);
-                warnings.into_iter().for_each(|warning| cx.warn(warning));
+                for warning in warnings {
+                    let text = warning.into();
+                    cx.note(Event::TlsPolicyWarning { text });
+                }
                 if let Err(trouble) = begun {
                     self.fail(cx, &trouble.0);
-                    cx.warn(trouble.0);
+                    cx.note(Event::TlsUnavailable {
+                        server: channel.peer.server(),
+                        why: trouble.0.into(),
+                    });
                     self.shut_gate(cx, channel);
                 }
                 None
             }
             Handshake::Done(facts) => self.judge(cx, channel, &facts),
             Handshake::Failed(trouble) => {
-                let relay = channel.peer.relay();
                 self.fail(cx, &trouble.0);
-                cx.inform(format!("SSL_connect error to {relay}: {trouble}"));
+                cx.note(Event::HandshakeFailed {
+                    server: channel.peer.server(),
+                    why: trouble.0.into(),
+                });
                 self.shut_gate(cx, channel);
                 None
             }
@@ -202,7 +214,7 @@ impl Tls {
         warnings: &mut Vec<String>,
     ) -> Result<(), TlsTrouble> {
         let rules = cx.tls_rules();
-        let (relay, host) = (channel.peer.relay(), &channel.peer.host);
+        let (relay, host) = (channel.peer.relay(), channel.peer.host());
         let setup = rules.setup(&self.policy, &relay, &self.domain, host, warnings);
         let mut setup = setup.map_err(TlsTrouble)?;
         setup.unix_time = cx.unix_time();
@@ -233,10 +245,11 @@ impl Tls {
         channel: &mut Channel,
         facts: &TlsFacts,
     ) -> Option<Reason> {
-        self.encryption = Encryption::Tls(Box::new(TlsSummary::of(facts)));
+        let tls = Arc::new(TlsSummary::of(facts));
+        self.encryption = Encryption::Tls(Arc::clone(&tls));
         let level = self.policy.level;
         cx.learn(&Learned::Handshake(facts, level));
-        self.log_handshake(cx, &channel.peer, facts);
+        self.log_handshake(cx, &channel.peer, facts, tls);
         if level.must_match() && !facts.matched {
             let status = EnhancedStatus::new(4, 7, 5);
             let text = "Server certificate not verified";
@@ -246,29 +259,36 @@ impl Tls {
         None
     }
 
-    fn log_handshake(&self, cx: &mut Context, peer: &Peer, facts: &TlsFacts) {
-        let relay = peer.relay();
+    fn log_handshake(&self, cx: &mut Context, peer: &Peer, facts: &TlsFacts, tls: Arc<TlsSummary>) {
+        let server = || peer.server();
         if self.policy.level.must_match()
             && let Some(problem) = &facts.problem
         {
-            cx.inform(problem.line(&relay));
+            cx.note(Event::CertificateProblem {
+                server: server(),
+                problem: problem.clone(),
+            });
         }
-        if facts.resumed && logs_tls(cx, 2, "cache") {
-            cx.inform(format!("{relay}: Reusing old session"));
+        if facts.resumed {
+            let level = log_level(cx, 2, "cache");
+            let server = server();
+            cx.note(Note::from(Event::TlsResumed { server }).with_level(level));
         }
-        if logs_tls(cx, 1, "summary") {
-            cx.inform(facts.summary("established", &relay));
-        }
+        let established = Event::TlsEstablished {
+            server: server(),
+            tls,
+        };
+        let level = log_level(cx, 1, "summary");
+        cx.note(Note::from(established).with_level(level));
         note_handshake(cx, self, peer, facts);
         let rule = self.policy.sts.as_ref();
         if let Some(rule) = rule.filter(|rule| !rule.is_enforced())
             && !facts.matched
         {
-            let domain = &rule.domain;
-            cx.warn(format!(
-                "MTA-STS policy of {domain} is in testing mode: the certificate of {relay} does \
-                 not fulfil it"
-            ));
+            cx.note(Event::StsTestFailed {
+                domain: rule.domain.clone(),
+                server: server(),
+            });
         }
     }
 
@@ -325,13 +345,17 @@ fn unavailable(peer: &Peer, offered: &Capabilities) -> Reason {
     Reason::local(status, Scope::Site, text)
 }
 
-/// Whether `smtp_tls_loglevel` wants lines of this kind: it is at least `least`,
-/// or has the word in it.
-fn logs_tls(cx: &Context, least: u32, word: &str) -> bool {
+/// The severity of lines of this kind: they are logged if `smtp_tls_loglevel` is at least
+/// `least`, or has the word in it.
+fn log_level(cx: &Context, least: u32, word: &str) -> Level {
     let level = cx.config.tls.tls_loglevel.trim();
-    level
+    let logged = level
         .parse::<u32>()
-        .map_or_else(|_| level.contains(word), |level| level >= least)
+        .map_or_else(|_| level.contains(word), |level| level >= least);
+    match logged {
+        true => Level::Info,
+        false => Level::Trace,
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 use super::Tls;
 use crate::{
     channel::Peer,
-    delivery::{Note, context::Context},
+    delivery::context::Context,
+    event::Event,
     report::{PolicyType, ResultType, TlsResult},
     tls::{Problem, TlsFacts, TlsLevel},
 };
@@ -12,10 +13,7 @@ use crate::{
 /// Notes a result, if somebody wants to know.
 pub(in crate::delivery) fn note_tls_result(cx: &mut Context, result: TlsResult) {
     if cx.policy.reports_tls() {
-        let what = result.failure.map_or("success", ResultType::as_str);
-        let (policy, host) = (result.policy.as_str(), &result.mx_host);
-        let text = format!("TLS report: {policy} {} {host}: {what}", result.domain);
-        cx.note(Note::tls(text, result));
+        cx.note(Event::TlsReport { result });
     }
 }
 
@@ -33,7 +31,7 @@ pub(super) fn note_session(cx: &mut Context, tls: &Tls, peer: &Peer, failure: Op
     let result = TlsResult {
         policy,
         domain,
-        mx_host: peer.host.clone(),
+        mx_host: peer.host().to_owned(),
         failure,
     };
     note_tls_result(cx, result);

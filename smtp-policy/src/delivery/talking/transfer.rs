@@ -12,7 +12,8 @@ use crate::{
         Ask, attempt::endpoint_key, choosing::Choosing, context::Context, hosts::Limits,
         phase::Phase, preparing::readdress, roll::Batch, settle::Whom,
     },
-    report::{Scope, trouble::Reason},
+    event::Event,
+    report::{Encryption, Scope, trouble::Reason},
     reuse::{CacheKeys, key::Binding},
 };
 
@@ -60,6 +61,7 @@ impl Talking {
         self.progress = Progress::Transfer { recipients, text };
         if let Some(idle) = session.idle() {
             idle.send(transaction);
+            self.set_up = Some(cx.now);
         }
         Turn::Again
     }
@@ -80,8 +82,11 @@ impl Talking {
         let (peer, counted) = (&self.channel.peer, instead.is_some());
         cx.hosts.count_transaction(limits, Some(peer), counted);
         // A kept connection that is encrypted is used again.
-        if let Some(facts) = self.channel.tls_facts() {
-            cx.inform(facts.summary("reused", &peer.relay()));
+        if let Encryption::Tls(tls) = &self.tls.encryption {
+            cx.note(Event::TlsReused {
+                server: peer.server(),
+                tls: Arc::clone(tls),
+            });
         }
         true
     }
@@ -119,20 +124,23 @@ impl Talking {
         }
         let unasked = self.channel.session.idle().map_or(0, Idle::hush);
         if unasked > 0 {
-            let name = self.peer().name();
-            cx.inform(format!(
-                "host {name} said more than it was asked: {unasked} bytes are forgotten"
-            ));
+            cx.note(Event::UnaskedReplies {
+                server: self.peer().server(),
+                bytes: unasked,
+            });
         }
         self.records.notify_postmaster(cx, &mut self.channel);
         cx.taken = cx.taken.union(&self.session_taken());
         let mut channel = self.channel;
+        cx.note(Event::Kept {
+            server: channel.peer.server(),
+        });
         channel.uses += 1;
         let destination = cx.hosts.request_nexthop.take().map(|key| Binding {
             key,
             peer: Arc::clone(&channel.peer),
         });
-        let port = channel.peer.port.unwrap_or_default();
+        let port = channel.peer.port().unwrap_or_default();
         let keys = CacheKeys {
             destination,
             endpoint: endpoint_key(cx, &channel.peer, port, channel.level),

@@ -11,17 +11,15 @@ mod net;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
-use smtp_policy::delivery::{Ask, Delivery, Socket, Ticket};
-use smtp_policy::driver::{Clerk, Seeds};
-use smtp_policy::policy::Policy;
+use smtp_policy::delivery::{self, Level, Note, Observer};
+use smtp_policy::driver::{Act, Answered, Hub, Job, Slip};
 use smtp_policy::report::Report;
 use smtp_policy::request::Request;
-use smtp_policy::reuse::ConnectionCache;
 use smtp_policy::sts::FetchError;
-use smtp_policy::tables::TableFailure;
 use smtp_proto::Time;
 
 use crate::compare::normalise;
@@ -29,7 +27,7 @@ use crate::dns_server::Zone;
 use crate::request::{policy, results, to_request};
 use crate::scenario::{CONFIG_DIRECTORY, Picture, RequestSpec, Scenario, write_inputs};
 use names::Questions;
-use net::{Arrival, LinkId, Net};
+use net::{Arrival, Net, Socket};
 
 /// The address of the scripted name server inside a world.
 const NAME_SERVER: SocketAddr = SocketAddr::new(
@@ -64,19 +62,30 @@ struct Stage {
     now: Time,
     net: Net,
     zone: Zone,
-    policy: Arc<Policy>,
-    seeds: Seeds,
-    cache: ConnectionCache<LinkId>,
+    hub: Arc<Hub<Socket>>,
+    /// When the hub looks after its kept connections.
+    visit: Option<Time>,
     notes: Vec<String>,
     steps: u32,
 }
 
-/// What one delivery holds while it runs.
+/// The answers that one delivery waits for.
 #[derive(Default)]
-struct Job {
-    link: Option<LinkId>,
+struct Awaited {
     questions: Questions,
-    connecting: Option<(Ticket<Socket>, Arrival)>,
+    connecting: Option<(Slip<delivery::Socket>, Arrival)>,
+}
+
+/// Writes down the log lines.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Observer for Notes {
+    fn note(&mut self, note: &Note) {
+        if note.level() > Level::Trace {
+            self.0.push(note.to_string());
+        }
+    }
 }
 
 impl super::World {
@@ -104,9 +113,8 @@ impl Stage {
             now: Time::ZERO,
             net: Net::new(scenario, dir, HOLD, seed),
             zone: Zone::new(&scenario.dns),
-            policy: policy(scenario, dir, NAME_SERVER)?,
-            seeds: Seeds::new(seed),
-            cache: ConnectionCache::new(),
+            hub: Arc::new(Hub::new(policy(scenario, dir, NAME_SERVER)?, seed, EPOCH)),
+            visit: None,
             notes: Vec::new(),
             steps: 0,
         };
@@ -140,115 +148,86 @@ impl Stage {
 
     /// Does what a delivery asks, until it is done.
     fn deliver(&mut self, request: Request, text: Bytes) -> Result<Report, String> {
-        let mut clerk = Clerk::new(request.recipients.len(), text, ());
-        let mut delivery =
-            Delivery::new(request, Arc::clone(&self.policy), self.seeds.draw()).with_epoch(EPOCH);
-        let mut job = Job::default();
+        let hub = Arc::clone(&self.hub);
+        let mut job = Job::whole(hub, request, text, Notes::default());
+        let mut awaited = Awaited::default();
         self.steps = 0;
         loop {
-            match delivery.poll(self.now) {
-                Ask::Resolve(ticket, query) => {
-                    let config = Arc::clone(self.policy.resolver());
-                    job.questions
-                        .ask(ticket, query, config, self.seeds.draw(), self.now);
+            let act = job.poll(self.now, Waker::noop());
+            self.notes.append(&mut job.observer().0);
+            match act {
+                Act::Resolve(slip, query) => {
+                    let config = Arc::clone(self.hub.policy().resolver());
+                    let seed = self.hub.seed();
+                    let questions = &mut awaited.questions;
+                    questions.ask(slip, query, config, seed, self.now);
                 }
-                Ask::Fetch(ticket, _) => delivery.fetched(ticket, Err(FetchError::Unsupported)),
-                Ask::LookUp(ticket, query) => {
-                    let reason = "no such table in this world".to_owned();
-                    delivery.looked_up(
-                        ticket,
-                        Err(TableFailure {
-                            table: query.table,
-                            reason,
-                        }),
-                    );
+                Act::Fetch(slip, _) => {
+                    job.answer(Answered::Policy(slip, Err(FetchError::Unsupported)));
                 }
-                Ask::Reuse(ticket, key) => {
-                    let hit = self.cache.take(&key, self.now).map(|(link, channel)| {
-                        job.link = Some(link);
-                        channel
-                    });
-                    delivery.reused(ticket, hit);
+                Act::LookUp(slip, table, query) => {
+                    job.answer(Answered::Table(slip, table.lookup(&query.key)));
                 }
-                Ask::Connect(ticket, target) => {
-                    job.connecting = Some((ticket, self.net.connect(&target, self.now)));
+                Act::Connect(slip, target) => {
+                    awaited.connecting = Some((slip, self.net.connect(&target, self.now)));
                 }
-                Ask::Send { until } => self.wait(&mut delivery, &mut job, until, true)?,
-                Ask::Wait { until } => self.wait(&mut delivery, &mut job, until, false)?,
-                Ask::Text { offset, room } => clerk.read(&mut delivery, offset, room),
-                Ask::Report(index, outcome) => clerk.settle(index, *outcome),
-                Ask::Note(note) => self.notes.push(note.text.into()),
-                Ask::Keep(keys, channel, expires) => {
-                    if let Some(link) = job.link.take() {
-                        self.cache.put(keys, link, channel, expires);
+                Act::Expire(at) => self.visit = Some(at),
+                Act::Wait { until, interest } => {
+                    let socket = job.socket();
+                    if !socket.is_some_and(|socket| socket.is_ready(interest)) {
+                        self.wait(&mut job, &mut awaited, until);
                     }
                 }
-                Ask::Close => {
-                    if let Some(link) = job.link.take() {
-                        self.net.close(link, self.now);
-                    }
-                }
-                Ask::Done => return Ok(clerk.report(&delivery.request().recipients)),
+                Act::Yield => {}
+                Act::Done(report) => return Ok(report),
+            }
+            self.steps += 1;
+            if self.steps > MAX_STEPS {
+                return Err(format!("the delivery comes to no end at {:?}", self.now));
             }
         }
     }
 
-    /// Moves bytes and answers; if there is nothing to move, lets time pass until
-    /// something is due.
-    fn wait(
-        &mut self,
-        delivery: &mut Delivery,
-        job: &mut Job,
-        until: Time,
-        sending: bool,
-    ) -> Result<(), String> {
-        self.steps += 1;
-        if self.steps > MAX_STEPS {
-            return Err(format!("the delivery comes to no end at {:?}", self.now));
+    /// Gives answers; if there is none, lets time pass until something is due.
+    fn wait(&mut self, job: &mut Job<Socket, Bytes, Notes>, awaited: &mut Awaited, until: Time) {
+        let answers = awaited.questions.answers(&self.zone, self.now);
+        let is_answered = !answers.is_empty();
+        for (slip, answer) in answers {
+            job.answer(Answered::Dns(slip, answer));
         }
-        let moved = job
-            .link
-            .is_some_and(|link| self.net.exchange(link, delivery, sending, self.now));
-        if moved || job.questions.answer(delivery, &self.zone, self.now) {
-            return Ok(());
+        if is_answered {
+            return;
         }
-        if let Some((ticket, arrival)) = job.connecting.take() {
+        if let Some((slip, arrival)) = awaited.connecting.take() {
             if arrival.at <= self.now {
-                let result = arrival.result.map(|link| job.link = Some(link));
-                delivery.connected(ticket, result);
-                return Ok(());
+                return job.answer(Answered::Socket(slip, arrival.result));
             }
-            job.connecting = Some((ticket, arrival));
+            awaited.connecting = Some((slip, arrival));
         }
         let due = [
             Some(until),
-            job.questions.due(),
-            job.connecting.as_ref().map(|(_, arrival)| arrival.at),
+            awaited.questions.due(),
+            awaited.connecting.as_ref().map(|(_, arrival)| arrival.at),
         ];
         let due = due.into_iter().flatten().min().unwrap_or(until);
-        if self.tick(due) || due > self.now {
-            return Ok(());
+        if !self.tick(due) {
+            self.now = self.now.max(due);
         }
-        self.now = self.now.max(due);
-        Ok(())
     }
 
     /// Jumps to the next thing that is due in the surroundings, at most to
     /// `limit`, and does it. False: time did not move, and nothing was done.
     fn tick(&mut self, limit: Time) -> bool {
-        let due = [self.net.due(), self.cache.deadline()]
-            .into_iter()
-            .flatten()
-            .min();
+        let due = [self.net.due(), self.visit].into_iter().flatten().min();
         let next = due.map_or(limit, |due| due.min(limit)).max(self.now);
         let advanced = next > self.now;
         self.now = next;
-        let mut moved = false;
-        for (link, _) in self.cache.expire(self.now) {
-            self.net.close(link, self.now);
-            moved = true;
+        let moved = self.net.run(self.now);
+        let visit = self.visit.filter(|visit| *visit <= self.now);
+        if visit.is_some() {
+            self.visit = self.hub.expire(self.now);
         }
-        self.net.run(self.now) || moved || advanced
+        moved || visit.is_some() || advanced
     }
 
     /// Lets time pass.
@@ -262,9 +241,7 @@ impl Stage {
     /// Ends the kept connections, without a farewell as in the recordings, and lets
     /// the servers come to their end.
     fn part(&mut self) {
-        for (link, _) in self.cache.drain() {
-            self.net.close(link, self.now);
-        }
+        self.hub.hang_up();
         let end = self.now + AFTERMATH;
         while self.now < end && !self.net.is_at_rest() {
             let _ = self.tick(end);

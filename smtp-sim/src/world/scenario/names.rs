@@ -4,11 +4,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use smtp_policy::delivery::{Delivery, Dns, Ticket};
+use smtp_policy::delivery::Dns;
 use smtp_policy::dns::{
     Answer, DnsStep, Failure, Family, Lookup, NativeFailure, Query, QueryKind, ResolverConfig,
 };
-use smtp_policy::driver::native_answer;
+use smtp_policy::driver::{Slip, native_answer};
 use smtp_proto::Time;
 
 use crate::dns_server::Zone;
@@ -20,7 +20,7 @@ pub(super) struct Questions {
 }
 
 struct Question {
-    ticket: Ticket<Dns>,
+    slip: Slip<Dns>,
     source: Source,
     due: Time,
 }
@@ -34,7 +34,7 @@ impl Questions {
     /// Takes a question.
     pub(super) fn ask(
         &mut self,
-        ticket: Ticket<Dns>,
+        slip: Slip<Dns>,
         query: Query,
         config: Arc<ResolverConfig>,
         seed: u64,
@@ -45,33 +45,33 @@ impl Questions {
             _ => Source::Stub(Box::new(Lookup::new(query, config, seed))),
         };
         self.open.push(Question {
-            ticket,
+            slip,
             source,
             due: now,
         });
     }
 
-    /// Answers the questions that can be answered now, and says whether there
-    /// were any.
-    pub(super) fn answer(&mut self, delivery: &mut Delivery, zone: &Zone, now: Time) -> bool {
-        let mut answered = false;
+    /// The answers that there are by now.
+    pub(super) fn answers(
+        &mut self,
+        zone: &Zone,
+        now: Time,
+    ) -> Vec<(Slip<Dns>, Result<Answer, Failure>)> {
+        let mut answers = Vec::new();
         for mut question in std::mem::take(&mut self.open) {
             let result = match &mut question.source {
                 Source::Native(result) => Ok(result.clone()),
                 Source::Stub(lookup) => step(lookup, zone, now),
             };
             match result {
-                Ok(result) => {
-                    delivery.resolved(question.ticket, result);
-                    answered = true;
-                }
+                Ok(result) => answers.push((question.slip, result)),
                 Err(until) => {
                     question.due = until;
                     self.open.push(question);
                 }
             }
         }
-        answered
+        answers
     }
 
     /// When the next question gives up waiting.

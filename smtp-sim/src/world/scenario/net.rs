@@ -3,14 +3,15 @@
 //! unanswered connection attempts take time.
 
 use std::collections::BTreeMap;
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use smtp_policy::delivery::{self, Bind, ConnectError, Delivery, Target};
-use smtp_policy::driver::Seeds;
+use bytes::BytesMut;
+use smtp_policy::delivery::{self, Bind, ConnectError, Target};
+use smtp_policy::driver::{Interest, Seeds};
 use smtp_proto::Time;
 
 use crate::scenario::{Accept, Endpoint, Scenario, SessionRecord};
@@ -23,15 +24,18 @@ const WINDOW: usize = 64 * 1024;
 /// The sizes of pieces in a run that cuts bytes up.
 const PIECES: [usize; 8] = [1, 2, 3, 5, 17, 64, 1460, 65_536];
 
-/// One connection of a [`Net`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LinkId(usize);
+/// The client's end of a connection of a [`Net`].
+#[derive(Debug)]
+pub(super) struct Socket {
+    link: Arc<Mutex<Link>>,
+    seeds: Arc<Mutex<Option<Seeds>>>,
+}
 
 /// The outcome of a connection attempt, and when it is known.
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) at: Time,
-    pub(super) result: Result<LinkId, ConnectError>,
+    pub(super) result: Result<Socket, ConnectError>,
 }
 
 #[derive(Debug)]
@@ -42,6 +46,7 @@ struct Listener {
 
 #[derive(Debug)]
 struct Link {
+    now: Time,
     server: ServerConnection,
     /// When the server has something to do.
     due: Time,
@@ -61,8 +66,8 @@ struct Link {
 #[derive(Debug)]
 pub(super) struct Net {
     listeners: BTreeMap<Endpoint, Listener>,
-    links: Vec<Link>,
-    seeds: Option<Seeds>,
+    links: Vec<Arc<Mutex<Link>>>,
+    seeds: Arc<Mutex<Option<Seeds>>>,
 }
 
 impl Net {
@@ -85,7 +90,7 @@ impl Net {
         Net {
             listeners: scenario.servers.iter().filter_map(listener).collect(),
             links: Vec::new(),
-            seeds: (seed != 0).then(|| Seeds::new(seed)),
+            seeds: Arc::new(Mutex::new((seed != 0).then(|| Seeds::new(seed)))),
         }
     }
 
@@ -93,7 +98,7 @@ impl Net {
     pub(super) fn records(&self) -> Vec<SessionRecord> {
         self.links
             .iter()
-            .map(|link| link.server.record().clone())
+            .map(|link| lock(link).server.record().clone())
             .collect()
     }
 
@@ -143,8 +148,8 @@ impl Net {
         }
         listener.accepted += 1;
         let config = Arc::clone(&listener.config);
-        let id = LinkId(self.links.len());
-        self.links.push(Link {
+        let link = Arc::new(Mutex::new(Link {
+            now,
             server: ServerConnection::new(config, listener.accepted, &peer, now),
             due: now,
             to_client: BytesMut::new(),
@@ -154,51 +159,31 @@ impl Net {
             reset: false,
             told: false,
             client_closed: false,
-        });
+        }));
+        self.links.push(Arc::clone(&link));
         Arrival {
             at: now,
-            result: Ok(id),
-        }
-    }
-
-    /// One read and, if `sending`, one write of the client. False: nothing moved.
-    pub(super) fn exchange(
-        &mut self,
-        id: LinkId,
-        delivery: &mut Delivery,
-        sending: bool,
-        now: Time,
-    ) -> bool {
-        let (read, write) = (self.piece(), self.piece());
-        let Some(link) = self.links.get_mut(id.0) else {
-            return false;
-        };
-        let heard = link.hear(delivery, read);
-        sending && link.tell(delivery, write, now) || heard
-    }
-
-    /// The client closes a connection.
-    pub(super) fn close(&mut self, id: LinkId, now: Time) {
-        if let Some(link) = self.links.get_mut(id.0) {
-            link.client_closed = true;
-            link.server.disconnected();
-            link.run(now);
+            result: Ok(Socket {
+                link,
+                seeds: Arc::clone(&self.seeds),
+            }),
         }
     }
 
     /// When the next server has something to do.
     pub(super) fn due(&self) -> Option<Time> {
-        self.links
-            .iter()
-            .filter(|link| !link.server.is_over())
-            .map(|link| link.due)
-            .min()
+        let links = self.links.iter().map(|link| lock(link));
+        let open = links.filter(|link| !link.server.is_over());
+        open.map(|link| link.due).min()
     }
 
-    /// Lets all servers do what is due, and says whether there was anything.
+    /// Lets all servers do what is due, and says whether there was anything. It is `now`
+    /// for all connections from now on.
     pub(super) fn run(&mut self, now: Time) -> bool {
         let mut moved = false;
-        for link in &mut self.links {
+        for link in &self.links {
+            let mut link = lock(link);
+            link.now = now;
             if link.due <= now && !link.server.is_over() {
                 link.run(now);
                 moved = true;
@@ -209,16 +194,92 @@ impl Net {
 
     /// Whether all connections are over.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.links.iter().all(|link| link.server.is_over())
+        self.links.iter().all(|link| lock(link).server.is_over())
+    }
+}
+
+impl Socket {
+    /// Returns whether a delivery that waits for `interest` has something to do.
+    pub(super) fn is_ready(&self, interest: Interest) -> bool {
+        let link = lock(&self.link);
+        let reads = !link.to_client.is_empty() || (link.ended && !link.told);
+        let writes = link.reset || link.room() > 0;
+        interest.reads() && reads || interest.writes() && writes
     }
 
     /// The most bytes that move in one piece.
-    fn piece(&mut self) -> usize {
-        let Some(seeds) = &mut self.seeds else {
+    fn piece(&self) -> usize {
+        let Some(seeds) = &mut *lock(&self.seeds) else {
             return usize::MAX;
         };
         let index = usize::try_from(seeds.draw() % 8).unwrap_or(0);
         PIECES.get(index).copied().unwrap_or(1)
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let mut link = lock(&self.link);
+        link.client_closed = true;
+        link.server.disconnected();
+        let now = link.now;
+        link.run(now);
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        let most = self.piece().min(scratch.len());
+        let mut link = lock(&self.link);
+        if !link.to_client.is_empty() {
+            let count = link.to_client.len().min(most);
+            let bytes = link.to_client.split_to(count);
+            for (place, byte) in scratch.iter_mut().zip(&bytes) {
+                *place = *byte;
+            }
+            return Ok(count);
+        }
+        match link.ended {
+            true => {
+                link.told = true;
+                Ok(0)
+            }
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let most = self.piece();
+        let mut link = lock(&self.link);
+        if link.reset {
+            link.told = true;
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        // The first piece alone, as it comes.
+        let bytes = pieces.iter().find(|piece| !piece.is_empty());
+        let bytes = bytes.map(|piece| &**piece).unwrap_or_default();
+        let count = bytes.len().min(most).min(link.room());
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let now = link.now;
+        link.server
+            .receive(now, bytes.get(..count).unwrap_or_default());
+        if !link.reads {
+            link.unread += count;
+        }
+        link.run(now);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -259,50 +320,17 @@ impl Link {
         }
     }
 
-    fn hear(&mut self, delivery: &mut Delivery, most: usize) -> bool {
-        if !self.to_client.is_empty() {
-            let count = self.to_client.len().min(most);
-            delivery.receive(&self.to_client.split_to(count));
-            return true;
+    /// How many bytes the server takes without reading them.
+    fn room(&self) -> usize {
+        match self.reads {
+            true => usize::MAX,
+            false => WINDOW.saturating_sub(self.unread),
         }
-        if self.ended && !self.told {
-            self.told = true;
-            delivery.disconnected();
-            return true;
-        }
-        false
     }
+}
 
-    fn tell(&mut self, delivery: &mut Delivery, most: usize, now: Time) -> bool {
-        let Some(output) = delivery.output() else {
-            return false;
-        };
-        if !output.has_remaining() {
-            return false;
-        }
-        if self.reset {
-            self.told = true;
-            delivery.write_failed();
-            return true;
-        }
-        let room = if self.reads {
-            usize::MAX
-        } else {
-            WINDOW.saturating_sub(self.unread)
-        };
-        let count = output.chunk().len().min(most).min(room);
-        if count == 0 {
-            return false;
-        }
-        self.server
-            .receive(now, output.chunk().get(..count).unwrap_or_default());
-        output.advance(count);
-        if !self.reads {
-            self.unread += count;
-        }
-        self.run(now);
-        true
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The client's address as the server sees it.

@@ -1,0 +1,118 @@
+//! What plain threads bring: time, and the ways to sockets and answers.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use mio::Registry;
+use runtime_common::Runtime;
+use smtp_policy::{
+    delivery::{ConnectError, Target},
+    dns::{Answer, Failure, Query},
+    driver::{Hub, Interest},
+    sts::{FetchError, Fetched, PolicyFetch},
+};
+use smtp_proto::time::Time;
+
+use crate::{dns, https, net, net::Socket, watch::Watcher};
+
+/// A place where one delivery at a time waits, as its futures see it.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    start: Instant,
+    /// Of the poll with which it waits.
+    pub(crate) registry: Registry,
+    watcher: Arc<Watcher>,
+    /// When something has to go on, if nothing happens before.
+    deadline: Mutex<Time>,
+}
+
+impl Desk {
+    pub(crate) const fn new(start: Instant, registry: Registry, watcher: Arc<Watcher>) -> Self {
+        Self {
+            start,
+            registry,
+            watcher,
+            deadline: Mutex::new(Time::FAR),
+        }
+    }
+
+    /// Wakes the delivery at `until`, if nothing does before.
+    pub(crate) fn look_again(&self, until: Time) {
+        let mut deadline = self.deadline();
+        *deadline = deadline.min(until);
+    }
+
+    /// Forgets what was said about that.
+    pub(crate) fn forget_deadline(&self) {
+        *self.deadline() = Time::FAR;
+    }
+
+    /// The time until something has to go on.
+    pub(crate) fn patience(&self) -> Duration {
+        self.deadline().since(self.now())
+    }
+
+    fn deadline(&self) -> MutexGuard<'_, Time> {
+        self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The wait for a moment.
+#[derive(Debug)]
+pub(crate) struct Sleep {
+    desk: Arc<Desk>,
+    until: Time,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if self.until <= self.desk.now() {
+            return Poll::Ready(());
+        }
+        self.desk.look_again(self.until);
+        Poll::Pending
+    }
+}
+
+impl Runtime for Desk {
+    type Socket = Socket;
+    type Sleep = Sleep;
+
+    fn now(&self) -> Time {
+        Time::at(self.start.elapsed())
+    }
+
+    fn sleep(self: &Arc<Self>, until: Time) -> Sleep {
+        let desk = Arc::clone(self);
+        Sleep { desk, until }
+    }
+
+    fn poll_ready(self: &Arc<Self>, socket: &Socket, _: Interest, _: &mut Context<'_>) -> Poll<()> {
+        if let Err(error) = socket.register(self) {
+            tracing::warn!(target: "outpost", "cannot watch a connection: {error}");
+        }
+        Poll::Pending
+    }
+
+    async fn connect(self: Arc<Self>, target: Target) -> Result<Socket, ConnectError> {
+        net::connect(&self, &target).await
+    }
+
+    async fn resolve(&self, hub: &Hub<Socket>, query: Query) -> Result<Answer, Failure> {
+        dns::resolve(self, hub, query).await
+    }
+
+    async fn fetch(&self, request: PolicyFetch) -> Result<Fetched, FetchError> {
+        https::fetch(request).await
+    }
+
+    fn watch(self: &Arc<Self>, hub: Weak<Hub<Socket>>, from: Time) {
+        self.watcher.watch(self.start, hub, from);
+    }
+}

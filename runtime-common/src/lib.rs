@@ -1,0 +1,18 @@
+//! The part of the runtimes that is the same in each of them: the loop that does what a
+//! [`Job`](smtp_policy::driver::Job) asks, how a connection begins, and threads for what can
+//! only wait. It is not a runtime: a [`Runtime`] brings sockets, time and name servers.
+//!
+//! It knows no mail rule. What is the same without any socket stands in
+//! [`smtp_policy::driver`].
+
+mod client;
+mod drive;
+mod socket;
+mod wait;
+
+pub use self::{
+    client::Client,
+    drive::{Runtime, Spawn, drive, watch},
+    socket::begin,
+    wait::apart,
+};
