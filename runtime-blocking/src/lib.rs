@@ -14,8 +14,6 @@
 //! `examples/deliver.rs` is a whole program.
 
 mod client;
-mod dns;
-mod https;
 mod net;
 mod runtime;
 mod wait;

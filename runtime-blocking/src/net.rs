@@ -1,24 +1,17 @@
-//! Connections: how one is made, and reading and writing without waiting.
+//! Sockets: reading and writing without waiting, and who hears of what happens to them.
 
 use std::{
-    future,
     io::{self, IoSlice, Read, Write},
     os::fd::AsRawFd,
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
 };
 
 use mio::{Interest, unix::SourceFd};
-use runtime_common::{Runtime, begin};
-use smtp_policy::{
-    delivery::{ConnectError, Target},
-    driver::connect_error,
-};
-use smtp_proto::time::Time;
+use socket2::SockRef;
 
 use crate::{runtime::Desk, wait::TOKEN};
 
-/// An open connection, TCP or UNIX-domain. Its [`Read`] and [`Write`] do not wait.
+/// A connection, or a socket for datagrams. Its [`Read`] and [`Write`] do not wait.
 #[derive(Debug)]
 pub(crate) struct Socket {
     inner: socket2::Socket,
@@ -26,33 +19,17 @@ pub(crate) struct Socket {
     desk: Mutex<Option<Arc<Desk>>>,
 }
 
-/// Opens a connection as `target` says, within its time limit.
-pub(crate) async fn connect(desk: &Arc<Desk>, target: &Target) -> Result<Socket, ConnectError> {
-    let socket = Socket {
-        inner: begin(target)?,
-        desk: Mutex::default(),
-    };
-    let failed = |error: io::Error| connect_error(&error);
-    socket.register(desk).map_err(failed)?;
-    let until = target.limit.map_or(Time::FAR, |limit| desk.now() + limit);
-    future::poll_fn(|_| {
-        Poll::Ready(
-            match (socket.inner.take_error(), socket.inner.peer_addr()) {
-                (Ok(Some(error)) | Err(error), _) => Err(failed(error)),
-                (Ok(None), Ok(_)) => Ok(()),
-                (Ok(None), Err(_)) if until <= desk.now() => Err(ConnectError::TimedOut),
-                (Ok(None), Err(_)) => {
-                    desk.look_again(until);
-                    return Poll::Pending;
-                }
-            },
-        )
-    })
-    .await?;
-    Ok(socket)
-}
-
 impl Socket {
+    pub(crate) fn new(inner: socket2::Socket) -> Self {
+        let desk = Mutex::default();
+        Self { inner, desk }
+    }
+
+    /// The socket as the system knows it.
+    pub(crate) fn system(&self) -> SockRef<'_> {
+        SockRef::from(&self.inner)
+    }
+
     /// Has whoever waits at `desk` hear of what happens to the socket, and nobody else.
     pub(crate) fn register(&self, desk: &Arc<Desk>) -> io::Result<()> {
         let mut known = self.desk.lock().unwrap_or_else(PoisonError::into_inner);

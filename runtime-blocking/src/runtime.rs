@@ -2,22 +2,22 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use mio::Registry;
-use runtime_common::Runtime;
-use smtp_policy::{
-    delivery::{ConnectError, Target},
-    dns::{Answer, Failure, Query},
-    driver::{Hub, Interest},
-    sts::{FetchError, Fetched, PolicyFetch},
-};
+use runtime_common::{Kind, Runtime};
+use smtp_policy::driver::{Hub, Interest};
 use smtp_proto::time::Time;
+use socket2::SockRef;
 
-use crate::{dns, https, net, net::Socket, watch::Watcher};
+use crate::{net::Socket, watch::Watcher};
 
 /// A place where one delivery at a time waits, as its futures see it.
 #[derive(Debug)]
@@ -28,6 +28,9 @@ pub(crate) struct Desk {
     watcher: Arc<Watcher>,
     /// When something has to go on, if nothing happens before.
     deadline: Mutex<Time>,
+    /// Something has ended, of which nothing else tells: what came before its end was
+    /// heard of in the same moment, and may be all that is read.
+    ended: AtomicBool,
 }
 
 impl Desk {
@@ -37,6 +40,7 @@ impl Desk {
             registry,
             watcher,
             deadline: Mutex::new(Time::FAR),
+            ended: AtomicBool::new(false),
         }
     }
 
@@ -46,7 +50,12 @@ impl Desk {
         *deadline = deadline.min(until);
     }
 
-    /// Forgets what was said about that.
+    /// Has the next wait for a socket look again, since one has come to its end.
+    pub(crate) fn tell_end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Forgets when to look again.
     pub(crate) fn forget_deadline(&self) {
         *self.deadline() = Time::FAR;
     }
@@ -97,19 +106,20 @@ impl Runtime for Desk {
         if let Err(error) = socket.register(self) {
             tracing::warn!(target: "outpost", "cannot watch a connection: {error}");
         }
-        Poll::Pending
+        match self.ended.swap(false, Ordering::Relaxed) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     }
 
-    async fn connect(self: Arc<Self>, target: Target) -> Result<Socket, ConnectError> {
-        net::connect(&self, &target).await
+    fn adopt(self: &Arc<Self>, socket: socket2::Socket, _: Kind) -> io::Result<Socket> {
+        let socket = Socket::new(socket);
+        socket.register(self)?;
+        Ok(socket)
     }
 
-    async fn resolve(&self, hub: &Hub<Socket>, query: Query) -> Result<Answer, Failure> {
-        dns::resolve(self, hub, query).await
-    }
-
-    async fn fetch(&self, request: PolicyFetch) -> Result<Fetched, FetchError> {
-        https::fetch(request).await
+    fn system(socket: &Socket) -> SockRef<'_> {
+        socket.system()
     }
 
     fn watch(self: &Arc<Self>, hub: Weak<Hub<Socket>>, from: Time) {

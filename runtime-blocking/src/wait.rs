@@ -3,7 +3,7 @@
 //! since one delivery waits for few things.
 
 use std::{
-    future::{self, Future},
+    future::Future,
     io,
     pin::pin,
     sync::Arc,
@@ -11,8 +11,7 @@ use std::{
     time::Instant,
 };
 
-use mio::{Events, Registry, Token};
-use smtp_proto::time::Time;
+use mio::{Events, Token, event::Event};
 
 use crate::{runtime::Desk, watch::Watcher};
 
@@ -27,23 +26,6 @@ pub(crate) struct Reactor {
     events: Events,
     waker: Waker,
     desk: Arc<Desk>,
-}
-
-/// Something that ends some time and does not hold up its thread.
-pub(crate) trait Step: Sized {
-    /// What comes of it.
-    type Done;
-
-    /// Goes on as far as possible without waiting.
-    fn step(self, desk: &Desk, registry: &Registry) -> Progress<Self>;
-}
-
-/// How far a [`Step`] went.
-pub(crate) enum Progress<S: Step> {
-    /// To its end.
-    Done(S::Done),
-    /// Not yet there. It has to go on at the given time if nothing happens before.
-    Until(S, Time),
 }
 
 /// Wakes a poll.
@@ -86,24 +68,9 @@ impl Reactor {
             }
             // An interrupted wait is a short one, and everything is looked at again.
             let _ = self.poll.poll(&mut self.events, Some(self.desk.patience()));
+            if self.events.iter().any(Event::is_read_closed) {
+                self.desk.tell_end();
+            }
         }
     }
-}
-
-/// Goes on with a step, whenever anything has happened, until it has ended.
-pub(crate) async fn finish<S: Step>(desk: &Desk, step: S) -> S::Done {
-    let mut state = Some(step);
-    future::poll_fn(|_| {
-        let step = state.take().map(|step| step.step(desk, &desk.registry));
-        match step {
-            Some(Progress::Done(done)) => return Poll::Ready(done),
-            Some(Progress::Until(step, until)) => {
-                desk.look_again(until);
-                state = Some(step);
-            }
-            None => {}
-        }
-        Poll::Pending
-    })
-    .await
 }

@@ -5,32 +5,34 @@ use std::{
     pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use smtp_policy::{
-    delivery::{ConnectError, Observer, Target},
-    dns::{Answer, Failure, Query},
+    delivery::Observer,
+    dns::{Answer, Failure, Lookup, QueryKind},
     driver::{Act, Answered, Hub, Interest, Job},
     report::Report,
-    sts::{FetchError, Fetched, PolicyFetch},
+    sts::FetchError,
     tables::TableFailure,
     text::TextSource,
 };
 use smtp_proto::time::Time;
 
-use crate::wait::apart;
+use socket2::SockRef;
 
-/// The longest time for which an alarm is set. Deadlines are minutes away and move all the
-/// time: an alarm that rings too early now and then costs less than one that is set anew at
-/// every step.
-const ALARM: Duration = Duration::from_secs(60);
+use crate::{
+    alarm::Alarm,
+    dns::{carry, native},
+    https::fetch,
+    socket::{Kind, connect},
+    wait::apart,
+};
 
 /// What a runtime brings: sockets, time, and answers. One value serves all deliveries of a
 /// client.
 pub trait Runtime: Send + Sync + Sized + 'static {
-    /// An open connection. Its [`Read`] and [`Write`] do not wait.
-    type Socket: Read + Write + Send + 'static;
+    /// A socket. Its [`Read`] and [`Write`] do not wait.
+    type Socket: Read + Write + Send + Sync + 'static;
     /// The wait for a moment.
     type Sleep: Future<Output = ()> + Send;
 
@@ -49,24 +51,22 @@ pub trait Runtime: Send + Sync + Sized + 'static {
         cx: &mut Context<'_>,
     ) -> Poll<()>;
 
-    /// Opens a connection.
-    fn connect(
-        self: Arc<Self>,
-        target: Target,
-    ) -> impl Future<Output = Result<Self::Socket, ConnectError>> + Send;
+    /// Makes its own of a socket that does not block, and is connected or about to be.
+    ///
+    /// # Errors
+    /// The system refuses what waiting for it takes.
+    fn adopt(self: &Arc<Self>, socket: socket2::Socket, kind: Kind) -> io::Result<Self::Socket>;
 
-    /// Finds DNS records, or lets getaddrinfo(3) find addresses.
+    /// A socket as the system knows it.
+    fn system(socket: &Self::Socket) -> SockRef<'_>;
+
+    /// Finds DNS records.
     fn resolve(
-        &self,
-        hub: &Hub<Self::Socket>,
-        query: Query,
-    ) -> impl Future<Output = Result<Answer, Failure>> + Send;
-
-    /// Fetches an MTA-STS policy.
-    fn fetch(
-        &self,
-        request: PolicyFetch,
-    ) -> impl Future<Output = Result<Fetched, FetchError>> + Send;
+        self: Arc<Self>,
+        lookup: Lookup,
+    ) -> impl Future<Output = Result<Answer, Failure>> + Send {
+        carry(self, lookup)
+    }
 
     /// Runs [`watch`] with the same arguments, without waiting for it.
     fn watch(self: &Arc<Self>, hub: Weak<Hub<Self::Socket>>, from: Time);
@@ -100,8 +100,7 @@ type Pending<S> = Pin<Box<dyn Future<Output = Answered<S>> + Send>>;
 struct Drive<R: Runtime, T, O> {
     /// What the job has asked. Ends before the job does.
     pending: Vec<Pending<R::Socket>>,
-    /// The alarm that is set, and when it rings.
-    alarm: Option<(Time, Pin<Box<R::Sleep>>)>,
+    alarm: Alarm<R>,
     job: Job<R::Socket, T, O>,
     hub: Arc<Hub<R::Socket>>,
     runtime: Arc<R>,
@@ -118,7 +117,7 @@ pub fn drive<R: Runtime, T: TextSource, O: Observer>(
     }
     let mut drive = Drive {
         pending: Vec::new(),
-        alarm: None,
+        alarm: Alarm::new(),
         job,
         hub: Arc::clone(hub),
         runtime: Arc::clone(runtime),
@@ -144,12 +143,20 @@ impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Report> {
         loop {
             match self.job.poll(self.runtime.now(), cx.waker()) {
-                Act::Resolve(slip, query) => {
-                    let hub = Arc::clone(&self.hub);
-                    self.ask(|runtime| async move {
-                        Answered::Dns(slip, runtime.resolve(&hub, query).await)
-                    });
-                }
+                Act::Resolve(slip, query) => match query.kind {
+                    QueryKind::Native(family) => self.ask(|_| async move {
+                        let lost = Err(Failure::TryAgain);
+                        let answer = apart(lost, move || native(&query.name, family)).await;
+                        Answered::Dns(slip, answer)
+                    }),
+                    _ => {
+                        let config = Arc::clone(self.hub.policy().resolver());
+                        let lookup = Lookup::new(query, config, self.hub.seed());
+                        self.ask(|runtime| async move {
+                            Answered::Dns(slip, runtime.resolve(lookup).await)
+                        });
+                    }
+                },
                 Act::LookUp(slip, table, query) => self.ask(|_| async move {
                     let lost = Err(TableFailure {
                         table: format!("external:{}", query.table),
@@ -158,11 +165,13 @@ impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
                     let value = apart(lost, move || table.lookup(&query.key)).await;
                     Answered::Table(slip, value)
                 }),
-                Act::Fetch(slip, request) => self.ask(|runtime| async move {
-                    Answered::Policy(slip, runtime.fetch(request).await)
+                Act::Fetch(slip, request) => self.ask(|_| async move {
+                    let lost = Err(FetchError::Other("the fetch panicked".to_owned()));
+                    let fetched = apart(lost, move || fetch(&request)).await;
+                    Answered::Policy(slip, fetched)
                 }),
                 Act::Connect(slip, target) => self.ask(|runtime| async move {
-                    Answered::Socket(slip, runtime.connect(target).await)
+                    Answered::Socket(slip, connect(runtime, target).await)
                 }),
                 Act::Expire(at) => self.runtime.watch(Arc::downgrade(&self.hub), at),
                 Act::Wait { until, interest } => ready!(self.wait(until, interest, cx)),
@@ -198,26 +207,6 @@ impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
         {
             return Poll::Ready(());
         }
-        self.sleep(until, cx)
-    }
-
-    /// Waits until a time.
-    fn sleep(&mut self, until: Time, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let now = self.runtime.now();
-            if until <= now {
-                return Poll::Ready(());
-            }
-            match &mut self.alarm {
-                Some((at, sleep)) if *at <= until => {
-                    ready!(sleep.as_mut().poll(cx));
-                    self.alarm = None;
-                }
-                alarm => {
-                    let at = until.min(now + ALARM);
-                    *alarm = Some((at, Box::pin(self.runtime.sleep(at))));
-                }
-            }
-        }
+        self.alarm.poll(&self.runtime, until, cx)
     }
 }

@@ -5,14 +5,17 @@
 //! It knows no mail rule. What is the same without any socket stands in
 //! [`smtp_policy::driver`].
 
+mod alarm;
 mod client;
+mod dns;
 mod drive;
+mod https;
 mod socket;
 mod wait;
 
 pub use self::{
     client::Client,
+    dns::carry,
     drive::{Runtime, Spawn, drive, watch},
-    socket::begin,
-    wait::apart,
+    socket::Kind,
 };

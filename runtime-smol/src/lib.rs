@@ -12,8 +12,6 @@
 //! are watched on smol's global executor.
 //! `examples/deliver.rs` is a whole program.
 
-mod dns;
-mod https;
 mod net;
 mod reactor;
 mod runtime;

@@ -8,17 +8,13 @@ use std::{
     time::Instant,
 };
 
-use runtime_common::{Runtime, Spawn, watch};
-use smol::Timer;
-use smtp_policy::{
-    delivery::{ConnectError, Target},
-    dns::{Answer, Failure, Query},
-    driver::{Hub, Interest},
-    sts::{FetchError, Fetched, PolicyFetch},
-};
+use runtime_common::{Kind, Runtime, Spawn, watch};
+use smol::{Async, Timer};
+use smtp_policy::driver::{Hub, Interest};
 use smtp_proto::time::Time;
+use socket2::SockRef;
 
-use crate::{dns, https, net, net::Socket, reactor};
+use crate::{net::Socket, reactor};
 
 /// Smol, as a client of Outpost runs on it.
 #[derive(Debug)]
@@ -68,16 +64,12 @@ impl Runtime for Smol {
         socket.poll_ready(interest, cx)
     }
 
-    async fn connect(self: Arc<Self>, target: Target) -> Result<Socket, ConnectError> {
-        net::connect(target).await
+    fn adopt(self: &Arc<Self>, socket: socket2::Socket, _: Kind) -> io::Result<Socket> {
+        Async::new_nonblocking(socket).map(Socket)
     }
 
-    async fn resolve(&self, hub: &Hub<Socket>, query: Query) -> Result<Answer, Failure> {
-        dns::resolve(self, hub, query).await
-    }
-
-    async fn fetch(&self, request: PolicyFetch) -> Result<Fetched, FetchError> {
-        https::fetch(request).await
+    fn system(socket: &Socket) -> SockRef<'_> {
+        SockRef::from(socket.0.get_ref())
     }
 
     fn watch(self: &Arc<Self>, hub: Weak<Hub<Socket>>, from: Time) {

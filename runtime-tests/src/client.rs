@@ -267,6 +267,19 @@ pub fn a_server_that_refuses_and_closes_during_the_text_is_heard<C: Client>() {
     assert!(!report.all(Status::Sent), "{report:?}");
 }
 
+pub fn the_end_of_a_connection_right_behind_a_reply_is_heard<C: Client>() {
+    let toy = Toy::tcp("127.0.0.1", |mut peer| {
+        assert!(peer.serve_until("MAIL"));
+        peer.say("250 fine");
+    });
+    let client = client::<C>("smtp_rcpt_timeout = 2");
+    for _ in 0..10 {
+        let report = deliver(&client, request(Smtp, &toy.nexthop, 1));
+        let text = &report.recipients[0].1.text;
+        assert!(text.starts_with("lost connection with"), "{text}");
+    }
+}
+
 pub fn a_kept_connection_serves_the_next_message_and_hears_quit_in_the_end<C: Client>() {
     let toy = Toy::tcp("127.0.0.1", |mut peer| {
         peer.tell("connected");

@@ -196,6 +196,7 @@ macro_rules! suite {
             a_server_that_talks_while_it_is_written_to_is_no_deadlock,
             a_large_message_arrives_whole,
             a_server_that_refuses_and_closes_during_the_text_is_heard,
+            the_end_of_a_connection_right_behind_a_reply_is_heard,
             a_kept_connection_serves_the_next_message_and_hears_quit_in_the_end,
             what_came_while_a_connection_was_kept_is_no_reply_to_the_next_message,
             a_bind_address_that_is_not_ours_is_left_out_or_enforced,

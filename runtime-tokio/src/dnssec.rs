@@ -10,12 +10,13 @@
 use std::{
     collections::BTreeMap,
     fmt, io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use hickory_net::{
     DnsError, NetError, dnssec::DnssecDnsHandle, runtime::TokioRuntimeProvider, xfer::DnsHandle,
@@ -26,8 +27,18 @@ use hickory_proto::{
     rr::{Name, RData, Record},
     serialize::txt::ParseError,
 };
+use runtime_common::Runtime;
+use smtp_policy::dns::{Answer, DnsStep, Failure, Lookup};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UdpSocket},
+    time::{sleep, timeout},
+};
 
-use crate::{client::lock, dns};
+use crate::runtime::Tokio;
+
+/// The longest datagram that is read whole, in bytes: more than any resolver puts into one.
+const DATAGRAM: usize = 8 * 1024;
 
 /// A validator of DNS answers, with the keys that it trusts.
 #[derive(Clone)]
@@ -95,11 +106,40 @@ impl Validator {
         }
     }
 
+    /// Answers a query. Each question that the lookup would send to a server comes here.
+    pub(crate) async fn resolve(
+        &self,
+        runtime: &Tokio,
+        mut lookup: Lookup,
+    ) -> Result<Answer, Failure> {
+        let mut asked: Option<(SocketAddr, Bytes)> = None;
+        loop {
+            match lookup.poll(runtime.now()) {
+                DnsStep::Datagram { to, bytes } => asked = Some((to, bytes)),
+                // What the validator says is never too long.
+                DnsStep::Stream { .. } => lookup.stream(Err(())),
+                DnsStep::Wait { until } => {
+                    let limit = until.since(runtime.now());
+                    let Some((server, question)) = asked.take() else {
+                        sleep(limit).await;
+                        continue;
+                    };
+                    match timeout(limit, self.answer(server, &question)).await {
+                        Ok(Ok(message)) => lookup.datagram(server, &message),
+                        Ok(Err(_)) => lookup.datagram_failed(),
+                        Err(_) => {}
+                    }
+                }
+                DnsStep::Done(result) => return result,
+            }
+        }
+    }
+
     /// The answer to a question that was meant for a server.
     ///
     /// # Errors
     /// The server does not answer, or the question makes no sense.
-    pub(crate) async fn answer(&self, server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
+    async fn answer(&self, server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
         let question = Message::from_vec(question).map_err(io::Error::other)?;
         let query = question.queries.first().cloned();
         let query = query.ok_or(io::ErrorKind::InvalidInput)?;
@@ -116,7 +156,9 @@ impl Validator {
     fn handle(&self, server: SocketAddr) -> DnssecDnsHandle<Upstream> {
         let make =
             || DnssecDnsHandle::with_trust_anchor(Upstream { server }, Arc::clone(&self.anchors));
-        lock(&self.handles)
+        let handles = self.handles.lock();
+        handles
+            .unwrap_or_else(PoisonError::into_inner)
             .entry(server)
             .or_insert_with(make)
             .clone()
@@ -229,20 +271,39 @@ async fn exchange(server: SocketAddr, request: &Message) -> io::Result<Message> 
     // A server that validates must not keep from us what it finds bogus.
     question.metadata.checking_disabled = true;
     let bytes = question.to_vec().map_err(io::Error::other)?;
-    let socket = dns::open(server).await?;
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).await?;
+    socket.connect(server).await?;
     socket.send(&bytes).await?;
-    let line = (server, socket);
+    let mut datagram = [0; DATAGRAM];
     loop {
-        let (_, datagram) = dns::hear(Some(&line)).await?;
-        let Some(response) = fitting(&question, &datagram) else {
+        let count = socket.recv(&mut datagram).await?;
+        let datagram = datagram.get(..count).unwrap_or_default();
+        let Some(response) = fitting(&question, datagram) else {
             continue;
         };
         if !response.metadata.truncation {
             return Ok(response);
         }
-        let message = dns::ask_stream(server, &bytes).await?;
+        let message = ask_stream(server, &bytes).await?;
         return fitting(&question, &message).ok_or_else(|| io::ErrorKind::InvalidData.into());
     }
+}
+
+/// One question and its answer over TCP, each with its length before it
+/// (RFC 1035 section 4.2.2).
+async fn ask_stream(server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
+    let length = u16::try_from(question.len()).map_err(io::Error::other)?;
+    let mut stream = TcpStream::connect(server).await?;
+    stream
+        .write_all(&[&length.to_be_bytes(), question].concat())
+        .await?;
+    let mut answer = vec![0; usize::from(stream.read_u16().await?)];
+    stream.read_exact(&mut answer).await?;
+    Ok(answer)
 }
 
 /// A message, if it is an answer to the question.
@@ -262,15 +323,13 @@ fn fitting(question: &Message, bytes: &[u8]) -> Option<Message> {
     clippy::indexing_slicing
 )]
 mod tests {
-    use std::{net::Ipv4Addr, str::FromStr};
+    use std::str::FromStr;
 
+    use super::*;
     use hickory_proto::{
         op::Query,
         rr::{RecordType, rdata},
     };
-    use tokio::net::UdpSocket;
-
-    use super::*;
 
     fn name(text: &str) -> Name {
         Name::from_str(text).unwrap()

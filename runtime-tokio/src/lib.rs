@@ -14,10 +14,8 @@
 //! With the feature `dnssec`, which the other runtimes do not have, a client can
 //! validate the answers of its DNS servers itself.
 
-mod dns;
 #[cfg(feature = "dnssec")]
 mod dnssec;
-mod https;
 mod net;
 mod runtime;
 

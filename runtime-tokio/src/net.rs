@@ -1,25 +1,20 @@
-//! Connections: how one is made, and reading and writing without waiting.
+//! Sockets: reading and writing without waiting, and waiting until that is possible.
 
 use std::{
     io::{self, IoSlice, Read, Write},
     pin::Pin,
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
-use runtime_common::begin;
-use smtp_policy::{
-    delivery::{ConnectError, Endpoint, Target},
-    driver::{Interest, connect_error},
-};
+use runtime_common::Kind;
+use smtp_policy::driver::Interest;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, UnixStream},
-    time,
+    net::{TcpStream, UdpSocket, UnixStream},
 };
 
-/// An open connection. Its [`Read`] and [`Write`] do not wait.
+/// A connection, or a socket for datagrams. Its [`Read`] and [`Write`] do not wait.
 #[derive(Debug)]
 pub struct Socket {
     stream: Stream,
@@ -31,40 +26,33 @@ pub struct Socket {
 /// A socket as tokio knows it.
 #[derive(Debug)]
 enum Stream {
-    Inet(TcpStream),
+    Tcp(TcpStream),
+    Udp(UdpSocket),
     Unix(UnixStream),
 }
 
-/// Opens a connection as `target` says, within its time limit.
-pub(crate) async fn connect(target: Target) -> Result<Socket, ConnectError> {
-    let socket = begin(&target)?;
-    let failed = |error: io::Error| connect_error(&error);
-    let stream = match target.endpoint {
-        Endpoint::Inet(_) => TcpStream::from_std(socket.into()).map(Stream::Inet),
-        Endpoint::Unix(_) => UnixStream::from_std(socket.into()).map(Stream::Unix),
-    }
-    .map_err(failed)?;
-    let made = async {
-        std::future::poll_fn(|cx| stream.poll_write_ready(cx)).await?;
-        stream.system().take_error()?.map_or(Ok(()), Err)
-    };
-    match target.limit {
-        Some(limit) => within(limit, made).await.ok_or(ConnectError::TimedOut)?,
-        None => made.await,
-    }
-    .map_err(failed)?;
-    Ok(Socket {
-        stream,
-        broken: false,
-    })
-}
-
-/// What comes of `future`, if it comes within `limit`.
-pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    time::timeout(limit, future).await.ok()
-}
-
 impl Socket {
+    pub(crate) fn new(socket: socket2::Socket, kind: Kind) -> io::Result<Self> {
+        let stream = match kind {
+            Kind::Tcp => Stream::Tcp(TcpStream::from_std(socket.into())?),
+            Kind::Udp => Stream::Udp(UdpSocket::from_std(socket.into())?),
+            Kind::Unix => Stream::Unix(UnixStream::from_std(socket.into())?),
+        };
+        Ok(Self {
+            stream,
+            broken: false,
+        })
+    }
+
+    /// The socket as the system knows it.
+    pub(crate) fn system(&self) -> SockRef<'_> {
+        match &self.stream {
+            Stream::Tcp(stream) => SockRef::from(stream),
+            Stream::Udp(socket) => SockRef::from(socket),
+            Stream::Unix(stream) => SockRef::from(stream),
+        }
+    }
+
     /// Waits until the socket is ready.
     pub(crate) fn poll_ready(&self, interest: Interest, cx: &mut Context<'_>) -> Poll<()> {
         let reads = interest.reads() && self.stream.poll_read_ready(cx).is_ready();
@@ -79,23 +67,17 @@ impl Socket {
 impl Stream {
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Inet(stream) => stream.poll_read_ready(cx),
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Udp(socket) => socket.poll_recv_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
         }
     }
 
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Inet(stream) => stream.poll_write_ready(cx),
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Udp(socket) => socket.poll_send_ready(cx),
             Self::Unix(stream) => stream.poll_write_ready(cx),
-        }
-    }
-
-    /// The socket as the system knows it.
-    fn system(&self) -> SockRef<'_> {
-        match self {
-            Self::Inet(stream) => SockRef::from(stream),
-            Self::Unix(stream) => SockRef::from(stream),
         }
     }
 }
@@ -112,14 +94,15 @@ fn at_once<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
 impl Read for Socket {
     fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
         if self.broken {
-            let system = self.stream.system();
+            let system = self.system();
             return (&*system).read(scratch);
         }
         let mut buffer = ReadBuf::new(scratch);
         let mut cx = Context::from_waker(Waker::noop());
         // A read that finds less than it could tells tokio that there is no more.
         at_once(match &mut self.stream {
-            Stream::Inet(stream) => Pin::new(stream).poll_read(&mut cx, &mut buffer),
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(&mut cx, &mut buffer),
+            Stream::Udp(socket) => socket.poll_recv(&mut cx, &mut buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(&mut cx, &mut buffer),
         })?;
         Ok(buffer.filled().len())
@@ -134,7 +117,9 @@ impl Write for Socket {
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut cx = Context::from_waker(Waker::noop());
         let result = at_once(match &mut self.stream {
-            Stream::Inet(stream) => Pin::new(stream).poll_write_vectored(&mut cx, pieces),
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(&mut cx, pieces),
+            // A datagram comes in one piece.
+            Stream::Udp(socket) => socket.poll_send(&mut cx, pieces.first().map_or(&[], |p| p)),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(&mut cx, pieces),
         });
         self.broken = matches!(&result, Err(error) if error.kind() != io::ErrorKind::WouldBlock);

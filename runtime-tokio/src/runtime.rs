@@ -2,26 +2,27 @@
 
 use std::{
     future::Future,
+    io,
     panic::resume_unwind,
     pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll, ready},
 };
 
-use runtime_common::{Runtime, Spawn, watch};
-use smtp_policy::{
-    delivery::{ConnectError, Target},
-    dns::{Answer, Failure, Query},
-    driver::{Hub, Interest},
-    sts::{FetchError, Fetched, PolicyFetch},
-};
+#[cfg(feature = "dnssec")]
+use runtime_common::carry;
+use runtime_common::{Kind, Runtime, Spawn, watch};
+#[cfg(feature = "dnssec")]
+use smtp_policy::dns::{Answer, Failure, Lookup};
+use smtp_policy::driver::{Hub, Interest};
 use smtp_proto::time::Time;
+use socket2::SockRef;
 use tokio::{
     task::{self, JoinHandle},
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::{dns, https, net, net::Socket};
+use crate::net::Socket;
 
 /// Tokio, as a client of Outpost runs on it.
 #[derive(Debug)]
@@ -73,16 +74,21 @@ impl Runtime for Tokio {
         socket.poll_ready(interest, cx)
     }
 
-    async fn connect(self: Arc<Self>, target: Target) -> Result<Socket, ConnectError> {
-        net::connect(target).await
+    fn adopt(self: &Arc<Self>, socket: socket2::Socket, kind: Kind) -> io::Result<Socket> {
+        Socket::new(socket, kind)
     }
 
-    async fn resolve(&self, hub: &Hub<Socket>, query: Query) -> Result<Answer, Failure> {
-        dns::resolve(self, hub, query).await
+    fn system(socket: &Socket) -> SockRef<'_> {
+        socket.system()
     }
 
-    async fn fetch(&self, request: PolicyFetch) -> Result<Fetched, FetchError> {
-        https::fetch(request).await
+    /// Asks the validator instead of the servers, if there is one.
+    #[cfg(feature = "dnssec")]
+    async fn resolve(self: Arc<Self>, lookup: Lookup) -> Result<Answer, Failure> {
+        match self.validator.get() {
+            Some(validator) => validator.resolve(&*self, lookup).await,
+            None => carry(Arc::clone(&self), lookup).await,
+        }
     }
 
     fn watch(self: &Arc<Self>, hub: Weak<Hub<Socket>>, from: Time) {

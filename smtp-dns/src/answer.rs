@@ -4,16 +4,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::{Name, RecordType};
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+use domain::base::{ParsedName, RecordHeader, Rtype, iana::Class, iana::Rcode};
+use domain::dep::octseq::Parser;
 
 use super::names::{Wildcard, is_root, is_valid_address, is_valid_hostname};
 use super::wire::{Head, name_text, record_type};
 use super::{Answer, Failure, Query, QueryKind, Record, RecordData};
-
-/// The class of the internet.
-const CLASS_IN: u16 = 1;
 
 /// What a reply holds.
 #[derive(Debug)]
@@ -51,10 +47,10 @@ pub fn answer_dns_stub(packet: &[u8], query: &Query) -> Result<Answer, Failure> 
 /// `h_errno`.
 pub(super) fn failure_of(head: &Head) -> Option<Failure> {
     match head.code() {
-        ResponseCode::NoError if head.header.counts.answers > 0 => None,
-        ResponseCode::NoError => Some(Failure::NoData),
-        ResponseCode::NXDomain => Some(Failure::NotFound),
-        ResponseCode::ServFail => Some(Failure::TryAgain),
+        Rcode::NOERROR if head.answers() > 0 => None,
+        Rcode::NOERROR => Some(Failure::NoData),
+        Rcode::NXDOMAIN => Some(Failure::NotFound),
+        Rcode::SERVFAIL => Some(Failure::TryAgain),
         _ => Some(Failure::NonRecoverable),
     }
 }
@@ -108,22 +104,22 @@ struct Reader<'a> {
 /// The part before the data of a record.
 struct Fixed {
     owner: String,
-    kind: RecordType,
+    kind: Rtype,
     ttl: u32,
     /// Where the data begin and how long they are.
     at: usize,
     length: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn read(&mut self, head: &Head, kind: QueryKind, trusted: bool) -> Result<Found, Bad> {
         let mut at = head.answers_at.ok_or(Bad::Garbled)?;
-        let authentic = head.header.metadata.authentic_data;
+        let authentic = head.is_authentic();
         let wanted = record_type(kind);
         let mut records = Vec::new();
         let mut alias = None;
         let mut empty = Bad::Unexpected;
-        for _ in 0..head.header.counts.answers {
+        for _ in 0..head.answers() {
             let fixed = self.fixed(at)?;
             at = fixed.at + fixed.length;
             if Some(fixed.kind) == wanted {
@@ -138,7 +134,7 @@ impl Reader<'_> {
                     Err(Rejected::Invalid) if matches!(empty, Bad::Garbled) => {}
                     Err(Rejected::Invalid) => empty = Bad::Invalid,
                 }
-            } else if fixed.kind == RecordType::CNAME {
+            } else if fixed.kind == Rtype::CNAME {
                 let target = self.host(&fixed, 0).map_err(|rejected| match rejected {
                     Rejected::Invalid => Bad::Invalid,
                     Rejected::Garbled => Bad::Garbled,
@@ -161,20 +157,12 @@ impl Reader<'_> {
     }
 
     fn fixed(&mut self, at: usize) -> Result<Fixed, Bad> {
-        let mut decoder = self.decoder(at).ok_or(Bad::Garbled)?;
-        let owner = Name::read(&mut decoder).map_err(|_| Bad::Garbled)?;
-        let owner = name_text(&owner);
-        let mut number = || decoder.read_u16().map(|n| n.unverified());
-        let (kind, class, ttl_high, ttl_low, length) =
-            (number(), number(), number(), number(), number());
-        let (Ok(kind), Ok(class), Ok(ttl_high), Ok(ttl_low), Ok(length)) =
-            (kind, class, ttl_high, ttl_low, length)
-        else {
-            return Err(Bad::Garbled);
-        };
-        let kind = RecordType::from(kind);
-        let (at, length) = (decoder.index(), usize::from(length));
-        if class != CLASS_IN {
+        let mut parser = self.parser(at).ok_or(Bad::Garbled)?;
+        let head = RecordHeader::parse_ref(&mut parser).map_err(|_| Bad::Garbled)?;
+        let (owner, kind) = (name_text(head.owner()), head.rtype());
+        let (at, length) = (parser.pos(), usize::from(head.rdlen()));
+        if head.class() != Class::IN {
+            let class = head.class().to_int();
             self.warn(format!("dns_get_fixed: bad class: {class}"));
             return Err(Bad::Garbled);
         }
@@ -188,7 +176,7 @@ impl Reader<'_> {
         Ok(Fixed {
             owner,
             kind,
-            ttl: u32::from(ttl_high) << 16 | u32::from(ttl_low),
+            ttl: head.ttl().as_secs(),
             at,
             length,
         })
@@ -196,21 +184,21 @@ impl Reader<'_> {
 
     fn data(&mut self, fixed: &Fixed) -> Result<RecordData, Rejected> {
         match fixed.kind {
-            RecordType::A => Ok(RecordData::A(Ipv4Addr::from(self.octets::<4>(fixed)?))),
-            RecordType::AAAA => Ok(RecordData::Aaaa(Ipv6Addr::from(self.octets::<16>(fixed)?))),
-            RecordType::CNAME => self.host(fixed, 0).map(RecordData::Cname),
-            RecordType::NS => self.host(fixed, 0).map(RecordData::Ns),
-            RecordType::MX => Ok(RecordData::Mx {
+            Rtype::A => Ok(RecordData::A(Ipv4Addr::from(self.octets::<4>(fixed)?))),
+            Rtype::AAAA => Ok(RecordData::Aaaa(Ipv6Addr::from(self.octets::<16>(fixed)?))),
+            Rtype::CNAME => self.host(fixed, 0).map(RecordData::Cname),
+            Rtype::NS => self.host(fixed, 0).map(RecordData::Ns),
+            Rtype::MX => Ok(RecordData::Mx {
                 preference: self.number(fixed, 0)?,
                 host: self.host_or_root(fixed, 2)?,
             }),
-            RecordType::SRV => Ok(RecordData::Srv {
+            Rtype::SRV => Ok(RecordData::Srv {
                 priority: self.number(fixed, 0)?,
                 weight: self.number(fixed, 2)?,
                 port: self.number(fixed, 4)?,
                 target: self.host_or_root(fixed, 6)?,
             }),
-            RecordType::TLSA => match self.bytes(fixed) {
+            Rtype::TLSA => match self.bytes(fixed) {
                 [usage, selector, matching, data @ ..] => Ok(RecordData::Tlsa {
                     usage: *usage,
                     selector: *selector,
@@ -219,7 +207,7 @@ impl Reader<'_> {
                 }),
                 _ => Err(Rejected::Garbled),
             },
-            RecordType::TXT => joined(self.bytes(fixed)).map(RecordData::Txt),
+            Rtype::TXT => joined(self.bytes(fixed)).map(RecordData::Txt),
             _ => Err(Rejected::Garbled),
         }
     }
@@ -253,8 +241,8 @@ impl Reader<'_> {
         if offset > fixed.length {
             return Err(Rejected::Garbled);
         }
-        let mut decoder = self.decoder(fixed.at + offset).ok_or(Rejected::Garbled)?;
-        let host = Name::read(&mut decoder).map_err(|_| Rejected::Garbled)?;
+        let mut parser = self.parser(fixed.at + offset).ok_or(Rejected::Garbled)?;
+        let host = ParsedName::parse_ref(&mut parser).map_err(|_| Rejected::Garbled)?;
         let host = name_text(&host);
         if !host.is_empty() && !self.accept(&host, "resource data", fixed.kind) {
             return Err(Rejected::Invalid);
@@ -272,16 +260,17 @@ impl Reader<'_> {
         Ok(host)
     }
 
-    fn decoder(&self, at: usize) -> Option<BinDecoder<'_>> {
-        // The decoder knows where it is only from the start of the packet: a
-        // name may point back.
-        let within = u16::try_from(at).ok().filter(|_| at <= self.packet.len())?;
-        Some(BinDecoder::new(self.packet).clone(within))
+    /// A parser of the whole packet, since a name may point back, that goes on at
+    /// `at`; `None` if that is behind its end.
+    fn parser(&self, at: usize) -> Option<Parser<'a, [u8]>> {
+        let mut parser = Parser::from_ref(self.packet);
+        parser.seek(at).ok()?;
+        Some(parser)
     }
 
     /// Whether a name of a reply may be used. Numeric names are wrong, but
     /// work elsewhere, hence they pass.
-    fn accept(&mut self, name: &str, place: &str, kind: RecordType) -> bool {
+    fn accept(&mut self, name: &str, place: &str, kind: Rtype) -> bool {
         if is_valid_address(name) {
             // Routing warns about it where it matters: as a mail exchanger.
             return true;
@@ -293,8 +282,9 @@ impl Reader<'_> {
         valid
     }
 
-    fn gripe(&mut self, name: &str, place: &str, kind: RecordType) {
+    fn gripe(&mut self, name: &str, place: &str, kind: Rtype) {
         let shown: String = name.chars().take(100).collect();
+        let kind = type_text(kind);
         self.warn(format!(
             "malformed domain name in {place} of {kind} record for {}: {shown}",
             self.name
@@ -303,6 +293,14 @@ impl Reader<'_> {
 
     fn warn(&mut self, warning: String) {
         self.warnings.push(warning);
+    }
+}
+
+/// A type of record in Postfix's words (`src/dns/dns_strtype.c`).
+fn type_text(kind: Rtype) -> String {
+    match kind.to_mnemonic_str() {
+        Some(name) => name.to_owned(),
+        None => format!("Unknown type {}", kind.to_int()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hickory_proto::op::ResponseCode;
+use domain::base::iana::Rcode;
 use smtp_proto::Time;
 
 use super::seed::SplitMix;
@@ -177,7 +177,6 @@ impl Exchange {
             self.phase = Phase::Done(Err(self.silence));
             return None;
         };
-        let bytes = Bytes::from(bytes);
         if self.over_stream {
             self.phase = Phase::Stream { until };
             Some(ExchangeStep::Stream { to, bytes, until })
@@ -221,14 +220,14 @@ impl Exchange {
         let Some(head) = Head::read(bytes) else {
             return;
         };
-        if head.is_for(self.id, &self.name, self.kind) && !head.header.metadata.truncation {
+        if head.is_for(self.id, &self.name, self.kind) && !head.is_truncated() {
             self.judge(&head, bytes);
         }
     }
 
     fn reply(&mut self, from: SocketAddr, head: &Head, bytes: &[u8]) {
         self.silence.refused = false;
-        if head.header.metadata.truncation {
+        if head.is_truncated() {
             self.phase = Phase::Truncated { to: from };
         } else {
             self.judge(head, bytes);
@@ -236,10 +235,10 @@ impl Exchange {
     }
 
     fn judge(&mut self, head: &Head, bytes: &[u8]) {
-        self.silence.server_failure = head.code() == ResponseCode::ServFail;
+        self.silence.server_failure = head.code() == Rcode::SERVFAIL;
         self.phase = match head.code() {
-            ResponseCode::ServFail | ResponseCode::NotImp | ResponseCode::Refused => Phase::Ready,
-            ResponseCode::FormErr if self.edns => {
+            Rcode::SERVFAIL | Rcode::NOTIMP | Rcode::REFUSED => Phase::Ready,
+            Rcode::FORMERR if self.edns => {
                 // The server is older than EDNS: ask it again without.
                 self.edns = false;
                 self.tried = self.tried.saturating_sub(1);

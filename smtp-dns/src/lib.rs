@@ -5,51 +5,52 @@
 //!
 //! [`Lookup`] asks one [`Query`] of the name servers in a [`ResolverConfig`]
 //! and ends with an [`Answer`] or a [`Failure`]; the driver sends and receives
-//! what [`DnsStep`] says. A program with a resolver of its own can answer a
-//! `Query` without `Lookup`.
+//! what [`DnsStep`] says. [`SocketLookup`] does the same in terms of sockets,
+//! one at a time, and [`Carrier`] reads and writes them, so that a driver only
+//! opens sockets and waits. A program with a resolver of its own can answer a
+//! `Query` without any of them.
 //!
 //! Answers to Postfix's `src/dns/dns_lookup.c` on top of the C library's
 //! `res_nsearch`.
 //!
 //! # Example
 //!
-//! A driver over UDP. (A complete one also asks over TCP, and takes a new port
-//! for each server.)
+//! A driver that waits by trying again. (One that is made to last waits until
+//! the socket is ready, and takes a seed that nobody can guess.)
 //!
 //! ```no_run
-//! use smtp_dns::{Answer, DnsStep, Failure, Lookup, Query, QueryKind, ResolverConfig};
+//! use smtp_dns::{Answer, Carrier, Failure, Lookup, Progress, Query, QueryKind, ResolverConfig, Transport};
 //! use smtp_proto::Time;
-//! use std::{fs, net::UdpSocket, sync::Arc, time::Instant};
+//! use socket2::{Domain, Socket, Type};
+//! use std::{fs, io, net::SocketAddr, sync::Arc, thread, time::{Duration, Instant}};
 //!
-//! fn mail_exchangers(domain: &str, seed: u64) -> std::io::Result<Result<Answer, Failure>> {
+//! fn open(transport: Transport, server: SocketAddr) -> io::Result<Socket> {
+//!     let kind = match transport {
+//!         Transport::Udp => Type::DGRAM,
+//!         Transport::Tcp => Type::STREAM,
+//!     };
+//!     let socket = Socket::new(Domain::for_address(server), kind, None)?;
+//!     socket.connect(&server.into())?;
+//!     socket.set_nonblocking(true)?;
+//!     Ok(socket)
+//! }
+//!
+//! fn mail_exchangers(domain: &str, seed: u64) -> io::Result<Result<Answer, Failure>> {
 //!     let config = ResolverConfig::from_resolv_conf(&fs::read_to_string("/etc/resolv.conf")?);
-//!     let socket = UdpSocket::bind("0.0.0.0:0")?;
+//!     let query = Query::new(domain, QueryKind::Mx);
+//!     let mut carrier = Carrier::new(Lookup::new(query, Arc::new(config), seed));
 //!     let begun = Instant::now();
-//!     let mut lookup = Lookup::new(Query::new(domain, QueryKind::Mx), Arc::new(config), seed);
 //!     loop {
-//!         let now = Time::at(begun.elapsed());
-//!         match lookup.poll(now) {
-//!             DnsStep::Datagram { to, bytes } => {
-//!                 if socket.send_to(&bytes, to).is_err() {
-//!                     lookup.datagram_failed();
-//!                 }
-//!             }
-//!             DnsStep::Stream { .. } => lookup.stream(Err(())),
-//!             DnsStep::Wait { until } => {
-//!                 let patience = until.since(now).max(std::time::Duration::from_millis(1));
-//!                 socket.set_read_timeout(Some(patience))?;
-//!                 let mut datagram = [0; 8192];
-//!                 if let Ok((length, from)) = socket.recv_from(&mut datagram) {
-//!                     lookup.datagram(from, &datagram[..length]);
-//!                 }
-//!             }
-//!             DnsStep::Done(result) => return Ok(result),
+//!         match carrier.step(Time::at(begun.elapsed()), open) {
+//!             Progress::Until(_) => thread::sleep(Duration::from_millis(10)),
+//!             Progress::Done(result) => return Ok(result),
 //!         }
 //!     }
 //! }
 //! ```
 
 mod answer;
+mod carrier;
 mod exchange;
 mod lookup;
 pub mod names;
@@ -57,6 +58,7 @@ pub mod probe;
 mod resolv_conf;
 mod search;
 pub mod seed;
+mod transport;
 mod wire;
 
 #[cfg(test)]
@@ -66,8 +68,10 @@ use core::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use answer::answer_dns_stub;
+pub use carrier::{Carrier, Progress};
 pub use lookup::{DnsStep, Lookup};
 pub use resolv_conf::ResolverConfig;
+pub use transport::{SocketLookup, SocketStep, Transport};
 
 /// One question.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,10 +1,11 @@
-//! Questions and the head of replies as bytes, on the codec of hickory-proto.
-//! What the records of a reply mean is not decided here.
+//! Questions and the head of replies as bytes, on the codec of `domain`. What the
+//! records of a reply mean is not decided here.
 
-use hickory_proto::op::{Edns, Header, MessageType, OpCode, ResponseCode};
-use hickory_proto::op::{Message, Query as WireQuery};
-use hickory_proto::rr::{Name, RecordType};
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable};
+use bytes::{Bytes, BytesMut};
+use domain::base::{
+    Header, HeaderCounts, Message, MessageBuilder, NameBuilder, ParsedName, Rtype,
+    iana::{Opcode, Rcode},
+};
 
 use super::{QueryKind, names::is_same_name};
 
@@ -13,45 +14,53 @@ use super::{QueryKind, names::is_same_name};
 const EDNS_PAYLOAD: u16 = 1232;
 
 /// The type of a question on the wire. Native lookups have none.
-pub(super) const fn record_type(kind: QueryKind) -> Option<RecordType> {
+pub(super) const fn record_type(kind: QueryKind) -> Option<Rtype> {
     match kind {
-        QueryKind::Mx => Some(RecordType::MX),
-        QueryKind::Ns => Some(RecordType::NS),
-        QueryKind::A => Some(RecordType::A),
-        QueryKind::Aaaa => Some(RecordType::AAAA),
-        QueryKind::Cname => Some(RecordType::CNAME),
-        QueryKind::Tlsa => Some(RecordType::TLSA),
-        QueryKind::Srv => Some(RecordType::SRV),
-        QueryKind::Txt => Some(RecordType::TXT),
+        QueryKind::Mx => Some(Rtype::MX),
+        QueryKind::Ns => Some(Rtype::NS),
+        QueryKind::A => Some(Rtype::A),
+        QueryKind::Aaaa => Some(Rtype::AAAA),
+        QueryKind::Cname => Some(Rtype::CNAME),
+        QueryKind::Tlsa => Some(Rtype::TLSA),
+        QueryKind::Srv => Some(Rtype::SRV),
+        QueryKind::Txt => Some(Rtype::TXT),
         QueryKind::Native(_) => None,
     }
 }
 
 /// A question as bytes; `None` if the name does not fit into one. With `edns`
 /// it asks for validation (AD and DO bits).
-pub(super) fn question(id: u16, name: &str, kind: QueryKind, edns: bool) -> Option<Vec<u8>> {
-    let labels = name.split('.').filter(|label| !label.is_empty());
-    let mut wire_name = Name::from_labels(labels.map(str::as_bytes)).ok()?;
-    wire_name.set_fqdn(true);
-    let mut message = Message::new(id, MessageType::Query, OpCode::Query);
-    message.metadata.recursion_desired = true;
-    message.add_query(WireQuery::query(wire_name, record_type(kind)?));
-    if edns {
-        message.metadata.authentic_data = true;
-        let mut options = Edns::new();
-        options.set_max_payload(EDNS_PAYLOAD);
-        options.set_dnssec_ok(true);
-        message.set_edns(options);
+pub(super) fn question(id: u16, name: &str, kind: QueryKind, edns: bool) -> Option<Bytes> {
+    let mut wire_name = NameBuilder::new_bytes();
+    for label in name.split('.').filter(|label| !label.is_empty()) {
+        wire_name.append_label(label.as_bytes()).ok()?;
     }
-    message.to_bytes().ok()
+    let mut message = MessageBuilder::from_target(BytesMut::new()).ok()?;
+    message.header_mut().set_id(id);
+    message.header_mut().set_rd(true);
+    message.header_mut().set_ad(edns);
+    let mut question = message.question();
+    let asked = (wire_name.into_name().ok()?, record_type(kind)?);
+    question.push(asked).ok()?;
+    let mut additional = question.additional();
+    if edns {
+        let with_options = additional.opt(|options| {
+            options.set_udp_payload_size(EDNS_PAYLOAD);
+            options.set_dnssec_ok(true);
+            Ok(())
+        });
+        with_options.ok()?;
+    }
+    Some(additional.finish().freeze())
 }
 
 /// The head of a reply.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub(super) header: Header,
+    header: Header,
+    counts: HeaderCounts,
     /// The only question, if there is exactly one and it can be read.
-    question: Option<(String, RecordType)>,
+    question: Option<(String, Rtype)>,
     /// Where the answer section begins; `None` if the questions end in the
     /// middle.
     pub(super) answers_at: Option<usize>,
@@ -60,28 +69,24 @@ pub(super) struct Head {
 impl Head {
     /// Reads the head of a reply. `None` if the bytes are no reply to a query.
     pub(super) fn read(packet: &[u8]) -> Option<Self> {
-        let mut decoder = BinDecoder::new(packet);
-        let header = Header::read(&mut decoder).ok()?;
-        let reply = header.metadata.message_type == MessageType::Response
-            && header.metadata.op_code == OpCode::Query;
-        if !reply {
+        let message = Message::from_slice(packet).ok()?;
+        let (header, counts) = (message.header(), message.header_counts());
+        if !header.qr() || header.opcode() != Opcode::QUERY {
             return None;
         }
+        let mut questions = message.question();
         let mut question = None;
-        let mut complete = true;
-        for _ in 0..header.counts.queries {
-            match WireQuery::read(&mut decoder) {
-                Ok(query) => question = Some((name_text(query.name()), query.query_type())),
-                Err(_) => {
-                    complete = false;
-                    break;
-                }
-            }
-        }
+        let complete = questions.by_ref().all(|next| {
+            question = next
+                .ok()
+                .map(|next| (name_text(next.qname()), next.qtype()));
+            question.is_some()
+        });
         Some(Self {
-            question: question.filter(|_| header.counts.queries == 1),
-            answers_at: complete.then(|| decoder.index()),
+            question: question.filter(|_| counts.qdcount() == 1),
+            answers_at: complete.then(|| questions.pos()),
             header,
+            counts,
         })
     }
 
@@ -92,38 +97,52 @@ impl Head {
                 is_same_name(asked, name) && Some(*record) == record_type(kind)
             }
             // A server that does not understand the question repeats none.
-            None => self.code() == ResponseCode::FormErr && self.header.counts.queries == 0,
+            None => self.code() == Rcode::FORMERR && self.counts.qdcount() == 0,
         };
-        self.header.metadata.id == id && same_question
+        self.header.id() == id && same_question
     }
 
     /// The response code, without the bits that EDNS adds.
-    pub(super) fn code(&self) -> ResponseCode {
-        self.header.metadata.response_code
+    pub(super) fn code(&self) -> Rcode {
+        self.header.rcode()
+    }
+
+    /// The number of records that the answer section should have.
+    pub(super) fn answers(&self) -> u16 {
+        self.counts.ancount()
+    }
+
+    /// Returns whether the server vouches for the reply (AD bit).
+    pub(super) fn is_authentic(&self) -> bool {
+        self.header.ad()
+    }
+
+    /// Returns whether there is more than has fitted into the datagram.
+    pub(super) fn is_truncated(&self) -> bool {
+        self.header.tc()
     }
 
     /// A reply that says neither yes nor no: a server without recursion that
     /// points nowhere. The C library goes on to the next server.
     pub(super) fn is_lame(&self) -> bool {
-        let header = &self.header;
-        self.code() == ResponseCode::NoError
-            && header.counts.answers == 0
-            && header.counts.additionals == 0
-            && !header.metadata.authoritative
-            && !header.metadata.recursion_available
+        self.code() == Rcode::NOERROR
+            && self.answers() == 0
+            && self.counts.arcount() == 0
+            && !self.header.aa()
+            && !self.header.ra()
     }
 }
 
 /// A name as text without a final dot, the root as an empty text. Characters
 /// that mean something in zone files are escaped, hence such a name fails the
 /// test for host names.
-pub(super) fn name_text(name: &Name) -> String {
+pub(super) fn name_text(name: &ParsedName<&[u8]>) -> String {
     let mut text = String::new();
-    for label in name.iter() {
+    for label in name.iter().filter(|label| !label.is_root()) {
         if !text.is_empty() {
             text.push('.');
         }
-        for &byte in label {
+        for &byte in label.as_slice() {
             match byte {
                 b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
                     text.push('\\');

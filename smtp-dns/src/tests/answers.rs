@@ -1,6 +1,7 @@
 //! What the records of a reply come to, aliases and broken replies included.
 
-use hickory_proto::rr::rdata::{TLSA, TXT, tlsa};
+use hickory_proto::rr::RecordType;
+use hickory_proto::rr::rdata::{NULL, TLSA, TXT, tlsa};
 use proptest::prelude::*;
 
 use super::*;
@@ -187,6 +188,22 @@ fn malformed_names_cost_only_their_record() {
         reply(question, vec![bad.clone()]).to_vec().unwrap()
     });
     assert_eq!(failure, Err(Failure::Malformed(warning.into())));
+
+    let mut strange = WireRecord::from_rdata(name("example.com"), 60, unknown(65_296));
+    strange.name = Name::from_labels([b"a b".as_slice(), b"example"]).unwrap();
+    let failure = run(Query::new("example.com", QueryKind::Mx), |_, question| {
+        reply(question, vec![strange.clone()]).to_vec().unwrap()
+    });
+    let warning = "malformed domain name in resource name of Unknown type 65296 record for \
+                   example.com: a\\032b.example";
+    assert_eq!(failure, Err(Failure::Malformed(warning.into())));
+}
+
+fn unknown(code: u16) -> RData {
+    RData::Unknown {
+        code: RecordType::from(code),
+        rdata: NULL::with(vec![0]),
+    }
 }
 
 #[test]

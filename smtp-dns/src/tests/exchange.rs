@@ -192,12 +192,6 @@ fn a_server_that_does_not_know_edns_is_asked_without() {
     assert!(result.is_ok());
 }
 
-fn truncated(question: &[u8]) -> Vec<u8> {
-    let mut message = reply(question, vec![]);
-    message.metadata.truncation = true;
-    message.to_vec().unwrap()
-}
-
 /// A lookup that was told to use TCP, and its question.
 fn over_stream(lookup: &mut Lookup) -> (SocketAddr, Vec<u8>) {
     let (to, question) = sent(lookup, Time::ZERO);

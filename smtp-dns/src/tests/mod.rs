@@ -9,6 +9,7 @@
 
 mod answers;
 mod exchange;
+mod transport;
 
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -74,6 +75,12 @@ fn coded(question: &[u8], code: ResponseCode) -> Vec<u8> {
 
 fn good(question: &[u8]) -> Vec<u8> {
     reply(question, vec![a("mx.example", 1)]).to_vec().unwrap()
+}
+
+fn truncated(question: &[u8]) -> Vec<u8> {
+    let mut message = reply(question, vec![]);
+    message.metadata.truncation = true;
+    message.to_vec().unwrap()
 }
 
 fn lookup(servers: u8) -> Lookup {

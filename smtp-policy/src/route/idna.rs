@@ -4,9 +4,13 @@
 
 use std::borrow::Cow;
 
-use ::idna::AsciiDenyList;
-use ::idna::uts46::{DnsLength, Hyphens, Uts46};
+#[cfg(feature = "idna")]
+use ::idna::{
+    AsciiDenyList,
+    uts46::{DnsLength, Hyphens, Uts46},
+};
 
+#[cfg(feature = "idna")]
 use crate::dns::names::{Wildcard, is_valid_hostname};
 
 /// How the four characters are treated that IDNA 2003 and 2008 read
@@ -22,11 +26,22 @@ pub enum Idna {
 
 impl Idna {
     /// `name` in ASCII; an ASCII name as it is. `None` if there is no such
-    /// name, or if the result is no valid host name.
+    /// name, or if the result is no valid host name; without the feature `idna`
+    /// for all names that are not ASCII.
     pub fn to_ascii(self, name: &str) -> Option<Cow<'_, str>> {
-        if name.is_ascii() {
-            return Some(Cow::Borrowed(name));
+        match name.is_ascii() {
+            true => Some(Cow::Borrowed(name)),
+            false => self.convert(name),
         }
+    }
+
+    #[cfg(not(feature = "idna"))]
+    fn convert(self, _name: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    #[cfg(feature = "idna")]
+    fn convert(self, name: &str) -> Option<Cow<'_, str>> {
         let mapped = match self {
             Self::NonTransitional => Cow::Borrowed(name),
             Self::Transitional => Cow::Owned(map_deviations(name)),
@@ -45,6 +60,7 @@ impl Idna {
 
 /// The transitional mapping of UTS 46, section 4: only the deviation
 /// characters, the rest follows.
+#[cfg(feature = "idna")]
 fn map_deviations(name: &str) -> String {
     let mut mapped = String::with_capacity(name.len());
     for character in name.chars() {
@@ -68,6 +84,15 @@ fn map_deviations(name: &str) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(not(feature = "idna"))]
+    #[test]
+    fn without_the_feature_only_ascii_names_pass() {
+        let idna = Idna::NonTransitional;
+        assert_eq!(idna.to_ascii("a.example").as_deref(), Some("a.example"));
+        assert_eq!(idna.to_ascii("bücher.example"), None);
+    }
+
+    #[cfg(feature = "idna")]
     #[test]
     fn names_are_mapped_by_uts_46_in_both_ways() {
         let (new, old) = (Idna::NonTransitional, Idna::Transitional);

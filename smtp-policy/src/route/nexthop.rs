@@ -127,7 +127,12 @@ impl NexthopRules {
             }
         };
         if !self.is_valid_host(host) {
-            return Err("valid hostname or network address required");
+            return Err(
+                match cfg!(feature = "idna") || self.idna.is_none() || host.is_ascii() {
+                    true => "valid hostname or network address required",
+                    false => "ASCII hostname required, as built without the feature \"idna\"",
+                },
+            );
         }
         if port.starts_with(|c: char| c.is_ascii_digit()) && !is_number(port) {
             return Err("garbage after numerical service");
@@ -370,7 +375,6 @@ mod tests {
             ("[ipv6:::1]:10025", "::1 10025 direct"),
             ("[IPv6:::1]", "::1 25 direct"),
             ("[::1]", "::1 25 direct"),
-            ("bücher.example", "bücher.example 25"),
             (
                 "a.example, [b.example]:26\tc.example",
                 "a.example 25; b.example 26 direct; c.example 25",
@@ -403,10 +407,6 @@ mod tests {
                 "valid hostname or network address required in server description: a_b!.example",
             ),
             (
-                "ü..example",
-                "valid hostname or network address required in server description: ü..example",
-            ),
-            (
                 "a.example:25x",
                 "garbage after numerical service in server description: a.example:25x",
             ),
@@ -429,6 +429,27 @@ mod tests {
                 _ => expected,
             };
             assert_eq!(shown(&rules(false), nexthop), expected, "{nexthop}");
+        }
+    }
+
+    #[test]
+    fn internationalised_next_hops_take_the_feature_idna() {
+        let cases = [
+            ("bücher.example", "bücher.example 25"),
+            (
+                "ü..example",
+                "valid hostname or network address required in server description: ü..example",
+            ),
+        ];
+        for (nexthop, expected) in cases {
+            let expected = match cfg!(feature = "idna") {
+                true => expected.to_owned(),
+                false => format!(
+                    "ASCII hostname required, as built without the feature \"idna\" \
+                     in server description: {nexthop}"
+                ),
+            };
+            assert_eq!(shown(&rules(false), nexthop), expected);
         }
     }
 

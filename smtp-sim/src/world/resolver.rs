@@ -13,7 +13,10 @@ use hickory_proto::{
 };
 use smtp_policy::{
     delivery::Dns,
-    dns::{Answer, DnsStep, Failure, Lookup, Query, RecordData, ResolverConfig},
+    dns::{
+        Answer, Failure, Lookup, Query, RecordData, ResolverConfig, SocketLookup, SocketStep,
+        Transport,
+    },
     driver::Slip,
 };
 use smtp_proto::Time;
@@ -25,6 +28,8 @@ use crate::{
 
 /// The longest way to a name server and back: less than any server has time for.
 const LONGEST_WAY: Duration = Duration::from_millis(300);
+/// The longest pause between two pieces of a reply over TCP.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// The delay of a late reply: longer than the time of any server.
 const LATE: Duration = Duration::from_secs(15);
 
@@ -91,8 +96,9 @@ pub(super) struct Question {
     /// The records to be found.
     pub(super) truth: Result<Answer, Failure>,
     config: Arc<ResolverConfig>,
-    lookup: Lookup,
-    /// The datagrams on their way to the resolver.
+    lookup: SocketLookup,
+    socket: Option<Socket>,
+    /// What is on its way to the socket.
     arrivals: Vec<(Time, Arrival)>,
     /// When there is something to do again.
     pub(super) due: Time,
@@ -101,12 +107,24 @@ pub(super) struct Question {
     met: Vec<(usize, String)>,
 }
 
+/// The socket that the resolver has opened.
+#[derive(Debug)]
+struct Socket {
+    transport: Transport,
+    /// The server, and its number in the resolver's configuration.
+    server: NameServer,
+    number: usize,
+    /// What has been sent of a question over TCP.
+    sent: Vec<u8>,
+}
+
 #[derive(Debug)]
 enum Arrival {
-    Datagram(SocketAddr, Vec<u8>),
-    /// The system says that nothing listens at the server.
-    Unreachable,
-    Stream(Option<Vec<u8>>),
+    /// A datagram, or bytes of a stream; none are its end.
+    Bytes(Vec<u8>),
+    /// The system says that nothing listens at the server, or that the connection is
+    /// broken.
+    Failure,
 }
 
 impl Question {
@@ -121,12 +139,14 @@ impl Question {
     ) -> Self {
         let mut dice = Dice::new(seed);
         let lookup = Lookup::new(query.clone(), Arc::clone(&config), dice.draw());
+        let lookup = SocketLookup::new(lookup);
         Self {
             slip,
             query,
             truth,
             config,
             lookup,
+            socket: None,
             arrivals: Vec::new(),
             due,
             dice,
@@ -142,9 +162,8 @@ impl Question {
     ) -> Option<Result<Answer, Failure>> {
         while let Some(at) = self.next_arrival(now) {
             match self.arrivals.remove(at).1 {
-                Arrival::Datagram(from, bytes) => self.lookup.datagram(from, &bytes),
-                Arrival::Unreachable => self.lookup.datagram_failed(),
-                Arrival::Stream(answer) => self.lookup.stream(answer.as_deref().ok_or(())),
+                Arrival::Bytes(bytes) => self.lookup.received(&bytes),
+                Arrival::Failure => self.lookup.failed(),
             }
             if let Some(result) = self.poll(servers, now) {
                 return Some(result);
@@ -162,68 +181,144 @@ impl Question {
 
     fn poll(&mut self, servers: &NameServers, now: Time) -> Option<Result<Answer, Failure>> {
         loop {
-            match self.lookup.poll(now) {
-                DnsStep::Datagram { to, bytes } => self.send(servers, to, &bytes, false, now),
-                DnsStep::Stream { to, bytes, .. } => self.send(servers, to, &bytes, true, now),
-                DnsStep::Wait { until } => {
-                    let arrival = self.arrivals.iter().map(|(at, _)| *at).min();
-                    self.due = arrival.map_or(until, |at| at.min(until));
-                    return None;
+            let until = match self.lookup.poll(now) {
+                SocketStep::Open { transport, server } => {
+                    self.open(servers, transport, server, now);
+                    continue;
                 }
-                DnsStep::Done(result) => return Some(result),
+                SocketStep::Send { bytes, until } => match self.send(servers, &bytes, now) {
+                    0 => until,
+                    count => {
+                        self.lookup.sent(count);
+                        continue;
+                    }
+                },
+                SocketStep::Wait { until } => until,
+                SocketStep::Done(result) => return Some(result),
+            };
+            let arrival = self.arrivals.iter().map(|(at, _)| *at).min();
+            self.due = arrival.map_or(until, |at| at.min(until));
+            return None;
+        }
+    }
+
+    /// Opens a socket in place of the one before, which nothing reaches any more.
+    fn open(&mut self, servers: &NameServers, transport: Transport, to: SocketAddr, now: Time) {
+        let number = self.config.servers.iter().position(|server| *server == to);
+        let number = number.unwrap_or(usize::MAX);
+        let server = servers.servers.get(number).copied();
+        let server = server.unwrap_or(NameServer::Silent);
+        self.arrivals.clear();
+        if transport == Transport::Tcp && server == NameServer::Gone {
+            let at = now + self.dice.time(LONGEST_WAY);
+            self.arrivals.push((at, Arrival::Failure));
+        }
+        self.socket = Some(Socket {
+            transport,
+            server,
+            number,
+            sent: Vec::new(),
+        });
+    }
+
+    /// Sees to what becomes of what is sent through the socket, and returns how much that
+    /// is. A connection takes nothing where nobody accepts it, and in pieces sometimes.
+    fn send(&mut self, servers: &NameServers, bytes: &[u8], now: Time) -> usize {
+        let Some(socket) = &mut self.socket else {
+            return 0;
+        };
+        let place = (socket.number, socket.server);
+        match (socket.transport, socket.server) {
+            (Transport::Udp, _) => {
+                // A new attempt hears no more of the failure of an earlier one.
+                self.arrivals
+                    .retain(|(_, arrival)| matches!(arrival, Arrival::Bytes(_)));
+                self.ask(servers, place, bytes, Transport::Udp, now);
+                bytes.len()
+            }
+            (Transport::Tcp, NameServer::Silent | NameServer::Gone) => 0,
+            (Transport::Tcp, _) if bytes.len() > 1 && self.dice.once_in(4) => {
+                let count = bytes.len().div_ceil(2);
+                socket.sent.extend(bytes.iter().take(count));
+                count
+            }
+            (Transport::Tcp, _) => {
+                socket.sent.extend(bytes);
+                let question = std::mem::take(&mut socket.sent);
+                let question = question.get(2..).unwrap_or_default();
+                self.ask(servers, place, question, Transport::Tcp, now);
+                bytes.len()
             }
         }
     }
 
     /// Sees to what becomes of a question to a server.
-    fn send(&mut self, servers: &NameServers, to: SocketAddr, bytes: &[u8], tcp: bool, now: Time) {
-        // Whoever asks anew hears no more of an earlier connection or of its absence.
-        self.arrivals
-            .retain(|(_, arrival)| matches!(arrival, Arrival::Datagram(..)));
-        let number = self.config.servers.iter().position(|server| *server == to);
-        let number = number.unwrap_or(usize::MAX);
-        let server = servers.servers.get(number).copied();
+    fn ask(
+        &mut self,
+        servers: &NameServers,
+        (number, server): (usize, NameServer),
+        bytes: &[u8],
+        transport: Transport,
+        now: Time,
+    ) {
         let Ok(mut question) = Message::from_vec(bytes) else {
             return;
         };
         let name = question.queries.first().map(|query| text_of(query.name()));
         let name = name.unwrap_or_default();
         let mut at = now + self.dice.time(LONGEST_WAY);
-        let server = server.unwrap_or(NameServer::Silent);
         if server == NameServer::Silent {
             return;
         }
         if server == NameServer::Gone {
-            let news = match tcp {
-                true => Arrival::Stream(None),
-                false => Arrival::Unreachable,
-            };
-            self.arrivals.push((at, news));
-            return;
+            return self.arrivals.push((at, Arrival::Failure));
         }
+        let tcp = transport == Transport::Tcp;
         let mishap = servers.mishaps > 0 && self.dice.once_in(servers.mishaps);
         let place = (number, name);
-        if mishap && !self.met.contains(&place) {
+        let mishap = mishap && !self.met.contains(&place);
+        if mishap {
             self.met.push(place.clone());
             match tcp {
-                true => return self.arrivals.push((at, Arrival::Stream(None))),
+                true if self.dice.once_in(2) => {
+                    return self.arrivals.push((at, Arrival::Failure));
+                }
+                // It ends in the middle.
+                true => {}
                 false if self.dice.once_in(2) => return,
                 false => at = at + LATE,
             }
         }
         let forged = servers.forgeries > 0 && self.dice.once_in(servers.forgeries);
         if forged && !tcp {
-            self.forge(&question, to, now, at);
+            self.forge(&question, now, at);
             shout(&mut question);
         }
-        let Some(reply) = self.reply(server, &question, &place.1, tcp) else {
-            return;
+        match self.reply(server, &question, &place.1, tcp) {
+            Some(reply) if tcp => self.stream(&reply, mishap, at),
+            Some(reply) => self.arrivals.push((at, Arrival::Bytes(reply))),
+            None => {}
+        }
+    }
+
+    /// Sends a reply over TCP, in pieces. The server closes the connection behind it, or
+    /// `early` in the middle of it.
+    fn stream(&mut self, reply: &[u8], early: bool, mut at: Time) {
+        let length = u16::try_from(reply.len()).unwrap_or(u16::MAX);
+        let whole = [&length.to_be_bytes(), reply].concat();
+        let end = match early {
+            true => self.dice.count(whole.len()),
+            false => whole.len(),
         };
-        let news = match tcp {
-            true => Arrival::Stream(Some(reply)),
-            false => Arrival::Datagram(to, reply),
-        };
-        self.arrivals.push((at, news));
+        let mut rest = whole.get(..end).unwrap_or_default();
+        while !rest.is_empty() {
+            let cut = 1 + self.dice.count(rest.len());
+            let (piece, behind) = rest.split_at_checked(cut).unwrap_or((rest, &[]));
+            self.arrivals.push((at, Arrival::Bytes(piece.to_vec())));
+            at = at + self.dice.time(LONGEST_PAUSE);
+            rest = behind;
+        }
+        self.arrivals.push((at, Arrival::Bytes(Vec::new())));
     }
 
     /// The answer of a server.
@@ -287,9 +382,10 @@ impl Question {
         Some(bytes)
     }
 
-    /// Replies that are not true come before the one that is: from elsewhere, to
-    /// another attempt, to another question, and what is no message at all.
-    fn forge(&mut self, question: &Message, to: SocketAddr, now: Time, at: Time) {
+    /// Replies that are not true come before the one that is: to another attempt, to
+    /// another question, and what is no message at all. Those from elsewhere do not reach
+    /// a socket that is connected.
+    fn forge(&mut self, question: &Message, now: Time, at: Time) {
         let early = now + at.since(now) / 2;
         let lie = Reply {
             code: ResponseCode::NXDomain,
@@ -305,18 +401,14 @@ impl Question {
         {
             query.set_name(name);
         }
-        let elsewhere = SocketAddr::new(to.ip(), to.port().wrapping_add(1));
         let forged = [
-            (to, lie.clone().into_bytes(&other_id, false)),
-            (to, lie.clone().into_bytes(&other_name, false)),
-            (elsewhere, lie.into_bytes(question, false)),
-            (to, question.to_vec().ok()),
-            (to, Some(b"no message".to_vec())),
+            lie.clone().into_bytes(&other_id, false),
+            lie.into_bytes(&other_name, false),
+            question.to_vec().ok(),
+            Some(b"no message".to_vec()),
         ];
-        for (from, bytes) in forged {
-            if let Some(bytes) = bytes {
-                self.arrivals.push((early, Arrival::Datagram(from, bytes)));
-            }
+        for bytes in forged.into_iter().flatten() {
+            self.arrivals.push((early, Arrival::Bytes(bytes)));
         }
     }
 }
