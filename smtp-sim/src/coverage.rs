@@ -136,12 +136,36 @@ const REASONS: &[Reason<Place>] = {
 };
 
 /// The reasons for transitions of the delivery that are not taken.
-const PHASE_REASONS: &[Reason<PhaseName>] = &[Reason {
-    reach: Reach::Never,
-    from: &[PhaseName::Start],
-    to: &[PhaseName::Preparing],
-    why: "no population has generic maps or flags=D",
-}];
+const PHASE_REASONS: &[Reason<PhaseName>] = {
+    use PhaseName::{Choosing, LookingUp, Preparing, Start};
+    use Reach::{Never, Seldom};
+    &[
+        Reason {
+            reach: Never,
+            from: &[Start],
+            to: &[Preparing],
+            why: "no population has generic maps or flags=D",
+        },
+        Reason {
+            reach: Never,
+            from: &[Preparing],
+            to: &[Choosing],
+            why: "no population comes to what is to be prepared",
+        },
+        Reason {
+            reach: Never,
+            from: &[Choosing],
+            to: &[Start],
+            why: "no population has best_mx_transport",
+        },
+        Reason {
+            reach: Seldom,
+            from: &[LookingUp],
+            to: &[Choosing],
+            why: "few deliveries are called off when a kept connection has turned out to be dead",
+        },
+    ]
+};
 
 /// A row of a table of transitions.
 #[derive(Clone, Copy)]

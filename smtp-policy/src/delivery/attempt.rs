@@ -56,10 +56,6 @@ impl Attempt {
         }
     }
 
-    pub(super) const fn peer(&self) -> &Arc<Peer> {
-        &self.peer
-    }
-
     /// The address with all that is known about it; `None` for a socket.
     pub(super) fn candidate(&self) -> Option<&Candidate> {
         self.place.candidate()

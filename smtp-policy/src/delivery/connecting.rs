@@ -63,7 +63,7 @@ impl Connecting {
             return Next::Await(Phase::Connecting(self));
         };
         if let Err(error) = result {
-            let server = self.attempt.peer().server();
+            let server = self.attempt.peer.server();
             let reason = connect_failure(&server, &error);
             cx.note(Event::ConnectFailed { server, error });
             cx.learn(&Learned::Failed(&reason));
@@ -71,7 +71,7 @@ impl Connecting {
             return Next::Go(Phase::Choosing(Choosing));
         }
         cx.note(Event::Connected {
-            server: self.attempt.peer().server(),
+            server: self.attempt.peer.server(),
         });
         cx.hosts.mark_final_server();
         let talking = Talking::begin(cx, *self.attempt);

@@ -2,7 +2,7 @@
 //! under, the recipients and their verdicts, the clock, and the way to the driver. It is
 //! no phase and holds nothing that only one phase needs.
 
-use core::{mem, time::Duration};
+use core::time::Duration;
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use smtp_proto::{address::ReversePath, session::Taken, time::Time};
@@ -169,6 +169,15 @@ impl Context {
         self.asks.push_back(ask);
     }
 
+    /// Whether a phase may go on at once: nothing waits to be asked or answered before it,
+    /// and nobody has called the delivery off.
+    pub(super) fn is_free(&self) -> bool {
+        self.asks.is_empty()
+            && !self.cancelled
+            && !self.look_out.is_probing()
+            && self.verdicts.are_given()
+    }
+
     /// The next thing to ask before any phase goes on.
     pub(super) fn next_ask(&mut self) -> Option<Ask> {
         if let Some(ask) = self.asks.pop_front() {
@@ -274,10 +283,5 @@ impl Context {
     pub(super) fn ends_well(&mut self) -> bool {
         let survey = self.survey.as_mut();
         survey.is_some_and(|survey| survey.ends_well())
-    }
-
-    /// Takes the last reason out, for whoever is left.
-    pub(super) fn take_why(&mut self) -> Option<Reason> {
-        mem::take(&mut self.why)
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn settle_rest(cx: &mut Context) -> Phase {
     if cx.ends_well() {
         return Phase::Choosing(Choosing);
     }
-    let mut reason = cx.take_why().unwrap_or_else(|| {
+    let mut reason = cx.why.take().unwrap_or_else(|| {
         let text = "server unavailable or unable to receive mail";
         Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Site, text)
     });

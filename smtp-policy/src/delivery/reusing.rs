@@ -78,7 +78,7 @@ impl Reusing {
                 None
             }
             Wanted::Attempt(attempt) => {
-                channel.peer = Arc::clone(attempt.peer());
+                channel.peer = Arc::clone(&attempt.peer);
                 Some(attempt)
             }
         };

@@ -45,9 +45,26 @@ struct PolicyKey {
     port: Option<u16>,
 }
 
-/// The policies that were worked out, errors included. Each with how it came about.
+/// The policies that were worked out, errors included.
 #[derive(Debug, Default)]
-pub(super) struct Policies(Vec<(PolicyKey, Result<TlsPolicy, Refusal>, Story)>);
+pub(super) struct Policies(Vec<(PolicyKey, Known)>);
+
+/// A policy or why there is none, and how that came about.
+type Known = (Result<TlsPolicy, Refusal>, Story);
+
+impl Policies {
+    fn get(&self, key: &PolicyKey) -> Option<&Known> {
+        let mut all = self.0.iter();
+        all.find(|(known, _)| known == key).map(|(_, known)| known)
+    }
+
+    fn insert(&mut self, key: PolicyKey, known: Known) {
+        if self.0.len() >= POLICY_LIMIT {
+            self.0.clear();
+        }
+        self.0.push((key, known));
+    }
+}
 
 /// The policy for a server, if it is known.
 pub(super) enum Security {
@@ -60,17 +77,10 @@ pub(super) enum Security {
 /// The policy for a server of a site.
 pub(super) fn security(cx: &mut Context, site: &Site, place: &Place) -> Security {
     let key = key(cx, place);
-    if let Some(at) = cx
-        .hosts
-        .policies
-        .0
-        .iter()
-        .position(|(known, ..)| *known == key)
-        && let Some((_, policy, story)) = cx.hosts.policies.0.get(at)
-    {
+    if let Some((policy, story)) = cx.hosts.policies.get(&key) {
         let policy = policy.clone();
-        if cx.is_survey() {
-            let story = story.clone();
+        let story = cx.is_survey().then(|| story.clone());
+        if let Some(story) = story {
             cx.learn(&Learned::Policy(&story));
         }
         return Security::Known(policy);
@@ -203,11 +213,8 @@ impl Securing {
         for result in self.search.results {
             note_tls_result(cx, result);
         }
-        let known = &mut cx.hosts.policies.0;
-        if known.len() >= POLICY_LIMIT {
-            known.clear();
-        }
-        known.push((self.key, policy, self.search.story));
+        let known = (policy, self.search.story);
+        cx.hosts.policies.insert(self.key, known);
         Next::Go(Phase::Choosing(Choosing))
     }
 }

@@ -68,6 +68,11 @@ impl Verdict {
 }
 
 impl Verdicts {
+    /// Whether no verdict waits.
+    pub(super) fn are_given(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// The recipients whose verdicts wait.
     pub(super) fn waiting(&self) -> impl Iterator<Item = Rcpt> {
         self.waiting.iter().map(|pending| pending.rcpt)

@@ -188,7 +188,7 @@ impl Talking {
         }
     }
 
-    pub(super) const fn channel(&mut self) -> &mut Channel {
+    pub(super) fn channel(&mut self) -> &mut Channel {
         &mut self.channel
     }
 
@@ -263,12 +263,16 @@ impl Talking {
 
     /// Goes on with the session.
     pub(super) fn poll(mut self: Box<Self>, cx: &mut Context) -> Next {
-        match self.advance(cx) {
-            Turn::Ask(ask) => Next::Ask(self.into(), ask),
-            Turn::Again => Next::Go(self.into()),
-            Turn::Overdue => Next::Await(self.into()),
-            Turn::Keep => Next::Go(self.keep(cx)),
-            Turn::Closed(why) => Next::Go(self.close(cx, why)),
+        loop {
+            return match self.advance(cx) {
+                Turn::Ask(ask) => Next::Ask(self.into(), ask),
+                // Most turns have nothing to tell: they need no way out and back in.
+                Turn::Again if cx.is_free() => continue,
+                Turn::Again => Next::Go(self.into()),
+                Turn::Overdue => Next::Await(self.into()),
+                Turn::Keep => Next::Go(self.keep(cx)),
+                Turn::Closed(why) => Next::Go(self.close(cx, why)),
+            };
         }
     }
 
