@@ -67,6 +67,10 @@ impl Policies {
 }
 
 /// The policy for a server, if it is known.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart where it is made, so that a box would only be thrown away"
+)]
 pub(super) enum Security {
     /// It is known, or why there is none.
     Known(Result<TlsPolicy, Refusal>),

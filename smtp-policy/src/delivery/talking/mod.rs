@@ -486,7 +486,7 @@ mod tests {
         let replies = "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n550 5.1.1 unknown\r\n354 go\r\n";
         let replies = [greeting, hello, replies, "250 2.0.0 queued\r\n221 bye\r\n"];
         let expected = [
-            "EHLO localhost.localdomain",
+            "EHLO localhost",
             "MAIL FROM:<from@example.org>",
             "RCPT TO:<user0@example.com>",
             "RCPT TO:<user1@example.com>",
@@ -529,7 +529,7 @@ mod tests {
         let hello = "250-mx.example\r\n250 SIZE 100\r\n";
         let heard = converse(&mut cx, &mut course, &[HELLO[0], hello]);
         let expected = [
-            "EHLO localhost.localdomain",
+            "EHLO localhost",
             "0 bounced 5.3.4 (message size 101 exceeds size limit 100 of server \
              mx.example[192.0.2.1])",
             "close",
