@@ -12,7 +12,7 @@ use smtp_policy::tls::{
 
 pub(super) fn settings(compiler: &mut Compiler<'_>) -> Tls {
     let from = &compiler.config.tls;
-    let mut tls = Tls::default();
+    let mut tls = Tls::new(compiler.config.protocol);
     tls.level = level(compiler);
     tls.wrapper = from.tls_wrappermode;
     tls.policy = compiler.maps(KeyCase::Unicode, "tls_policy_maps", &from.tls_policy_maps);

@@ -15,6 +15,7 @@
 //!     driver::{Act, Answered, Hub, Job},
 //!     policy::Policy,
 //!     request::{Recipient, Request},
+//!     settings::Settings,
 //! };
 //! use smtp_proto::{address::{Address, ReversePath}, time::Time};
 //!
@@ -28,7 +29,8 @@
 //!
 //! let to = vec![Recipient::new(Address::parse("user@example.com")?)];
 //! let request = Request::new(Protocol::Smtp, "[192.0.2.1]".parse()?, ReversePath::Null, to);
-//! let hub: Arc<Hub<Socket>> = Arc::new(Hub::new(Arc::default(), 1, Default::default()));
+//! let policy = Arc::new(Policy::new(Settings::smtp().build()?));
+//! let hub: Arc<Hub<Socket>> = Arc::new(Hub::new(policy, 1, Default::default()));
 //! let mut job = Job::new(hub, request, bytes::Bytes::from("Subject: hi\n"), ());
 //! let report = loop {
 //!     match job.poll(Time::ZERO, Waker::noop()) {

@@ -63,7 +63,7 @@ impl Groups {
             hello: Hello::new(protocol),
             lookup: Lookup::default(),
             connect: Connect::new(protocol),
-            tls: Tls::default(),
+            tls: Tls::new(protocol),
             login: None,
             content: Content::default(),
             timeouts: TimeLimits::new(protocol),

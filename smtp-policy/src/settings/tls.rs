@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::{collections::BTreeMap, sync::Arc};
 
+use smtp_proto::Protocol;
+
 use crate::{
     tables::Maps,
     tls::{
@@ -76,9 +78,10 @@ pub struct Tls {
     pub log: TlsLog,
 }
 
-impl Default for Tls {
-    /// Opportunistic TLS where there is an engine for it, otherwise Postfix's defaults.
-    fn default() -> Self {
+impl Tls {
+    /// Opportunistic TLS where there is an engine for it, otherwise Postfix's defaults for
+    /// the protocol.
+    pub fn new(protocol: Protocol) -> Self {
         Self {
             level: match cfg!(feature = "tls") {
                 true => TlsLevel::May,
@@ -90,7 +93,10 @@ impl Default for Tls {
             opportunistic: Offer::default(),
             mandatory: Offer::default(),
             verify_match: vec![MatchName::Hostname],
-            secure_match: vec![MatchName::Nexthop, MatchName::DotNexthop],
+            secure_match: match protocol {
+                Protocol::Smtp => vec![MatchName::Nexthop, MatchName::DotNexthop],
+                Protocol::Lmtp => vec![MatchName::Nexthop],
+            },
             fingerprints: Fingerprints::default(),
             digest: Digest::Sha256,
             server_name: ServerName::None,
