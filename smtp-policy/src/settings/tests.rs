@@ -73,22 +73,22 @@ fn each_kind_of_nonsense_is_refused() {
     let rows: &[(&str, Edit)] = &[
         ("identity.mail_name", |s| s.identity.mail_name.clear()),
         ("identity.double_bounce", |s| {
-            s.identity.double_bounce = "a\nb".into()
+            s.identity.double_bounce = "a\nb".into();
         }),
         ("identity.postmaster", |s| {
-            s.identity.postmaster = "a\r".into()
+            s.identity.postmaster = "a\r".into();
         }),
         ("lookup.filter", |s| {
-            s.lookup.filter.push_external("records")
+            s.lookup.filter.push_external("records");
         }),
         ("lookup.families", |s| {
-            s.lookup.families = Families::default()
+            s.lookup.families = Families::default();
         }),
         ("lookup.host_lookup", |s| {
-            s.lookup.host_lookup = HostLookup::default()
+            s.lookup.host_lookup = HostLookup::default();
         }),
         ("lookup.host_lookup", |s| {
-            s.lookup.dns = DnsSupport::Disabled
+            s.lookup.dns = DnsSupport::Disabled;
         }),
         ("tls.level", |s| s.tls.level = TlsLevel::HalfDane),
         ("tls.level", |s| s.tls.level = TlsLevel::Dane),
@@ -123,27 +123,27 @@ fn each_kind_of_nonsense_is_refused() {
             s.tls.dane.digests = crate::tls::DaneDigests::parse(&[]).0;
         }),
         ("tls.dane.insecure_mx", |s| {
-            s.tls.dane.insecure_mx = TlsLevel::None
+            s.tls.dane.insecure_mx = TlsLevel::None;
         }),
         ("tls.wrapper", |s| {
             s.tls.wrapper = true;
             s.tls.level = TlsLevel::May;
         }),
         ("tls.server_name", |s| {
-            s.tls.server_name = crate::tls::ServerName::parse("-x-")
+            s.tls.server_name = crate::tls::ServerName::parse("-x-");
         }),
         ("tls.anchors", |s| s.tls.anchors = Some(Err("gone".into()))),
         ("login.passwords", |s| {
-            s.login = Some(Login::new(SecretMaps::default()))
+            s.login = Some(Login::new(SecretMaps::default()));
         }),
         ("timeouts.session.mail", |s| {
-            s.timeouts.session.mail = Duration::ZERO
+            s.timeouts.session.mail = Duration::ZERO;
         }),
         ("timeouts.connect", |s| {
-            s.timeouts.connect = Some(Duration::ZERO)
+            s.timeouts.connect = Some(Duration::ZERO);
         }),
         ("timeouts.delivery", |s| {
-            s.timeouts.delivery = Duration::ZERO
+            s.timeouts.delivery = Duration::ZERO;
         }),
         ("limits.header", |s| s.limits.header = 0),
         ("limits.boundary", |s| s.limits.boundary = 0),

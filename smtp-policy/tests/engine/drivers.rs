@@ -46,7 +46,7 @@ struct Driver {
     choices: std::vec::IntoIter<u8>,
     now: Time,
     open: Vec<Open>,
-    kept: Vec<Box<Channel>>,
+    kept: Vec<Channel>,
     server: Option<Server>,
     written: Vec<u8>,
     settled: BTreeMap<usize, &'static str>,
@@ -70,7 +70,7 @@ impl Driver {
             }
             Open::File(ticket) => job.fetched(ticket, Err(FetchError::Unsupported)),
             Open::Kept(ticket) => {
-                let hit = self.kept.pop();
+                let hit = self.kept.pop().map(Box::new);
                 if hit.is_some() {
                     self.server = Some(Server::new(&[]));
                     self.say(b"");
@@ -168,7 +168,7 @@ impl Driver {
         let said = said.unwrap_or_default();
         if !said.is_empty() {
             job.receive(&said);
-        } else if !self.open.is_empty() && self.choose() % 2 == 0 {
+        } else if !self.open.is_empty() && self.choose().is_multiple_of(2) {
             self.answer_late(job);
         } else {
             self.now = self.now.max(until);
@@ -203,7 +203,7 @@ impl Driver {
                 assert_eq!(before, None, "recipient {index} has two verdicts");
             }
             Ask::Keep(_, channel, _) => {
-                self.kept.push(channel);
+                self.kept.push(*channel);
                 self.server = None;
             }
             Ask::Close => self.server = None,
