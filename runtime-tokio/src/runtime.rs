@@ -86,7 +86,7 @@ impl Runtime for Tokio {
     #[cfg(feature = "dnssec")]
     async fn resolve(self: Arc<Self>, lookup: Lookup) -> Result<Answer, Failure> {
         match self.validator.get() {
-            Some(validator) => validator.resolve(&*self, lookup).await,
+            Some(validator) => validator.resolve(&self, lookup).await,
             None => carry(Arc::clone(&self), lookup).await,
         }
     }

@@ -6,6 +6,11 @@
 //! ```
 //!
 //! Every name leads to the address that is given.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a runtime has sockets, a clock and arguments; the crate does not"
+)]
 
 use std::{
     error::Error,

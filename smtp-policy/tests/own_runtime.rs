@@ -1,5 +1,10 @@
 //! The example `own_runtime`, against a server that knows six lines.
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::unwrap_used)]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the server has a socket and a thread; the crate does not"
+)]
 
 use std::{
     io::{BufRead, BufReader, Write},
