@@ -1,5 +1,6 @@
 //! The TLS parameters as settings, with the files that they name.
 
+#[cfg(feature = "tls")]
 use std::sync::Arc;
 
 use super::compiler::{Compiler, not_zero};

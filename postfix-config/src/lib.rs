@@ -1,7 +1,7 @@
 //! Postfix's configuration for Outpost: main.cf in its own syntax, every parameter with its type, the lookup
 //! tables, and the way from these to the settings of the engine. It decides nothing about a delivery.
 //!
-//! [`compile`] makes a policy of a main.cf, and names all that is wrong with it:
+//! [`compile()`] makes a policy of a main.cf, and names all that is wrong with it:
 //!
 //! ```
 //! use postfix_config::{MainCf, Protocol, compile};

@@ -13,7 +13,7 @@ use postfix_config::{MainCf, Protocol, compile};
 use smtp_policy::{
     dns::ResolverConfig,
     route::{AddressPreference, DnsSupport, HostLookup},
-    settings::{BestMx, PixWords, ProbeTarget, SecurityOptions, Settings, SettingsBuilder},
+    settings::{BestMx, PixWords, ProbeTarget, Settings, SettingsBuilder},
     tls::{CipherGrade, Fingerprints, MatchName, ServerName, TlsLevel},
 };
 use smtp_proto::session::{DeadlineRule, HelloChoice};
@@ -172,6 +172,8 @@ fn the_same_meaning_gives_the_same_settings() {
 #[cfg(feature = "sasl")]
 #[test]
 fn security_options_of_main_cf_are_those_of_the_builder() {
+    use smtp_policy::settings::SecurityOptions;
+
     let text = "smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = static:a:b\n\
                 smtp_sasl_security_options = noplaintext, mutual_auth\n\
                 smtp_sasl_tls_security_options = noanonymous";

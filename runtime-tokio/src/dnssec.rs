@@ -1,7 +1,7 @@
 //! Answers DNS questions as a validating resolver on this machine would, out of
 //! answers of servers that need not be trusted (RFC 4035).
 //!
-//! A [`Lookup`](smtp_policy::dns::Lookup) asks; what goes to a server otherwise comes
+//! A [`Lookup`] asks; what goes to a server otherwise comes
 //! here, and what comes back has the AD bit where the signatures hold, and is
 //! SERVFAIL where they do not. So the search list, aliases, the order of the servers
 //! and the patience with them stay what they are. The servers have to pass signatures

@@ -27,7 +27,7 @@ pub enum Progress {
     Done(Result<Answer, Failure>),
 }
 
-/// A lookup with its socket. The documentation of the [crate](crate) has an example.
+/// A lookup with its socket. The documentation of the [crate] has an example.
 #[derive(Debug)]
 pub struct Carrier<S> {
     lookup: SocketLookup,

@@ -20,9 +20,9 @@
 //! | `proxy:type:name` | the same as `type:name`: there is no process boundary to cross |
 //! | `external:name` | asked of the driver, see [`Maps::search`](smtp_policy::tables::Maps::search) |
 //!
-//! Trouble comes in three kinds. A [`TableError`](smtp_policy::tables::TableError) says that a table could not be opened. A *warning*
+//! Trouble comes in three kinds. A [`TableError`] says that a table could not be opened. A *warning*
 //! says that a line of a table was skipped, as in Postfix; [`TableContext`] collects them. A
-//! [`TableFailure`](smtp_policy::tables::TableFailure) says that a lookup could not be answered, which must never be read as "not found".
+//! [`TableFailure`] says that a lookup could not be answered, which must never be read as "not found".
 //! Postfix opens a table that it cannot read all the same and lets each lookup fail; here the
 //! configuration is refused at once instead. Each lookup in a `texthash:` table with two entries for
 //! a key fails, as in Postfix, with a warning from the start.
@@ -32,7 +32,7 @@
 //! there.
 //!
 //! Patterns see the bytes of keys and not their characters, in the C locale. The work of lookups is
-//! counted, see [`Steps`](smtp_policy::tables::Steps).
+//! counted, see [`Steps`].
 
 mod bracket;
 mod cidr;
