@@ -65,7 +65,7 @@ fn expect(socket: &mut TcpStream, lines: usize) {
     }
 }
 
-/// What a message took.
+/// The cost of a message.
 #[derive(Clone, Copy)]
 struct Cost {
     /// In microseconds, of all threads.

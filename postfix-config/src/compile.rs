@@ -11,7 +11,7 @@ use super::compiler::Compiler;
 use super::error::{ConfigError, Problem};
 use super::{Config, MainCf, Protocol};
 
-/// What main.cf takes for granted of the machine.
+/// The facts about the machine that main.cf takes for granted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Machine<'a> {
     /// The addresses of its network interfaces, for `inet_interfaces = all`.

@@ -24,7 +24,7 @@ use smtp_proto::address::{Address, ReversePath};
 
 /// How many messages.
 const MANY: usize = 100;
-/// How many threads.
+/// The number of threads.
 const AT_ONCE: usize = 30;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -15,7 +15,7 @@ use crate::{runtime::Desk, wait::TOKEN};
 #[derive(Debug)]
 pub(crate) struct Socket {
     inner: socket2::Socket,
-    /// Where it is registered. It stays so while the connection is kept.
+    /// The poll that it is registered with. It stays so while the connection is kept.
     desk: Mutex<Option<Arc<Desk>>>,
 }
 

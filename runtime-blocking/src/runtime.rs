@@ -1,4 +1,4 @@
-//! What plain threads bring: time, and the ways to sockets and answers.
+//! Plain threads as a runtime: time, and the ways to sockets and answers.
 
 use std::{
     future::Future,

@@ -28,7 +28,7 @@ use crate::{
     wait::apart,
 };
 
-/// What a runtime brings: sockets, time, and answers. One value serves all deliveries of a
+/// The part of a runtime: sockets, time, and answers. One value serves all deliveries of a
 /// client.
 pub trait Runtime: Send + Sync + Sized + 'static {
     /// A socket. Its [`Read`] and [`Write`] do not wait.
@@ -98,7 +98,7 @@ type Pending<S> = Pin<Box<dyn Future<Output = Answered<S>> + Send>>;
 
 /// A job on its way to its report.
 struct Drive<R: Runtime, T, O> {
-    /// What the job has asked. Ends before the job does.
+    /// The questions of the job. They end before the job does.
     pending: Vec<Pending<R::Socket>>,
     alarm: Alarm<R>,
     job: Job<R::Socket, T, O>,

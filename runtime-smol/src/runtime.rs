@@ -1,4 +1,4 @@
-//! What smol brings: time, tasks, and the ways to sockets and answers.
+//! Smol as a runtime: time, tasks, and the ways to sockets and answers.
 
 use std::{
     future::Future,

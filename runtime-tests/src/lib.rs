@@ -7,7 +7,7 @@
 //! runtime_tests::suite!(Smol);
 //! ```
 //!
-//! What these tests show is that sockets, timers and threads do their part. Rules of mail are
+//! These tests show that sockets, timers and threads do their part. Rules of mail are
 //! tested below the runtimes.
 #![allow(
     missing_docs,
@@ -34,7 +34,7 @@ use crate::{
     toy::{Peer, policy},
 };
 
-/// What [`waiting_client`] and implementations of [`Client`] name.
+/// The names that [`waiting_client`] and implementations of [`Client`] need.
 pub mod prelude {
     pub use std::sync::Arc;
 
@@ -165,7 +165,7 @@ macro_rules! waiting_client {
     };
 }
 
-/// What `event` returns, for which a future is dropped that must not end before.
+/// Returns what `event` does, for which a future is dropped that must not end before.
 #[doc(hidden)]
 pub async fn first<T: Send + 'static>(
     dropped: impl Future<Output = Report>,

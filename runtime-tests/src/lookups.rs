@@ -1,4 +1,4 @@
-//! What a delivery asks beside its connection: name servers, the system, tables, the web.
+//! The questions of a delivery beside its connection: name servers, the system, tables, the web.
 
 use std::sync::Arc;
 

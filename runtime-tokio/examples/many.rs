@@ -25,7 +25,7 @@ use smtp_proto::address::{Address, ReversePath};
 
 /// How many messages.
 const MANY: usize = 100;
-/// How many at once.
+/// The number of deliveries at once.
 const AT_ONCE: usize = 30;
 
 #[tokio::main]

@@ -1,4 +1,4 @@
-//! What tokio brings: time, tasks, and the ways to sockets and answers.
+//! Tokio as a runtime: time, tasks, and the ways to sockets and answers.
 
 use std::{
     future::Future,

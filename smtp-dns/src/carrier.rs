@@ -17,7 +17,7 @@ const DATAGRAM: usize = 8 * 1024;
 /// datagrams holds up nobody else, and is left behind in time.
 const STEPS: u32 = 64;
 
-/// How far a lookup has come.
+/// The progress of a lookup.
 #[derive(Debug)]
 pub enum Progress {
     /// It goes on when the [socket](Carrier::socket) can be read from, or written to while it

@@ -61,7 +61,7 @@ pub(super) struct Head {
     counts: HeaderCounts,
     /// The only question, if there is exactly one and it can be read.
     question: Option<(String, Rtype)>,
-    /// Where the answer section begins; `None` if the questions end in the
+    /// The begin of the answer section; `None` if the questions end in the
     /// middle.
     pub(super) answers_at: Option<usize>,
 }
@@ -90,7 +90,7 @@ impl Head {
         })
     }
 
-    /// Whether this replies to the question `id` for `name` and `kind`.
+    /// Returns whether this replies to the question `id` for `name` and `kind`.
     pub(super) fn is_for(&self, id: u16, name: &str, kind: QueryKind) -> bool {
         let same_question = match &self.question {
             Some((asked, record)) => {

@@ -30,9 +30,9 @@ pub struct SendQueue {
     chunks: VecDeque<Bytes>,
     /// Bytes in `chunks`.
     linked: usize,
-    /// What was copied after the last chunk.
+    /// The bytes that were copied after the last chunk.
     tail: Vec<u8>,
-    /// How much of the tail was sent already.
+    /// The number of bytes of the tail that were sent already.
     start: usize,
     sent: u64,
 }
@@ -77,7 +77,7 @@ impl SendQueue {
         }
     }
 
-    /// How much can be copied to the end of the tail without moving it.
+    /// The number of bytes that can be copied to the end of the tail without moving it.
     fn room(&self) -> usize {
         self.tail.capacity() - self.tail.len()
     }
@@ -104,7 +104,7 @@ impl SendQueue {
         self.chunks.push_back(chunk);
     }
 
-    /// What is to be sent of the tail.
+    /// The part of the tail that is to be sent.
     fn waiting(&self) -> &[u8] {
         self.tail.get(self.start..).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! How often simulations take each transition of the session and of the delivery, and why
+//! The coverage of simulations: how often they take each transition of the session and of the delivery, and why
 //! some are never taken. It judges the populations as much as the tables: what no
 //! population reaches is tested by scripts only.
 //!
@@ -220,7 +220,7 @@ pub struct Coverage {
     deliveries: Counts<PhaseName>,
 }
 
-/// What some seeds have taken of one table.
+/// The rows of one table that some seeds have taken.
 #[derive(Clone, Debug)]
 struct Counts<P> {
     /// By the row of the table, in how many seeds it was taken.

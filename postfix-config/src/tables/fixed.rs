@@ -40,7 +40,7 @@ impl Fixed {
         self.entries.insert(key, value.to_owned());
     }
 
-    /// Whether there is no entry.
+    /// Returns whether there is no entry.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -213,7 +213,7 @@ struct Fake(Rc<RefCell<Net>>);
 
 type Answerer = fn(Transport, &[u8]) -> Vec<u8>;
 
-/// What all sockets of a test have in common.
+/// The common part of all sockets of a test.
 #[derive(Default)]
 struct Net {
     opened: Vec<Transport>,

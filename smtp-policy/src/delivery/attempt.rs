@@ -25,7 +25,7 @@ pub(super) struct Attempt {
     pub(super) peer: Arc<Peer>,
     pub(super) lookups: AddressLookups,
     pub(super) tls: Tls,
-    /// Where it is, and where to try again in plaintext.
+    /// The place of the server, which also says where to try again in plaintext.
     pub(super) place: Place,
 }
 
@@ -66,7 +66,7 @@ impl Attempt {
         endpoint_key(cx, &self.peer, port, self.tls.policy.level)
     }
 
-    /// Where to connect, and how.
+    /// The place to connect to, and the way.
     pub(super) fn target(&self, cx: &Context) -> Target {
         let connect = &cx.settings.connect;
         let (endpoint, bind, window) = match &self.place {

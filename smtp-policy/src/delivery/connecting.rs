@@ -47,7 +47,7 @@ impl Connecting {
         }
     }
 
-    /// Whether this is the ticket of the question that is out.
+    /// Returns whether this is the ticket of the question that is out.
     pub(super) const fn asked(&self, serial: u32) -> bool {
         self.serial == serial
     }

@@ -1,4 +1,4 @@
-//! What all phases of a delivery share: the request and the settings that it is delivered
+//! The common ground of all phases of a delivery: the request and the settings that it is delivered
 //! under, the recipients and their verdicts, the clock, and the way to the driver. It is
 //! no phase and holds nothing that only one phase needs.
 
@@ -37,7 +37,7 @@ pub(super) struct Context {
     pub(super) settings: Arc<Settings>,
     pub(super) seed: u64,
     serial: u32,
-    /// What is to be asked next, before anything else happens.
+    /// The questions to be asked next, before anything else happens.
     asks: VecDeque<Ask>,
     pub(super) roll: Roll,
     pub(super) verdicts: Verdicts,
@@ -45,7 +45,7 @@ pub(super) struct Context {
     survey: Option<Box<Surveying>>,
     look_out: LookOut,
     pub(super) judge: Judge,
-    /// Where the mail may go.
+    /// The places that the mail may go to.
     pub(super) hosts: Hosts,
     /// The moves of sessions that are no longer here.
     pub(super) taken: Taken,
@@ -61,7 +61,7 @@ pub(super) struct Context {
     /// When the whole delivery is given up (`daemon_timeout`); `None` before it begins.
     give_up: Option<Time>,
     pub(super) now: Time,
-    /// What [`Time::ZERO`] is in Unix time.
+    /// [`Time::ZERO`] in Unix time.
     epoch: Option<Duration>,
     /// The delivery is to end as soon as that is polite.
     pub(super) cancelled: bool,
@@ -121,7 +121,7 @@ impl Context {
         self.give_up.unwrap_or(Time::FAR)
     }
 
-    /// Whether the delivery has outlasted `daemon_timeout`.
+    /// Returns whether the delivery has outlasted `daemon_timeout`.
     pub(super) fn is_overdue(&self) -> bool {
         self.now >= self.give_up()
     }
@@ -169,7 +169,7 @@ impl Context {
         self.asks.push_back(ask);
     }
 
-    /// Whether a phase may go on at once: nothing waits to be asked or answered before it,
+    /// Returns whether a phase may go on at once: nothing waits to be asked or answered before it,
     /// and nobody has called the delivery off.
     pub(super) fn is_free(&self) -> bool {
         self.asks.is_empty()
@@ -258,7 +258,7 @@ impl Context {
         }
     }
 
-    /// Whether this is a survey, which takes another course in some places
+    /// Returns whether this is a survey, which takes another course in some places
     /// ([`survey`](super::survey) lists them).
     pub(super) const fn is_survey(&self) -> bool {
         self.survey.is_some()
@@ -269,7 +269,7 @@ impl Context {
         self.survey.as_ref()?.only()
     }
 
-    /// Whether nothing is left to be done: every recipient has a verdict, or
+    /// Returns whether nothing is left to be done: every recipient has a verdict, or
     /// everything was seen.
     pub(super) fn is_over(&self) -> bool {
         match &self.survey {
@@ -278,7 +278,7 @@ impl Context {
         }
     }
 
-    /// Whether this is a survey that has seen everything and found a server, so that
+    /// Returns whether this is a survey that has seen everything and found a server, so that
     /// nobody is to blame.
     pub(super) fn ends_well(&mut self) -> bool {
         let survey = self.survey.as_mut();

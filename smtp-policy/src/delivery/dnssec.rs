@@ -67,7 +67,7 @@ impl LookOut {
         self.probe = Some(ticket.serial());
     }
 
-    /// Whether the probe is out. Meanwhile nothing else begins, as in Postfix.
+    /// Returns whether the probe is out. Meanwhile nothing else begins, as in Postfix.
     pub(super) const fn is_probing(&self) -> bool {
         self.probe.is_some()
     }

@@ -1,4 +1,4 @@
-//! Where the mail may go: destinations, their addresses, and the limits on addresses and
+//! The places that mail may go to: destinations, their addresses, and the limits on addresses and
 //! sessions (`src/smtp/smtp_connect.c`, smtp_connect_inet and smtp_connect_local;
 //! `src/smtp/smtp_reuse.c`). It is a list that is worked off, not a plan of its own:
 //! [`Choosing`](super::choosing::Choosing) decides.
@@ -93,12 +93,12 @@ pub(super) enum Trial {
 }
 
 impl Hosts {
-    /// Whether a destination is left that may be tried.
+    /// Returns whether a destination is left that may be tried.
     pub(super) fn has_next(&self) -> bool {
         !self.final_nexthop && self.begun < self.destinations.len()
     }
 
-    /// Whether the present destination is a fallback relay.
+    /// Returns whether the present destination is a fallback relay.
     pub(super) fn is_fallback(&self) -> bool {
         self.begun > self.own
     }
@@ -111,7 +111,7 @@ impl Hosts {
         Arc::new(Peer::new(server, self.label.clone(), best_mx))
     }
 
-    /// Whether mail loops are looked for at the present destination.
+    /// Returns whether mail loops are looked for at the present destination.
     pub(super) fn detects_loops(&self) -> bool {
         self.site.as_ref().is_some_and(|site| site.loop_detection)
     }
@@ -220,7 +220,7 @@ impl Place {
         }
     }
 
-    /// Whether it is where a peer is.
+    /// Returns whether it is where a peer is.
     pub(super) fn leads_to(&self, peer: &Peer) -> bool {
         match (self, &peer.server.endpoint) {
             (Self::Inet(candidate), Endpoint::Inet(address)) => candidate.address == address.ip(),

@@ -26,7 +26,7 @@ impl LookingUp {
         }
     }
 
-    /// Whether this is the ticket of the question that is out.
+    /// Returns whether this is the ticket of the question that is out.
     pub(super) fn asked(&self, serial: u32) -> bool {
         self.question == Some(serial)
     }

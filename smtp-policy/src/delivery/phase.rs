@@ -277,7 +277,7 @@ impl Course {
         }
     }
 
-    /// Whether a verdict is on its way, or here already and not looked at.
+    /// Returns whether a verdict is on its way, or here already and not looked at.
     pub(super) fn is_near_verdict(&self) -> bool {
         match &self.phase {
             Phase::Talking(phase) => phase.awaits_verdict() || phase.has_news(),
@@ -285,7 +285,7 @@ impl Course {
         }
     }
 
-    /// Whether the message text is complete, so that it may have been accepted.
+    /// Returns whether the message text is complete, so that it may have been accepted.
     pub(super) fn has_sent_text(&self) -> bool {
         match &self.phase {
             Phase::Talking(phase) => phase.has_sent_text(),

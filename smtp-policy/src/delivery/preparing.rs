@@ -1,4 +1,4 @@
-//! What is decided before any server is looked for: the addresses that the
+//! The decisions before any server is looked for: the addresses that the
 //! servers will see, and whether the message was here before
 //! (`src/smtp/smtp.c`, deliver_message; `src/smtp/smtp_misc.c`).
 
@@ -30,7 +30,7 @@ use crate::{
     tables::TableFailure,
 };
 
-/// How much text is asked for at a time to find the end of the header, in bytes.
+/// The text that is asked for at a time to find the end of the header, in bytes.
 const HEADER_ROOM: usize = 16 * 1024;
 
 /// The envelope as the servers see it, where generic maps may have changed it.
@@ -49,9 +49,9 @@ pub(super) struct Start;
 /// The phase in which a delivery is prepared.
 #[derive(Debug)]
 pub(super) struct Preparing {
-    /// What is to be mapped: the sender, the original recipient, the recipients.
+    /// The addresses to be mapped: the sender, the original recipient, the recipients.
     addresses: Vec<String>,
-    /// What was mapped, in the same order.
+    /// The mapped addresses, in the same order.
     mapped: Vec<String>,
     mapping: Option<AddressMapping>,
     /// The steps of looking up since the driver looked at the clock.
@@ -94,12 +94,12 @@ impl Start {
 }
 
 impl Preparing {
-    /// Whether this is the ticket of the question that is out.
+    /// Returns whether this is the ticket of the question that is out.
     pub(super) fn asked(&self, serial: u32) -> bool {
         self.question == Some(serial)
     }
 
-    /// Whether text is asked for.
+    /// Returns whether text is asked for.
     pub(super) const fn wants_text(&self) -> bool {
         self.loop_check.is_some()
     }

@@ -41,7 +41,7 @@ impl Resolving {
         }
     }
 
-    /// Whether this is the ticket of a question that is out.
+    /// Returns whether this is the ticket of a question that is out.
     pub(super) fn asked(&self, serial: u32) -> bool {
         self.open.contains_key(&serial)
     }

@@ -49,7 +49,7 @@ impl Reusing {
         })
     }
 
-    /// Whether this is the ticket of the question that is out.
+    /// Returns whether this is the ticket of the question that is out.
     pub(super) const fn asked(&self, serial: u32) -> bool {
         self.serial == serial
     }

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// How many policies a delivery remembers.
+/// The number of policies that a delivery remembers.
 const POLICY_LIMIT: usize = 20;
 
 /// A server whose policy is looked for.
@@ -37,7 +37,7 @@ pub(super) struct Securing {
     question: Option<u32>,
 }
 
-/// What a policy depends on.
+/// The key of a policy: all that it depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct PolicyKey {
     destination: String,
@@ -160,7 +160,7 @@ fn subject(cx: &Context, site: &Site, place: &Place, key: &PolicyKey) -> Subject
 }
 
 impl Securing {
-    /// Whether this is the ticket of the question that is out.
+    /// Returns whether this is the ticket of the question that is out.
     pub(super) fn asked(&self, serial: u32) -> bool {
         self.question == Some(serial)
     }

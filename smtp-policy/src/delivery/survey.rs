@@ -51,7 +51,7 @@ pub(super) enum Learned<'a> {
     Hello {
         /// The keywords that it offers and that count.
         offered: &'a Capabilities,
-        /// Whether this is inside TLS.
+        /// Says whether this is inside TLS.
         secure: bool,
     },
     /// A handshake has succeeded. TLSA records that could not be used are left out by
@@ -74,7 +74,7 @@ pub(super) enum Learned<'a> {
 pub(super) struct Destination<'a> {
     /// As it is written.
     pub(super) text: &'a str,
-    /// Whether it is a fallback relay.
+    /// Says whether it is a fallback relay.
     pub(super) fallback: bool,
     pub(super) exchange: Option<&'a MailExchange>,
     pub(super) places: &'a VecDeque<Place>,
@@ -141,7 +141,7 @@ impl Surveying {
         self.survey.only
     }
 
-    /// Whether everything was seen.
+    /// Returns whether everything was seen.
     pub(super) const fn is_over(&self) -> bool {
         self.over
     }

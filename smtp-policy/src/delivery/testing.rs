@@ -1,4 +1,4 @@
-//! What the tests of phases need: a context of a small request, servers to try, and what a
+//! Helpers for the tests of phases: a context of a small request, servers to try, and what a
 //! phase has said to the driver, in words.
 
 use std::sync::Arc;
@@ -111,7 +111,7 @@ pub(super) fn channel_offering(cx: &Context, keywords: &[&str]) -> Box<Channel> 
     }
 }
 
-/// What a client has said to a server that says this, one reply for each time that the
+/// Returns what a client has said to a server that says this, one reply for each time that the
 /// client waits; and what became of the recipients. The letter is given whenever text is
 /// asked for.
 pub(super) fn converse(cx: &mut Context, course: &mut Course, replies: &[&str]) -> Vec<String> {
@@ -161,12 +161,12 @@ pub(super) fn next(cx: &mut Context, course: &mut Course) -> String {
     }
 }
 
-/// Whether nobody would log this.
+/// Returns whether nobody would log this.
 fn is_fact(ask: &Ask) -> bool {
     matches!(ask, Ask::Note(note) if note.level() == Level::Trace)
 }
 
-/// What is asked for, in words.
+/// A question, in words.
 pub(super) fn word(ask: &Ask) -> String {
     match ask {
         Ask::Report(index, outcome) => {
@@ -186,7 +186,7 @@ pub(super) fn word(ask: &Ask) -> String {
     }
 }
 
-/// What has been put before the driver, in words.
+/// Returns what has been put before the driver, in words.
 pub(super) fn asked(cx: &mut Context) -> Vec<String> {
     core::iter::from_fn(|| cx.pop_ask())
         .filter(|ask| !is_fact(ask))

@@ -68,7 +68,7 @@ impl Verdict {
 }
 
 impl Verdicts {
-    /// Whether no verdict waits.
+    /// Returns whether no verdict waits.
     pub(super) fn are_given(&self) -> bool {
         self.waiting.is_empty()
     }

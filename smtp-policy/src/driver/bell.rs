@@ -1,4 +1,4 @@
-//! What wakes a delivery: its turn, an answer to a question that another delivery asked,
+//! The bell that wakes a delivery: its turn, an answer to a question that another delivery asked,
 //! and the end of all deliveries. It calls a [`Waker`] and waits for nothing itself.
 
 use std::{
@@ -13,7 +13,7 @@ use crate::dns::{Answer, Failure};
 #[derive(Debug, Default)]
 pub(super) struct Bell(Mutex<News>);
 
-/// What has happened since a delivery looked last.
+/// The news since a delivery looked last.
 #[derive(Debug, Default)]
 pub(super) struct News {
     waker: Option<Waker>,
@@ -23,7 +23,7 @@ pub(super) struct News {
     pub(super) heard: Vec<(u32, Heard)>,
 }
 
-/// What came of a question that another delivery was asking.
+/// The outcome of a question that another delivery was asking.
 #[derive(Debug)]
 pub(super) enum Heard {
     /// The answer.

@@ -1,4 +1,4 @@
-//! What the deliveries of one client share.
+//! The hub: all that the deliveries of one client share.
 
 use std::{
     collections::BTreeMap,
@@ -33,7 +33,7 @@ use crate::{
 /// The number of locks that the turns at destinations are spread over.
 const SHARDS: usize = 16;
 
-/// What the deliveries of one client share: the policy, the turns at destinations, the
+/// All that the deliveries of one client share: the policy, the turns at destinations, the
 /// kept connections with their sockets of type `S`, the tables that were added by name,
 /// the questions under way, and chance.
 ///

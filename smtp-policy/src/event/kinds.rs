@@ -383,7 +383,7 @@ events! {
     UselessPassword {
         /// The server.
         server: At,
-        /// Where it would have been used: empty inside TLS, ` outside of TLS` in plaintext.
+        /// The place where it would have been used: empty inside TLS, ` outside of TLS` in plaintext.
         place: &'static str,
     } => Warning, ("{server}: there is a password for this server, but it offers no AUTH{place}: \
         mail goes out without a login");

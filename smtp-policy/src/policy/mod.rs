@@ -1,4 +1,4 @@
-//! What all deliveries share: the settings of the clients, the name servers, MTA-STS. A value that is made once
+//! The policy that all deliveries share: the settings of the clients, the name servers, MTA-STS. A value that is made once
 //! and handed around behind an `Arc`; nothing in it changes but what is remembered of failed logins, of MTA-STS
 //! policies, and of whether the name servers validate.
 //!
@@ -146,7 +146,7 @@ impl Policy {
         &self.resolver
     }
 
-    /// What is questionable about the settings and their tables, though not
+    /// Warnings: whatever is questionable about the settings and their tables, though not
     /// wrong enough to refuse them.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -165,7 +165,7 @@ impl Policy {
         self.dialogue
     }
 
-    /// Whether the name servers validate, as far as anybody knows.
+    /// Returns whether the name servers validate, as far as anybody knows.
     pub(crate) const fn dnssec_probe(&self) -> &DnssecProbe {
         &self.dnssec_probe
     }

@@ -3,7 +3,7 @@
 
 use smtp_proto::reply::Reply;
 
-/// Where the name stands.
+/// The place of the name.
 enum Place {
     /// Behind this text.
     Behind(&'static str),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// What is to be looked at.
+/// The part that is to be looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Survey {

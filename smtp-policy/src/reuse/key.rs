@@ -23,7 +23,7 @@ struct Fields {
 enum Place {
     /// The next hop that the connection was made for.
     Destination(String),
-    /// Where it leads.
+    /// The place that it leads to.
     Endpoint {
         destination: Option<String>,
         host: Option<String>,

@@ -291,7 +291,7 @@ impl Resolution {
         self.look_up(hosts);
     }
 
-    /// Whether mail exchangers are asked for.
+    /// Returns whether mail exchangers are asked for.
     fn is_by_exchanger(&self) -> bool {
         self.policy.mail_domains && self.policy.dns != DnsSupport::Disabled && !self.bracketed
     }

@@ -72,7 +72,7 @@ impl Sasl {
         self.login.mechanisms.as_ref()
     }
 
-    /// What a mechanism has to be like on a connection that is protected so.
+    /// The properties that a mechanism must have on a connection that is protected so.
     pub(crate) const fn required(&self, protection: Protection) -> SecurityOptions {
         match protection {
             Protection::Plaintext => self.login.plaintext,

@@ -22,7 +22,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
-//! What is unknown, wrong or missing is an error that names the field. Only `nexthop` and
+//! A field that is unknown, wrong or missing is an error that names it. Only `nexthop` and
 //! `recipients` must be there; what is left out is absent or off.
 //!
 //! | field | value |

@@ -48,7 +48,7 @@ impl Settings {
         self.protocol
     }
 
-    /// What is questionable about the settings, though not wrong enough to refuse them.
+    /// Warnings: whatever is questionable about the settings, though not wrong enough to refuse them.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -122,7 +122,7 @@ impl Settings {
         peers.contains_host(host, address).unwrap_or(false)
     }
 
-    /// What is done about kept connections to a destination
+    /// The use of kept connections to a destination
     /// (`smtp_connection_cache_destinations`, `smtp_connection_cache_on_demand`).
     pub(crate) fn cache_hints(&self, request: &Request, domain: &str) -> CacheHints {
         if self.reuse.destinations.contains(domain).unwrap_or(false) {

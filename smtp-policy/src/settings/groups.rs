@@ -35,7 +35,7 @@ pub struct Groups {
     pub hello: Hello,
     /// From names to addresses.
     pub lookup: Lookup,
-    /// Where to connect to, and from which address.
+    /// The places to connect to, and the addresses to connect from.
     pub connect: Connect,
     /// Encryption.
     pub tls: Tls,
@@ -87,7 +87,7 @@ pub struct Identity {
     pub mail_name: String,
     /// The local part of the sender of notices (`double_bounce_sender`).
     pub double_bounce: String,
-    /// Who gets notices (`error_notice_recipient`).
+    /// The recipient of notices (`error_notice_recipient`).
     pub postmaster: String,
 }
 
@@ -115,13 +115,13 @@ pub struct Hello {
     pub discard: KeywordSet,
     /// The same by the address of the server (`smtp_discard_ehlo_keyword_address_maps`).
     pub discard_by_address: Maps,
-    /// What is done about PIX firewalls.
+    /// The workarounds for PIX firewalls.
     pub pix: Pix,
     /// A 5xx greeting only means that the server is to be skipped (`smtp_skip_5xx_greeting`).
     pub skip_5xx_greeting: bool,
     /// The reply to QUIT is not waited for (`smtp_skip_quit_response`).
     pub skip_quit_response: bool,
-    /// What is known of the original client is passed on (`smtp_send_xforward_command`).
+    /// Passes on what is known of the original client (`smtp_send_xforward_command`).
     pub xforward: bool,
 }
 
@@ -140,7 +140,7 @@ impl Hello {
     }
 }
 
-/// What is done about servers behind a PIX firewall.
+/// The workarounds for servers behind a PIX firewall.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Pix {
@@ -173,9 +173,9 @@ pub struct Lookup {
     pub families: Families,
     /// The use that is made of DNS (`smtp_dns_support_level`).
     pub dns: DnsSupport,
-    /// Where the addresses of hosts come from (`smtp_host_lookup`).
+    /// The sources of the addresses of hosts (`smtp_host_lookup`).
     pub host_lookup: HostLookup,
-    /// How short host names are completed (`smtp_dns_resolver_options`).
+    /// The completion of short host names (`smtp_dns_resolver_options`).
     pub search: SearchMode,
     /// Addresses of equal preference are shuffled (`smtp_randomize_addresses`).
     pub randomize: bool,
@@ -189,7 +189,7 @@ pub struct Lookup {
     pub defer_without_mx_address: bool,
     /// A server has the name at the end of its aliases (`smtp_cname_overrides_servername`).
     pub cname_overrides_name: bool,
-    /// How names beyond ASCII become A-labels (`enable_idna2003_compatibility`).
+    /// The way from names beyond ASCII to A-labels (`enable_idna2003_compatibility`).
     pub idna: Idna,
     /// Tables that see each DNS record and may drop it (`smtp_dns_reply_filter`).
     pub filter: Maps,
@@ -217,7 +217,7 @@ impl Default for Lookup {
     }
 }
 
-/// Where to connect to, and from which address.
+/// The places to connect to, and the addresses to connect from.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Connect {
@@ -235,11 +235,11 @@ pub struct Connect {
     pub ports: PortNames,
     /// The port where none is written (`smtp_tcp_port`).
     pub service: ServiceName,
-    /// Where recipients go whom no server of the destination could take for now (`smtp_fallback_relay`).
+    /// The relays for recipients whom no server of the destination could take for now (`smtp_fallback_relay`).
     pub fallback_relays: Vec<Destination>,
     /// The next hop for all mail (`relayhost`): a program's default, and a word in warnings.
     pub relayhost: Option<Nexthop>,
-    /// Where mail goes for domains whose best mail exchanger is this machine (`best_mx_transport`).
+    /// The transport for domains whose best mail exchanger is this machine (`best_mx_transport`).
     pub best_mx: Option<BestMx>,
 }
 

@@ -21,7 +21,7 @@ use crate::{
 pub struct Login {
     /// User and password, `user:password`, by sender, server name or destination (`smtp_sasl_password_maps`).
     pub passwords: SecretMaps,
-    /// What mechanisms must be like without TLS (`smtp_sasl_security_options`).
+    /// The properties that mechanisms must have without TLS (`smtp_sasl_security_options`).
     pub plaintext: SecurityOptions,
     /// The same inside TLS with a server that is not verified (`smtp_sasl_tls_security_options`).
     pub tls: SecurityOptions,
@@ -31,7 +31,7 @@ pub struct Login {
     pub mechanisms: Option<MatchList>,
     /// Passwords are looked up by the sender first (`smtp_sender_dependent_authentication`).
     pub by_sender: bool,
-    /// How long a rejected login is remembered (`smtp_sasl_auth_cache_time`); none: not at all.
+    /// The time for which a rejected login is remembered (`smtp_sasl_auth_cache_time`); none: not at all.
     pub memory: Option<Duration>,
     /// A rejected login defers mail rather than return it (`smtp_sasl_auth_soft_bounce`).
     pub soft_bounce: bool,
@@ -80,7 +80,7 @@ pub struct Content {
     pub body_checks: Maps,
     /// Addresses of this place as the world knows them (`smtp_generic_maps`).
     pub generic: Maps,
-    /// How addresses are completed and looked up.
+    /// The completion and look-up of addresses.
     pub rewriting: Rewriting,
 }
 
@@ -100,7 +100,7 @@ impl Default for Content {
     }
 }
 
-/// How addresses are completed and looked up in tables.
+/// The completion of addresses, and their look-up in tables.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Rewriting {
@@ -111,9 +111,9 @@ pub struct Rewriting {
     /// An extension that the key did not contain is added to the result of generic maps
     /// (`propagate_unmatched_extensions`).
     pub propagate_extension: bool,
-    /// What addresses without a domain get (`myorigin`, if `append_at_myorigin`).
+    /// The domain of addresses without one (`myorigin`, if `append_at_myorigin`).
     pub origin: Option<HelloName>,
-    /// What domains without a dot get (`mydomain`, if `append_dot_mydomain`).
+    /// The suffix of domains without a dot (`mydomain`, if `append_dot_mydomain`).
     pub domain: Option<HelloName>,
     /// `host!user` is `user@host` (`swap_bangpath`).
     pub swap_bangpath: bool,
@@ -136,7 +136,7 @@ impl Default for Rewriting {
     }
 }
 
-/// How long everything may take.
+/// The time limits of all that a delivery does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeLimits {
@@ -144,7 +144,7 @@ pub struct TimeLimits {
     pub connect: Option<Duration>,
     /// The stages of a session.
     pub session: Timeouts,
-    /// What the limits of the stages limit (`smtp_per_request_deadline`, `smtp_min_data_rate`).
+    /// The reach of the limits of the stages (`smtp_per_request_deadline`, `smtp_min_data_rate`).
     pub deadline: DeadlineRule,
     /// A delivery altogether (`daemon_timeout`).
     pub delivery: Duration,
@@ -173,9 +173,9 @@ pub struct Verdicts {
     pub soft_bounce: bool,
     /// LMTP: the server is the final destination (`lmtp_assume_final`).
     pub assume_final: bool,
-    /// Where an address probe stops (`smtp_address_verify_target`).
+    /// The stage at which an address probe stops (`smtp_address_verify_target`).
     pub probe_target: ProbeTarget,
-    /// What the postmaster wants to hear of (`notify_classes`).
+    /// The classes of trouble that the postmaster wants to hear of (`notify_classes`).
     pub notify: NotifyClasses,
     /// Servers whose dialogue goes to the log (`debug_peer_list`).
     pub debug_peers: MatchList,
@@ -190,12 +190,12 @@ pub struct Reuse {
     /// Connections are also kept when a request says that more mail follows
     /// (`smtp_connection_cache_on_demand`).
     pub on_demand: bool,
-    /// How long a kept connection may be idle (`smtp_connection_cache_time_limit`, at most
+    /// The time for which a kept connection may be idle (`smtp_connection_cache_time_limit`, at most
     /// `connection_cache_ttl_limit`).
     pub idle: Duration,
-    /// How old a connection may be and still be kept (`smtp_connection_reuse_time_limit`).
+    /// The age up to which a connection is kept (`smtp_connection_reuse_time_limit`).
     pub age: Duration,
-    /// How often a connection may be used again (`smtp_connection_reuse_count_limit`); 0 is no limit.
+    /// The number of times that a connection may be used again (`smtp_connection_reuse_count_limit`); 0 is no limit.
     pub uses: u32,
     /// Connections serve only the server name and the destination that they were made for: there are
     /// passwords by these.

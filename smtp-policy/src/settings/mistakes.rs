@@ -1,4 +1,4 @@
-//! What is wrong with settings, all of it at once.
+//! Mistakes in settings, all of them at once.
 
 use core::fmt;
 
@@ -8,7 +8,7 @@ use core::fmt;
 pub struct Mistake {
     /// The setting, as a path through the groups: `tls.level`.
     pub setting: &'static str,
-    /// What is wrong with it.
+    /// The fault.
     pub reason: String,
 }
 

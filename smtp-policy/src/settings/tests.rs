@@ -1,4 +1,4 @@
-//! What the builder refuses, and what the presets are.
+//! Tests of what the builder refuses, and of the presets.
 
 #![allow(
     clippy::unwrap_used,

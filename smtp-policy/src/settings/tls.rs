@@ -27,9 +27,9 @@ pub struct Tls {
     pub policy: Maps,
     /// Obsolete levels by site (`smtp_tls_per_site`), which count where `policy` is empty.
     pub per_site: Maps,
-    /// What handshakes at level `may` offer (`smtp_tls_protocols` and its relatives).
+    /// The offer of handshakes at level `may` (`smtp_tls_protocols` and its relatives).
     pub opportunistic: Offer,
-    /// What handshakes at all other levels offer (`smtp_tls_mandatory_protocols` and its relatives). The
+    /// The offer of handshakes at all other levels (`smtp_tls_mandatory_protocols` and its relatives). The
     /// exclusions of `opportunistic` hold here too.
     pub mandatory: Offer,
     /// Names that certificates may have at level `verify` (`smtp_tls_verify_cert_match`).
@@ -44,14 +44,14 @@ pub struct Tls {
     pub server_name: ServerName,
     /// The most certificates above the server's own (`smtp_tls_scert_verifydepth`).
     pub depth: u32,
-    /// How long after a full handshake its session may be resumed (`smtp_tls_session_cache_timeout`); none: not
+    /// The time after a full handshake in which its session may be resumed (`smtp_tls_session_cache_timeout`); none: not
     /// at all.
     pub resumption: Option<Duration>,
     /// Connections with TLS may be kept too (`smtp_tls_connection_reuse`).
     pub connection_reuse: bool,
     /// DANE.
     pub dane: Dane,
-    /// Who is trusted in place of the authorities at levels `verify` and `secure`
+    /// The trust anchors in place of the authorities at levels `verify` and `secure`
     /// (`smtp_tls_trust_anchor_file`). An error says why nobody is: mail at these levels is deferred.
     pub anchors: Option<Result<Arc<TrustAnchors>, String>>,
     /// The trust anchors that entries of `policy` name with `tafile=`, by that name.
@@ -59,9 +59,9 @@ pub struct Tls {
     /// Authorities, and certificates of this client. An error says why they cannot be used: there is no engine
     /// then.
     pub material: Result<TlsMaterial, String>,
-    /// Who vouches for mail exchangers of MTA-STS policies.
+    /// The authorities for mail exchangers of MTA-STS policies.
     pub sts_authorities: StsAuthorities,
-    /// Where TLS engines come from. None: rustls with `material`, where the feature `tls` is on and a level or a
+    /// The source of TLS engines. None: rustls with `material`, where the feature `tls` is on and a level or a
     /// table wants TLS.
     pub engine: Option<Arc<dyn TlsConnector>>,
     /// A server that offers STARTTLS at level `none` is worth a line (`smtp_tls_note_starttls_offer`).
@@ -74,7 +74,7 @@ pub struct Tls {
     /// The age from which mail at level `may` goes out in plaintext after a handshake that failed
     /// (`minimal_backoff_time`).
     pub plaintext_retry_age: Duration,
-    /// What is told about TLS.
+    /// The log lines about TLS.
     pub log: TlsLog,
 }
 
@@ -154,7 +154,7 @@ impl Default for Dane {
     }
 }
 
-/// Who vouches for the mail exchangers of an MTA-STS policy.
+/// The authorities for the mail exchangers of an MTA-STS policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StsAuthorities {
     /// The authorities of the operating system.
@@ -164,7 +164,7 @@ pub enum StsAuthorities {
     Configured,
 }
 
-/// What is told about TLS (`smtp_tls_loglevel`).
+/// The log lines about TLS (`smtp_tls_loglevel`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsLog {

@@ -60,7 +60,7 @@ pub enum Pattern {
     Table {
         /// The table.
         table: Arc<dyn Table>,
-        /// What the texts are.
+        /// The kind of the texts.
         kind: MatchKind,
     },
 }

@@ -95,7 +95,7 @@ pub trait Table: Send + Sync + fmt::Debug {
 pub struct TableQuery {
     /// The NAME of the table.
     pub table: String,
-    /// What to look up.
+    /// The key to look up.
     pub key: String,
 }
 

@@ -64,7 +64,7 @@ pub(crate) struct TlsPolicy {
     pub(crate) sts: Option<StsRule>,
 }
 
-/// What a handshake offers, as far as it is understood: what is not makes the handshake fail.
+/// The offer of a handshake, as far as it is understood: what is not makes the handshake fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Offered {
     pub(super) protocols: Result<Protocols, NotUnderstood>,
@@ -269,7 +269,7 @@ impl TlsRules {
         })
     }
 
-    /// What a handshake at this level offers: what the table says, and the settings for the rest.
+    /// The offer of a handshake at this level: what the table says, and the settings for the rest.
     fn offer(&self, level: TlsLevel, attributes: Attributes) -> Offered {
         let (optional, mandatory) = (&self.tls.opportunistic, &self.tls.mandatory);
         let offer = if level == TlsLevel::May {

@@ -85,7 +85,7 @@ impl Alarm {
     }
 }
 
-/// What a job waits for, once it has been given connections to `server`.
+/// Returns what a job waits for, once it has been given connections to `server`.
 #[derive(Debug)]
 enum Rest {
     /// The answer to a question.

@@ -21,7 +21,7 @@ struct State {
     /// A text is refused at once when so many of its lines have come.
     refused_at: Option<usize>,
     text_lines: usize,
-    /// How often something was looked for, and was not there.
+    /// The number of reads that found nothing.
     vain_reads: usize,
     expiries: Vec<Time>,
 }
@@ -71,12 +71,12 @@ impl Server {
         self.0.lock().unwrap().heard.push(what.to_owned());
     }
 
-    /// What it has heard since it was asked last.
+    /// Returns what it has heard since it was asked last.
     pub(crate) fn heard(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().heard)
     }
 
-    /// What it has heard, without the texts.
+    /// Returns what it has heard, without the texts.
     pub(crate) fn verbs(&self) -> String {
         let heard = self.heard();
         let verbs = heard

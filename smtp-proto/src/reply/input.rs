@@ -4,7 +4,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 use core::mem::take;
 
-/// What a waiting line costs besides its bytes, so that empty lines count too.
+/// The cost of a waiting line besides its bytes, so that empty lines count too.
 const LINE_COST: usize = 32;
 
 /// The largest buffer in bytes that is held on to while nothing waits. It has room for what most
@@ -14,9 +14,9 @@ pub(super) const KEPT_BUFFER: usize = 512;
 /// The lines that wait, in one buffer.
 #[derive(Debug, Default)]
 pub(super) struct Input {
-    /// What is kept of the lines, one behind the other.
+    /// The kept parts of the lines, one behind the other.
     bytes: Vec<u8>,
-    /// How much of it was taken.
+    /// The number of bytes of it that were taken.
     start: usize,
     /// The whole lines that were not taken yet.
     lines: VecDeque<Extent>,
@@ -88,7 +88,7 @@ impl Input {
         self.bytes.len() - self.start + self.lines.len()
     }
 
-    /// How much memory the whole lines take, about.
+    /// The memory that the whole lines take, about.
     pub(super) fn cost(&self) -> usize {
         let bytes = self.bytes.len() - self.start - self.partial.kept;
         bytes.saturating_add(self.lines.len().saturating_mul(LINE_COST))
@@ -99,7 +99,7 @@ impl Input {
         self.partial.size
     }
 
-    /// Whether there is no line, nor a part of one.
+    /// Returns whether there is no line, nor a part of one.
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.partial.size == 0
     }
@@ -114,7 +114,7 @@ impl Input {
 }
 
 impl<'a> Line<'a> {
-    /// What is used of the line, and whether it was too long.
+    /// The part of the line that is used, and whether it was too long.
     ///
     /// Postfix reads up to `limit` bytes, the LF among them, so a line of `limit` bytes is too long already, unless
     /// the last of them is the CR of the line end. CRs are taken off the end of a line

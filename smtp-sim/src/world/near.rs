@@ -19,7 +19,7 @@ const FINE: u64 = 4 * 1024;
 /// The smallest size of pieces after that.
 const COARSE: usize = 500;
 
-/// What has happened while a delivery was polled, in its order.
+/// The happenings while a delivery was polled, in their order.
 #[derive(Debug)]
 pub(super) enum Happening {
     /// Bytes were read from a connection.
@@ -36,7 +36,7 @@ pub(super) enum Happening {
     Noted(Note),
 }
 
-/// What has happened, and was not looked at yet.
+/// The happenings that were not looked at yet.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<Happening>>>);
 
@@ -60,7 +60,7 @@ pub(super) struct Near(Arc<Mutex<End>>);
 pub(super) struct End {
     /// Arrived, and not read yet.
     pub(super) ready: BytesMut,
-    /// How many bytes can be written.
+    /// The number of bytes that can be written.
     pub(super) room: usize,
     /// Nothing more will arrive.
     pub(super) over: bool,
@@ -68,7 +68,7 @@ pub(super) struct End {
     pub(super) gone: bool,
     /// The client knows of that.
     pub(super) told: bool,
-    /// How many bytes went in the direction in which more went.
+    /// The number of bytes in the direction in which more went.
     pub(super) carried: u64,
     /// The most bytes that move at a time; zero throws dice.
     size: usize,

@@ -98,7 +98,7 @@ pub(super) struct Question {
     config: Arc<ResolverConfig>,
     lookup: SocketLookup,
     socket: Option<Socket>,
-    /// What is on its way to the socket.
+    /// The bytes on their way to the socket.
     arrivals: Vec<(Time, Arrival)>,
     /// When there is something to do again.
     pub(super) due: Time,
@@ -114,7 +114,7 @@ struct Socket {
     /// The server, and its number in the resolver's configuration.
     server: NameServer,
     number: usize,
-    /// What has been sent of a question over TCP.
+    /// The part of a question over TCP that was sent.
     sent: Vec<u8>,
 }
 

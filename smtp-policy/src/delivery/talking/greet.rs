@@ -1,4 +1,4 @@
-//! What is decided when the server has introduced itself: whether it is the right
+//! The decisions when the server has introduced itself: whether it is the right
 //! place for the message, and what comes before the message (`src/smtp/smtp_proto.c`,
 //! smtp_helo).
 
@@ -87,7 +87,7 @@ impl Talking {
         }
     }
 
-    /// What a message would meet here.
+    /// The reception that a message would meet here.
     fn usable(&self, cx: &Context) -> Usable {
         let offers_login = !self.channel.session.capabilities().auth.is_empty();
         let facts = self.channel.tls_facts();

@@ -31,10 +31,10 @@ use crate::{
 /// (RFC 4954 section 6).
 const BAD_CREDENTIALS: u16 = 535;
 
-/// What is known and done about login in one session.
+/// Login in one session: what is known, and what was done.
 #[derive(Debug)]
 pub(in crate::delivery) struct Login {
-    /// What was found in the tables before the connection was opened.
+    /// The findings in the tables before the connection was opened.
     credentials: Result<Option<Credentials>, TableFailure>,
     progress: Progress,
 }
@@ -62,7 +62,7 @@ impl Login {
         }
     }
 
-    /// Whether there may be something to log in with. A table that cannot tell
+    /// Returns whether there may be something to log in with. A table that cannot tell
     /// counts as if there were.
     pub(in crate::delivery) fn has_credentials(&self) -> bool {
         !matches!(self.credentials, Ok(None))
@@ -134,7 +134,7 @@ impl Login {
         });
     }
 
-    /// What the tables said; their failure matters only now that the server wants
+    /// The answer of the tables; their failure matters only now that the server wants
     /// to know.
     fn credentials(
         &self,
@@ -310,7 +310,7 @@ fn rejected(cx: &Context, permanent: bool, status: EnhancedStatus, text: String)
     }
 }
 
-/// How a connection is protected.
+/// The protection of a connection.
 fn protection(facts: Option<&TlsFacts>) -> Protection {
     match facts {
         Some(facts) if facts.matched => Protection::VerifiedTls,
@@ -357,7 +357,7 @@ fn one_line(text: &str) -> String {
     text.replace(|c: char| c.is_ascii_control(), "?")
 }
 
-/// What Postfix was doing when the exchange broke off: in its terms, still saying
+/// The act of Postfix in which the exchange broke off: in its terms, still saying
 /// hello.
 pub(super) fn in_hello(why: Closed, protocol: Protocol) -> Closed {
     let hello = match protocol {

@@ -65,13 +65,13 @@ pub(super) struct Talking {
     records: Records,
     /// A failure blamed on the site or the session: the connection is not kept.
     throttled: bool,
-    /// Where to try again in plaintext, if this is a new connection.
+    /// The place to try again in plaintext, if this is a new connection.
     place: Option<Place>,
-    /// Whether the session counts towards the limit on sessions.
+    /// Says whether the session counts towards the limit on sessions.
     counted: bool,
     /// When MAIL was said.
     set_up: Option<Time>,
-    /// Whether the connection may be kept at all.
+    /// Says whether the connection may be kept at all.
     keepable: bool,
     /// A table could not say which EHLO keywords are to be discarded.
     keywords_failed: Option<TableFailure>,
@@ -79,12 +79,12 @@ pub(super) struct Talking {
     announced: bool,
 }
 
-/// How far a message has come on a connection.
+/// The progress of a message on a connection.
 #[derive(Debug)]
 enum Progress {
     /// A kept connection is being asked whether it is alive.
     Probing {
-        /// What to try if it turns out to be dead.
+        /// The attempt to make if it turns out to be dead.
         instead: Option<Box<Attempt>>,
         /// The answer to the probe.
         said: Option<Reply>,
@@ -202,27 +202,27 @@ impl Talking {
         self.channel.session.taken()
     }
 
-    /// Whether the end of the text is out, and its verdict not here.
+    /// Returns whether the end of the text is out, and its verdict not here.
     pub(super) fn awaits_verdict(&self) -> bool {
         self.channel.session.deadline().1.is_uncertain()
     }
 
-    /// Whether something has happened that was not looked at: it may be the verdict.
+    /// Returns whether something has happened that was not looked at: it may be the verdict.
     pub(super) fn has_news(&self) -> bool {
         self.channel.session.has_events()
     }
 
-    /// Whether the text is complete: its end is on its way or out.
+    /// Returns whether the text is complete: its end is on its way or out.
     pub(super) const fn has_sent_text(&self) -> bool {
         matches!(&self.progress, Progress::Transfer { text, .. } if text.has_ended())
     }
 
-    /// Whether this is the ticket of the question that is out about the text.
+    /// Returns whether this is the ticket of the question that is out about the text.
     pub(super) fn asked(&self, serial: u32) -> bool {
         matches!(&self.progress, Progress::Transfer { text, .. } if text.asked(serial))
     }
 
-    /// Whether text is asked for.
+    /// Returns whether text is asked for.
     pub(super) const fn wants_text(&self) -> bool {
         matches!(&self.progress, Progress::Transfer { text, .. } if text.is_wanted())
     }

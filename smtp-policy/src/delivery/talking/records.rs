@@ -1,4 +1,4 @@
-//! What is written down about a session: verbose lines for chosen peers
+//! The records of a session: verbose lines for chosen peers
 //! (`debug_peer_list`), and the transcript for the postmaster
 //! (`notify_classes`; `src/smtp/smtp_chat.c`, `src/smtp/smtp_connect.c`,
 //! smtp_cleanup_session).
@@ -12,15 +12,15 @@ use crate::{
     report::{Notice, transcript::Transcript},
 };
 
-/// How much of a reply line a verbose line shows, in characters.
+/// The part of a reply line that a verbose line shows, in characters.
 const SHOWN: usize = 100;
 
-/// What a session has to tell about itself.
+/// The records that a session has to keep of itself.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     /// The dialogue, if the postmaster may want to see it.
     transcript: Option<Transcript>,
-    /// Whether each line is also a line for the log.
+    /// Says whether each line is also a line for the log.
     verbose: bool,
     /// True if there is a line for the text too, with its length.
     counts_text: bool,
@@ -43,7 +43,7 @@ impl Records {
         }
     }
 
-    /// Whether the session is to write the dialogue down.
+    /// Returns whether the session is to write the dialogue down.
     pub(super) fn are_kept(&self) -> bool {
         self.verbose || self.transcript.is_some()
     }
@@ -123,7 +123,7 @@ impl Records {
     }
 }
 
-/// Whether a reply that is blamed on the server says more about the dialogue than about
+/// Returns whether a reply that is blamed on the server says more about the dialogue than about
 /// the mail (`src/smtp/smtp_trouble.c`, smtp_check_code).
 pub(super) fn is_strange(reply: &Reply) -> bool {
     let code = reply.code();

@@ -28,11 +28,11 @@ pub(in crate::delivery) struct Tls {
     pub(super) domain: String,
     /// The server did not want to start TLS.
     refused: bool,
-    /// What has become of the wish.
+    /// The progress of the wish for TLS.
     pub(super) encryption: Encryption,
 }
 
-/// What comes next, as far as TLS is concerned.
+/// The next step, as far as TLS is concerned.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// STARTTLS.
@@ -70,12 +70,12 @@ impl Tls {
         }
     }
 
-    /// Whether TLS begins with the first byte (`smtp_tls_wrappermode`).
+    /// Returns whether TLS begins with the first byte (`smtp_tls_wrappermode`).
     pub(super) fn is_wrapped(&self, cx: &Context) -> bool {
         cx.settings.tls.wrapper && self.policy.level > TlsLevel::None
     }
 
-    /// Whether the server has refused STARTTLS.
+    /// Returns whether the server has refused STARTTLS.
     pub(super) const fn is_refused(&self) -> bool {
         self.refused
     }
@@ -132,7 +132,7 @@ impl Tls {
         Decision::Object(Reason::local(status, Scope::Site, text))
     }
 
-    /// Whether the server has proved in TLS that it is the right one, and nobody could
+    /// Returns whether the server has proved in TLS that it is the right one, and nobody could
     /// have sent the mail to another.
     fn is_verified(&self, channel: &Channel) -> bool {
         let level = self.policy.level;

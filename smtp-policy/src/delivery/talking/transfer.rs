@@ -91,7 +91,7 @@ impl Talking {
         true
     }
 
-    /// Whether the connection may be kept after the transaction. One that was kept once may
+    /// Returns whether the connection may be kept after the transaction. One that was kept once may
     /// be kept again, with or without leave.
     fn may_keep(&self, cx: &Context, reused: bool) -> bool {
         let limit = cx.settings.reuse.uses;

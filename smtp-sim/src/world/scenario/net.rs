@@ -320,7 +320,7 @@ impl Link {
         }
     }
 
-    /// How many bytes the server takes without reading them.
+    /// The number of bytes that the server takes without reading them.
     fn room(&self) -> usize {
         match self.reads {
             true => usize::MAX,
