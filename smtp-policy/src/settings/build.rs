@@ -181,35 +181,39 @@ impl SettingsBuilder {
 
     /// Values that make no sense by themselves.
     fn mistakes(&self) -> Vec<Mistake> {
+        let mut mistakes = self.bad_values();
+        mistakes.extend(self.zero_limits());
+        mistakes
+    }
+
+    fn bad_values(&self) -> Vec<Mistake> {
         let Groups {
             identity,
             lookup,
-            timeouts,
-            limits,
             login,
             tls,
             log,
             ..
         } = &self.groups;
-        let is_line = |text: &str| !text.is_empty() && !text.contains(char::is_control);
-        let session = &timeouts.session;
-        let zero = "must not be zero";
+        let breaks = |text: &str| text.is_empty() || text.contains(char::is_control);
         let line = "is empty or has control characters in it";
-        let external = "an external table cannot filter DNS records";
+        let insecure_mx = [TlsLevel::May, TlsLevel::Encrypt, TlsLevel::Dane];
+        let passwords = login.as_ref().map(|login| &login.passwords);
         list([
-            (!is_line(&identity.mail_name), "identity.mail_name", line),
+            (breaks(&identity.mail_name), "identity.mail_name", line),
             (
-                !is_line(&identity.double_bounce),
+                breaks(&identity.double_bounce),
                 "identity.double_bounce",
                 line,
             ),
-            (!is_line(&identity.postmaster), "identity.postmaster", line),
-            (lookup.filter.has_external(), "lookup.filter", external),
+            (breaks(&identity.postmaster), "identity.postmaster", line),
             (
-                !matches!(
-                    tls.dane.insecure_mx,
-                    TlsLevel::May | TlsLevel::Encrypt | TlsLevel::Dane
-                ),
+                lookup.filter.has_external(),
+                "lookup.filter",
+                "an external table cannot filter DNS records",
+            ),
+            (
+                !insecure_mx.contains(&tls.dane.insecure_mx),
                 "tls.dane.insecure_mx",
                 "is not one of may, encrypt, dane",
             ),
@@ -224,74 +228,56 @@ impl SettingsBuilder {
                 "this program was built without SASL",
             ),
             (
-                login
-                    .as_ref()
-                    .is_some_and(|login| login.passwords.is_empty()),
+                passwords.is_some_and(SecretMaps::is_empty),
                 "login.passwords",
                 "there are no passwords",
             ),
-            (session.helo.is_zero(), "timeouts.session.helo", zero),
-            (
-                session.starttls.is_zero(),
-                "timeouts.session.starttls",
-                zero,
-            ),
-            (
-                session.xforward.is_zero(),
-                "timeouts.session.xforward",
-                zero,
-            ),
-            (session.mail.is_zero(), "timeouts.session.mail", zero),
-            (session.rcpt.is_zero(), "timeouts.session.rcpt", zero),
-            (
-                session.data_init.is_zero(),
-                "timeouts.session.data_init",
-                zero,
-            ),
-            (
-                session.data_xfer.is_zero(),
-                "timeouts.session.data_xfer",
-                zero,
-            ),
-            (
-                session.data_done.is_zero(),
-                "timeouts.session.data_done",
-                zero,
-            ),
-            (session.rset.is_zero(), "timeouts.session.rset", zero),
-            (session.quit.is_zero(), "timeouts.session.quit", zero),
-            (
-                timeouts.connect == Some(Duration::ZERO),
-                "timeouts.connect",
-                zero,
-            ),
-            (timeouts.delivery.is_zero(), "timeouts.delivery", zero),
-            (limits.header == 0, "limits.header", zero),
-            (limits.boundary == 0, "limits.boundary", zero),
-            (limits.nesting == 0, "limits.nesting", zero),
             (log.resolution > 6, "log.resolution", "is more than 6"),
         ])
     }
 
+    fn zero_limits(&self) -> impl Iterator<Item = Mistake> + use<> {
+        let Groups {
+            timeouts, limits, ..
+        } = &self.groups;
+        let session = &timeouts.session;
+        [
+            (session.helo.is_zero(), "timeouts.session.helo"),
+            (session.starttls.is_zero(), "timeouts.session.starttls"),
+            (session.xforward.is_zero(), "timeouts.session.xforward"),
+            (session.mail.is_zero(), "timeouts.session.mail"),
+            (session.rcpt.is_zero(), "timeouts.session.rcpt"),
+            (session.data_init.is_zero(), "timeouts.session.data_init"),
+            (session.data_xfer.is_zero(), "timeouts.session.data_xfer"),
+            (session.data_done.is_zero(), "timeouts.session.data_done"),
+            (session.rset.is_zero(), "timeouts.session.rset"),
+            (session.quit.is_zero(), "timeouts.session.quit"),
+            (timeouts.connect == Some(Duration::ZERO), "timeouts.connect"),
+            (timeouts.delivery.is_zero(), "timeouts.delivery"),
+            (limits.header == 0, "limits.header"),
+            (limits.boundary == 0, "limits.boundary"),
+            (limits.nesting == 0, "limits.nesting"),
+        ]
+        .into_iter()
+        .filter(|(is_zero, _)| *is_zero)
+        .map(|(_, setting)| Mistake {
+            setting,
+            reason: "must not be zero".to_owned(),
+        })
+    }
+
     /// Values that make no sense next to others, with which Postfix goes on all the same.
     fn contradictions(&self) -> Vec<Mistake> {
-        let (lookup, tls) = (&self.lookup, &self.tls);
-        let level = tls.level;
-        let is_known = tls.policy.is_empty() && tls.per_site.is_empty();
-        let is_dane = level.is_dane();
-        let offer = match level.is_mandatory() {
-            true => &tls.mandatory,
-            false => &tls.opportunistic,
-        };
-        let has_engine = tls.engine.is_some() || cfg!(feature = "tls");
-        let has_anchors = tls.engine.is_some()
-            || matches!(&tls.anchors, Some(Ok(_)))
-            || matches!(&tls.material, Ok(material) if !material.authorities.is_empty());
-        let names = match level {
-            TlsLevel::Verify => &tls.verify_match,
-            _ => &tls.secure_match,
-        };
-        let completes = lookup.search.defnames || lookup.search.dnsrch;
+        let mut mistakes = self.lookup_contradictions();
+        mistakes.extend(self.tls_contradictions());
+        if self.tls.level.is_dane() {
+            mistakes.extend(self.dane_contradictions());
+        }
+        mistakes
+    }
+
+    fn lookup_contradictions(&self) -> Vec<Mistake> {
+        let lookup = &self.lookup;
         let uses_dns = lookup.dns != DnsSupport::Disabled;
         list([
             (
@@ -309,6 +295,26 @@ impl SettingsBuilder {
                 "lookup.host_lookup",
                 "hosts are looked up nowhere",
             ),
+        ])
+    }
+
+    fn tls_contradictions(&self) -> Vec<Mistake> {
+        let tls = &self.tls;
+        let level = tls.level;
+        let is_known = tls.policy.is_empty() && tls.per_site.is_empty();
+        let offer = match level.is_mandatory() {
+            true => &tls.mandatory,
+            false => &tls.opportunistic,
+        };
+        let has_engine = tls.engine.is_some() || cfg!(feature = "tls");
+        let has_anchors = tls.engine.is_some()
+            || matches!(&tls.anchors, Some(Ok(_)))
+            || matches!(&tls.material, Ok(material) if !material.authorities.is_empty());
+        let names = match level {
+            TlsLevel::Verify => &tls.verify_match,
+            _ => &tls.secure_match,
+        };
+        list([
             (
                 tls.wrapper && is_known && !level.is_mandatory(),
                 "tls.wrapper",
@@ -335,26 +341,6 @@ impl SettingsBuilder {
                 "demands fingerprints, and there are none",
             ),
             (
-                is_dane && (lookup.dns != DnsSupport::Dnssec || !lookup.host_lookup.dns),
-                "tls.level",
-                "DANE needs look-ups in DNS with validation",
-            ),
-            (
-                is_dane && completes,
-                "tls.level",
-                "DANE does not go with names that the resolver completes",
-            ),
-            (
-                is_dane && lookup.ignore_mx_error,
-                "tls.level",
-                "DANE does not go with MX look-ups whose errors are ignored",
-            ),
-            (
-                is_dane && tls.dane.digests.is_empty(),
-                "tls.dane.digests",
-                "DANE needs a digest",
-            ),
-            (
                 level > TlsLevel::None && offer.versions().is_empty(),
                 "tls.level",
                 "protocols and cipher grade leave neither TLSv1.2 nor TLSv1.3",
@@ -368,6 +354,33 @@ impl SettingsBuilder {
                 matches!(tls.anchors, Some(Err(_))),
                 "tls.anchors",
                 "cannot be used",
+            ),
+        ])
+    }
+
+    fn dane_contradictions(&self) -> Vec<Mistake> {
+        let (lookup, tls) = (&self.lookup, &self.tls);
+        let completes = lookup.search.defnames || lookup.search.dnsrch;
+        list([
+            (
+                lookup.dns != DnsSupport::Dnssec || !lookup.host_lookup.dns,
+                "tls.level",
+                "DANE needs look-ups in DNS with validation",
+            ),
+            (
+                completes,
+                "tls.level",
+                "DANE does not go with names that the resolver completes",
+            ),
+            (
+                lookup.ignore_mx_error,
+                "tls.level",
+                "DANE does not go with MX look-ups whose errors are ignored",
+            ),
+            (
+                tls.dane.digests.is_empty(),
+                "tls.dane.digests",
+                "DANE needs a digest",
             ),
         ])
     }
