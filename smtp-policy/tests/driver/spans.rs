@@ -12,7 +12,7 @@ use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
-    subscriber::with_default,
+    subscriber::{NoSubscriber, with_default},
 };
 
 use super::*;
@@ -66,6 +66,9 @@ impl Subscriber for Listener {
 #[test]
 fn a_delivery_has_a_span_and_each_connection_one_in_it() {
     let tape = Arc::new(Tape::default());
+    // With one subscriber alone, a span that another test's thread comes across first would be off for good: `tracing`
+    // asks that thread's subscriber only, and there is none.
+    let _second = tracing::Dispatch::new(NoSubscriber::new());
     with_default(Listener(Arc::clone(&tape)), || {
         let (hub, server) = (hub(""), Server::default());
         let mut request = request("[192.0.2.1]", 1);
