@@ -16,6 +16,7 @@ pub mod idna;
 mod loops;
 pub mod nexthop;
 mod plan;
+mod ports;
 
 use core::fmt;
 use std::net::IpAddr;
@@ -25,10 +26,9 @@ use smtp_proto::EnhancedStatus;
 
 pub use self::filter::{FilterFailure, Filtered, RecordFilter, filter_records};
 pub use self::loops::OwnAddresses;
-pub use self::nexthop::{
-    Destination, InetDestination, NexthopError, NexthopRules, PortNames, ServiceName, split_nexthop,
-};
+pub use self::nexthop::{Destination, InetDestination, NexthopError, NexthopRules, split_nexthop};
 pub use self::plan::{QuestionId, Resolution};
+pub use self::ports::{PortNames, ServiceName};
 
 /// The address families that are looked up and connected to (`inet_protocols`). With neither, every
 /// delivery is deferred with 4.4.4.
