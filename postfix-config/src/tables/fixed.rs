@@ -27,16 +27,16 @@ impl Fixed {
     /// Adds an entry; the first one for a key stays. False if there was one already.
     pub(super) fn add(&mut self, key: &str, value: &str) -> bool {
         let key = self.kept.fold(key);
-        if self.entries.contains_key(&key) {
+        if self.entries.contains_key(&*key) {
             return false;
         }
-        self.entries.insert(key, value.to_owned());
+        self.entries.insert(key.into_owned(), value.to_owned());
         true
     }
 
     /// Adds an entry; the last one for a key stays.
     pub(super) fn replace(&mut self, key: &str, value: &str) {
-        let key = self.kept.fold(key);
+        let key = self.kept.fold(key).into_owned();
         self.entries.insert(key, value.to_owned());
     }
 
@@ -48,7 +48,7 @@ impl Fixed {
 
 impl Table for Fixed {
     fn lookup(&self, key: &str) -> Result<Option<String>, TableFailure> {
-        Ok(self.entries.get(&self.asked.fold(key)).cloned())
+        Ok(self.entries.get(&*self.asked.fold(key)).cloned())
     }
 
     fn values(&self) -> Vec<String> {

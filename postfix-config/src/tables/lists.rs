@@ -153,7 +153,7 @@ fn pattern(
         let table = context.comparing(KeyCase::Exact, |context| open_in(item, context))?;
         return Ok(Pattern::Table { table, kind });
     }
-    let folded = context.case().fold(item);
+    let folded = context.case().fold(item).into_owned();
     if kind == MatchKind::Strings {
         return Ok(Pattern::String(folded));
     }

@@ -79,7 +79,7 @@ impl MatchList {
         let case = KeyCase::default();
         let member = |text: &str| Member {
             positive: !text.starts_with('!'),
-            pattern: Pattern::String(case.fold(text.trim_start_matches('!'))),
+            pattern: Pattern::String(case.fold(text.trim_start_matches('!')).into_owned()),
         };
         Self {
             case,
@@ -98,7 +98,7 @@ impl MatchList {
     ///
     /// If a table fails before a member has matched.
     pub fn contains(&self, text: &str) -> Result<bool, TableFailure> {
-        self.find(&[(text, Role::Name)])
+        self.find([(text, Role::Name)])
     }
 
     /// Whether a host is in the list by its name or by its address (without brackets).
@@ -107,17 +107,14 @@ impl MatchList {
     ///
     /// If a table fails before a member has matched.
     pub fn contains_host(&self, name: &str, address: &str) -> Result<bool, TableFailure> {
-        self.find(&[(name, Role::Name), (address, Role::Address)])
+        self.find([(name, Role::Name), (address, Role::Address)])
     }
 
-    fn find(&self, subjects: &[(&str, Role)]) -> Result<bool, TableFailure> {
+    fn find<const N: usize>(&self, subjects: [(&str, Role); N]) -> Result<bool, TableFailure> {
         if self.members.is_empty() {
             return Ok(false);
         }
-        let subjects: Vec<(String, Role)> = subjects
-            .iter()
-            .map(|&(text, role)| (self.case.fold(text), role))
-            .collect();
+        let subjects = subjects.map(|(text, role)| (self.case.fold(text), role));
         for member in self.members.iter() {
             for (text, role) in &subjects {
                 if member.pattern.matches(text, *role)? {

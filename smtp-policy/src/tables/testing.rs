@@ -102,7 +102,7 @@ pub(crate) fn strings(list: &str) -> MatchList {
                 let table = Arc::new(Other(Arc::new(table)));
                 Pattern::Table { table, kind }
             }
-            false => Pattern::String(case.fold(item)),
+            false => Pattern::String(case.fold(item).into_owned()),
         };
         let positive = item == word;
         Member { positive, pattern }
