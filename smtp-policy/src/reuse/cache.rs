@@ -11,7 +11,7 @@
 //! ```
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
@@ -29,18 +29,19 @@ use crate::channel::{Channel, Peer};
 /// (`src/global/scache_multi.c`).
 #[derive(Debug)]
 pub struct ConnectionCache<S> {
-    entries: BTreeMap<u64, Entry<S>>,
-    by_endpoint: BTreeSet<(CacheKey, u64)>,
-    by_time: BTreeSet<(Time, u64)>,
-    /// The endpoints that destinations are bound to, by the number that tells which was first.
-    bindings: BTreeMap<(CacheKey, u64), Bound>,
-    bindings_by_time: BTreeSet<(Time, CacheKey, u64)>,
+    /// The connections to each endpoint, the one that has been kept longest first. None of
+    /// the lists is empty.
+    connections: BTreeMap<CacheKey, VecDeque<Kept<S>>>,
+    /// The endpoints that each destination is bound to, the one that was bound first first.
+    bindings: BTreeMap<CacheKey, Vec<Bound>>,
+    /// All of them by when their time is over, and by their numbers.
+    by_time: BTreeMap<(Time, u64), Item>,
     serial: u64,
 }
 
 #[derive(Debug)]
-struct Entry<S> {
-    endpoint: CacheKey,
+struct Kept<S> {
+    number: u64,
     expires: Time,
     socket: S,
     channel: Box<Channel>,
@@ -49,10 +50,18 @@ struct Entry<S> {
 /// An endpoint that a destination is bound to.
 #[derive(Debug)]
 struct Bound {
+    number: u64,
     endpoint: CacheKey,
     /// As what the destination knows the server.
     peer: Arc<Peer>,
     expires: Time,
+}
+
+/// Something whose time will be over, by its key.
+#[derive(Debug)]
+enum Item {
+    Connection(CacheKey),
+    Binding(CacheKey),
 }
 
 impl<S> Default for ConnectionCache<S> {
@@ -65,11 +74,9 @@ impl<S> ConnectionCache<S> {
     /// An empty cache.
     pub const fn new() -> Self {
         Self {
-            entries: BTreeMap::new(),
-            by_endpoint: BTreeSet::new(),
-            by_time: BTreeSet::new(),
+            connections: BTreeMap::new(),
             bindings: BTreeMap::new(),
-            bindings_by_time: BTreeSet::new(),
+            by_time: BTreeMap::new(),
             serial: 0,
         }
     }
@@ -83,75 +90,77 @@ impl<S> ConnectionCache<S> {
         if let Some(binding) = destination {
             self.bind(binding, &endpoint, expires);
         }
-        let id = self.next_serial();
-        self.by_endpoint.insert((endpoint.clone(), id));
-        self.by_time.insert((expires, id));
-        self.entries.insert(
-            id,
-            Entry {
-                endpoint,
+        let number = self.next_number();
+        let item = Item::Connection(endpoint.clone());
+        self.by_time.insert((expires, number), item);
+        self.connections
+            .entry(endpoint)
+            .or_default()
+            .push_back(Kept {
+                number,
                 expires,
                 socket,
                 channel,
-            },
-        );
+            });
     }
 
     /// Binds a destination to an endpoint, or gives the binding more time. It keeps its
     /// place among the others then.
     fn bind(&mut self, binding: Binding, endpoint: &CacheKey, expires: Time) {
         let Binding { key, peer } = binding;
-        let known = self
-            .bindings_of(&key)
-            .find(|(_, bound)| bound.endpoint == *endpoint && bound.peer == peer);
-        let (id, before) = match known {
-            Some((id, bound)) => (id, Some(bound.expires)),
-            None => (self.next_serial(), None),
-        };
-        if let Some(before) = before {
-            self.bindings_by_time.remove(&(before, key.clone(), id));
+        let number = self.next_number();
+        let item = Item::Binding(key.clone());
+        let all = self.bindings.entry(key).or_default();
+        let known = all
+            .iter_mut()
+            .find(|bound| bound.endpoint == *endpoint && bound.peer == peer);
+        match known {
+            Some(bound) => {
+                self.by_time.remove(&(bound.expires, bound.number));
+                (bound.expires, bound.number) = (expires, number);
+            }
+            None => all.push(Bound {
+                number,
+                endpoint: endpoint.clone(),
+                peer,
+                expires,
+            }),
         }
-        self.bindings_by_time.insert((expires, key.clone(), id));
-        let bound = Bound {
-            endpoint: endpoint.clone(),
-            peer,
-            expires,
-        };
-        self.bindings.insert((key, id), bound);
+        self.by_time.insert((expires, number), item);
     }
 
     /// Takes a connection whose time is not over. Of the endpoints that a destination is
     /// bound to, the one that was bound first comes first; of the connections to an
     /// endpoint, the one that has been kept longest.
     pub fn take(&mut self, key: &CacheKey, now: Time) -> Option<(S, Box<Channel>)> {
-        let bound = self
-            .bindings_of(key)
-            .filter(|(_, bound)| bound.expires > now)
-            .find_map(|(_, bound)| Some((self.oldest(&bound.endpoint, now)?, bound.peer.clone())));
-        if let Some((id, peer)) = bound {
-            let (socket, mut channel) = self.remove(id)?;
+        let bindings = self.bindings.get(key).into_iter().flatten();
+        let bound = bindings
+            .filter(|bound| bound.expires > now)
+            .find_map(|bound| Some((bound, self.oldest(&bound.endpoint, now)?)));
+        if let Some((bound, number)) = bound {
+            let (endpoint, peer) = (bound.endpoint.clone(), Arc::clone(&bound.peer));
+            let (socket, mut channel) = self.remove(&endpoint, number)?;
             channel.peer = peer;
             return Some((socket, channel));
         }
-        let id = self.oldest(key, now)?;
-        self.remove(id)
+        let number = self.oldest(key, now)?;
+        self.remove(key, number)
     }
 
     /// Takes out every connection whose time is over at `now`, for the driver to
     /// close. Nothing is said to the server: scache(8) says nothing either.
     pub fn expire(&mut self, now: Time) -> Vec<(S, Box<Channel>)> {
-        while let Some((time, ..)) = self.bindings_by_time.first()
-            && *time <= now
-            && let Some((_, key, id)) = self.bindings_by_time.pop_first()
+        let mut over = Vec::new();
+        while let Some(first) = self.by_time.first_entry()
+            && first.key().0 <= now
         {
-            self.bindings.remove(&(key, id));
+            let ((_, number), item) = first.remove_entry();
+            match item {
+                Item::Connection(endpoint) => over.extend(self.remove(&endpoint, number)),
+                Item::Binding(destination) => self.unbind(&destination, number),
+            }
         }
-        let due: Vec<u64> = self
-            .by_time
-            .range(..=(now, u64::MAX))
-            .map(|(_, id)| *id)
-            .collect();
-        due.into_iter().filter_map(|id| self.remove(id)).collect()
+        over
     }
 
     /// Takes out everything.
@@ -161,50 +170,48 @@ impl<S> ConnectionCache<S> {
 
     /// When there is something to be taken out with [`expire`](Self::expire) next.
     pub fn deadline(&self) -> Option<Time> {
-        let connection = self.by_time.first().map(|(time, _)| *time);
-        let binding = self.bindings_by_time.first().map(|(time, ..)| *time);
-        connection.into_iter().chain(binding).min()
+        self.by_time.first_key_value().map(|((time, _), _)| *time)
     }
 
     /// How many connections are kept.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.connections.values().map(VecDeque::len).sum()
     }
 
     /// Whether none is kept.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.connections.is_empty()
     }
 
-    fn next_serial(&mut self) -> u64 {
+    fn next_number(&mut self) -> u64 {
         self.serial += 1;
         self.serial
     }
 
-    /// The endpoints that a destination is bound to, in the order in which that was.
-    fn bindings_of(&self, key: &CacheKey) -> impl Iterator<Item = (u64, &Bound)> {
-        let of_key = self
-            .bindings
-            .range((key.clone(), 0)..=(key.clone(), u64::MAX));
-        of_key.map(|((_, id), bound)| (*id, bound))
-    }
-
     /// The connection that has been kept longest, of those to an endpoint.
     fn oldest(&self, endpoint: &CacheKey, now: Time) -> Option<u64> {
-        let mut of_key = self
-            .by_endpoint
-            .range((endpoint.clone(), 0)..=(endpoint.clone(), u64::MAX));
-        let (_, id) = of_key.find(|(_, id)| {
-            let entry = self.entries.get(id);
-            entry.is_some_and(|entry| entry.expires > now)
-        })?;
-        Some(*id)
+        let mut kept = self.connections.get(endpoint)?.iter();
+        let found = kept.find(|kept| kept.expires > now)?;
+        Some(found.number)
     }
 
-    fn remove(&mut self, id: u64) -> Option<(S, Box<Channel>)> {
-        let entry = self.entries.remove(&id)?;
-        self.by_endpoint.remove(&(entry.endpoint, id));
-        self.by_time.remove(&(entry.expires, id));
-        Some((entry.socket, entry.channel))
+    fn remove(&mut self, endpoint: &CacheKey, number: u64) -> Option<(S, Box<Channel>)> {
+        let all = self.connections.get_mut(endpoint)?;
+        let position = all.iter().position(|kept| kept.number == number)?;
+        let kept = all.remove(position)?;
+        if all.is_empty() {
+            self.connections.remove(endpoint);
+        }
+        self.by_time.remove(&(kept.expires, number));
+        Some((kept.socket, kept.channel))
+    }
+
+    fn unbind(&mut self, destination: &CacheKey, number: u64) {
+        if let Some(all) = self.bindings.get_mut(destination) {
+            all.retain(|bound| bound.number != number);
+            if all.is_empty() {
+                self.bindings.remove(destination);
+            }
+        }
     }
 }
