@@ -38,7 +38,7 @@ fn without_sts(policy: &Policy, protocol: Protocol, destination: &Destination) -
     let level = policy.settings(protocol).tls.level;
     let (name, why) = match destination {
         Destination::Unix(path) => (path.display().to_string(), "it is for SMTP, not LMTP"),
-        Destination::Inet(inet) => (inet.text.clone(), sts_obstacle(protocol, inet, level)?),
+        Destination::Inet(inet) => (inet.text.to_string(), sts_obstacle(protocol, inet, level)?),
     };
     Some(format!("warning: --mta-sts has no effect on {name}: {why}"))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smtp_policy::route::idna::Idna;
-use smtp_policy::route::{Destination, NexthopRules, OwnAddresses, PortNames, ServiceName};
+use smtp_policy::route::{NexthopRules, OwnAddresses, PortNames, ServiceName};
 use smtp_policy::settings::{
     BestMx, Login, NotifyClasses, PixWords, SecurityOptions, Settings, SettingsBuilder,
 };
@@ -242,11 +242,7 @@ impl<'a> Compiler<'a> {
         connect.relayhost = self.or_default("relayhost", relayhost);
         connect.best_mx = self.best_mx(&from.best_mx_transport);
         for relay in from.fallback_relay.iter() {
-            let destination = match relay.strip_prefix("unix:") {
-                Some(path) if rules.socket_prefixes => Ok(Destination::Unix(path.into())),
-                _ => rules.destination(relay).map(Destination::Inet),
-            };
-            match destination {
+            match rules.destination(relay) {
                 Ok(destination) => connect.fallback_relays.push(destination),
                 Err(error) => self.fail(&self.named("fallback_relay"), &error),
             }

@@ -335,13 +335,13 @@ pub(crate) struct Peer {
     /// Its printable address, or the path of the socket.
     pub(crate) address: String,
     /// The destination that the connection was made for, as it is written.
-    pub(crate) destination: String,
+    pub(crate) destination: Arc<str>,
     /// Whether the address has the best preference of its list.
     pub(crate) best_mx: bool,
 }
 
 impl Peer {
-    pub(crate) fn new(server: Server, destination: String, best_mx: bool) -> Self {
+    pub(crate) fn new(server: Server, destination: Arc<str>, best_mx: bool) -> Self {
         Self {
             address: server.address(),
             server: Arc::new(server),

@@ -22,8 +22,9 @@ use smtp_policy::dns::{
 };
 use smtp_policy::route::idna::Idna;
 use smtp_policy::route::{
-    AddressPreference, DnsSupport, Families, FilterFailure, HostLookup, NexthopRules, OwnAddresses,
-    PortNames, RecordFilter, Resolution, Resolved, RouteNote, RoutePolicy,
+    AddressPreference, Destination, DnsSupport, Families, FilterFailure, HostLookup,
+    InetDestination, NexthopRules, OwnAddresses, PortNames, RecordFilter, Resolution, Resolved,
+    RouteNote, RoutePolicy,
 };
 
 /// What a zone has for a name.
@@ -187,7 +188,9 @@ fn resolve(
         default_service: "25".parse().unwrap(),
         idna: Some(Idna::NonTransitional),
     };
-    let destination = rules.destination(nexthop).unwrap();
+    let Destination::Inet(destination) = rules.destination(nexthop).unwrap() else {
+        panic!("{nexthop}");
+    };
     let mut resolution = Resolution::new(&destination, Arc::new(policy.clone()), seed);
     let mut open = Vec::new();
     let mut asked = Vec::new();
@@ -581,13 +584,13 @@ fn hosts_of_equal_preference_are_shuffled_and_come_before_worse_ones() {
         let (resolved, _) = resolve(&policy, seed, "example.com", &zone, false);
         let again = resolve(&policy, seed, "example.com", &zone, true).0;
         assert_eq!(resolved, again, "a seed gives one order");
-        let hosts: Vec<String> = resolved
+        let hosts: Vec<Arc<str>> = resolved
             .result
             .unwrap()
             .into_iter()
             .map(|c| c.host)
             .collect();
-        assert_eq!(hosts[3], "d.example.com");
+        assert_eq!(&*hosts[3], "d.example.com");
         orders.insert(hosts);
     }
     assert_eq!(orders.len(), 6, "every order of the three occurs");
@@ -600,8 +603,8 @@ fn ports_preferences_and_names_go_into_the_candidates() {
     let resolved = result_of(&policy(), "example.com:submission", zone);
     let candidate = &resolved.result.unwrap()[0];
     assert_eq!((candidate.port, candidate.preference), (587, 7));
-    assert_eq!(candidate.host, "alias.example.com");
-    assert_eq!(candidate.canonical, "mx.example.com");
+    assert_eq!(&*candidate.host, "alias.example.com");
+    assert_eq!(&*candidate.canonical, "mx.example.com");
 }
 
 #[test]
@@ -654,14 +657,12 @@ fn search_options_hold_for_hosts_only() {
 #[test]
 fn all_hosts_are_asked_for_at_once() {
     let zone = zone("example.com MX 1 a.example.com; example.com MX 2 b.example.com");
-    let destination = NexthopRules {
-        socket_prefixes: false,
-        ports: PortNames::default(),
-        default_service: "smtp".parse().unwrap(),
-        idna: None,
-    }
-    .destination("example.com")
-    .unwrap();
+    let destination = InetDestination {
+        text: "example.com".into(),
+        domain: "example.com".into(),
+        bracketed: false,
+        port: 25,
+    };
     let mut resolution = Resolution::new(&destination, Arc::new(policy()), 1);
     let first = resolution.questions();
     assert_eq!(first.len(), 1);

@@ -44,13 +44,13 @@ impl Attempt {
             Place::Unix(path) => {
                 let host = cx.settings.identity.host.to_string();
                 let server = Server::new(host, Endpoint::Unix(path.clone()));
-                Arc::new(Peer::new(server, cx.hosts.label.clone(), true))
+                Arc::new(Peer::new(server, Arc::clone(&cx.hosts.label), true))
             }
         };
         let passwords = password_search(cx, &peer);
         Self {
             lookups: AddressLookups::new(&cx.settings, &peer.address, passwords),
-            tls: Tls::new(policy, site.domain.clone(), failed.map(LogText::from)),
+            tls: Tls::new(policy, Arc::clone(&site.domain), failed.map(LogText::from)),
             peer,
             place,
         }
@@ -62,8 +62,8 @@ impl Attempt {
     }
 
     /// The key of connections to the server.
-    pub(super) fn key(&self, cx: &Context, port: u16) -> CacheKey {
-        endpoint_key(cx, &self.peer, port, self.tls.policy.level)
+    pub(super) fn key(&self, cx: &Context) -> CacheKey {
+        endpoint_key(cx, &self.peer, self.tls.policy.level)
     }
 
     /// The place to connect to, and the way.
@@ -87,19 +87,18 @@ impl Attempt {
 }
 
 /// The key of connections that were made for a next hop.
-pub(super) fn destination_key(cx: &Context, nexthop: &str) -> CacheKey {
+pub(super) fn destination_key(cx: &Context, nexthop: Arc<str>) -> CacheKey {
     CacheKey::destination(key_owner(cx), nexthop)
 }
 
 /// The key of connections to an endpoint. Where a certificate must match, a
 /// connection serves only the destination that it was made for.
-pub(super) fn endpoint_key(cx: &Context, peer: &Peer, port: u16, level: TlsLevel) -> CacheKey {
+pub(super) fn endpoint_key(cx: &Context, peer: &Peer, level: TlsLevel) -> CacheKey {
     let logs_in = cx.settings.reuse.by_destination;
     let place = KeyPlace {
         destination: (logs_in || level.must_match()).then_some(&peer.destination),
         host: logs_in.then_some(&peer.server.host),
-        address: &peer.address,
-        port,
+        endpoint: &peer.server.endpoint,
         level,
     };
     CacheKey::endpoint(key_owner(cx), place)

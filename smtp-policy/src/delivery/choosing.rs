@@ -2,7 +2,7 @@
 //! the limits on addresses and sessions (`src/smtp/smtp_connect.c`,
 //! smtp_connect_inet and smtp_connect_local; `src/smtp/smtp_reuse.c`).
 
-use std::{collections::VecDeque, path::PathBuf};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use smtp_proto::status::EnhancedStatus;
 
@@ -16,13 +16,13 @@ use super::{
     rest::settle_rest,
     reusing::{Reusing, Wanted},
     securing::{Security, pass_over, security},
-    survey::{Destination, Learned, Server},
+    survey::{Destination as Found, Learned, Server},
 };
 use crate::{
     event::Event,
     report::{Scope, trouble::Reason},
     request::CacheHints,
-    route::{Candidate, MailExchange, split_nexthop},
+    route::{Candidate, Destination, MailExchange},
     tls::{TlsLevel, policy::TlsPolicy},
 };
 
@@ -59,8 +59,9 @@ impl Choosing {
     }
 }
 
-/// Reads the next hop and appends the fallback relays.
-pub(super) fn read_nexthop(cx: &mut Context) {
+/// Counts the destinations of the next hop and the fallback relays behind them. Each is read
+/// when its turn comes, as in Postfix: a bad one does not keep mail from those before it.
+pub(super) fn count_destinations(cx: &mut Context) {
     if !cx.settings.is_given() {
         let text = format!("there are no settings for {}", cx.request.protocol);
         let status = EnhancedStatus::new(4, 3, 5);
@@ -69,13 +70,12 @@ pub(super) fn read_nexthop(cx: &mut Context) {
     }
     let rules = &cx.settings.nexthop;
     let nexthop = cx.request.nexthop.as_str();
-    let fallback = cx.settings.connect.fallback_relays.iter();
-    let fallback: Vec<String> = fallback.map(ToString::to_string).collect();
-    if rules.socket_prefixes && nexthop.starts_with("unix:") {
-        cx.hosts.destinations = vec![nexthop.to_owned()];
-        cx.hosts.own = 1;
+    let fallback = &cx.settings.connect.fallback_relays;
+    if rules.names_socket(nexthop) {
+        (cx.hosts.own, cx.hosts.destinations) = (1, 1);
         if !fallback.is_empty() {
-            let relays = fallback.join(", ");
+            let relays: Vec<String> = fallback.iter().map(ToString::to_string).collect();
+            let relays = relays.join(", ");
             cx.note(Event::FallbackIgnored { relays });
         }
         return;
@@ -89,43 +89,39 @@ pub(super) fn read_nexthop(cx: &mut Context) {
         cx.why = Some(Reason::local(status, Scope::Site, text));
         return;
     }
-    let own = split_nexthop(rules.without_prefix(nexthop));
-    let mut destinations: Vec<String> = own.map(str::to_owned).collect();
-    if destinations.is_empty() {
+    let own = rules.split(nexthop).count();
+    if own == 0 {
         let text = format!("null destination: \"{nexthop}\"");
         let status = EnhancedStatus::new(4, 3, 5);
         cx.why = Some(Reason::local(status, Scope::Site, text));
         return;
     }
-    cx.hosts.own = destinations.len();
-    destinations.extend(fallback);
-    cx.hosts.destinations = destinations;
+    cx.hosts.own = own;
+    cx.hosts.destinations = own + fallback.len();
 }
 
 fn begin_destination(cx: &mut Context) -> Phase {
-    let hosts = &mut cx.hosts;
-    let text = hosts.destinations.get(hosts.begun).cloned();
-    let text = text.unwrap_or_default();
-    hosts.begun += 1;
-    hosts.final_nexthop = hosts.begun == hosts.destinations.len();
-    hosts.site = None;
-    let nexthop = &cx.settings.nexthop;
-    if nexthop.socket_prefixes
-        && let Some(path) = text.strip_prefix("unix:")
-    {
-        cx.hosts.final_server = true;
-        let places = VecDeque::from([Place::Unix(PathBuf::from(path))]);
-        found_destination(cx, &text, None, &places, None);
-        let site = Site {
-            domain: cx.settings.identity.host.to_string(),
-            ..Site::new(places, 0, false)
-        };
-        open_site(cx, site, path, path);
-        return Phase::Choosing(Choosing);
-    }
-    match nexthop.destination(&text) {
-        Ok(inet) => Phase::Resolving(Box::new(Resolving::new(cx, inet))),
-        Err(error) => {
+    let number = cx.hosts.begun;
+    cx.hosts.begun += 1;
+    cx.hosts.final_nexthop = cx.hosts.begun == cx.hosts.destinations;
+    cx.hosts.site = None;
+    let relay = number.checked_sub(cx.hosts.own);
+    let relay = relay.and_then(|number| cx.settings.connect.fallback_relays.get(number));
+    let rules = &cx.settings.nexthop;
+    let destination = match relay {
+        Some(relay) => Ok(relay.clone()),
+        None => {
+            let text = rules.split(cx.request.nexthop.as_str()).nth(number);
+            let text = text.unwrap_or_default();
+            rules
+                .destination(text)
+                .map_err(|why| (why, text.to_owned()))
+        }
+    };
+    match destination {
+        Ok(Destination::Inet(inet)) => return Resolving::begin(cx, inet),
+        Ok(Destination::Unix(path)) => open_socket(cx, path),
+        Err((error, text)) => {
             // Postfix ends the process here, and the queue manager tries again
             // later with the whole message.
             let status = EnhancedStatus::new(4, 3, 5);
@@ -133,9 +129,22 @@ fn begin_destination(cx: &mut Context) -> Phase {
             found_destination(cx, &text, None, &VecDeque::new(), Some(&reason));
             cx.why = Some(reason);
             cx.hosts.final_nexthop = true;
-            Phase::Choosing(Choosing)
         }
     }
+    Phase::Choosing(Choosing)
+}
+
+/// A destination that is a socket has one place.
+fn open_socket(cx: &mut Context, path: PathBuf) {
+    cx.hosts.final_server = true;
+    let label: Arc<str> = path.display().to_string().into();
+    let places = VecDeque::from([Place::Unix(path)]);
+    found_destination(cx, &format!("unix:{label}"), None, &places, None);
+    let site = Site {
+        domain: cx.settings.identity.host.as_str().into(),
+        ..Site::new(places, 0, false)
+    };
+    open_site(cx, site, Arc::clone(&label), &label);
 }
 
 /// Tells what a destination has turned out to lead to.
@@ -147,7 +156,7 @@ pub(super) fn found_destination(
     failure: Option<&Reason>,
 ) {
     let fallback = cx.hosts.is_fallback();
-    cx.learn(&Learned::Destination(Destination {
+    cx.learn(&Learned::Destination(Found {
         text,
         fallback,
         exchange,
@@ -158,19 +167,19 @@ pub(super) fn found_destination(
 
 /// The addresses of a destination are known. The first one decides whether
 /// connections are reused (`src/smtp/smtp_connect.c`, smtp_cache_policy).
-pub(super) fn open_site(cx: &mut Context, mut site: Site, domain: &str, label: &str) {
+pub(super) fn open_site(cx: &mut Context, mut site: Site, label: Arc<str>, domain: &str) {
     if let Some(only) = cx.only_address() {
         let is_it = |place: &Place| place.candidate().is_some_and(|found| found.address == only);
         site.places.retain(is_it);
     }
-    label.clone_into(&mut cx.hosts.label);
+    cx.hosts.label = label;
     if cx.hosts.begun == 1 && !site.places.is_empty() {
         cx.hosts.cache = match cx.is_survey() {
             true => CacheHints::default(),
             false => cx.settings.cache_hints(&cx.request, domain),
         };
         if cx.hosts.cache.load || cx.hosts.cache.store {
-            cx.hosts.request_nexthop = Some(destination_key(cx, label));
+            cx.hosts.request_nexthop = Some(destination_key(cx, Arc::clone(&cx.hosts.label)));
         }
     }
     if cx.hosts.cache.load {
@@ -229,7 +238,7 @@ fn try_nexthop(cx: &mut Context, site: &Site) -> Tried {
 
 /// Looks for a kept connection to a candidate.
 fn try_kept(cx: &mut Context, site: &mut Site, position: usize, candidate: Candidate) -> Tried {
-    let (peer, port) = (cx.hosts.peer(&candidate, site.best), candidate.port);
+    let peer = cx.hosts.peer(&candidate, site.best);
     let policy = match security(cx, site, &Place::Inet(candidate)) {
         Security::Known(policy) => policy,
         Security::Unknown(securing) => return Tried::Begun(securing.into()),
@@ -237,7 +246,7 @@ fn try_kept(cx: &mut Context, site: &mut Site, position: usize, candidate: Candi
     site.trial = Trial::ByAddress(position + 1);
     match policy {
         Ok(policy) => {
-            let key = endpoint_key(cx, &peer, port, policy.level);
+            let key = endpoint_key(cx, &peer, policy.level);
             Tried::Begun(Reusing::ask(cx, key, Wanted::Address(peer)))
         }
         Err(refusal) => {
@@ -268,7 +277,7 @@ fn try_place(cx: &mut Context, site: &mut Site) -> Tried {
         Ok(policy) => policy,
         Err(refusal) => {
             let (what, host) = match &place {
-                Place::Inet(candidate) => ("lookup", candidate.host.clone()),
+                Place::Inet(candidate) => ("lookup", candidate.host.to_string()),
                 Place::Unix(path) => ("lookup error", path.display().to_string()),
             };
             pass_over(cx, what, &host, refusal);
@@ -282,7 +291,7 @@ fn try_place(cx: &mut Context, site: &mut Site) -> Tried {
     Tried::Begun(match attempt.candidate() {
         // The best addresses were looked for in the cache before.
         Some(candidate) if cx.hosts.cache.load && candidate.preference != site.best => {
-            let key = attempt.key(cx, candidate.port);
+            let key = attempt.key(cx);
             Reusing::ask(cx, key, Wanted::Attempt(attempt))
         }
         _ => Phase::LookingUp(LookingUp::new(attempt)),
@@ -339,10 +348,14 @@ mod tests {
     /// known.
     fn context_at(addresses: &[&str]) -> Context {
         let mut cx = context(1);
-        cx.hosts.destinations = vec!["example.com".into()];
-        (cx.hosts.own, cx.hosts.begun) = (1, 1);
+        (cx.hosts.destinations, cx.hosts.own, cx.hosts.begun) = (1, 1, 1);
         cx.hosts.final_nexthop = true;
-        open_site(&mut cx, site(addresses), "example.com", "example.com");
+        open_site(
+            &mut cx,
+            site(addresses),
+            "example.com".into(),
+            "example.com",
+        );
         cx
     }
 
@@ -400,8 +413,9 @@ mod tests {
         let mut cx = context_at(&[]);
         cx.hosts.begun = 2;
         cx.hosts.cache.load = true;
-        cx.hosts.request_nexthop = Some(destination_key(&cx, "example.com"));
-        open_site(&mut cx, site(&["192.0.2.1"]), "example.com", "example.com");
+        let label = Arc::<str>::from("example.com");
+        cx.hosts.request_nexthop = Some(destination_key(&cx, Arc::clone(&label)));
+        open_site(&mut cx, site(&["192.0.2.1"]), label, "example.com");
         for _ in 0..2 {
             assert!(matches!(choose_knowing(&mut cx), Phase::Reusing(_)));
             assert_eq!(asked(&mut cx), ["look for a kept connection"]);
@@ -410,17 +424,21 @@ mod tests {
     }
 
     #[test]
-    fn a_next_hop_is_read_with_the_relays_behind_it() {
+    fn a_next_hop_has_the_relays_behind_it() {
         let mut cx = context_for("one.example, two.example", 1);
         let relay = cx.settings.nexthop.destination("relay.example").unwrap();
         configure(&mut cx, |settings| {
-            settings.connect.fallback_relays = vec![crate::route::Destination::Inet(relay)];
+            settings.connect.fallback_relays = vec![relay];
         });
-        read_nexthop(&mut cx);
-        let expected = ["one.example", "two.example", "relay.example"];
-        assert_eq!(cx.hosts.destinations, expected);
-        assert_eq!(cx.hosts.own, 2);
-        assert!(matches!(choose(&mut cx), Phase::Resolving(_)));
+        count_destinations(&mut cx);
+        assert_eq!((cx.hosts.destinations, cx.hosts.own), (3, 2));
+        for name in ["one.example", "two.example", "relay.example"] {
+            match choose(&mut cx) {
+                Phase::Resolving(resolving) => assert_eq!(resolving.destination(), name),
+                phase => panic!("{phase:?}"),
+            }
+        }
+        assert!(!cx.hosts.has_next());
     }
 
     #[test]

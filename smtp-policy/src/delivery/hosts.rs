@@ -17,9 +17,10 @@ use crate::{
 /// The destinations of a delivery and how far it has come with them.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    /// As they are written; each is read when its turn comes.
-    pub(super) destinations: Vec<String>,
-    /// How many of them come from the next hop; the others are fallback relays.
+    /// The number of destinations: those of the next hop, and the fallback relays behind
+    /// them.
+    pub(super) destinations: usize,
+    /// How many of them are the next hop's.
     pub(super) own: usize,
     /// How many have been begun.
     pub(super) begun: usize,
@@ -35,7 +36,7 @@ pub(super) struct Hosts {
     /// The TLS policies of the servers, as far as they are known.
     pub(super) policies: Policies,
     /// The present destination as it is written, or the path of its socket.
-    pub(super) label: String,
+    pub(super) label: Arc<str>,
     /// Whether the mail was passed to `best_mx_transport` already.
     pub(super) passed: bool,
     /// The addresses to which kept connections led. They are not tried again for a
@@ -47,7 +48,7 @@ pub(super) struct Hosts {
 #[derive(Debug)]
 pub(super) struct Site {
     /// Its domain without brackets and port; `myhostname` for a socket.
-    pub(super) domain: String,
+    pub(super) domain: Arc<str>,
     /// The MX records that led to the addresses.
     pub(super) exchange: Option<MailExchange>,
     /// The domain whose MTA-STS policy may hold.
@@ -95,7 +96,7 @@ pub(super) enum Trial {
 impl Hosts {
     /// Returns whether a destination is left that may be tried.
     pub(super) fn has_next(&self) -> bool {
-        !self.final_nexthop && self.begun < self.destinations.len()
+        !self.final_nexthop && self.begun < self.destinations
     }
 
     /// Returns whether the present destination is a fallback relay.
@@ -106,9 +107,9 @@ impl Hosts {
     /// A candidate of the present destination, as keys, texts and verdicts name it.
     pub(super) fn peer(&self, candidate: &Candidate, best: u16) -> Arc<Peer> {
         let address = (candidate.address, candidate.port).into();
-        let server = Server::inet(candidate.host.clone(), address);
+        let server = Server::inet(&*candidate.host, address);
         let best_mx = candidate.preference == best;
-        Arc::new(Peer::new(server, self.label.clone(), best_mx))
+        Arc::new(Peer::new(server, Arc::clone(&self.label), best_mx))
     }
 
     /// Returns whether mail loops are looked for at the present destination.
@@ -175,7 +176,7 @@ impl Hosts {
 impl Site {
     pub(super) fn new(places: VecDeque<Place>, best: u16, loop_detection: bool) -> Self {
         Self {
-            domain: String::new(),
+            domain: Arc::default(),
             exchange: None,
             sts_domain: None,
             retry_plain: None,

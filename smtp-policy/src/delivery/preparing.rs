@@ -13,7 +13,7 @@ use smtp_proto::{
 
 use super::{
     Ask,
-    choosing::{Choosing, read_nexthop},
+    choosing::{Choosing, count_destinations},
     context::Context,
     phase::{Next, Phase},
     roll::Batch,
@@ -212,7 +212,7 @@ impl Preparing {
 
 /// Everything is prepared.
 fn prepared(cx: &mut Context) -> Next {
-    read_nexthop(cx);
+    count_destinations(cx);
     Next::Go(Phase::Choosing(Choosing))
 }
 
@@ -322,10 +322,10 @@ mod tests {
     use crate::delivery::testing::{asked, context, go};
 
     #[test]
-    fn where_there_is_nothing_to_prepare_the_next_hop_is_read() {
+    fn where_there_is_nothing_to_prepare_the_next_hop_is_looked_at() {
         let mut cx = context(2);
         assert!(matches!(go(Start.poll(&mut cx)), Phase::Choosing(_)));
-        assert_eq!(cx.hosts.destinations, ["example.com"]);
+        assert_eq!(cx.hosts.destinations, 1);
         assert!(cx.envelope.is_none());
     }
 

@@ -32,13 +32,26 @@ pub(super) struct Resolving {
 }
 
 impl Resolving {
-    pub(super) fn new(cx: &Context, inet: InetDestination) -> Self {
+    /// Begins to look for the addresses of a destination. An address as such is known at
+    /// once.
+    pub(super) fn begin(cx: &mut Context, inet: InetDestination) -> Phase {
         let seed = cx.seed.wrapping_add(cx.hosts.begun as u64);
-        Self {
-            resolution: Resolution::new(&inet, Arc::clone(&cx.settings.route), seed),
-            inet,
-            open: BTreeMap::new(),
+        let mut resolution = Resolution::new(&inet, Arc::clone(&cx.settings.route), seed);
+        if let Some(resolved) = resolution.take() {
+            end(cx, &inet, resolved);
+            return Phase::Choosing(Choosing);
         }
+        Phase::Resolving(Box::new(Self {
+            inet,
+            resolution,
+            open: BTreeMap::new(),
+        }))
+    }
+
+    /// The destination, as it is written.
+    #[cfg(test)]
+    pub(super) fn destination(&self) -> &str {
+        &self.inet.text
     }
 
     /// Returns whether this is the ticket of a question that is out.
@@ -56,7 +69,7 @@ impl Resolving {
     /// Asks what is to be asked, all at once, until the addresses are known.
     pub(super) fn poll(mut self: Box<Self>, cx: &mut Context) -> Next {
         if let Some(resolved) = self.resolution.take() {
-            self.end(cx, resolved);
+            end(cx, &self.inet, resolved);
             return Next::Go(Phase::Choosing(Choosing));
         }
         let questions = self.resolution.questions();
@@ -70,41 +83,43 @@ impl Resolving {
         }
         Next::Go(self.into())
     }
+}
 
-    fn end(&self, cx: &mut Context, resolved: Resolved) {
-        for note in resolved.notes {
-            cx.note(match note {
-                RouteNote::Info(text) => Event::Routed { text: text.into() },
-                RouteNote::Warning(text) => Event::RouteWarning { text: text.into() },
-            });
+/// The addresses of a destination are known, or that there are none.
+fn end(cx: &mut Context, inet: &InetDestination, resolved: Resolved) {
+    for note in resolved.notes {
+        cx.note(match note {
+            RouteNote::Info(text) => Event::Routed { text: text.into() },
+            RouteNote::Warning(text) => Event::RouteWarning { text: text.into() },
+        });
+    }
+    let exchange = resolved.exchange;
+    // A mail exchanger does not try the backups behind itself.
+    cx.hosts.final_nexthop |= resolved.i_am_mx;
+    match resolved.result {
+        Err(failure) => {
+            // Another relay would only make a loop longer.
+            cx.hosts.final_nexthop |= failure.is_loop();
+            let reason = Reason::local(failure.status, Scope::Site, failure.text);
+            let places = [].into();
+            found_destination(cx, &inet.text, exchange.as_ref(), &places, Some(&reason));
+            cx.why = Some(reason);
         }
-        let (inet, exchange) = (&self.inet, resolved.exchange);
-        // A mail exchanger does not try the backups behind itself.
-        cx.hosts.final_nexthop |= resolved.i_am_mx;
-        match resolved.result {
-            Err(failure) => {
-                // Another relay would only make a loop longer.
-                cx.hosts.final_nexthop |= failure.is_loop();
-                let reason = Reason::local(failure.status, Scope::Site, failure.text);
-                let places = [].into();
-                found_destination(cx, &inet.text, exchange.as_ref(), &places, Some(&reason));
-                cx.why = Some(reason);
-            }
-            Ok(candidates) => {
-                // What went wrong at an earlier destination is no excuse for this one.
-                cx.why = None;
-                let best = candidates.first().map_or(0, |first| first.preference);
-                let loops = cx.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
-                let places = candidates.into_iter().map(Place::Inet).collect();
-                found_destination(cx, &inet.text, exchange.as_ref(), &places, None);
-                let site = Site {
-                    domain: inet.domain.clone(),
-                    exchange,
-                    sts_domain: loops.then(|| sts_domain(cx, inet)).flatten(),
-                    ..Site::new(places, best, loops)
-                };
-                open_site(cx, site, &inet.domain, &inet.text);
-            }
+        Ok(candidates) => {
+            // What went wrong at an earlier destination is no excuse for this one.
+            cx.why = None;
+            let best = candidates.first().map_or(0, |first| first.preference);
+            let loops = cx.request.protocol == Protocol::Smtp && inet.port == SMTP_PORT;
+            let places: Vec<Place> = candidates.into_iter().map(Place::Inet).collect();
+            let places = places.into();
+            found_destination(cx, &inet.text, exchange.as_ref(), &places, None);
+            let site = Site {
+                domain: Arc::clone(&inet.domain),
+                exchange,
+                sts_domain: loops.then(|| sts_domain(cx, inet)).flatten(),
+                ..Site::new(places, best, loops)
+            };
+            open_site(cx, site, Arc::clone(&inet.text), &inet.domain);
         }
     }
 }
@@ -126,12 +141,15 @@ mod tests {
     use crate::{
         delivery::testing::{asked, context, go},
         dns::{Record, RecordData},
+        route::Destination,
     };
 
-    fn resolving(cx: &mut Context, text: &str) -> Box<Resolving> {
+    fn begin(cx: &mut Context, text: &str) -> Phase {
         cx.hosts.begun = 1;
-        let inet = cx.settings.nexthop.destination(text).unwrap();
-        Box::new(Resolving::new(cx, inet))
+        match cx.settings.nexthop.destination(text).unwrap() {
+            Destination::Inet(inet) => Resolving::begin(cx, inet),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn resume(phase: Phase) -> Box<Resolving> {
@@ -144,18 +162,18 @@ mod tests {
     #[test]
     fn an_address_needs_no_questions() {
         let mut cx = context(1);
-        let resolving = resolving(&mut cx, "[192.0.2.1]:2525");
-        assert!(matches!(go(resolving.poll(&mut cx)), Phase::Choosing(_)));
+        let phase = begin(&mut cx, "[192.0.2.1]:2525");
+        assert!(matches!(phase, Phase::Choosing(_)));
         let site = cx.hosts.site.as_ref().unwrap();
         assert_eq!((site.places.len(), site.loop_detection), (1, false));
-        assert_eq!(cx.hosts.label, "[192.0.2.1]:2525");
+        assert_eq!(&*cx.hosts.label, "[192.0.2.1]:2525");
     }
 
     #[test]
     fn only_answers_to_open_questions_count() {
         let mut cx = context(1);
-        let phase = resolving(&mut cx, "[mx.example]").poll(&mut cx);
-        let mut resolving = resume(go(phase));
+        let resolving = resume(begin(&mut cx, "[mx.example]"));
+        let mut resolving = resume(go(resolving.poll(&mut cx)));
         assert_eq!(asked(&mut cx).first().unwrap(), "look up A of mx.example");
         assert!(resolving.asked(1) && !resolving.asked(99));
         let record = Record {
@@ -187,7 +205,7 @@ mod tests {
     #[test]
     fn a_name_that_does_not_exist_is_the_reason_for_whoever_is_left() {
         let mut cx = context(1);
-        let mut resolving = resolving(&mut cx, "[gone.example]");
+        let mut resolving = resume(begin(&mut cx, "[gone.example]"));
         loop {
             match resolving.poll(&mut cx) {
                 Next::Go(Phase::Resolving(again)) => resolving = again,

@@ -53,7 +53,8 @@ pub(super) fn settle_rest(cx: &mut Context) -> Phase {
 
 fn is_relayhost(cx: &Context) -> bool {
     let relayhost = cx.settings.connect.relayhost.as_ref();
-    cx.hosts.destinations.first().map(String::as_str) == relayhost.map(Nexthop::as_str)
+    let mut destinations = cx.settings.nexthop.split(cx.request.nexthop.as_str());
+    destinations.next() == relayhost.map(Nexthop::as_str)
 }
 
 /// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all

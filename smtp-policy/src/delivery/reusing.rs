@@ -105,7 +105,7 @@ mod tests {
     };
 
     fn reusing(cx: &mut Context, wanted: Wanted) -> Reusing {
-        let key = destination_key(cx, "example.com");
+        let key = destination_key(cx, "example.com".into());
         match Reusing::ask(cx, key, wanted) {
             Phase::Reusing(reusing) => reusing,
             other => panic!("{other:?}"),

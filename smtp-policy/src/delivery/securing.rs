@@ -2,6 +2,8 @@
 //! (`src/smtp/smtp_tls_policy.c`; the search itself is in [`tls`](crate::tls)). It comes
 //! before any connection; TLS in a session is in [`talking::tls`](super::talking).
 
+use std::sync::Arc;
+
 use super::{
     Ask, TableQuery,
     choosing::Choosing,
@@ -40,8 +42,8 @@ pub(super) struct Securing {
 /// The key of a policy: all that it depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct PolicyKey {
-    destination: String,
-    host: String,
+    destination: Arc<str>,
+    host: Arc<str>,
     port: Option<u16>,
 }
 
@@ -103,7 +105,7 @@ pub(super) fn security(cx: &mut Context, site: &Site, place: &Place) -> Security
 pub(super) fn pass_over(cx: &mut Context, what: &'static str, host: &str, refusal: Refusal) {
     cx.note(Event::TlsPolicyUnknown {
         what,
-        destination: cx.hosts.label.clone(),
+        destination: cx.hosts.label.to_string(),
         host: host.to_owned(),
         why: refusal.text.clone(),
     });
@@ -115,13 +117,13 @@ pub(super) fn pass_over(cx: &mut Context, what: &'static str, host: &str, refusa
 fn key(cx: &Context, place: &Place) -> PolicyKey {
     match place {
         Place::Inet(candidate) => PolicyKey {
-            destination: cx.hosts.label.clone(),
-            host: candidate.host.clone(),
+            destination: Arc::clone(&cx.hosts.label),
+            host: Arc::clone(&candidate.host),
             port: Some(candidate.port),
         },
         Place::Unix(path) => PolicyKey {
-            destination: path.display().to_string(),
-            host: cx.settings.identity.host.to_string(),
+            destination: path.display().to_string().into(),
+            host: cx.settings.identity.host.as_str().into(),
             port: None,
         },
     }
@@ -129,15 +131,15 @@ fn key(cx: &Context, place: &Place) -> PolicyKey {
 
 fn subject(cx: &Context, site: &Site, place: &Place, key: &PolicyKey) -> Subject {
     let waived = cx.request.tls == TlsWish::Waived;
-    let (destination, host) = (key.destination.clone(), key.host.clone());
+    let (destination, host) = (Arc::clone(&key.destination), Arc::clone(&key.host));
     let unix_time = cx.known_unix_time();
     match place {
         Place::Inet(candidate) => Subject {
             destination,
             host,
             port: key.port,
-            asked: candidate.asked.clone(),
-            canonical: candidate.canonical.clone(),
+            asked: Arc::clone(&candidate.asked),
+            canonical: Arc::clone(&candidate.canonical),
             validated: candidate.host_validated,
             exchange: site.exchange.clone(),
             sts_domain: site.sts_domain.clone().filter(|_| !waived),
@@ -146,8 +148,8 @@ fn subject(cx: &Context, site: &Site, place: &Place, key: &PolicyKey) -> Subject
         },
         Place::Unix(_) => Subject {
             destination,
-            asked: host.clone(),
-            canonical: host.clone(),
+            asked: Arc::clone(&host),
+            canonical: Arc::clone(&host),
             host,
             port: None,
             validated: false,

@@ -195,7 +195,7 @@ impl Surveying {
         let reason = Reason::local(EnhancedStatus::new(4, 3, 0), Scope::Site, text);
         let unjudged = self.failing(&reason);
         let candidate = server.place.candidate().cloned();
-        let name = |candidate: &Candidate| candidate.host.clone();
+        let name = |candidate: &Candidate| candidate.host.to_string();
         let story = core::mem::take(&mut self.story);
         let policy = server.policy.map(|policy| PolicyFinding {
             configured: story.configured,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{channel::Peer, request::TlsWish, tls::TlsLevel};
+use crate::{channel::Peer, request::TlsWish, server::Endpoint, tls::TlsLevel};
 
 /// The key of a kept connection. It holds everything that must be equal for a
 /// connection to serve another message: the client, and the next hop or the
@@ -22,14 +22,13 @@ struct Fields {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     /// The next hop that the connection was made for.
-    Destination(String),
+    Destination(Arc<str>),
     /// The place that it leads to.
     Endpoint {
-        destination: Option<String>,
-        host: Option<String>,
-        address: String,
-        port: u16,
+        endpoint: Endpoint,
         level: TlsLevel,
+        destination: Option<Arc<str>>,
+        host: Option<String>,
     },
 }
 
@@ -68,19 +67,18 @@ pub(crate) struct KeyOwner<'a> {
 pub(crate) struct KeyPlace<'a> {
     /// The destination as it is written, where passwords or certificates depend
     /// on it.
-    pub(crate) destination: Option<&'a String>,
+    pub(crate) destination: Option<&'a Arc<str>>,
     /// The host name, where passwords depend on it.
     pub(crate) host: Option<&'a String>,
-    pub(crate) address: &'a str,
-    pub(crate) port: u16,
+    pub(crate) endpoint: &'a Endpoint,
     /// The TLS level that holds there.
     pub(crate) level: TlsLevel,
 }
 
 impl CacheKey {
     /// The label of a destination: which next hop the connection was made for.
-    pub(crate) fn destination(owner: KeyOwner<'_>, nexthop: &str) -> Self {
-        Self::new(owner, Place::Destination(nexthop.into()))
+    pub(crate) fn destination(owner: KeyOwner<'_>, nexthop: Arc<str>) -> Self {
+        Self::new(owner, Place::Destination(nexthop))
     }
 
     /// The label of an endpoint: which address and port it leads to.
@@ -88,8 +86,7 @@ impl CacheKey {
         let place = Place::Endpoint {
             destination: place.destination.cloned(),
             host: place.host.cloned(),
-            address: place.address.into(),
-            port: place.port,
+            endpoint: place.endpoint.clone(),
             level: place.level,
         };
         Self::new(owner, place)
@@ -117,12 +114,14 @@ mod tests {
 
     #[test]
     fn whatever_matters_to_a_connection_is_in_its_key() {
-        let (one, other) = ("example.com".to_owned(), "[mx.example]".to_owned());
+        let [one, other] = ["example.com", "[mx.example]"].map(Arc::<str>::from);
+        let [host, other_host] = [&one, &other].map(ToString::to_string);
+        let at = |address: [u8; 4], port| Endpoint::Inet((address, port).into());
+        let endpoint = at([192, 0, 2, 1], 25);
         let place = KeyPlace {
             destination: Some(&one),
-            host: Some(&one),
-            address: "192.0.2.1",
-            port: 25,
+            host: Some(&host),
+            endpoint: &endpoint,
             level: TlsLevel::None,
         };
         let somebody = |sender| KeyOwner {
@@ -135,15 +134,15 @@ mod tests {
         };
         let wish = |tls| KeyOwner { tls, ..ANYBODY };
         let keys = [
-            CacheKey::destination(wish(TlsWish::Required), "example.com"),
-            CacheKey::destination(wish(TlsWish::Waived), "example.com"),
+            CacheKey::destination(wish(TlsWish::Required), Arc::clone(&one)),
+            CacheKey::destination(wish(TlsWish::Waived), Arc::clone(&one)),
             CacheKey::endpoint(wish(TlsWish::Required), place),
             CacheKey::endpoint(wish(TlsWish::Waived), place),
-            CacheKey::destination(ANYBODY, "example.com"),
-            CacheKey::destination(ANYBODY, "[example.com]"),
-            CacheKey::destination(lmtp, "example.com"),
-            CacheKey::destination(somebody("a@example.org"), "example.com"),
-            CacheKey::destination(somebody(""), "example.com"),
+            CacheKey::destination(ANYBODY, Arc::clone(&one)),
+            CacheKey::destination(ANYBODY, Arc::clone(&other)),
+            CacheKey::destination(lmtp, Arc::clone(&one)),
+            CacheKey::destination(somebody("a@example.org"), Arc::clone(&one)),
+            CacheKey::destination(somebody(""), Arc::clone(&one)),
             CacheKey::endpoint(ANYBODY, place),
             CacheKey::endpoint(somebody("a@example.org"), place),
             CacheKey::endpoint(
@@ -163,18 +162,24 @@ mod tests {
             CacheKey::endpoint(
                 ANYBODY,
                 KeyPlace {
-                    host: Some(&other),
+                    host: Some(&other_host),
                     ..place
                 },
             ),
             CacheKey::endpoint(
                 ANYBODY,
                 KeyPlace {
-                    address: "192.0.2.2",
+                    endpoint: &at([192, 0, 2, 2], 25),
                     ..place
                 },
             ),
-            CacheKey::endpoint(ANYBODY, KeyPlace { port: 26, ..place }),
+            CacheKey::endpoint(
+                ANYBODY,
+                KeyPlace {
+                    endpoint: &at([192, 0, 2, 1], 26),
+                    ..place
+                },
+            ),
             CacheKey::endpoint(
                 ANYBODY,
                 KeyPlace {

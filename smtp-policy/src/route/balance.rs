@@ -73,6 +73,8 @@ fn balance(list: &mut Vec<Candidate>, limit: usize) {
     clippy::indexing_slicing
 )]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     /// Candidates from a text like `4646`, each with its position as preference.
@@ -82,14 +84,14 @@ mod tests {
             _ => "2001:db8::1".parse().unwrap(),
         };
         let candidate = |(index, family)| Candidate {
-            host: String::new(),
+            host: Arc::default(),
             address: address(family),
             port: 25,
             preference: u16::try_from(index).unwrap(),
             host_validated: false,
             mx_validated: false,
-            asked: String::new(),
-            canonical: String::new(),
+            asked: Arc::default(),
+            canonical: Arc::default(),
         };
         families.chars().enumerate().map(candidate).collect()
     }

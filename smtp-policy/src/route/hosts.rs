@@ -2,7 +2,7 @@
 //! come to. Answers to `smtp_addr_one` in Postfix's `src/smtp/smtp_addr.c` and
 //! to `src/dns/dns_lookup_types.c`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use smtp_proto::EnhancedStatus;
 
@@ -17,7 +17,7 @@ use crate::dns::{Answer, Failure, Family, NativeFailure, Query, QueryKind};
 pub(super) struct HostAddress {
     pub(super) address: IpAddr,
     /// The owner name of the record.
-    pub(super) canonical: String,
+    pub(super) canonical: Arc<str>,
     pub(super) validated: bool,
     /// What the log calls the kind of record: `A` or `AAAA`.
     pub(super) kind: QueryKind,
@@ -115,7 +115,7 @@ struct Part {
 /// The lookup of one host.
 #[derive(Debug)]
 pub(super) struct HostLookup {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     numeric: Option<IpAddr>,
     /// The DNS questions, IPv4 first.
     dns: Vec<Part>,
@@ -139,7 +139,7 @@ pub(super) struct Verdict {
 }
 
 impl HostLookup {
-    pub(super) fn new(name: String, validate: bool, policy: &RoutePolicy) -> Self {
+    pub(super) fn new(name: Arc<str>, validate: bool, policy: &RoutePolicy) -> Self {
         let numeric = numeric_address(&name).filter(|address| policy.families.allow(*address));
         let use_dns = policy.host_lookup.dns && policy.dns != DnsSupport::Disabled;
         let native = policy.host_lookup.native || policy.dns == DnsSupport::Disabled;
@@ -149,7 +149,7 @@ impl HostLookup {
         ];
         let part = |kind| Part {
             query: Query {
-                name: name.clone(),
+                name: name.to_string(),
                 kind,
                 validate,
                 search: policy.search,
@@ -299,10 +299,10 @@ fn native_query(name: &str, policy: &RoutePolicy) -> Query {
     Query::new(name, QueryKind::Native(family))
 }
 
-fn plain(address: IpAddr, name: &str) -> HostAddress {
+fn plain(address: IpAddr, name: &Arc<str>) -> HostAddress {
     HostAddress {
         address,
-        canonical: name.to_owned(),
+        canonical: Arc::clone(name),
         validated: false,
         kind: match address {
             IpAddr::V4(_) => QueryKind::A,
@@ -341,7 +341,7 @@ fn judge_records(
     let address = |record: crate::dns::Record| {
         Some(HostAddress {
             address: record.data.address()?,
-            canonical: record.owner,
+            canonical: record.owner.into(),
             validated: record.validated,
             kind,
         })
@@ -361,7 +361,7 @@ fn host_status(rank: Rank, soft: bool) -> EnhancedStatus {
 
 fn native_verdict(
     answer: Result<Answer, Failure>,
-    name: &str,
+    name: &Arc<str>,
     soft: bool,
     policy: &RoutePolicy,
     notes: &mut Vec<RouteNote>,
@@ -385,7 +385,7 @@ fn native_verdict(
 
 fn usable(
     answer: &Answer,
-    name: &str,
+    name: &Arc<str>,
     policy: &RoutePolicy,
     notes: &mut Vec<RouteNote>,
 ) -> Vec<HostAddress> {

@@ -26,7 +26,7 @@ use smtp_proto::EnhancedStatus;
 
 pub use self::filter::{FilterFailure, Filtered, RecordFilter, filter_records};
 pub use self::loops::OwnAddresses;
-pub use self::nexthop::{Destination, InetDestination, NexthopError, NexthopRules, split_nexthop};
+pub use self::nexthop::{Destination, InetDestination, NexthopError, NexthopRules};
 pub use self::plan::{QuestionId, Resolution};
 pub use self::ports::{PortNames, ServiceName};
 
@@ -185,7 +185,7 @@ impl RoutePolicy {
 pub struct Candidate {
     /// The name of the host for log lines, DSN, TLS and SASL: the MX host or
     /// the destination itself, in ASCII.
-    pub host: String,
+    pub host: Arc<str>,
     /// Where to connect to.
     pub address: IpAddr,
     /// The port to connect to.
@@ -197,10 +197,10 @@ pub struct Candidate {
     /// The MX records were validated by DNSSEC; false without MX records.
     pub mx_validated: bool,
     /// The name that was asked for the address, in ASCII.
-    pub asked: String,
+    pub asked: Arc<str>,
     /// The owner name of the address record: differs from the name that was
     /// asked for if that is an alias.
-    pub canonical: String,
+    pub canonical: Arc<str>,
 }
 
 /// The MX records that led to a destination's candidates.

@@ -6,7 +6,7 @@
 //! and to `src/util/host_port.c`; the errors are its own texts.
 
 use core::fmt;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     idna::Idna,
@@ -28,13 +28,11 @@ pub enum Destination {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InetDestination {
     /// The destination as written, without the `inet:` of LMTP.
-    pub text: String,
+    pub text: Arc<str>,
     /// The domain, host or address, without brackets and `ipv6:`.
-    pub domain: String,
+    pub domain: Arc<str>,
     /// Written in brackets: no MX lookup.
     pub bracketed: bool,
-    /// The port as written, or the default: a number or a service name.
-    pub service: String,
     /// The port, 1 to 65535.
     pub port: u16,
 }
@@ -83,45 +81,66 @@ impl NexthopRules {
     /// The destinations of a next hop, in order. One bad destination fails the
     /// whole list; a caller that wants to get as far as Postfix does, which
     /// reads a destination when its turn has come, takes
-    /// [`split_nexthop`] and [`Self::destination`].
+    /// [`split`](Self::split) and [`destination`](Self::destination).
     pub fn parse(&self, nexthop: &str) -> Result<Vec<Destination>, NexthopError> {
-        if self.socket_prefixes
-            && let Some(path) = nexthop.strip_prefix("unix:")
-        {
-            return Ok(vec![Destination::Unix(PathBuf::from(path))]);
-        }
-        let list = self.without_prefix(nexthop);
-        let destinations: Vec<Destination> = split_nexthop(list)
-            .map(|text| self.destination(text).map(Destination::Inet))
+        let destinations: Vec<Destination> = self
+            .split(nexthop)
+            .map(|text| self.destination(text))
             .collect::<Result<_, _>>()?;
         if destinations.is_empty() {
+            let list = self.without_prefix(nexthop);
             let text = format!("null destination: \"{list}\"");
             return Err(NexthopError { text });
         }
         Ok(destinations)
     }
 
+    /// The texts of the destinations of a next hop, in order: its parts between commas and
+    /// white space, or the socket that it names.
+    pub fn split<'a>(&self, nexthop: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let (socket, list) = match self.socket(nexthop) {
+            Some(_) => (Some(nexthop), ""),
+            None => (None, self.without_prefix(nexthop)),
+        };
+        let parts = list.split([',', ' ', '\t', '\r', '\n']);
+        socket
+            .into_iter()
+            .chain(parts.filter(|text| !text.is_empty()))
+    }
+
+    /// One destination, which must not be a list and has no `inet:` before it.
+    pub fn destination(&self, text: &str) -> Result<Destination, NexthopError> {
+        if let Some(path) = self.socket(text) {
+            return Ok(Destination::Unix(PathBuf::from(path)));
+        }
+        let (domain, service, bracketed) = self.host_port(text).map_err(|error| NexthopError {
+            text: format!("{error} in server description: {text}"),
+        })?;
+        Ok(Destination::Inet(InetDestination {
+            text: text.into(),
+            domain: domain.into(),
+            bracketed,
+            port: self.ports.port(service, text)?,
+        }))
+    }
+
+    /// Whether a text names a socket.
+    pub fn names_socket(&self, text: &str) -> bool {
+        self.socket(text).is_some()
+    }
+
+    /// The path of the socket that a text names (LMTP).
+    fn socket<'a>(&self, text: &'a str) -> Option<&'a str> {
+        text.strip_prefix("unix:").filter(|_| self.socket_prefixes)
+    }
+
     /// The next hop without the `inet:` of LMTP, which may stand once before
     /// the whole list.
-    pub fn without_prefix<'a>(&self, nexthop: &'a str) -> &'a str {
+    fn without_prefix<'a>(&self, nexthop: &'a str) -> &'a str {
         match nexthop.strip_prefix("inet:") {
             Some(rest) if self.socket_prefixes => rest,
             _ => nexthop,
         }
-    }
-
-    /// One destination, which must not be a list and has no prefix.
-    pub fn destination(&self, text: &str) -> Result<InetDestination, NexthopError> {
-        let (domain, service, bracketed) = self.host_port(text).map_err(|error| NexthopError {
-            text: format!("{error} in server description: {text}"),
-        })?;
-        Ok(InetDestination {
-            text: text.to_owned(),
-            domain: domain.to_owned(),
-            bracketed,
-            port: self.ports.port(service, text)?,
-            service: service.to_owned(),
-        })
     }
 
     fn host_port<'a>(&'a self, text: &'a str) -> Result<(&'a str, &'a str, bool), &'static str> {
@@ -181,12 +200,6 @@ fn in_brackets(rest: &str) -> Result<(&str, &str), &'static str> {
         return Err("malformed IPv6 address");
     }
     Ok((host, port))
-}
-
-/// The destinations of a list, separated by commas and white space.
-pub fn split_nexthop(list: &str) -> impl Iterator<Item = &str> {
-    list.split([',', ' ', '\t', '\r', '\n'])
-        .filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -336,11 +349,11 @@ mod tests {
     }
 
     #[test]
-    fn the_text_and_service_stay_as_written() {
-        let destination = rules(false).destination("[ipv6:::1]:submission").unwrap();
-        assert_eq!(destination.text, "[ipv6:::1]:submission");
-        assert_eq!(destination.service, "submission");
-        assert_eq!(rules(true).destination("a.example").unwrap().service, "24");
+    fn the_text_stays_as_written() {
+        for (lmtp, text) in [(false, "[ipv6:::1]:submission"), (true, "unix:a, b")] {
+            let destination = rules(lmtp).destination(text).unwrap();
+            assert_eq!(destination.to_string(), text);
+        }
     }
 
     #[test]

@@ -73,7 +73,6 @@ enum Purpose {
 ///     text: "[192.0.2.1]".into(),
 ///     domain: "192.0.2.1".into(),
 ///     bracketed: true,
-///     service: "smtp".into(),
 ///     port: 25,
 /// };
 /// let mut resolution = Resolution::new(&destination, Arc::new(RoutePolicy::smtp()), 1);
@@ -84,13 +83,13 @@ enum Purpose {
 #[derive(Debug)]
 pub struct Resolution {
     /// The domain as it is written.
-    written: String,
+    written: Arc<str>,
     bracketed: bool,
     port: u16,
     policy: Arc<RoutePolicy>,
     seed: u64,
     /// The domain in ASCII, if there is such a form.
-    domain: String,
+    domain: Arc<str>,
     stage: Stage,
     hosts: Vec<HostLookup>,
     waiting: VecDeque<(QuestionId, Query)>,
@@ -108,8 +107,8 @@ impl Resolution {
     /// the same preference if the policy says so.
     pub fn new(destination: &InetDestination, policy: Arc<RoutePolicy>, seed: u64) -> Self {
         let mut resolution = Self {
-            domain: destination.domain.clone(),
-            written: destination.domain.clone(),
+            domain: Arc::clone(&destination.domain),
+            written: Arc::clone(&destination.domain),
             bracketed: destination.bracketed,
             port: destination.port,
             policy,
@@ -178,14 +177,14 @@ impl Resolution {
         self.stage = Stage::Exchangers;
         let query = Query {
             validate: self.policy.dns == DnsSupport::Dnssec,
-            ..Query::new(self.domain.clone(), QueryKind::Mx)
+            ..Query::new(&*self.domain, QueryKind::Mx)
         };
         self.ask(Purpose::Exchangers, query);
     }
 
     fn convert_domain(&mut self) {
         match self.policy.idna.to_ascii(&self.written) {
-            Some(Cow::Owned(ascii)) => self.domain = ascii,
+            Some(Cow::Owned(ascii)) => self.domain = ascii.into(),
             Some(Cow::Borrowed(_)) => {}
             None => self.warn(format!(
                 "Problem translating domain \"{}\" to ASCII form",
@@ -209,9 +208,9 @@ impl Resolution {
                 return self.fail(EnhancedStatus::new(5, 1, 0), text);
             }
             Ok(Some((exchangers, validated))) => {
-                let owner = owner.unwrap_or_else(|| self.domain.clone());
+                let owner = owner.unwrap_or_else(|| self.domain.to_string());
                 self.exchange = Some(MailExchange {
-                    asked: self.domain.clone(),
+                    asked: self.domain.to_string(),
                     owner,
                     validated,
                 });
@@ -279,7 +278,8 @@ impl Resolution {
 
     fn mx_path(&mut self, exchangers: Vec<Exchanger>, validated: bool) {
         let validate = validated || self.policy.validate_insecure_mx;
-        let host = |(_, name): &Exchanger| HostLookup::new(name.clone(), validate, &self.policy);
+        let host =
+            |(_, name): &Exchanger| HostLookup::new(name.as_str().into(), validate, &self.policy);
         let hosts = exchangers.iter().map(host).collect();
         self.stage = Stage::ExchangerHosts {
             preferences: exchangers
@@ -298,7 +298,7 @@ impl Resolution {
 
     fn host_path(&mut self) {
         let validate = self.policy.dns == DnsSupport::Dnssec;
-        let host = HostLookup::new(self.domain.clone(), validate, &self.policy);
+        let host = HostLookup::new(Arc::clone(&self.domain), validate, &self.policy);
         self.stage = Stage::Host;
         self.look_up(vec![host]);
     }
@@ -346,7 +346,7 @@ impl Resolution {
             let soft = failure
                 .as_ref()
                 .is_some_and(|(status, _)| status.class() == 4);
-            let name = host.name.clone();
+            let name = Arc::clone(&host.name);
             let verdict = host.verdict(soft, &self.policy, &mut self.notes);
             failure = verdict.failure.or(failure);
             let full_host = verdict.addresses.len() >= LIST_LIMIT;
@@ -406,7 +406,7 @@ impl Resolution {
         let Some(host) = core::mem::take(&mut self.hosts).into_iter().next() else {
             return;
         };
-        let asked = host.name.clone();
+        let asked = Arc::clone(&host.name);
         let verdict = host.verdict(false, &self.policy, &mut self.notes);
         let mut limited = self.candidates(verdict.addresses, &asked, 0, false);
         limit(&mut limited, &mut self.notes);
@@ -432,24 +432,23 @@ impl Resolution {
     fn candidates(
         &self,
         addresses: Vec<HostAddress>,
-        name: &str,
+        name: &Arc<str>,
         preference: u16,
         mx_validated: bool,
     ) -> Vec<(Candidate, QueryKind)> {
         let candidate = |found: HostAddress| {
-            let host = if self.policy.cname_overrides_name {
-                found.canonical.clone()
-            } else {
-                name.to_owned()
+            let host = match self.policy.cname_overrides_name {
+                true => &found.canonical,
+                false => name,
             };
             let candidate = Candidate {
-                host,
+                host: Arc::clone(host),
                 address: found.address,
                 port: self.port,
                 preference,
                 host_validated: found.validated,
                 mx_validated,
-                asked: name.to_owned(),
+                asked: Arc::clone(name),
                 canonical: found.canonical,
             };
             (candidate, found.kind)

@@ -3,6 +3,8 @@
 //! (`src/smtp/smtp_tls_policy.c`, dane_init; `src/tls/tls_dane.c`,
 //! tls_dane_resolve).
 
+use std::sync::Arc;
+
 use smtp_proto::status::EnhancedStatus;
 
 use super::{
@@ -91,14 +93,14 @@ impl PolicySearch {
         let subject = &self.subject;
         let alias = !is_same_name(&subject.canonical, &subject.asked);
         self.stage = if subject.validated {
-            let fallback = alias.then(|| subject.asked.clone());
+            let fallback = alias.then(|| Arc::clone(&subject.asked));
             Stage::Records {
-                base: subject.canonical.clone(),
+                base: Arc::clone(&subject.canonical),
                 fallback,
             }
         } else if self.rules.dane.force {
             Stage::Records {
-                base: subject.asked.clone(),
+                base: Arc::clone(&subject.asked),
                 fallback: None,
             }
         } else if alias {
@@ -110,7 +112,7 @@ impl PolicySearch {
 
     /// Whether the alias itself is signed, though what it leads to is not.
     pub(super) fn on_alias(&mut self, answer: Result<Answer, Failure>) {
-        let asked = self.subject.asked.clone();
+        let asked = Arc::clone(&self.subject.asked);
         match answer {
             Ok(answer) if is_signed(&answer) => {
                 self.stage = Stage::Records {
@@ -140,8 +142,8 @@ impl PolicySearch {
 
     pub(super) fn on_records(
         &mut self,
-        base: String,
-        fallback: Option<String>,
+        base: Arc<str>,
+        fallback: Option<Arc<str>>,
         answer: Result<Answer, Failure>,
     ) {
         let name = format!("_{}._tcp.{base}", self.subject.port.unwrap_or_default());
@@ -187,7 +189,7 @@ impl PolicySearch {
         }
         self.finding = DaneFinding {
             records,
-            names: self.reference_names(base),
+            names: self.reference_names(&base),
         };
         self.finish();
     }
@@ -200,8 +202,8 @@ impl PolicySearch {
     }
 
     /// The names that a certificate may have whose issuer a record vouches for.
-    fn reference_names(&self, base: String) -> Vec<String> {
-        let mut names = vec![base];
+    fn reference_names(&self, base: &str) -> Vec<String> {
+        let mut names = vec![base.to_owned()];
         if let Some(exchange) = &self.subject.exchange {
             names.push(exchange.owner.clone());
             if exchange.asked != exchange.owner {

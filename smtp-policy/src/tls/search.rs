@@ -32,15 +32,15 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     /// The destination as it is written, or the path of the socket.
-    pub(crate) destination: String,
+    pub(crate) destination: Arc<str>,
     /// The name of the server.
-    pub(crate) host: String,
+    pub(crate) host: Arc<str>,
     /// `None` for a UNIX-domain socket.
     pub(crate) port: Option<u16>,
     /// The name that was asked for its address.
-    pub(crate) asked: String,
+    pub(crate) asked: Arc<str>,
     /// The name that the address record belongs to.
-    pub(crate) canonical: String,
+    pub(crate) canonical: Arc<str>,
     /// The address record was validated.
     pub(crate) validated: bool,
     /// The mail exchanger records that led here, if some did.
@@ -113,8 +113,8 @@ pub(super) enum Stage {
     Level,
     Alias,
     Records {
-        base: String,
-        fallback: Option<String>,
+        base: Arc<str>,
+        fallback: Option<Arc<str>>,
     },
     Sts(Box<StsSearch>),
     Done(Result<TlsPolicy, Refusal>),
@@ -125,7 +125,7 @@ type MapsSearchKey = (String, MapsSearch);
 
 impl PolicySearch {
     pub(crate) fn new(rules: Arc<TlsRules>, subject: Subject, utf8: Option<Idna>) -> Self {
-        let destination = subject.destination.clone();
+        let destination = Arc::clone(&subject.destination);
         let stage = if !rules.tls.policy.is_empty() {
             let mut keys: VecDeque<MapsSearchKey> = policy_keys(&destination, utf8)
                 .into_iter()
@@ -146,7 +146,7 @@ impl PolicySearch {
                 search: search(&destination),
                 class: "next-hop destination",
                 host: differs.then(|| search(&subject.host)),
-                key: destination,
+                key: destination.to_string(),
                 found: None,
             }
         } else {
@@ -181,7 +181,7 @@ impl PolicySearch {
                 },
                 Stage::Level => self.level_is_known(),
                 Stage::Alias => {
-                    let name = self.subject.asked.clone();
+                    let name = self.subject.asked.to_string();
                     return SearchStep::Resolve(signed(name, QueryKind::Cname));
                 }
                 Stage::Records { base, .. } => {
@@ -240,12 +240,12 @@ impl PolicySearch {
         let domain = match (policy, &self.subject.sts_domain, &self.subject.exchange) {
             (PolicyType::Sts, Some(domain), _) => domain.to_ascii_lowercase(),
             (_, _, Some(exchange)) => exchange.asked.clone(),
-            _ => self.subject.destination.clone(),
+            _ => self.subject.destination.to_string(),
         };
         self.results.push(TlsResult {
             policy,
             domain,
-            mx_host: self.subject.host.clone(),
+            mx_host: self.subject.host.to_string(),
             failure: Some(failure),
         });
     }
@@ -347,7 +347,7 @@ impl PolicySearch {
         };
         if let Some(search) = host.take() {
             let found = *found;
-            let key = self.subject.host.clone();
+            let key = self.subject.host.to_string();
             self.stage = Stage::Site {
                 search,
                 class: "server hostname",

@@ -25,7 +25,7 @@ use crate::{
 pub(in crate::delivery) struct Tls {
     pub(in crate::delivery) policy: TlsPolicy,
     /// The bare domain that certificates are compared with.
-    pub(super) domain: String,
+    pub(super) domain: Arc<str>,
     /// The server did not want to start TLS.
     refused: bool,
     /// The progress of the wish for TLS.
@@ -50,7 +50,7 @@ impl Tls {
     /// before, where this one is to be without.
     pub(in crate::delivery) const fn new(
         policy: TlsPolicy,
-        domain: String,
+        domain: Arc<str>,
         failed: Option<LogText>,
     ) -> Self {
         Self {

@@ -25,8 +25,8 @@ pub(super) fn note_session(cx: &mut Context, tls: &Tls, peer: &Peer, failure: Op
     }
     let (policy, domain) = match &tls.policy.sts {
         Some(rule) => (PolicyType::Sts, rule.domain.clone()),
-        None if level.is_dane() => (PolicyType::Tlsa, tls.domain.clone()),
-        None => (PolicyType::NoPolicyFound, tls.domain.clone()),
+        None if level.is_dane() => (PolicyType::Tlsa, tls.domain.to_string()),
+        None => (PolicyType::NoPolicyFound, tls.domain.to_string()),
     };
     let result = TlsResult {
         policy,

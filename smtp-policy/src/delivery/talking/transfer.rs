@@ -140,10 +140,9 @@ impl Talking {
             key,
             peer: Arc::clone(&channel.peer),
         });
-        let port = channel.peer.port().unwrap_or_default();
         let keys = CacheKeys {
             destination,
-            endpoint: endpoint_key(cx, &channel.peer, port, channel.level),
+            endpoint: endpoint_key(cx, &channel.peer, channel.level),
         };
         let until = cx.now + cx.settings.reuse.idle;
         cx.ask(Ask::Keep(keys, channel, until));
