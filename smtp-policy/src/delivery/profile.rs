@@ -14,7 +14,7 @@ use crate::{
     request::Request,
     sasl::PasswordSearch,
     settings::{PixWords, Settings},
-    tables::{MapsSearch, MapsStep, Table, TableFailure},
+    tables::{Maps, MapsSearch, MapsStep, Table, TableFailure},
 };
 
 /// The two look-ups by the server's address, and that of credentials by its names,
@@ -33,6 +33,14 @@ enum Found {
 }
 
 impl Found {
+    /// The search for an address. There is none where there are no tables.
+    fn new(maps: &Maps, address: &str) -> Self {
+        match maps.is_empty() {
+            true => Self::Done(Ok(None)),
+            false => Self::Searching(maps.search(address)),
+        }
+    }
+
     /// The question for the driver, if the search needs one.
     fn step(&mut self) -> Option<TableQuery> {
         let Self::Searching(search) = self else {
@@ -58,8 +66,8 @@ impl Found {
 impl AddressLookups {
     pub(super) fn new(settings: &Settings, address: &str, passwords: PasswordSearch) -> Self {
         Self {
-            pix: Found::Searching(settings.hello.pix.by_address.search(address)),
-            discard: Found::Searching(settings.hello.discard_by_address.search(address)),
+            pix: Found::new(&settings.hello.pix.by_address, address),
+            discard: Found::new(&settings.hello.discard_by_address, address),
             passwords,
         }
     }
