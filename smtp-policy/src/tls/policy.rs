@@ -33,6 +33,8 @@ pub(crate) struct TlsRules {
     /// Who vouches for mail exchangers of MTA-STS policies where no authorities are
     /// configured.
     pub(super) sts_anchors: Option<Arc<TrustAnchors>>,
+    /// The policy for every server, where nothing is looked up and no mistake is to be told.
+    pub(crate) common: Option<TlsPolicy>,
 }
 
 /// When DANE applies, and to what.
@@ -170,8 +172,10 @@ impl TlsRules {
             connector: tls.engine.clone(),
             sts: None,
             sts_anchors: None,
+            common: None,
             tls,
         };
+        rules.common = rules.common_policy();
         let tables = [&rules.tls.policy, &rules.tls.per_site];
         let wanted = rules.level > TlsLevel::None || tables.iter().any(|maps| !maps.is_empty());
         let trouble = match wanted && rules.connector.is_none() {
@@ -185,6 +189,7 @@ impl TlsRules {
     pub(crate) fn with_mta_sts(&self, sts: &Arc<MtaSts>, warnings: &mut Vec<String>) -> Self {
         let mut rules = Self {
             sts: Some(Arc::clone(sts)),
+            common: None,
             ..self.clone()
         };
         if rules.connector.is_none() && rules.level == TlsLevel::None {
@@ -224,6 +229,17 @@ impl TlsRules {
             connector: Some(connector),
             ..self.clone()
         }
+    }
+
+    fn common_policy(&self) -> Option<TlsPolicy> {
+        let tables = [&self.tls.policy, &self.tls.per_site];
+        if self.level.is_dane() || tables.iter().any(|maps| !maps.is_empty()) {
+            return None;
+        }
+        let mut warnings = Vec::new();
+        let (attributes, dane) = (Attributes::default(), DaneFinding::default());
+        let policy = self.policy("", self.level, attributes, dane, &mut warnings);
+        policy.ok().filter(|_| warnings.is_empty())
     }
 
     /// Puts together what holds for a server: what the table says, the TLSA

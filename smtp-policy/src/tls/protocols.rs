@@ -5,6 +5,7 @@
 //! with modern ciphers only; what a setting says about anything else has no effect.
 
 use core::{fmt, str::FromStr};
+use std::borrow::Cow;
 
 use crate::tables::words::split;
 
@@ -65,7 +66,7 @@ const PROTOCOLS: [(&str, u16); 6] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protocols {
     /// As it is written, for the log.
-    list: String,
+    list: Cow<'static, str>,
     versions: Versions,
 }
 
@@ -92,7 +93,7 @@ impl FromStr for Protocols {
     fn from_str(list: &str) -> Result<Self, NotUnderstood> {
         let versions = versions(list).ok_or_else(|| NotUnderstood(list.to_owned()))?;
         Ok(Self {
-            list: list.to_owned(),
+            list: list.to_owned().into(),
             versions,
         })
     }
