@@ -19,8 +19,6 @@ pub(super) struct HostAddress {
     /// The owner name of the record.
     pub(super) canonical: Arc<str>,
     pub(super) validated: bool,
-    /// What the log calls the kind of record: `A` or `AAAA`.
-    pub(super) kind: QueryKind,
 }
 
 /// What a lookup came to, worst last (`src/dns/dns.h`).
@@ -304,10 +302,14 @@ fn plain(address: IpAddr, name: &Arc<str>) -> HostAddress {
         address,
         canonical: Arc::clone(name),
         validated: false,
-        kind: match address {
-            IpAddr::V4(_) => QueryKind::A,
-            IpAddr::V6(_) => QueryKind::Aaaa,
-        },
+    }
+}
+
+/// The kind of the records that hold such addresses, for the log.
+pub(super) const fn kind_of(address: IpAddr) -> QueryKind {
+    match address {
+        IpAddr::V4(_) => QueryKind::A,
+        IpAddr::V6(_) => QueryKind::Aaaa,
     }
 }
 
@@ -343,7 +345,6 @@ fn judge_records(
             address: record.data.address()?,
             canonical: record.owner.into(),
             validated: record.validated,
-            kind,
         })
     };
     Ok(records.into_iter().filter_map(address).collect())
@@ -454,6 +455,6 @@ fn append_limited(
     list.extend(more);
     let kind = list
         .get(LIST_LIMIT - 1)
-        .map_or(QueryKind::A, |last| last.kind);
+        .map_or(QueryKind::A, |last| kind_of(last.address));
     cut(list, || format!("qname={name} qtype={kind}"), notes)
 }

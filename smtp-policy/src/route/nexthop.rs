@@ -179,7 +179,7 @@ impl NexthopRules {
     fn is_valid_host(&self, host: &str) -> bool {
         match self.idna {
             Some(idna) if !host.is_ascii() => idna.to_ascii(host).is_some(),
-            _ => is_valid_hostname(host, Wildcard::Forbidden) || is_valid_address(host),
+            _ => is_valid_address(host) || is_valid_hostname(host, Wildcard::Forbidden),
         }
     }
 }

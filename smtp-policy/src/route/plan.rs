@@ -15,7 +15,9 @@ use smtp_proto::EnhancedStatus;
 
 use super::balance::{self, LIST_LIMIT};
 use super::filter::{Filtered, filter_records};
-use super::hosts::{HostAddress, HostLookup, Miss, Rank, can_be_asked, cut, filter_miss, miss};
+use super::hosts::{
+    HostAddress, HostLookup, Miss, Rank, can_be_asked, cut, filter_miss, kind_of, miss,
+};
 use super::loops::truncate_at;
 use super::{
     Candidate, DnsSupport, InetDestination, MailExchange, Resolved, RouteFailure, RouteNote,
@@ -350,16 +352,14 @@ impl Resolution {
             let verdict = host.verdict(soft, &self.policy, &mut self.notes);
             failure = verdict.failure.or(failure);
             let full_host = verdict.addresses.len() >= LIST_LIMIT;
-            let added = self.candidates(verdict.addresses, &name, *preference, validated);
-            list.extend(added);
+            list.extend(self.candidates(verdict.addresses, &name, *preference, validated));
             if limit(&mut list, &mut self.notes) || full_host {
                 break;
             }
         }
-        let Some(best_found) = list.first().map(|(c, _)| c.preference) else {
+        let Some(best_found) = list.first().map(|c: &Candidate| c.preference) else {
             return self.no_exchanger_address(failure);
         };
-        let mut list: Vec<Candidate> = list.into_iter().map(|(c, _)| c).collect();
         let own = self
             .detects_loops()
             .then(|| self.policy.own.find_in(&list))
@@ -408,9 +408,10 @@ impl Resolution {
         };
         let asked = Arc::clone(&host.name);
         let verdict = host.verdict(false, &self.policy, &mut self.notes);
-        let mut limited = self.candidates(verdict.addresses, &asked, 0, false);
-        limit(&mut limited, &mut self.notes);
-        let list: Vec<Candidate> = limited.into_iter().map(|(c, _)| c).collect();
+        let mut list = self
+            .candidates(verdict.addresses, &asked, 0, false)
+            .collect();
+        limit(&mut list, &mut self.notes);
         if list.is_empty() {
             let (status, text) = verdict.failure.unwrap_or_else(unavailable);
             return self.fail(status, text);
@@ -427,21 +428,20 @@ impl Resolution {
         self.finish(Ok(list), false);
     }
 
-    /// Candidates from the addresses of a host, with the kind of record that each
-    /// came from.
+    /// Candidates from the addresses of a host.
     fn candidates(
         &self,
         addresses: Vec<HostAddress>,
         name: &Arc<str>,
         preference: u16,
         mx_validated: bool,
-    ) -> Vec<(Candidate, QueryKind)> {
-        let candidate = |found: HostAddress| {
+    ) -> impl Iterator<Item = Candidate> {
+        addresses.into_iter().map(move |found| {
             let host = match self.policy.cname_overrides_name {
                 true => &found.canonical,
                 false => name,
             };
-            let candidate = Candidate {
+            Candidate {
                 host: Arc::clone(host),
                 address: found.address,
                 port: self.port,
@@ -450,10 +450,8 @@ impl Resolution {
                 mx_validated,
                 asked: Arc::clone(name),
                 canonical: found.canonical,
-            };
-            (candidate, found.kind)
-        };
-        addresses.into_iter().map(candidate).collect()
+            }
+        })
     }
 
     fn detects_loops(&self) -> bool {
@@ -486,10 +484,10 @@ fn unavailable() -> (EnhancedStatus, String) {
 }
 
 /// Cuts the list of a destination; true if it was too long.
-fn limit(list: &mut Vec<(Candidate, QueryKind)>, notes: &mut Vec<RouteNote>) -> bool {
+fn limit(list: &mut Vec<Candidate>, notes: &mut Vec<RouteNote>) -> bool {
     let last = list
         .get(LIST_LIMIT - 1)
         .filter(|_| list.len() > LIST_LIMIT)
-        .map(|(last, kind)| format!("qname={} qtype={kind}", last.asked));
+        .map(|last| format!("qname={} qtype={}", last.asked, kind_of(last.address)));
     cut(list, || last.unwrap_or_default(), notes)
 }
