@@ -11,7 +11,7 @@
 //! ```
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, VecDeque, btree_map::Entry},
     sync::Arc,
 };
 
@@ -196,11 +196,13 @@ impl<S> ConnectionCache<S> {
     }
 
     fn remove(&mut self, endpoint: &CacheKey, number: u64) -> Option<(S, Box<Channel>)> {
-        let all = self.connections.get_mut(endpoint)?;
-        let position = all.iter().position(|kept| kept.number == number)?;
-        let kept = all.remove(position)?;
-        if all.is_empty() {
-            self.connections.remove(endpoint);
+        let Entry::Occupied(mut all) = self.connections.entry(endpoint.clone()) else {
+            return None;
+        };
+        let position = all.get().iter().position(|kept| kept.number == number)?;
+        let kept = all.get_mut().remove(position)?;
+        if all.get().is_empty() {
+            all.remove();
         }
         self.by_time.remove(&(kept.expires, number));
         Some((kept.socket, kept.channel))
