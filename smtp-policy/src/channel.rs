@@ -332,8 +332,6 @@ pub(crate) const fn is_handshake_failure(why: Closed) -> bool {
 pub(crate) struct Peer {
     /// The server.
     pub(crate) server: Arc<Server>,
-    /// Its printable address, or the path of the socket.
-    pub(crate) address: String,
     /// The destination that the connection was made for, as it is written.
     pub(crate) destination: Arc<str>,
     /// Whether the address has the best preference of its list.
@@ -343,7 +341,6 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn new(server: Server, destination: Arc<str>, best_mx: bool) -> Self {
         Self {
-            address: server.address(),
             server: Arc::new(server),
             destination,
             best_mx,

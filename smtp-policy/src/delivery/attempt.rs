@@ -49,7 +49,7 @@ impl Attempt {
         };
         let passwords = password_search(cx, &peer);
         Self {
-            lookups: AddressLookups::new(&cx.settings, &peer.address, passwords),
+            lookups: AddressLookups::new(&cx.settings, &peer.server, passwords),
             tls: Tls::new(policy, Arc::clone(&site.domain), failed.map(LogText::from)),
             peer,
             place,

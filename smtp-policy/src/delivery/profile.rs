@@ -13,6 +13,7 @@ use super::{TableQuery, talking::Login};
 use crate::{
     request::Request,
     sasl::PasswordSearch,
+    server::Server,
     settings::{PixWords, Settings},
     tables::{Maps, MapsSearch, MapsStep, Table, TableFailure},
 };
@@ -33,11 +34,11 @@ enum Found {
 }
 
 impl Found {
-    /// The search for an address. There is none where there are no tables.
-    fn new(maps: &Maps, address: &str) -> Self {
+    /// The search for the address of a server. There is none where there are no tables.
+    fn new(maps: &Maps, server: &Server) -> Self {
         match maps.is_empty() {
             true => Self::Done(Ok(None)),
-            false => Self::Searching(maps.search(address)),
+            false => Self::Searching(maps.search(&server.address())),
         }
     }
 
@@ -64,10 +65,10 @@ impl Found {
 }
 
 impl AddressLookups {
-    pub(super) fn new(settings: &Settings, address: &str, passwords: PasswordSearch) -> Self {
+    pub(super) fn new(settings: &Settings, server: &Server, passwords: PasswordSearch) -> Self {
         Self {
-            pix: Found::new(&settings.hello.pix.by_address, address),
-            discard: Found::new(&settings.hello.discard_by_address, address),
+            pix: Found::new(&settings.hello.pix.by_address, server),
+            discard: Found::new(&settings.hello.discard_by_address, server),
             passwords,
         }
     }

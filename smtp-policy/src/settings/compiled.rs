@@ -10,6 +10,7 @@ use crate::{
     request::{CacheHints, Request},
     route::{FilterFailure, NexthopRules, RecordFilter, RoutePolicy},
     sasl::Sasl,
+    server::Server,
     sts::MtaSts,
     tables::Maps,
     tls::{TlsConnector, policy::TlsRules},
@@ -117,9 +118,10 @@ impl Settings {
     }
 
     /// Returns whether the dialogue with a server goes to the log (`debug_peer_list`).
-    pub(crate) fn is_debug_peer(&self, host: &str, address: &str) -> bool {
+    pub(crate) fn is_debug_peer(&self, server: &Server) -> bool {
         let peers = &self.verdict.debug_peers;
-        peers.contains_host(host, address).unwrap_or(false)
+        let is_in = || peers.contains_host(&server.host, &server.address());
+        !peers.is_empty() && is_in().unwrap_or(false)
     }
 
     /// The use of kept connections to a destination

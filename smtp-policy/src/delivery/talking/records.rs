@@ -37,7 +37,7 @@ impl Records {
         let tells_all = cx.policy.tells_dialogue();
         Self {
             transcript: (notify.protocol || notify.data).then(Transcript::default),
-            verbose: tells_all || cx.settings.is_debug_peer(peer.host(), &peer.address),
+            verbose: tells_all || cx.settings.is_debug_peer(&peer.server),
             counts_text: tells_all,
             ..Self::default()
         }
