@@ -1,0 +1,40 @@
+//! What the processes of Postfix say to each other, as codecs without I/O: attribute lists,
+//! delivery requests, reports, the status channel of master(8), and the queue file. This crate opens and decides nothing.
+//!
+//! | for | see |
+//! |---|---|
+//! | lists of attributes, the frame of all messages | [`attr`] |
+//! | services and their announcements | [`announce`] |
+//! | delivery requests and the reply to them | [`request`] |
+//! | reports to bounce(8), verify(8), flush(8), cleanup(8), trivial-rewrite(8) | [`report`] |
+//! | shared connections, TLS sessions, tables | [`scache`], [`tlsmgr`], [`proxymap`] |
+//! | the status channel | [`status`] |
+//! | queue files | [`queue_file`] |
+//!
+//! The other ends are Postfix's own processes, and are not trusted for it: whatever they can
+//! make grow has a limit, and no bytes make this crate panic. The messages are those of
+//! Postfix 3.7; the requests of 3.10 are read, too.
+//!
+//! An agent takes a request and reads the text from the queue file:
+//!
+//! ```
+//! use postfix_ipc::{attr::Value, request::{Recipient, RequestHead}};
+//! use smtp_policy::{Protocol, request::DeliveryFlags};
+//!
+//! let head = RequestHead { nexthop: Value::new("example.com")?, ..RequestHead::default() };
+//! let recipient = Recipient { address: Value::new("user@example.com")?, ..Recipient::default() };
+//! let recipients = vec![recipient.to_policy()?];
+//! let request = head.to_policy(Protocol::Smtp, DeliveryFlags::default(), recipients)?;
+//! assert_eq!(request.nexthop, "example.com");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod announce;
+pub mod attr;
+pub mod proxymap;
+pub mod queue_file;
+pub mod report;
+pub mod request;
+pub mod scache;
+pub mod status;
+pub mod tlsmgr;

@@ -1,0 +1,103 @@
+//! The verdict on a recipient or a destination, as Postfix's processes tell it to each
+//! other (`src/global/dsn.h`), and the reply to a request.
+
+use smtp_policy::report::{Outcome, Scope, Status};
+
+use crate::attr::{Value, attributes};
+
+attributes! {
+    /// A delivery status: the reason of a verdict, with the reply that it comes from.
+    #[derive(Default)]
+    pub struct Dsn {
+        /// The enhanced status code; empty means that there is no status.
+        status: Value => "status",
+        /// `smtp` where there is a reply.
+        diagnostic_type: Value => "diag_type",
+        /// The reply, its lines joined by blanks.
+        diagnostic: Value => "diag_text",
+        /// `dns` where there is a reply.
+        mta_type: Value => "mta_type",
+        /// The name of the host that replied.
+        mta_name: Value => "mta_mname",
+        /// The action field of a report: `failed`, `delayed`, ….
+        action: Value => "action",
+        /// The reason, as it is logged.
+        reason: Value => "reason",
+    }
+}
+
+impl Dsn {
+    /// The status of a failure that no server caused.
+    pub fn of_failure(status: &str, reason: &str) -> Self {
+        Self {
+            status: Value::masked(status),
+            reason: Value::masked(reason),
+            ..Self::default()
+        }
+    }
+}
+
+/// The status of a verdict, with the action of the verdict: of a probe, that is its word.
+impl From<&Outcome> for Dsn {
+    fn from(outcome: &Outcome) -> Self {
+        let mut dsn = Self::of_failure(&outcome.code.to_string(), &outcome.text);
+        dsn.action = Value::masked(match outcome.word {
+            word @ ("deliverable" | "undeliverable") => word,
+            _ => outcome.action.as_str(),
+        });
+        if let Some(reply) = &outcome.reply {
+            dsn.diagnostic_type = Value::masked("smtp");
+            dsn.diagnostic = Value::masked(&reply.one_line());
+            dsn.mta_type = Value::masked("dns");
+            let host = outcome.server.as_ref().map(|server| server.host.as_str());
+            dsn.mta_name = Value::masked(host.unwrap_or_default());
+        }
+        dsn
+    }
+}
+
+attributes! {
+    /// The last list of a conversation: how a request ended.
+    #[derive(Default)]
+    pub struct FinalReply {
+        /// The failure that makes the destination unusable; empty if it is not.
+        hop: Dsn => _,
+        /// Zero when every recipient was reported as delivered or bounced, otherwise -1.
+        status: i32 => "status",
+    }
+}
+
+impl FinalReply {
+    /// All recipients are done with.
+    pub fn done() -> Self {
+        Self::default()
+    }
+
+    /// Some recipient is to be tried again, or the request could not be served.
+    pub fn deferred() -> Self {
+        Self {
+            status: -1,
+            ..Self::default()
+        }
+    }
+
+    /// The same reply about a destination that no message can be delivered to for now,
+    /// because of a verdict: the queue manager will throttle it.
+    ///
+    /// Nothing changes if the reply has no recipient to try again, if it tells a failure
+    /// already, or if the verdict does not defer, for a reason that holds for the server or the
+    /// connection. The caller leaves it alone when any session of the request came to a good
+    /// end.
+    pub fn throttled(self, outcome: &Outcome) -> Self {
+        let site = matches!(outcome.scope, Scope::Site | Scope::Session);
+        let told = !self.hop.status.is_empty();
+        if self.status == 0 || told || outcome.status != Status::Deferred || !site {
+            return self;
+        }
+        let hop = Dsn {
+            action: Value::EMPTY,
+            ..Dsn::from(outcome)
+        };
+        Self { hop, ..self }
+    }
+}
