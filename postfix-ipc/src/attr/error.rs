@@ -16,13 +16,15 @@ pub struct ListError {
     pub fault: Fault,
 }
 
-/// The half of an attribute that was being read.
+/// The part of a list that was being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The name, or the NUL that ends the list.
     Name,
     /// The value.
     Value,
+    /// All of it.
+    List,
 }
 
 /// What is wrong with a list.
@@ -57,7 +59,7 @@ pub enum Fault {
     /// More bytes than the limit: [`VALUE_LIMIT`](super::VALUE_LIMIT),
     /// [`NAME_LIMIT`](super::NAME_LIMIT) or [`LIST_LIMIT`](super::LIST_LIMIT).
     TooLong {
-        /// The half of the attribute that goes beyond it.
+        /// The part that goes beyond it.
         part: Part,
         /// The limit in bytes.
         limit: usize,
@@ -75,6 +77,7 @@ impl fmt::Display for Part {
         f.write_str(match self {
             Self::Name => "input attribute name",
             Self::Value => "input attribute value",
+            Self::List => "input attribute list",
         })
     }
 }

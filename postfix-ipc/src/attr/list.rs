@@ -39,7 +39,7 @@ pub trait Attribute: Sized {
 pub enum Stop {
     /// More bytes are needed.
     Wait {
-        /// The half of an attribute that they belong to.
+        /// The part of the list that they belong to.
         part: Part,
         /// Whether some bytes of it are there.
         begun: bool,
@@ -125,7 +125,7 @@ impl<'a> Attributes<'a> {
     fn token(&mut self, part: Part) -> Result<&'a [u8], Stop> {
         let limit = match part {
             Part::Name => NAME_LIMIT,
-            Part::Value => VALUE_LIMIT,
+            Part::Value | Part::List => VALUE_LIMIT,
         };
         let mut pieces = self.rest.splitn(2, |&byte| byte == 0);
         let token = pieces.next().unwrap_or_default();

@@ -19,7 +19,7 @@ pub const LIST_LIMIT: usize = 1024 * 1024;
 
 /// A reader of lists: takes bytes as they come, and gives each list as soon as it is there.
 ///
-/// It holds one unfinished list, [`LIST_LIMIT`] bytes at most, and the bytes that came
+/// It holds one unfinished list, which is bounded by [`LIST_LIMIT`], and the bytes that came
 /// in one piece with its end. A fault is final: what comes after it is not kept.
 #[derive(Clone, Debug)]
 pub struct ListReader {
@@ -29,7 +29,7 @@ pub struct ListReader {
     fresh: bool,
     /// The length of the buffer when it was read last.
     seen: usize,
-    /// What the unfinished list goes on with.
+    /// What the unfinished list goes on with, and whether some of it is there.
     awaited: (Part, bool),
     failed: Option<Fault>,
 }
@@ -55,6 +55,7 @@ impl ListReader {
             // something may have become too long.
             let held = self.buffer.len();
             self.fresh |= bytes.contains(&0) || held > 2 * self.seen || held > LIST_LIMIT;
+            self.awaited.1 |= !bytes.is_empty();
         }
     }
 
@@ -72,18 +73,23 @@ impl ListReader {
         self.seen = self.buffer.len();
         let mut attributes = Attributes::new(&self.buffer);
         let list = T::read(&mut attributes).and_then(|list| attributes.end().map(|()| list));
+        // All that is there belongs to a list that goes on.
+        let rest = match list {
+            Err(Stop::Wait { .. }) => 0,
+            _ => attributes.rest().len(),
+        };
+        let used = self.buffer.len() - rest;
         match list {
+            Ok(_) | Err(Stop::Wait { .. }) if used > LIST_LIMIT => {
+                let (part, limit) = (Part::List, LIST_LIMIT);
+                Err(self.fail(Fault::TooLong { part, limit }))
+            }
             Ok(list) => {
-                let used = self.buffer.len() - attributes.rest().len();
                 self.buffer.advance(used);
                 self.seen = 0;
                 self.fresh = !self.buffer.is_empty();
                 self.awaited = (Part::Name, self.fresh);
                 Ok(Some(list))
-            }
-            Err(Stop::Wait { part, .. }) if self.buffer.len() > LIST_LIMIT => {
-                let limit = LIST_LIMIT;
-                Err(self.fail(Fault::TooLong { part, limit }))
             }
             Err(Stop::Wait { part, begun }) => {
                 self.fresh = false;
