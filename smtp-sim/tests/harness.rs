@@ -8,6 +8,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use smtp_proto::Protocol;
 use smtp_sim::harness::{Place, TARGETS, Target, is_delivered, reach};
@@ -280,4 +281,57 @@ fn every_recorded_dialogue_is_a_seed() {
             }
         }
     }
+}
+
+/// The bytes of all fields in base64 with this name.
+fn fields(json: &serde_json::Value, name: &str, found: &mut Vec<Vec<u8>>) {
+    match json {
+        serde_json::Value::Object(fields_of) => {
+            for (key, value) in fields_of {
+                match value.as_str() {
+                    Some(text) if key == name => found.push(STANDARD.decode(text).unwrap()),
+                    _ => fields(value, name, found),
+                }
+            }
+        }
+        serde_json::Value::Array(items) => {
+            items.iter().for_each(|item| fields(item, name, found));
+        }
+        _ => {}
+    }
+}
+
+/// What Postfix's processes said to each other, and their queue files.
+#[test]
+fn every_recorded_conversation_is_a_seed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../postfix-ipc/tests/data");
+    let run = |name: &str, input: &[u8]| {
+        let target = TARGETS.iter().find(|target| target.name == name);
+        (target.unwrap().run)(input);
+    };
+    let mut seeds = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|it| it != "json") {
+            continue;
+        }
+        let recording: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for (field, target, steering) in [
+            ("request_base64", "delivery_request", &[7, 1, 100, 3][..]),
+            // Files, and conversations of which one byte says the kind of list.
+            ("base64", "queue_file", &[50]),
+            ("base64", "attr", &[0, 7, 1, 100, 3]),
+            ("base64", "attr", &[1, 7, 1, 100, 3]),
+            ("base64", "attr", &[7, 7, 1, 100, 3]),
+        ] {
+            let mut found = Vec::new();
+            fields(&recording, field, &mut found);
+            seeds += found.len();
+            for bytes in found {
+                run(target, &[steering, &bytes].concat());
+            }
+        }
+    }
+    assert!(seeds > 1000, "{seeds}");
 }

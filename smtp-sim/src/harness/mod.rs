@@ -11,6 +11,7 @@
 
 #[cfg(feature = "differential")]
 mod differential;
+mod ipc;
 mod mime;
 mod request;
 mod session;
@@ -29,6 +30,7 @@ use smtp_proto::{BodyEncoder, Capabilities, KeywordSet, ReplyLimits, ReplyReader
 
 #[cfg(feature = "differential")]
 pub use differential::{Difference, differential};
+pub use ipc::{attr, delivery_request, queue_file};
 pub use mime::mime;
 pub use request::{is_delivered, request};
 pub use session::{Place, reach, session};
@@ -47,12 +49,20 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target {
+        name: "attr",
+        run: attr,
+    },
+    Target {
         name: "body",
         run: body,
     },
     Target {
         name: "config",
         run: config,
+    },
+    Target {
+        name: "delivery_request",
+        run: delivery_request,
     },
     #[cfg(feature = "differential")]
     Target {
@@ -66,6 +76,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "mime",
         run: mime,
+    },
+    Target {
+        name: "queue_file",
+        run: queue_file,
     },
     Target {
         name: "reply",
