@@ -136,9 +136,24 @@ pub(super) struct Verdict {
     pub(super) failure: Option<(EnhancedStatus, String)>,
 }
 
+impl Verdict {
+    /// The verdict on a host that is an address.
+    pub(super) fn address(address: IpAddr, name: &Arc<str>) -> Self {
+        Self {
+            addresses: vec![plain(address, name)],
+            failure: None,
+        }
+    }
+}
+
+/// The address that a name is, if it is one of a family in use.
+pub(super) fn usable_address(name: &str, policy: &RoutePolicy) -> Option<IpAddr> {
+    numeric_address(name).filter(|address| policy.families.allow(*address))
+}
+
 impl HostLookup {
     pub(super) fn new(name: Arc<str>, validate: bool, policy: &RoutePolicy) -> Self {
-        let numeric = numeric_address(&name).filter(|address| policy.families.allow(*address));
+        let numeric = usable_address(&name, policy);
         let use_dns = policy.host_lookup.dns && policy.dns != DnsSupport::Disabled;
         let native = policy.host_lookup.native || policy.dns == DnsSupport::Disabled;
         let kinds = [
@@ -242,10 +257,7 @@ impl HostLookup {
         notes: &mut Vec<RouteNote>,
     ) -> Verdict {
         if let Some(address) = self.numeric {
-            return Verdict {
-                addresses: vec![plain(address, &self.name)],
-                failure: None,
-            };
+            return Verdict::address(address, &self.name);
         }
         let mut addresses = Vec::new();
         let mut worst: Option<Miss> = None;

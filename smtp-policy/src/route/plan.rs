@@ -16,7 +16,8 @@ use smtp_proto::EnhancedStatus;
 use super::balance::{self, LIST_LIMIT};
 use super::filter::{Filtered, filter_records};
 use super::hosts::{
-    HostAddress, HostLookup, Miss, Rank, can_be_asked, cut, filter_miss, kind_of, miss,
+    HostAddress, HostLookup, Miss, Rank, Verdict, can_be_asked, cut, filter_miss, kind_of, miss,
+    usable_address,
 };
 use super::loops::truncate_at;
 use super::{
@@ -299,6 +300,9 @@ impl Resolution {
     }
 
     fn host_path(&mut self) {
+        if let Some(address) = usable_address(&self.domain, &self.policy) {
+            return self.finish_host(Verdict::address(address, &self.domain));
+        }
         let validate = self.policy.dns == DnsSupport::Dnssec;
         let host = HostLookup::new(Arc::clone(&self.domain), validate, &self.policy);
         self.stage = Stage::Host;
@@ -335,7 +339,12 @@ impl Resolution {
                 preferences,
                 validated,
             } => self.finish_exchangers(&preferences, validated),
-            Stage::Host => self.finish_host(),
+            Stage::Host => {
+                if let Some(host) = self.hosts.pop() {
+                    let verdict = host.verdict(false, &self.policy, &mut self.notes);
+                    self.finish_host(verdict);
+                }
+            }
             stage @ (Stage::Exchangers | Stage::Done) => self.stage = stage,
         }
     }
@@ -402,15 +411,10 @@ impl Resolution {
         self.fail(status, text);
     }
 
-    fn finish_host(&mut self) {
-        let Some(host) = core::mem::take(&mut self.hosts).into_iter().next() else {
-            return;
-        };
-        let asked = Arc::clone(&host.name);
-        let verdict = host.verdict(false, &self.policy, &mut self.notes);
-        let mut list = self
-            .candidates(verdict.addresses, &asked, 0, false)
-            .collect();
+    /// The destination itself is the host.
+    fn finish_host(&mut self, verdict: Verdict) {
+        let found = self.candidates(verdict.addresses, &self.domain, 0, false);
+        let mut list: Vec<Candidate> = found.collect();
         limit(&mut list, &mut self.notes);
         if list.is_empty() {
             let (status, text) = verdict.failure.unwrap_or_else(unavailable);
