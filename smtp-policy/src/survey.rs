@@ -56,7 +56,7 @@ use crate::{
 #[non_exhaustive]
 pub enum Finding {
     /// A destination was turned into addresses, or could not be.
-    Destination(DestinationFinding),
+    Destination(Box<DestinationFinding>),
     /// A server was visited. Comes after its destination.
     Host(Box<HostFinding>),
 }

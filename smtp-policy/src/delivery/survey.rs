@@ -185,7 +185,7 @@ impl Surveying {
             candidates: candidates.cloned().collect(),
             failure: destination.failure.map(|reason| self.failing(reason)),
         };
-        let finding = Finding::Destination(finding);
+        let finding = Finding::Destination(Box::new(finding));
         Event::Found { finding }.into()
     }
 

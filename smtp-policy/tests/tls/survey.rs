@@ -57,7 +57,7 @@ fn parts(findings: Vec<Finding>) -> (DestinationFinding, Vec<HostFinding>) {
     let mut hosts = Vec::new();
     for finding in findings {
         match finding {
-            Finding::Destination(found) => assert!(destination.replace(found).is_none()),
+            Finding::Destination(found) => assert!(destination.replace(*found).is_none()),
             Finding::Host(found) => hosts.push(*found),
             _ => panic!(),
         }
