@@ -117,7 +117,7 @@ impl AddressLookups {
         let mut profile = Profile::new(request.protocol, hello.name.clone());
         profile.hello = hello.choice;
         if loop_detection {
-            profile.own_name = settings.identity.host.to_string();
+            profile.own_name = settings.identity.host.as_str().to_owned();
         }
         profile.pix = workarounds(
             pix.map_or(hello.pix.words, PixWords::parse),
