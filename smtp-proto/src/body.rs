@@ -15,6 +15,8 @@
 //! assert_eq!(out.copy_to_bytes(out.len()), &b"one\r\n..two\r\nthree\r\n"[..]);
 //! ```
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 use memchr::memchr;
 
@@ -22,6 +24,10 @@ use crate::{mime::RecordEnd, queue::SendQueue};
 
 /// Runs without a line end from this size in bytes on are shared, not copied.
 const SHARE_FROM: usize = 4096;
+
+/// The size in bytes of the piece in which the end of a line is looked for first: most lines of
+/// a message end within it.
+const WINDOW: usize = 96;
 
 /// Turns text with LF line ends, in any chunking, into what is sent after DATA.
 ///
@@ -63,26 +69,54 @@ impl BodyEncoder {
 
     /// Encodes the next chunk of text and appends the result to `out`.
     pub fn push(&mut self, chunk: Bytes, out: &mut SendQueue) {
-        // One more byte for each line; sixteen bytes are a short line. And the last dot.
-        out.reserve(chunk.len() + chunk.len() / 16 + 16);
+        // One more byte for each line; sixteen bytes are a short line. And the last window.
+        out.reserve(chunk.len() + chunk.len() / 16 + WINDOW);
         let mut rest = chunk.as_ref();
-        while let Some((line, after)) = memchr(b'\n', rest).and_then(|at| split_line(rest, at)) {
-            if self.at_start && line.len() < self.limit.min(SHARE_FROM) {
-                // The common case: a whole line that needs no breaking.
-                let tail = out.tail();
-                if line.first() == Some(&b'.') {
-                    tail.push(b'.');
-                }
-                tail.extend_from_slice(line);
-                tail.extend_from_slice(b"\r\n");
+        loop {
+            if let Some(after) = self.short_line(rest, out.tail()) {
+                rest = after;
+            } else if let Some((line, after)) =
+                memchr(b'\n', rest).and_then(|at| split_line(rest, at))
+            {
+                self.line(line, &chunk, out);
+                rest = after;
             } else {
-                self.part(line, &chunk, out);
-                out.write(b"\r\n");
-                self.start_line();
+                break;
             }
-            rest = after;
         }
         self.part(rest, &chunk, out);
+    }
+
+    /// Encodes the line at the start of `text` if it is a usual one: whole, within a window, and
+    /// not to be broken. Returns what comes behind it.
+    fn short_line<'a>(&self, text: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
+        let window: &[u8; WINDOW] = text.first_chunk()?;
+        let length = line_end(window).filter(|length| self.at_start && *length < self.limit)?;
+        if window.starts_with(b".") {
+            out.push(b'.');
+        }
+        // A copy of fixed size, cut off behind the line, costs less than one of the line's size.
+        let end = out.len() + length;
+        out.extend_from_slice(window);
+        out.truncate(end);
+        out.extend_from_slice(b"\r\n");
+        text.get(length + 1..)
+    }
+
+    /// Encodes any other line, or the rest of one.
+    fn line(&mut self, line: &[u8], chunk: &Bytes, out: &mut SendQueue) {
+        if self.at_start && line.len() < self.limit.min(SHARE_FROM) {
+            let tail = out.tail();
+            if line.first() == Some(&b'.') {
+                tail.push(b'.');
+            }
+            tail.extend_from_slice(line);
+            tail.extend_from_slice(b"\r\n");
+        } else {
+            self.part(line, chunk, out);
+            out.write(b"\r\n");
+            self.start_line();
+        }
     }
 
     /// Encodes text that comes in records, such as those of a
@@ -165,8 +199,47 @@ impl BodyEncoder {
     }
 }
 
+/// The number of bytes before the first LF.
+///
+/// Most lines are short, and for them a call of `memchr` costs more than to look at some blocks of 32 bytes, which
+/// compilers do with vectors, and then at the words of one of them.
+#[inline]
+fn line_end(window: &[u8; WINDOW]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let has_lf = |block: &[u8; 32]| block.iter().fold(false, |has, byte| has | (*byte == b'\n'));
+    let (blocks, _) = window.as_chunks();
+    let number = blocks.iter().position(has_lf)?;
+    let (words, _) = blocks.get(number)?.as_chunks();
+    words.iter().zip(0..).find_map(|(word, place)| {
+        let differs = u64::from_le_bytes(*word) ^ (ONES * u64::from(b'\n'));
+        // The lowest bit is the upper one of the first byte that does not differ.
+        let found = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        (found != 0).then(|| 32 * number + 8 * place + found.trailing_zeros() as usize / 8)
+    })
+}
+
 /// The line before the LF at offset `at`, and what comes after the LF.
 fn split_line(bytes: &[u8], at: usize) -> Option<(&[u8], &[u8])> {
     let (line, rest) = bytes.split_at_checked(at)?;
     Some((line, rest.get(1..)?))
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_line_is_found_wherever_it_is_and_whatever_stands_around_it() {
+        for around in [0, b'a', b'\n' - 1, b'\n' + 1, b'\n' ^ 0x80, 0xff] {
+            let mut window = [around; WINDOW];
+            assert_eq!(line_end(&window), None, "{around}");
+            for at in (0..WINDOW).rev() {
+                window[at] = b'\n';
+                assert_eq!(line_end(&window), Some(at), "{around}");
+                window[at + 1..].fill(around);
+                assert_eq!(line_end(&window), Some(at), "{around}");
+            }
+        }
+    }
 }
