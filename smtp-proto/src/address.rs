@@ -65,6 +65,11 @@ impl Address {
         if text.len() > MAX_LEN {
             return Err(AddressError::TooLong(text.len()));
         }
+        // Most addresses have nothing that is forbidden in one part or the other.
+        let harmless = |byte| byte != b' ' && !ends_path(byte);
+        if text.bytes().fold(true, |all, byte| all & harmless(byte)) {
+            return Ok(Address(Arc::from(text)));
+        }
         let domain = text.rfind('@').map_or(text.len(), |at| at + 1);
         let (mailbox, domain) = text.split_at_checked(domain).unwrap_or((text, ""));
         let literal = is_literal(domain);
@@ -245,7 +250,8 @@ fn is_literal(domain: &str) -> bool {
 /// Quotes the local part, which begins at the offset `start`, if it needs it.
 fn quote(address: &str, start: usize) -> Cow<'_, str> {
     let (route, mailbox) = address.split_at_checked(start).unwrap_or(("", address));
-    let end = mailbox.rfind('@').unwrap_or(mailbox.len());
+    let at = mailbox.bytes().rposition(|byte| byte == b'@');
+    let end = at.unwrap_or(mailbox.len());
     let (local, domain) = mailbox.split_at_checked(end).unwrap_or((mailbox, ""));
     if is_dot_string(local) {
         return Cow::Borrowed(address);
@@ -266,26 +272,15 @@ fn quote(address: &str, start: usize) -> Cow<'_, str> {
 
 /// Whether a local part can stand without quotes (RFC 5321 4.1.2, Dot-string, with UTF-8).
 fn is_dot_string(local: &str) -> bool {
-    let mut atoms = local.as_bytes().split(|byte| *byte == b'.');
-    atoms.all(|atom| !atom.is_empty())
-        && local.bytes().all(|byte| {
-            !byte.is_ascii_control()
-                && !matches!(
-                    byte,
-                    b' ' | b'<'
-                        | b'>'
-                        | b'('
-                        | b')'
-                        | b'['
-                        | b']'
-                        | b'\\'
-                        | b','
-                        | b';'
-                        | b':'
-                        | b'@'
-                        | b'"'
-                )
-        })
+    let special = |byte: u8| byte.is_ascii_control() || b" <>()[]\\,;:@\"".contains(&byte);
+    let mut before = b'.';
+    for byte in local.bytes() {
+        if special(byte) || (byte == b'.' && before == b'.') {
+            return false;
+        }
+        before = byte;
+    }
+    before != b'.'
 }
 
 #[cfg(test)]
