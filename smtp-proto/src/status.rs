@@ -40,16 +40,14 @@ impl EnhancedStatus {
     /// The class must be 2, 4 or 5, the other parts one to three digits; the end of the text or
     /// white space must follow. Anything else is `None`.
     pub fn parse(text: &str) -> Option<(Self, usize)> {
-        let class = match text.bytes().next()? {
-            class @ (b'2' | b'4' | b'5') => class - b'0',
-            _ => return None,
+        let [class @ (b'2' | b'4' | b'5'), b'.', rest @ ..] = text.as_bytes() else {
+            return None;
         };
-        let rest = text.as_bytes().get(1..)?;
-        let (subject, subject_zeros, rest) = part(rest.strip_prefix(b".")?)?;
+        let (subject, subject_zeros, rest) = part(rest)?;
         let (detail, detail_zeros, rest) = part(rest.strip_prefix(b".")?)?;
         let status = Self {
             zeros: [subject_zeros, detail_zeros],
-            ..Self::new(class, subject, detail)
+            ..Self::new(class - b'0', subject, detail)
         };
         let ends = rest.first().is_none_or(|byte| is_space(*byte));
         ends.then_some((status, text.len() - rest.len()))
@@ -90,14 +88,16 @@ impl fmt::Display for EnhancedStatus {
 /// A part of one to three digits: its number, how many zeros stand before that, and what
 /// follows.
 fn part(text: &[u8]) -> Option<(u16, u8, &[u8])> {
-    let digits = text.iter().take(3).take_while(|byte| byte.is_ascii_digit());
-    let (digits, rest) = text.split_at_checked(digits.count())?;
-    let (_, before_last) = digits.split_last()?;
-    let zeros = before_last.iter().take_while(|digit| **digit == b'0');
-    let number = digits
-        .iter()
-        .fold(0, |number, digit| 10 * number + u16::from(digit - b'0'));
-    Some((number, zeros.count() as u8, rest))
+    let (mut number, mut zeros, mut rest) = (0, 0, text);
+    for place in 0..3 {
+        let [digit @ b'0'..=b'9', after @ ..] = rest else {
+            return (place > 0).then_some((number, zeros, rest));
+        };
+        zeros += u8::from(place > 0 && number == 0);
+        number = 10 * number + u16::from(digit - b'0');
+        rest = after;
+    }
+    Some((number, zeros, rest))
 }
 
 /// What C's `isspace` says of an ASCII character.

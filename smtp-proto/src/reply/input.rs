@@ -9,7 +9,7 @@ const LINE_COST: usize = 32;
 
 /// The largest buffer in bytes that is held on to while nothing waits. It has room for what most
 /// servers say at a time; sessions at rest are many.
-pub(super) const KEPT_BUFFER: usize = 512;
+const KEPT_BUFFER: usize = 512;
 
 /// The lines that wait, in one buffer.
 #[derive(Debug, Default)]
@@ -43,11 +43,16 @@ pub(super) struct Line<'a> {
 }
 
 impl Input {
-    /// Takes bytes of a line. No more of it is kept than shows that it is longer than `limit`.
-    pub(super) fn extend(&mut self, bytes: &[u8], limit: usize) {
+    /// Makes room for so many bytes, or for what is usual.
+    pub(super) fn reserve(&mut self, count: usize) {
         if 2 * self.start > self.bytes.len() {
             self.bytes.drain(..take(&mut self.start));
         }
+        self.bytes.reserve(count.min(KEPT_BUFFER));
+    }
+
+    /// Takes bytes of a line. No more of it is kept than shows that it is longer than `limit`.
+    pub(super) fn extend(&mut self, bytes: &[u8], limit: usize) {
         let line = &mut self.partial;
         let room = limit.saturating_add(1).saturating_sub(line.kept);
         let kept = bytes.get(..room).unwrap_or(bytes);

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::mem::take;
 
-use super::input::{Input, KEPT_BUFFER, Line};
+use super::input::{Input, Line};
 use super::{Reply, status_of};
 
 /// Replaces lines of the server before they are parsed (`smtp_reply_filter`): for broken servers
@@ -114,6 +114,9 @@ pub enum ReplyNote {
 /// piece of it learns no more than one who gets it whole.
 const MAX_NOTES: usize = 1000;
 
+/// The room in bytes that most replies of more than one line need.
+const USUAL_TEXT: usize = 256;
+
 /// Turns the bytes of a connection into replies.
 ///
 /// Bytes are only cut into lines when they come in; [`next`](Self::next) parses as many lines as it needs. What
@@ -192,6 +195,7 @@ impl ReplyReader {
     /// [`ReplyLimits::bytes`] wait here, more ends in [`ReplyError::TooManyBytes`].
     pub fn push(&mut self, bytes: &[u8]) {
         let limits = self.assembly.limits;
+        self.input.reserve(bytes.len());
         let mut rest = bytes;
         while !rest.is_empty() && !self.dead && !self.overrun {
             let end = memchr::memchr(b'\n', rest);
@@ -256,7 +260,7 @@ impl ReplyReader {
 
     fn stop(&mut self, error: ReplyError) {
         if error == ReplyError::Filter {
-            self.assembly.draft.clear();
+            self.assembly.draft = Draft::default();
         } else {
             self.drop_input();
             self.dead = true;
@@ -265,20 +269,20 @@ impl ReplyReader {
 
     fn drop_input(&mut self) {
         self.input.clear();
-        self.assembly.draft.clear();
+        self.assembly.draft = Draft::default();
         self.overrun = false;
     }
 }
 
 impl Draft {
-    /// Begins another reply, in the same place unless that is large.
-    fn clear(&mut self) {
-        let mut text = take(&mut self.text);
-        text.clear();
-        *self = Self::default();
-        if text.capacity() <= KEPT_BUFFER {
-            self.text = text;
+    /// Adds a line. Postfix puts no LF after lines that left the text empty.
+    fn append(&mut self, line: &str) {
+        if self.text.is_empty() {
+            self.text.reserve(line.len().max(USUAL_TEXT));
+        } else {
+            self.text.push('\n');
         }
+        self.text.push_str(line);
     }
 }
 
@@ -304,16 +308,22 @@ impl Assembly {
             self.note(ReplyNote::TooLongText(head(&self.draft.text, 30)));
         }
         let text = self.filtered(text)?;
-        if append {
-            // Postfix puts no LF after lines that left the text empty.
-            if !self.draft.text.is_empty() {
-                self.draft.text.push('\n');
-            }
-            self.draft.text.push_str(&text);
+        let kind = parse(&text);
+        if let LineKind::Last(code) = kind
+            && append
+            && self.draft.text.is_empty()
+        {
+            return Ok(Some(self.finish(code, &text, Arc::from(&*text))));
         }
-        match parse(&text) {
+        if append {
+            self.draft.append(&text);
+        }
+        match kind {
             LineKind::More => Ok(None),
-            LineKind::Last(code) => Ok(Some(self.finish(code, &text))),
+            LineKind::Last(code) => {
+                let whole = Arc::from(self.draft.text.as_str());
+                Ok(Some(self.finish(code, &text, whole)))
+            }
             LineKind::Garbage => {
                 self.draft.irregular = true;
                 self.note(ReplyNote::Garbage(head(&text, 100)));
@@ -338,16 +348,15 @@ impl Assembly {
         }
     }
 
-    fn finish(&mut self, code: u16, last: &str) -> Reply {
-        let draft = &mut self.draft;
-        let reply = Reply {
+    /// The reply with this text that ends with the line `last`.
+    fn finish(&mut self, code: u16, last: &str, text: Arc<str>) -> Reply {
+        let draft = take(&mut self.draft);
+        Reply {
             code,
             status: status_of(code, last.get(3..).unwrap_or_default()),
-            text: draft.text.as_str().into(),
+            text,
             irregular: draft.irregular,
-        };
-        draft.clear();
-        reply
+        }
     }
 
     fn note(&mut self, note: ReplyNote) {
@@ -361,17 +370,22 @@ impl Assembly {
 /// The line as text: unprintable ASCII characters and each byte that is not part of text become `?`. As in Postfix, whose lines are C strings, a NUL ends it
 /// (`src/util/printable.c`).
 fn printable(line: &[u8], kind: ReplyText) -> Cow<'_, str> {
-    let end = memchr::memchr(0, line).unwrap_or(line.len());
-    let line = line.get(..end).unwrap_or_default();
     match core::str::from_utf8(line) {
         Ok(text) if is_printable(text, kind) => Cow::Borrowed(text),
-        _ => Cow::Owned(masked(line, kind)),
+        _ => {
+            let end = memchr::memchr(0, line).and_then(|at| line.get(..at));
+            Cow::Owned(masked(end.unwrap_or(line), kind))
+        }
     }
 }
 
 fn is_printable(text: &str, kind: ReplyText) -> bool {
-    let shown = |byte: u8| !byte.is_ascii_control() && (kind == ReplyText::Utf8 || byte.is_ascii());
-    text.bytes().all(shown)
+    // To look at all bytes takes less than to stop at the first.
+    let all = |shown: fn(u8) -> bool| text.bytes().fold(true, |all, byte| all & shown(byte));
+    match kind {
+        ReplyText::Utf8 => all(|byte| !byte.is_ascii_control()),
+        ReplyText::Ascii => all(|byte| matches!(byte, b' '..=b'~')),
+    }
 }
 
 fn masked(line: &[u8], kind: ReplyText) -> String {
@@ -410,16 +424,13 @@ enum LineKind {
 /// RFC 5321 4.2.1: a code of three digits, then a hyphen if more lines follow, a blank or the end
 /// of the line if not.
 fn parse(line: &str) -> LineKind {
-    let Some((code, rest)) = line.split_at_checked(3).filter(|(code, _)| is_number(code)) else {
+    let [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = line.as_bytes() else {
         return LineKind::Garbage;
     };
-    match (rest.bytes().next(), code.parse()) {
-        (Some(b'-'), _) => LineKind::More,
-        (None | Some(b' '), Ok(code)) => LineKind::Last(code),
-        _ => LineKind::Garbage,
+    let [a, b, c] = [a, b, c].map(|digit| u16::from(digit - b'0'));
+    match rest.first() {
+        Some(b'-') => LineKind::More,
+        None | Some(b' ') => LineKind::Last(100 * a + 10 * b + c),
+        Some(_) => LineKind::Garbage,
     }
-}
-
-fn is_number(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -97,6 +97,9 @@ impl Session {
 
     /// The next reply behind those that were read ahead of their turn.
     pub(super) fn read_more(&mut self) -> Option<Result<Reply, ReplyError>> {
+        if self.reader.is_empty() {
+            return None;
+        }
         let read = self.reader.next();
         let notes = self.reader.take_notes();
         let reply = read.as_ref().and_then(|read| read.as_ref().ok());
