@@ -45,12 +45,31 @@ impl SendQueue {
 
     /// Appends a copy of `bytes`.
     pub fn write(&mut self, bytes: &[u8]) {
+        self.prepare(bytes.len());
+        self.tail.extend_from_slice(bytes);
+    }
+
+    /// Appends what `encode` does; nothing if it returns `None`. Returns that, and what was appended.
+    pub(crate) fn write_with<T>(
+        &mut self,
+        encode: impl FnOnce(&mut Vec<u8>) -> Option<T>,
+    ) -> (Option<T>, &[u8]) {
+        self.prepare(FIRST_BUFFER);
+        let start = self.tail.len();
+        let made = encode(&mut self.tail);
+        if made.is_none() {
+            self.tail.truncate(start);
+        }
+        (made, self.tail.get(start..).unwrap_or_default())
+    }
+
+    /// Looks for room for so many bytes, before the buffer grows by itself.
+    fn prepare(&mut self, count: usize) {
         if self.tail.capacity() == 0 {
             self.tail.reserve(FIRST_BUFFER);
-        } else if self.start > 0 && bytes.len() > self.room() {
+        } else if self.start > 0 && count > self.room() {
             self.compact();
         }
-        self.tail.extend_from_slice(bytes);
     }
 
     /// Appends `chunk`; from 512 bytes on without copying it.

@@ -115,6 +115,20 @@ impl Output {
         self.queue.write(command);
     }
 
+    /// Sends the command that `encode` appends, if it makes one.
+    pub(super) fn write_with<T>(
+        &mut self,
+        encode: impl FnOnce(&mut Vec<u8>) -> Option<T>,
+    ) -> Option<T> {
+        let (made, command) = self.queue.write_with(encode);
+        if made.is_some()
+            && let Some(journal) = &mut self.journal
+        {
+            journal.client(command);
+        }
+        made
+    }
+
     /// Sends a line of a SASL exchange: `shown`, and `hidden`, which is not written
     /// down. Challenges that follow are not written down either.
     pub(super) fn write_secret(&mut self, shown: &str, hidden: &[u8]) {

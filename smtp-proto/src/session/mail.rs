@@ -7,7 +7,8 @@
 //! there in order; the sender waits until all are in, and only then looks
 //! whether the transaction still makes sense.
 
-use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use core::mem::take;
 
 use super::{
     Closed, Event, Need, Place, Protocol, Session, Stage, State, Stop, Transaction, text::Text,
@@ -15,6 +16,7 @@ use super::{
 use crate::{
     command,
     reply::{Capabilities, Reply},
+    time::Time,
 };
 
 /// The most bytes of commands that may be unanswered. Both ends could otherwise
@@ -99,6 +101,15 @@ enum Next {
     Abort,
     Quit,
     Last,
+}
+
+/// A command that was written.
+#[derive(Clone, Copy, Debug)]
+struct Command {
+    /// What its reply will answer; `None` if none is awaited.
+    stage: Option<Stage>,
+    /// Its length in bytes.
+    size: usize,
 }
 
 /// What becomes of the connection, decided when the last command but QUIT is
@@ -190,19 +201,18 @@ impl Mail {
         self.protocol == Protocol::Lmtp && self.has_recipients()
     }
 
-    /// Writes the next command, unless it has to wait until all replies are in, and says
-    /// what its reply will answer.
-    fn next_command(&self, pipelining: bool, line: &mut Vec<u8>) -> Option<Option<Stage>> {
+    /// Appends the next command to `out`, unless it has to wait until all replies are in.
+    fn next_command(&self, pipelining: bool, out: &mut Vec<u8>) -> Option<Command> {
         let ahead = !self.awaiting.is_empty();
-        let may_run_ahead = pipelining && !matches!(self.next, Next::Text | Next::Last);
-        if ahead && !may_run_ahead {
+        if ahead && !pipelining {
             return None;
         }
-        line.clear();
-        let stage = self.encode(line);
+        let start = out.len();
+        let stage = self.encode(out);
+        let size = out.len() - start;
         // QUIT goes out in one piece with the end of the text.
-        let fits = self.next == Next::Quit || self.window + line.len() <= SEND_WINDOW;
-        (!ahead || fits).then_some(stage)
+        let fits = self.next == Next::Quit || self.window + size <= SEND_WINDOW;
+        (!ahead || fits).then_some(Command { stage, size })
     }
 
     /// The next command as bytes, and what its reply will answer.
@@ -245,13 +255,35 @@ impl Mail {
     }
 
     /// Whom the replies after the text are for.
-    pub(super) fn end_of_data(&self) -> Vec<Stage> {
-        if self.has_many_verdicts() {
-            let accepted = self.accepted.iter();
-            accepted.map(|index| Stage::EndOfDataFor(*index)).collect()
-        } else {
-            vec![Stage::EndOfData]
-        }
+    pub(super) fn end_of_data(&self) -> impl Iterator<Item = Stage> + use<'_> {
+        let each = self.has_many_verdicts().then_some(&self.accepted);
+        let all = each.is_none().then_some(Stage::EndOfData);
+        let each = each.into_iter().flatten();
+        all.into_iter()
+            .chain(each.map(|index| Stage::EndOfDataFor(*index)))
+    }
+
+    /// Begins to wait for the reply to `stage`. Returns it, if no other was awaited before.
+    fn await_reply(&mut self, stage: Stage) -> Option<Stage> {
+        let first = self.awaiting.is_empty();
+        self.awaiting.push_back(stage);
+        first.then_some(stage)
+    }
+
+    /// Begins to wait for the replies to the text, and returns the first.
+    fn await_end_of_data(&mut self) -> Option<Stage> {
+        let mut awaiting = take(&mut self.awaiting);
+        awaiting.extend(self.end_of_data());
+        self.awaiting = awaiting;
+        self.awaiting.front().copied()
+    }
+
+    /// Decides whether the connection will be kept: not changed by what comes later, since QUIT may be on its
+    /// way by then.
+    fn decide_ending(&mut self, now: Time, irregular: bool) {
+        let until = self.transaction.keep_until;
+        let keep = !irregular && until.is_some_and(|until| now <= until);
+        self.ending = if keep { Ending::Keep } else { Ending::Quit };
     }
 
     /// Goes on behind the command that was just written.
@@ -315,20 +347,22 @@ impl Session {
 
     /// Goes on with the transaction as far as possible.
     pub(super) fn advance_mail(&mut self) -> Option<Need> {
-        let pipelining = self.capabilities.pipelining;
-        let mut line = Vec::new();
         loop {
             let State::Mail(mail) = &*self.state else {
                 return None;
             };
-            let Some(stage) = mail.next_command(pipelining, &mut line) else {
-                self.state.in_mail(|mail| mail.waiting = true);
-                if !self.catch_up() {
-                    return None;
-                }
-                continue;
+            let next = mail.next;
+            let ready = match next {
+                Next::Text | Next::Last => mail.awaiting.is_empty(),
+                _ => self.send_command(),
             };
-            match mail.next {
+            if !ready {
+                if self.catch_up() {
+                    continue;
+                }
+                return None;
+            }
+            match next {
                 Next::Text => {
                     let need = self.advance_text();
                     if need.is_some() || !self.text_is_over() {
@@ -336,77 +370,76 @@ impl Session {
                     }
                     self.end_text();
                 }
-                Next::Last => {
-                    return self.finish_mail();
-                }
-                _ => self.send_command(&line, stage),
+                Next::Last => return self.finish_mail(),
+                _ => {}
             }
         }
     }
 
-    fn send_command(&mut self, line: &[u8], stage: Option<Stage>) {
-        self.output.write(line);
+    /// Sends the next command. Returns whether it did; if not, it has to wait until all replies are in.
+    fn send_command(&mut self) -> bool {
+        let State::Mail(mail) = &*self.state else {
+            return false;
+        };
+        let pipelining = self.capabilities.pipelining;
+        let encode = |out: &mut Vec<u8>| mail.next_command(pipelining, out);
+        let Some(Command { stage, size }) = self.output.write_with(encode) else {
+            return false;
+        };
         let early = stage == Some(Stage::Mail)
             && self.secure
             && self.profile.block_early_mail_reply
             && !(self.reader.is_empty() && self.early.is_empty());
-        let end_follows = self.state.in_mail(|mail| {
+        let (now, irregular) = (self.now, self.irregular);
+        let first = self.state.in_mail(|mail| {
             mail.early_reply |= early;
-            mail.window += line.len();
+            mail.window += size;
             mail.step_on();
-            matches!(mail.next, Next::Text | Next::Abort)
+            if matches!(mail.next, Next::Text | Next::Abort) {
+                // Before any of the replies to this group of commands is known.
+                mail.decide_ending(now, irregular);
+            }
+            mail.await_reply(stage?)
         });
-        self.await_replies(stage);
-        if end_follows == Some(true) {
-            // Before any of the replies to this group of commands is known.
-            self.decide_ending();
-        }
+        self.arm_if(first.flatten());
+        true
     }
 
     /// The text is out: the final dot follows, and the replies to it are awaited.
     fn end_text(&mut self) {
         self.output.write(command::END_OF_DATA);
         self.note_end_of_text();
-        let stages = self.state.in_mail(|mail| {
+        let first = self.state.in_mail(|mail| {
             mail.step_on();
-            mail.end_of_data()
+            mail.await_end_of_data()
         });
-        self.await_replies(stages.into_iter().flatten());
+        self.arm_if(first.flatten());
     }
 
-    fn await_replies(&mut self, stages: impl IntoIterator<Item = Stage>) {
-        let first = self.state.in_mail(|mail| {
-            let first = mail.awaiting.is_empty();
-            mail.awaiting.extend(stages);
-            mail.awaiting.front().copied().filter(|_| first)
-        });
-        if let Some(stage) = first.flatten() {
+    /// Starts to wait for the reply to `stage`, if another one is awaited now than before.
+    fn arm_if(&mut self, stage: Option<Stage>) {
+        if let Some(stage) = stage {
             self.arm(stage);
         }
     }
 
-    /// Whether the connection will be kept: not changed by what comes later, since
-    /// QUIT may be on its way by then.
-    fn decide_ending(&mut self) {
-        let (now, irregular) = (self.now, self.irregular);
-        self.state.in_mail(|mail| {
-            let until = mail.transaction.keep_until;
-            let keep = !irregular && until.is_some_and(|until| now <= until);
-            mail.ending = if keep { Ending::Keep } else { Ending::Quit };
-        });
-    }
-
-    /// Whether all replies are known. Replies are not looked at before the sender
+    /// Waits for all replies. Returns whether they are known. They are not looked at before the sender
     /// has to wait, however early they come: it goes by what it knew then.
     fn catch_up(&mut self) -> bool {
-        self.receive_replies();
-        let turns = self
-            .state
-            .in_mail(|mail| mail.awaiting.is_empty().then(|| mail.correct_course()));
-        if turns.flatten() == Some(true) {
-            self.decide_ending();
+        if matches!(&*self.state, State::Mail(mail) if !mail.waiting) {
+            self.state.in_mail(|mail| mail.waiting = true);
         }
-        turns.flatten().is_some()
+        self.receive_replies();
+        if !matches!(&*self.state, State::Mail(mail) if mail.awaiting.is_empty()) {
+            return false;
+        }
+        let (now, irregular) = (self.now, self.irregular);
+        self.state.in_mail(|mail| {
+            if mail.correct_course() {
+                mail.decide_ending(now, irregular);
+            }
+        });
+        true
     }
 
     /// Takes the replies that are there, in the order of the commands.
@@ -416,14 +449,14 @@ impl Session {
             && self.can_be_answered(stage)
             && let Some(reply) = self.take_reply_in_time(stage)
         {
-            self.judge(stage, &reply);
-            let next = self.state.in_mail(|mail| {
+            let judged = self.state.in_mail(|mail| {
+                let failed = mail.judge(stage, &reply);
                 mail.awaiting.pop_front();
-                mail.awaiting.front().copied()
+                (failed, mail.awaiting.front().copied())
             });
-            if let Some(next) = next.flatten() {
-                self.arm(next);
-            }
+            let (failed, next) = judged.unwrap_or_default();
+            self.irregular |= failed && is_protocol_error(reply.code());
+            self.arm_if(next);
         }
     }
 
@@ -438,11 +471,6 @@ impl Session {
             self.events.insert(at, Event::EarlyMailReply);
         }
         Some(reply)
-    }
-
-    fn judge(&mut self, stage: Stage, reply: &Reply) {
-        let failed = self.state.in_mail(|mail| mail.judge(stage, reply));
-        self.irregular |= failed == Some(true) && is_protocol_error(reply.code());
     }
 
     fn finish_mail(&mut self) -> Option<Need> {

@@ -1,6 +1,8 @@
 //! The message text on its way: asked for piece by piece while there is room,
 //! encoded, and watched for a server that does not want to hear more.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::{Closed, Event, Line, Need, Place, ProtocolError, Session, Stage, State, Stop};
@@ -245,7 +247,8 @@ impl Session {
         let State::Mail(mail) = &*self.state else {
             return;
         };
-        for stage in mail.end_of_data() {
+        let stages: Vec<Stage> = mail.end_of_data().collect();
+        for stage in stages {
             if !self.is_refusal_next() || self.take_reply(stage).is_none() {
                 break;
             }
