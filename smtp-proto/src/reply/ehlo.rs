@@ -9,8 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use nom::bytes::complete::{take_while, take_while_m_n, take_while1};
-use nom::combinator::rest;
-use nom::sequence::{preceded, terminated};
+use nom::combinator::recognize;
 use nom::{IResult, Parser};
 
 use super::Reply;
@@ -211,8 +210,8 @@ impl Capabilities {
             discarded: discard,
             ..Capabilities::default()
         };
-        let lines = reply.lines().filter_map(|text| line(text).ok());
-        for (number, (_, (word, parameters))) in lines.enumerate() {
+        let lines = reply.lines().filter_map(line);
+        for (number, (word, parameters)) in lines.enumerate() {
             match Keyword::parse(word) {
                 _ if number == 0 => offered.name = String::from(word),
                 Some(keyword) if !discard.contains(keyword) => offered.add(keyword, parameters),
@@ -265,15 +264,22 @@ impl Capabilities {
 }
 
 /// One line: the code, which is dropped, the keyword and what follows it.
-fn line(text: &str) -> IResult<&str, (&str, &str)> {
-    let ends_code = |c| matches!(c, '-' | ' ');
-    let ends_word = |c| matches!(c, ' ' | '\t' | '=');
-    let code = (take_while(ends_code), take_while1(|c| !ends_code(c)));
-    let word = preceded(take_while(ends_word), take_while1(|c| !ends_word(c)));
-    // The hyphen or blank after the code, and the separator after the keyword, are one character.
-    let after_code = take_while_m_n(0, 1, ends_code);
-    let after_word = take_while_m_n(0, 1, ends_word);
-    preceded((code, after_code), (terminated(word, after_word), rest)).parse(text)
+fn line(text: &str) -> Option<(&str, &str)> {
+    let ends_code = |byte| matches!(byte, b'-' | b' ');
+    let ends_word = |byte| matches!(byte, b' ' | b'\t' | b'=');
+    // The hyphen or blank after the code is one character.
+    let code = (
+        take_while(ends_code),
+        take_while1(|byte| !ends_code(byte)),
+        take_while_m_n(0, 1, ends_code),
+    );
+    let before = recognize((code, take_while(ends_word)));
+    let word = take_while1(|byte| !ends_word(byte));
+    let read: IResult<&[u8], (&[u8], &[u8])> = (before, word).parse(text.as_bytes());
+    let (_, (before, word)) = read.ok()?;
+    let (word, after) = text.get(before.len()..)?.split_at_checked(word.len())?;
+    // So is the separator after the keyword.
+    Some((word, after.get(1..).unwrap_or_default()))
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
