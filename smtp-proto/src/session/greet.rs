@@ -2,8 +2,6 @@
 //! from one to the other (RFC 5321 sections 3.1, 3.2; `src/smtp/smtp_proto.c`,
 //! smtp_helo).
 
-use alloc::vec::Vec;
-
 use super::{Closed, Event, HelloChoice, Protocol, Session, Stage, State};
 use crate::{
     command::{self, Verb},
@@ -79,9 +77,11 @@ impl Session {
     }
 
     pub(super) fn say_hello(&mut self, verb: Verb) {
-        let mut line = Vec::new();
-        command::hello(verb, &self.profile.hello_name, &mut line);
-        self.output.write(&line);
+        let name = &self.profile.hello_name;
+        self.output.write_with(|line| {
+            command::hello(verb, name, line);
+            Some(())
+        });
         // Greeting and hello share one limit (smtp_helo_timeout is armed once).
         self.timer.rename(stage_of(verb));
         self.state.go(State::Hello(verb));

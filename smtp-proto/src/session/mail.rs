@@ -83,8 +83,10 @@ pub(super) struct Mail {
     /// Something had come before MAIL FROM was sent.
     early_reply: bool,
     data_rejected: bool,
-    /// Positions of the recipients that the server accepted.
-    accepted: Vec<usize>,
+    /// The number of recipients that the server accepted.
+    accepted: usize,
+    /// Their positions, if each of them has a verdict of its own (LMTP).
+    verdicts: Vec<usize>,
     pub(super) text: Text,
     ending: Ending,
 }
@@ -132,7 +134,8 @@ impl Mail {
             mail_rejected: false,
             early_reply: false,
             data_rejected: false,
-            accepted: Vec::new(),
+            accepted: 0,
+            verdicts: Vec::new(),
             text: Text::default(),
             ending: Ending::Quit,
         };
@@ -163,7 +166,7 @@ impl Mail {
     fn correct_course(&mut self) -> bool {
         let pointless = match self.next {
             Next::Rcpt(_) => self.mail_rejected,
-            Next::Data => self.accepted.is_empty(),
+            Next::Data => !self.has_recipients(),
             Next::Text => self.data_rejected,
             _ => false,
         };
@@ -190,15 +193,10 @@ impl Mail {
                 Some(place) if self.next == Next::Text => place,
                 // Without a text that is over, it was RSET that came before.
                 Some(_) => Place::Abort,
-                None if self.has_many_verdicts() => Place::Verdicts,
-                None => Place::Verdict,
+                None if self.verdicts.is_empty() => Place::Verdict,
+                None => Place::Verdicts,
             },
         }
-    }
-
-    /// Whether the end of the text is answered for each recipient.
-    fn has_many_verdicts(&self) -> bool {
-        self.protocol == Protocol::Lmtp && self.has_recipients()
     }
 
     /// Appends the next command to `out`, unless it has to wait until all replies are in.
@@ -256,10 +254,9 @@ impl Mail {
 
     /// Whom the replies after the text are for.
     pub(super) fn end_of_data(&self) -> impl Iterator<Item = Stage> + use<'_> {
-        let each = self.has_many_verdicts().then_some(&self.accepted);
-        let all = each.is_none().then_some(Stage::EndOfData);
-        let each = each.into_iter().flatten();
-        all.into_iter()
+        let once = self.verdicts.is_empty().then_some(Stage::EndOfData);
+        let each = self.verdicts.iter();
+        once.into_iter()
             .chain(each.map(|index| Stage::EndOfDataFor(*index)))
     }
 
@@ -313,7 +310,10 @@ impl Mail {
             }
             Stage::Rcpt(_) if self.mail_rejected => false,
             Stage::Rcpt(index) if reply.is_success() => {
-                self.accepted.push(index);
+                self.accepted += 1;
+                if self.protocol == Protocol::Lmtp {
+                    self.verdicts.push(index);
+                }
                 false
             }
             Stage::Data => {
@@ -327,7 +327,7 @@ impl Mail {
     }
 
     pub(super) fn has_recipients(&self) -> bool {
-        !self.accepted.is_empty()
+        self.accepted > 0
     }
 }
 
