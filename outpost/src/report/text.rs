@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use smtp_policy::{
-    report::{Encryption, Outcome, Report, Status},
+    report::{Encryption, Outcome, Relay, Report, Status},
     request::Recipient,
 };
 
@@ -115,8 +115,8 @@ fn rows(out: &mut String, recipient: &Recipient, outcome: &Outcome) {
     {
         row(out, "instead of", &format!("<{original}>"));
     }
-    if outcome.relay != "none" {
-        row(out, "server", &outcome.relay);
+    if outcome.relay != Relay::None {
+        row(out, "server", &outcome.relay.to_string());
     }
     row(
         out,

@@ -134,7 +134,6 @@ impl Failed {
         let mut verdict = Outcome::new(Status::Deferred, EnhancedStatus::new(4, 3, 0), text);
         // All else is told as it was.
         verdict.relay = outcome.relay.clone();
-        verdict.server.clone_from(&outcome.server);
         verdict.reply.clone_from(&outcome.reply);
         verdict.connection_uses = outcome.connection_uses;
         verdict.server_reports = outcome.server_reports;

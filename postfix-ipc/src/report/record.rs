@@ -1,7 +1,7 @@
 //! The records of bounce(8): one recipient with a verdict (`src/global/bounce.c`,
 //! `defer.c`, `trace.c`).
 
-use smtp_policy::report::Outcome;
+use smtp_policy::report::{Outcome, Relay};
 
 use crate::{
     announce::Service,
@@ -68,8 +68,8 @@ impl StatusRecord {
 
 /// The reason of a trace record.
 fn delivery_via(outcome: &Outcome) -> Value {
-    match outcome.relay.as_str() {
-        "none" => Value::from(&outcome.text),
+    match &outcome.relay {
+        Relay::None => Value::from(&outcome.text),
         relay => Value::masked(&format!("delivery via {relay}: {}", outcome.text)),
     }
 }

@@ -49,7 +49,7 @@ impl From<&Outcome> for Dsn {
             dsn.diagnostic_type = Value::masked("smtp");
             dsn.diagnostic = Value::masked(&reply.one_line());
             dsn.mta_type = Value::masked("dns");
-            let host = outcome.server.as_ref().map(|server| server.host.as_str());
+            let host = outcome.relay.server().map(|server| server.host.as_str());
             dsn.mta_name = Value::masked(host.unwrap_or_default());
         }
         dsn

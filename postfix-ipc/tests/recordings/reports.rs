@@ -1,6 +1,6 @@
 //! What was reported, marked and answered, from the verdicts in the log.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use postfix_ipc::{
     attr::{List, ListReader},
@@ -9,7 +9,7 @@ use postfix_ipc::{
     request::{DeliveryRequest, FinalReply, Recipient, RequestReader},
 };
 use smtp_policy::{
-    report::{Action, Outcome, Scope, Status},
+    report::{Action, Outcome, Relay, Scope, Status},
     server::{Endpoint, Server},
 };
 use smtp_proto::{EnhancedStatus, Reply};
@@ -67,10 +67,15 @@ fn outcome(recording: &Recording, protocol: &str, line: &str) -> Outcome {
         "undeliverable" | "undeliverable-but-not-cached" => "undeliverable",
         _ => status.as_str(),
     };
-    outcome.relay = relay.as_str().into();
-    if let Some((host, _)) = relay.split_once('[') {
-        let endpoint = Endpoint::Unix("unused".into());
-        outcome.server = Some(Arc::new(Server::new(host, endpoint)));
+    if let Some((host, place)) = relay.split_once('[') {
+        let endpoint = match place.split_once("]:") {
+            Some((ip, port)) => {
+                let ip: IpAddr = ip.parse().unwrap();
+                Endpoint::Inet((ip, port.parse().unwrap()).into())
+            }
+            None => Endpoint::Unix(place.trim_end_matches(']').into()),
+        };
+        outcome.relay = Relay::Server(Arc::new(Server::new(host, endpoint)));
     }
     let said = between(text, " said: ", " (in reply to");
     let said = said.or(between(text, " refused to talk to me: ", "\n"));

@@ -1,8 +1,6 @@
 //! Giving verdicts: each recipient exactly once (`src/smtp/smtp_trouble.c`,
 //! `src/smtp/smtp_rcpt.c`).
 
-use std::sync::Arc;
-
 use smtp_proto::{reply::Reply, session::Stage, time::Time};
 
 use super::{
@@ -14,17 +12,14 @@ use super::{
 use crate::{
     Protocol,
     event::Event,
-    report::{Action, Encryption, trouble::Reason},
-    server::Server,
+    report::{Action, Encryption, Relay, trouble::Reason},
 };
 
 /// The connection that a verdict comes from; by default there was none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Origin {
-    /// `host[address]:port`.
-    pub(super) relay: Option<String>,
     /// The server.
-    pub(super) server: Option<Arc<Server>>,
+    pub(super) relay: Relay,
     /// When MAIL was said.
     pub(super) set_up: Option<Time>,
     /// The result of the wish for TLS.
@@ -79,7 +74,7 @@ impl Context {
         } else {
             self.note(Event::Postponed {
                 id: self.request.id.clone(),
-                server: origin.server.clone(),
+                server: origin.relay.server().cloned(),
                 text: reason.text.as_str().into(),
             });
             failed.iter().for_each(|rcpt| self.roll.keep(*rcpt));
@@ -95,12 +90,10 @@ impl Context {
         }
         let action = self.success_action(origin.server_reports);
         let times = self.times(origin.set_up);
-        let relay = origin.relay.unwrap_or_default();
-        let mut outcome = self.judge.success(relay, stage, reply, action);
+        let mut outcome = self.judge.success(origin.relay, stage, reply, action);
         outcome.server_reports = origin.server_reports;
         outcome.encryption = origin.encryption;
         outcome.connection_uses = origin.uses;
-        outcome.server = origin.server;
         outcome.times = times;
         self.pronounce(rcpt, Verdict::Success(Box::new(outcome)));
     }
@@ -119,7 +112,7 @@ impl Context {
     /// server to blame (`src/smtp/smtp.c`, reject_deliver_request).
     pub(super) fn settle_by_service(&mut self, reason: &Reason) {
         let service = Origin {
-            relay: Some(self.request.protocol.as_str().to_owned()),
+            relay: Relay::Service(self.request.protocol),
             ..Origin::default()
         };
         self.give_verdict(Whom::Left, reason, &service);

@@ -25,7 +25,7 @@ use super::hosts::Place;
 use crate::{
     event::{Event, Note},
     report::{
-        Scope,
+        Relay, Scope,
         trouble::{Judge, Reason},
     },
     route::{Candidate, MailExchange},
@@ -271,7 +271,7 @@ impl Surveying {
     }
 
     fn failing(&self, reason: &Reason) -> Failing {
-        let outcome = self.judge.failure(reason, None);
+        let outcome = self.judge.failure(reason, Relay::None);
         Failing {
             status: outcome.code,
             text: outcome.text,

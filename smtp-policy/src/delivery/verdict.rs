@@ -58,7 +58,6 @@ impl Verdict {
                     (reason.status, reason.text) = (status, text);
                 }
                 let mut outcome = judge.failure(&reason, origin.relay);
-                outcome.server = origin.server;
                 outcome.connection_uses = origin.uses;
                 outcome.times = times;
                 Box::new(outcome)

@@ -382,8 +382,7 @@ impl Writer<'_> {
         self.field(text, "Status", &outcome.code.to_string());
         match &outcome.reply {
             Some(reply) => {
-                let host = outcome.relay.split_once('[').map_or("", |(host, _)| host);
-                if !host.is_empty() {
+                if let Some(host) = outcome.relay.host().filter(|host| !host.is_empty()) {
                     self.field(text, "Remote-MTA", &format!("dns; {host}"));
                 }
                 let diagnostic = format!("smtp; {}", reply.one_line());

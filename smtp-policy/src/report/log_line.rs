@@ -101,13 +101,17 @@ mod tests {
     use smtp_proto::status::EnhancedStatus;
 
     use super::*;
-    use crate::report::{Report, Status, Times};
+    use crate::{
+        report::{Relay, Report, Status, Times},
+        server::Server,
+    };
 
     fn sent() -> (Recipient, Outcome) {
         let mut to = Recipient::from(Address::parse("a b@example.com").unwrap());
         to.original = Some("\u{fc}@example.com".parse().unwrap());
         let mut outcome = Outcome::new(Status::Sent, EnhancedStatus::new(2, 0, 0), "250 ok");
-        outcome.relay = "mx.example[192.0.2.1]:25".into();
+        let server = Server::inet("mx.example", ([192, 0, 2, 1], 25).into());
+        outcome.relay = Relay::Server(server.into());
         outcome.connection_uses = 2;
         outcome.times = Times {
             queue: Duration::from_millis(1_200),

@@ -1,12 +1,17 @@
 //! The verdict on one recipient, as data.
 
 use core::fmt;
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use smtp_proto::{dsn::Notify, reply::Reply, session::Stage, status::EnhancedStatus};
 
-use super::{Encryption, Times, log_line::LogStyle, queue_id::queue_id, text::LogText};
-use crate::{request::Recipient, server::Server};
+use super::{
+    Encryption, Times,
+    log_line::LogStyle,
+    queue_id::queue_id,
+    text::{LogText, printable},
+};
+use crate::{Protocol, request::Recipient, server::Server};
 
 /// What became of a recipient, in Postfix's three words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,6 +103,54 @@ impl fmt::Display for Action {
     }
 }
 
+/// The place that a verdict comes from. Its `Display` is what Postfix logs as `relay=`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use smtp_policy::{report::Relay, server::Server};
+///
+/// let server = Server::inet("mx.example", "192.0.2.1:25".parse()?);
+/// assert_eq!(Relay::Server(Arc::new(server)).to_string(), "mx.example[192.0.2.1]:25");
+/// assert_eq!(Relay::None.to_string(), "none");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Relay {
+    /// No server, since there was no connection: `none`.
+    #[default]
+    None,
+    /// The delivery itself, before it looked for a server: `smtp` or `lmtp`.
+    Service(Protocol),
+    /// A server: `host[address]:port`.
+    Server(Arc<Server>),
+}
+
+impl Relay {
+    /// The server that decided, if it was one.
+    pub fn server(&self) -> Option<&Arc<Server>> {
+        match self {
+            Self::Server(server) => Some(server),
+            _ => None,
+        }
+    }
+
+    /// The printable name of the server.
+    pub(crate) fn host(&self) -> Option<Cow<'_, str>> {
+        self.server().map(|server| printable(&server.host))
+    }
+}
+
+impl fmt::Display for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Service(protocol) => protocol.fmt(f),
+            Self::Server(server) => server.fmt(f),
+        }
+    }
+}
+
 /// The verdict on one recipient.
 ///
 /// `status`, `code`, `relay` and `text` are what Postfix logs; the other fields
@@ -109,12 +162,11 @@ impl fmt::Display for Action {
 /// use smtp_proto::{EnhancedStatus, Reply};
 ///
 /// let mut outcome = Outcome::new(Status::Sent, EnhancedStatus::new(2, 0, 0), "250 2.0.0 Ok");
-/// outcome.relay = "mx.example[192.0.2.1]:25".into();
 /// outcome.reply = Some(Reply::new(250, "250 2.0.0 Ok: queued as 4X1"));
 /// assert_eq!(outcome.remote_queue_id(), Some("4X1"));
 /// assert_eq!(
 ///     outcome.to_string(),
-///     "relay=mx.example[192.0.2.1]:25, delay=0, delays=0/0/0/0, dsn=2.0.0, \
+///     "relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, \
 ///      status=sent (250 2.0.0 Ok)"
 /// );
 /// ```
@@ -129,11 +181,8 @@ pub struct Outcome {
     pub word: &'static str,
     /// The enhanced status code.
     pub code: EnhancedStatus,
-    /// `host[address]:port` of the server that decided, or `none`; the name of the
-    /// protocol where the delivery itself has.
-    pub relay: LogText,
-    /// The server that decided; `None` if there was no connection.
-    pub server: Option<Arc<Server>>,
+    /// The server that decided, or what else has.
+    pub relay: Relay,
     /// The reply or the reason: what stands in the parentheses of the log line.
     pub text: LogText,
     /// The server's reply, when the verdict comes from one.
@@ -170,8 +219,7 @@ impl Outcome {
             status,
             word: status.as_str(),
             code,
-            relay: NO_RELAY.into(),
-            server: None,
+            relay: Relay::None,
             text: text.into(),
             reply: None,
             stage: None,
@@ -206,9 +254,6 @@ impl Outcome {
             && recipient.notify.contains(Notify::SUCCESS)
     }
 }
-
-/// [`Outcome::relay`] where there was no server.
-const NO_RELAY: &str = "none";
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,9 +12,10 @@ use smtp_proto::{
 };
 
 use super::{
-    Encryption,
+    Encryption, Relay,
     outcome::{Action, Outcome, Scope, Status},
 };
+use crate::server::Server;
 
 /// Why recipients were not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +47,10 @@ impl Reason {
     /// The server would not talk: greeting or hello. A permanent refusal in the
     /// greeting counts as temporary if `skip_5xx` says so
     /// (`smtp_skip_5xx_greeting`), so that other servers are tried.
-    pub(crate) fn refused(peer: &str, stage: Stage, reply: &Reply, skip_5xx: bool) -> Self {
+    pub(crate) fn refused(server: &Server, stage: Stage, reply: &Reply, skip_5xx: bool) -> Self {
         let soften = stage == Stage::Banner && skip_5xx && reply.class() == 5;
         let mut reason = Self::remote(stage, reply, Scope::Site, |text| {
-            format!("host {peer} refused to talk to me: {text}")
+            format!("host {} refused to talk to me: {text}", server.name())
         });
         if soften {
             reason.status = reason.status.with_class(4);
@@ -58,16 +59,18 @@ impl Reason {
     }
 
     /// The server would not start TLS, and must.
-    pub(crate) fn tls_refused(peer: &str, reply: &Reply) -> Self {
+    pub(crate) fn tls_refused(server: &Server, reply: &Reply) -> Self {
         Self::remote(Stage::StartTls, reply, Scope::Site, |text| {
-            format!("TLS is required, but host {peer} refused to start TLS: {text}")
+            let name = server.name();
+            format!("TLS is required, but host {name} refused to start TLS: {text}")
         })
     }
 
     /// A command failed.
-    pub(crate) fn said(peer: &str, stage: Stage, reply: &Reply, scope: Scope) -> Self {
+    pub(crate) fn said(server: &Server, stage: Stage, reply: &Reply, scope: Scope) -> Self {
         Self::remote(stage, reply, scope, |text| {
-            format!("host {peer} said: {text} (in reply to {})", stage.request())
+            let (name, request) = (server.name(), stage.request());
+            format!("host {name} said: {text} (in reply to {request})")
         })
     }
 
@@ -95,28 +98,37 @@ impl Reason {
 
     /// The session ended before the recipients were settled; `None` if it ended
     /// in a way that says nothing about them.
-    pub(crate) fn ended(peer: &str, why: Closed) -> Option<Self> {
+    pub(crate) fn ended(server: &Server, why: Closed) -> Option<Self> {
+        let name = || server.name();
         let transient = EnhancedStatus::new(4, 4, 2);
         let (stage, status, text) = match why {
             Closed::Lost(stage) => (
                 stage,
                 transient,
-                format!("lost connection with {peer} while {}", stage.doing()),
+                format!("lost connection with {} while {}", name(), stage.doing()),
             ),
             Closed::TimedOut(stage) => (
                 stage,
                 transient,
-                format!("conversation with {peer} timed out while {}", stage.doing()),
+                format!(
+                    "conversation with {} timed out while {}",
+                    name(),
+                    stage.doing()
+                ),
             ),
             Closed::Protocol(stage, error) if error.is_local() => (
                 stage,
                 EnhancedStatus::new(4, 3, 0),
-                format!("local data error while talking to {peer}"),
+                format!("local data error while talking to {}", name()),
             ),
             Closed::Protocol(stage, error) => (
                 stage,
                 EnhancedStatus::new(4, 5, 0),
-                format!("protocol error of {peer} while {}: {error}", stage.doing()),
+                format!(
+                    "protocol error of {} while {}: {error}",
+                    name(),
+                    stage.doing()
+                ),
             ),
             _ => return None,
         };
@@ -153,7 +165,7 @@ impl Judge {
     }
 
     /// The verdict on a recipient that fails for good at this attempt.
-    pub(crate) fn failure(self, reason: &Reason, relay: Option<String>) -> Outcome {
+    pub(crate) fn failure(self, reason: &Reason, relay: Relay) -> Outcome {
         let temporary = reason.status.class() == 4;
         let softened = !temporary && self.soft_bounce && !self.probe;
         let (status, word) = match (temporary, softened) {
@@ -167,9 +179,7 @@ impl Judge {
         };
         let mut outcome = Outcome::new(status, code, reason.text.clone());
         outcome.word = if self.probe { "undeliverable" } else { word };
-        if let Some(relay) = relay {
-            outcome.relay = relay.into();
-        }
+        outcome.relay = relay;
         outcome.reply.clone_from(&reason.reply);
         outcome.stage = reason.stage;
         outcome.scope = reason.scope;
@@ -181,7 +191,7 @@ impl Judge {
     /// The verdict on a recipient that the server took.
     pub(crate) fn success(
         self,
-        relay: String,
+        relay: Relay,
         stage: Stage,
         reply: &Reply,
         action: Action,
@@ -194,7 +204,7 @@ impl Judge {
         if self.probe {
             outcome.word = "deliverable";
         }
-        outcome.relay = relay.into();
+        outcome.relay = relay;
         outcome.reply = Some(reply.clone());
         outcome.stage = Some(stage);
         outcome.action = action;
@@ -206,14 +216,17 @@ impl Judge {
 mod tests {
     use super::*;
 
-    const PEER: &str = "mx.example[192.0.2.1]";
     const JUDGE: Judge = Judge {
         soft_bounce: false,
         probe: false,
     };
 
+    fn server() -> Server {
+        Server::inet("mx.example", ([192, 0, 2, 1], 25).into())
+    }
+
     fn said(stage: Stage, code: u16, text: &str) -> Reason {
-        Reason::said(PEER, stage, &Reply::new(code, text), Scope::Recipient)
+        Reason::said(&server(), stage, &Reply::new(code, text), Scope::Recipient)
     }
 
     #[test]
@@ -248,33 +261,33 @@ mod tests {
             ..JUDGE
         };
         assert!(!lenient.settles(&hard, false));
-        let outcome = lenient.failure(&hard, None);
+        let outcome = lenient.failure(&hard, Relay::None);
         assert_eq!(
             (outcome.word, outcome.code.to_string().as_str()),
             ("SOFTBOUNCE", "4.0.0")
         );
         assert_eq!(
-            (outcome.status, outcome.relay.as_str()),
-            (Status::Deferred, "none")
+            (outcome.status, outcome.relay),
+            (Status::Deferred, Relay::None)
         );
     }
 
     #[test]
     fn a_connection_lost_behind_the_text_leaves_the_recipients_uncertain() {
-        let lost = |stage| Reason::ended(PEER, Closed::Lost(stage));
+        let lost = |stage| Reason::ended(&server(), Closed::Lost(stage));
         assert!(lost(Stage::EndOfData).is_some_and(|reason| reason.uncertain));
         assert!(lost(Stage::Text).is_some_and(|reason| !reason.uncertain));
-        assert_eq!(Reason::ended(PEER, Closed::Quit), None);
+        assert_eq!(Reason::ended(&server(), Closed::Quit), None);
     }
 
     #[test]
     fn a_permanent_greeting_is_softened_if_wished() {
         let reply = Reply::new(554, "554 5.7.1 go away");
-        let soft = Reason::refused(PEER, Stage::Banner, &reply, true);
+        let soft = Reason::refused(&server(), Stage::Banner, &reply, true);
         assert_eq!(soft.status.to_string(), "4.7.1");
-        let hard = Reason::refused(PEER, Stage::Banner, &reply, false);
+        let hard = Reason::refused(&server(), Stage::Banner, &reply, false);
         assert_eq!(hard.status.to_string(), "5.7.1");
-        let helo = Reason::refused(PEER, Stage::Helo, &reply, true);
+        let helo = Reason::refused(&server(), Stage::Helo, &reply, true);
         assert_eq!(helo.status.to_string(), "5.7.1");
     }
 }

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
     event::{Event, Level, Note},
-    report::{LogText, Notice, TlsResult},
+    report::{LogText, Notice, Relay, TlsResult},
     server::ConnectError,
     survey::Finding,
     tables::TableFailure,
@@ -41,7 +41,15 @@ macro_rules! texts {
     )*};
 }
 
-texts!(ConnectError, Finding, Level, LogText, Problem, TableFailure);
+texts!(
+    ConnectError,
+    Finding,
+    Level,
+    LogText,
+    Problem,
+    Relay,
+    TableFailure
+);
 
 impl Serialize for TlsResult {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

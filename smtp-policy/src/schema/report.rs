@@ -1,7 +1,7 @@
 //! Reports.
 
 use core::time::Duration;
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, path::PathBuf, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -12,7 +12,9 @@ use smtp_proto::{address::Address, reply::Reply, session::Stage, status::Enhance
 
 use super::form::{Checked, Named, Numbered, Text, form, required, word};
 use crate::{
-    report::{Action, Encryption, LogText, Outcome, Report, Scope, Status, Times, TlsSummary},
+    report::{
+        Action, Encryption, LogText, Outcome, Relay, Report, Scope, Status, Times, TlsSummary,
+    },
     request::{OriginalRecipient, Recipient},
     server::{Endpoint, Server},
     tls::Trust,
@@ -33,7 +35,7 @@ struct Entry<'a> {
     address: &'a Address,
     status: &'a str,
     dsn: EnhancedStatus,
-    relay: &'a str,
+    relay: &'a Relay,
     text: &'a str,
     /// The action of the success report that this client owes the sender.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +46,7 @@ struct Entry<'a> {
     scope: &'a str,
     uncertain: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<&'a str>,
+    host: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<&'a Server>,
     connection_uses: u32,
@@ -86,8 +88,8 @@ impl Serialize for Verdict<'_> {
             action: outcome.action.as_str(),
             scope: outcome.scope.as_str(),
             uncertain: outcome.uncertain,
-            host: outcome.relay.split_once('[').map(|(host, _)| host),
-            server: outcome.server.as_deref(),
+            host: outcome.relay.host(),
+            server: outcome.relay.server().map(|server| &**server),
             connection_uses: outcome.connection_uses,
             stage: outcome.stage,
             reply: outcome.reply.as_ref(),
@@ -281,7 +283,7 @@ impl EntryForm {
         let text = required("text", self.text)?.0;
         let mut outcome = Outcome::new(status, required("dsn", self.dsn)?, text);
         outcome.word = name;
-        outcome.relay = required("relay", self.relay)?.0.into();
+        outcome.relay = relay(&required("relay", self.relay)?.0, self.server)?;
         if let Some(action) = self.action {
             outcome.action = word(&action, &ACTIONS)?;
         }
@@ -289,13 +291,12 @@ impl EntryForm {
             outcome.scope = word(&scope, &SCOPES)?;
         }
         outcome.uncertain = self.uncertain.unwrap_or_default();
-        outcome.server = self.server.map(ServerForm::read).transpose()?.map(Arc::new);
         outcome.connection_uses = self.connection_uses.unwrap_or_default();
         outcome.stage = self.stage.map(|Text(name)| stage(&name)).transpose()?;
         outcome.reply = self.reply.map(ReplyForm::read).transpose()?;
         outcome.encryption = match self.tls.flatten() {
             Some(tls) => Some(tls.read()?),
-            None => outcome.server.as_ref().map(|_| Encryption::default()),
+            None => outcome.relay.server().map(|_| Encryption::default()),
         };
         outcome.times = self
             .times
@@ -304,6 +305,18 @@ impl EntryForm {
             .unwrap_or_default();
         Ok((recipient, outcome))
     }
+}
+
+fn relay<E: de::Error>(text: &str, server: Option<ServerForm>) -> Result<Relay, E> {
+    Ok(match (server, text) {
+        (Some(server), _) => Relay::Server(Arc::new(server.read()?)),
+        (None, "none") => Relay::None,
+        (None, name) => {
+            let protocol = name.parse();
+            let unknown = |_| E::custom(format_args!("relay \"{name}\" has no key \"server\""));
+            Relay::Service(protocol.map_err(unknown)?)
+        }
+    })
 }
 
 fn stage<E: de::Error>(name: &str) -> Result<Stage, E> {

@@ -16,7 +16,7 @@ use smtp_proto::{
 use crate::{
     Protocol,
     event::{Event, Note},
-    report::{Encryption, Outcome, Report, Scope, Status, Times, TlsSummary},
+    report::{Encryption, Outcome, Relay, Report, Scope, Status, Times, TlsSummary},
     request::{ClientSource, Encoding, Recipient, Request, TlsWish},
     server::Server,
     sts::{Kept, Mode, StsCache, StsPolicy},
@@ -178,8 +178,7 @@ fn report() -> Report {
     let status = EnhancedStatus::new(2, 0, 0);
     let mut outcome = Outcome::new(Status::Sent, status, "250 2.0.0 Ok: queued as 4X1");
     let server = Server::inet("mx.example", "192.0.2.1:25".parse().unwrap());
-    outcome.relay = server.to_string().into();
-    outcome.server = Some(Arc::new(server));
+    outcome.relay = Relay::Server(Arc::new(server));
     outcome.reply = Some(Reply::new(250, "250 2.0.0 Ok: queued as 4X1"));
     outcome.stage = Some(Stage::EndOfData);
     outcome.connection_uses = 1;
@@ -243,13 +242,18 @@ fn a_fault_of_a_report_names_the_field() {
         (
             "dsn",
             json!("2.0"),
-            "recipient 1: key \"dsn\": \"2.0\" is no enhanced status code",
+            "recipient 2: key \"dsn\": \"2.0\" is no enhanced status code",
         ),
         ("stage", json!("lunch"), "\"lunch\" is no stage"),
-        ("mood", json!(1), "recipient 1: unknown field `mood`"),
+        (
+            "relay",
+            json!("mx.example[192.0.2.1]:25"),
+            "relay \"mx.example[192.0.2.1]:25\" has no key \"server\"",
+        ),
+        ("mood", json!(1), "recipient 2: unknown field `mood`"),
     ] {
         let mut value_of = to_value(report()).unwrap();
-        value_of["recipients"][0][key] = value;
+        value_of["recipients"][1][key] = value;
         let fault = from_value::<Report>(value_of).unwrap_err().to_string();
         assert!(fault.contains(said), "{key}: {fault}");
     }

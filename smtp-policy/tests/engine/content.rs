@@ -7,7 +7,7 @@ use bytes::Bytes;
 use smtp_policy::{
     Protocol,
     line_ends::StrayCr,
-    report::Outcome,
+    report::{Outcome, Relay},
     request::{DeliveryFlags, Encoding, Recipient, Request},
 };
 use smtp_proto::{Address, ReversePath};
@@ -272,7 +272,8 @@ fn a_recipient_that_the_message_was_delivered_to_before_is_returned() {
     let outcomes = deliver(&mut world, "", &text, flagged("D", &["a@example.com"]));
     assert_eq!(brief(&outcomes), ["bounced 5.4.6"]);
     assert_eq!(outcomes[0].text, "mail forwarding loop for a@example.com");
-    assert_eq!((outcomes[0].relay.as_str(), world.connects), ("smtp", 0));
+    let service = Relay::Service(Protocol::Smtp);
+    assert_eq!((&outcomes[0].relay, world.connects), (&service, 0));
 
     let text = format!("{header}\nDelivered-To: a@example.com\n");
     let outcomes = deliver(&mut world, "", &text, flagged("DR", &["a@example.com"]));

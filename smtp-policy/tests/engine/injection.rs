@@ -89,7 +89,7 @@ fn one_message(main_cf: &str, answer: &'static str, rules: Rules) -> (World, Vec
     }
     for outcome in &outcomes {
         assert!(is_one_line(&outcome.text), "{outcome:?}");
-        assert!(is_one_line(&outcome.relay), "{outcome:?}");
+        assert!(is_one_line(&outcome.relay.to_string()), "{outcome:?}");
     }
     (world, outcomes)
 }

@@ -124,7 +124,7 @@ fn a_connection_found_by_its_address_goes_by_the_name_that_led_there() {
     request.cache.load = true;
     let outcomes = world.run("", request);
     assert_eq!(world.connects, 1);
-    assert_eq!(outcomes[0].relay, "192.0.2.1[192.0.2.1]:25");
+    assert_eq!(outcomes[0].relay.to_string(), "192.0.2.1[192.0.2.1]:25");
 }
 
 fn letter_to(address: &str) -> Request {

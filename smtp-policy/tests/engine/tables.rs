@@ -34,7 +34,7 @@ fn a_table_that_fails_defers_the_mail() {
     );
     // The server has been asked for its keywords before they are looked for.
     assert_eq!(world.heard, ["EHLO client.example", "QUIT"]);
-    assert_eq!(outcomes[0].relay, "mx1.example[192.0.2.1]:25");
+    assert_eq!(outcomes[0].relay.to_string(), "mx1.example[192.0.2.1]:25");
     assert!(
         world
             .notes

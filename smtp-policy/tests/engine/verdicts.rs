@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use smtp_policy::{
     Protocol,
-    report::{Scope, Status},
+    report::{Relay, Scope, Status},
     request::{Recipient, Request},
 };
 use smtp_proto::{Address, ReversePath, session::Stage};
@@ -24,7 +24,7 @@ fn each_recipient_has_a_verdict_of_its_own() {
         brief(&outcomes),
         ["sent 2.0.0", "bounced 5.1.1", "deferred 4.7.1"]
     );
-    assert_eq!(outcomes[2].relay, "mx2.example[192.0.2.2]:25");
+    assert_eq!(outcomes[2].relay.to_string(), "mx2.example[192.0.2.2]:25");
     assert_eq!(outcomes[2].scope, Scope::Recipient);
     assert!(
         world
@@ -50,7 +50,7 @@ fn a_refused_connection_leads_to_the_backup_and_its_reason_is_the_last_resort() 
         outcomes[0].text,
         "connect to mx2.example[192.0.2.2]:25: Connection refused"
     );
-    assert_eq!(outcomes[0].relay, "none");
+    assert_eq!(outcomes[0].relay, Relay::None);
 }
 
 #[test]

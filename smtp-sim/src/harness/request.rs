@@ -247,7 +247,7 @@ impl Case<'_> {
             assert!(is_line(note), "a note is no line: {note:?}");
         }
         for outcome in seen.outcomes.values() {
-            let lines = is_line(&outcome.text) && is_line(&outcome.relay);
+            let lines = is_line(&outcome.text) && is_line(&outcome.relay.to_string());
             assert!(lines, "a verdict is no line: {outcome:?}");
         }
         for written in &seen.written {

@@ -55,7 +55,7 @@ impl Talking {
     fn blame(&mut self, cx: &mut Context, why: Closed) {
         let (stage, why) = (why.stage(), in_hello(why, cx.request.protocol));
         let why = self.tls.in_starttls(why);
-        let ended = Reason::ended(&self.peer().name(), why);
+        let ended = Reason::ended(&self.peer().server, why);
         if ended.is_some() && stage == Some(Stage::Auth) {
             // Postfix counts the login as part of the hello, in all that it says of it.
             let server = self.peer().server();

@@ -47,7 +47,7 @@ use super::{
 use crate::{
     channel::{Channel, Peer},
     event::Event,
-    report::{Scope, trouble::Reason},
+    report::{Relay, Scope, trouble::Reason},
     server::Server,
     tables::TableFailure,
 };
@@ -244,8 +244,7 @@ impl Talking {
     /// This connection, for a verdict.
     pub(super) fn origin(&self) -> Origin {
         Origin {
-            relay: Some(self.peer().relay()),
-            server: Some(self.peer().server()),
+            relay: Relay::Server(self.peer().server()),
             set_up: self.set_up,
             encryption: Some(self.tls.encryption.clone()),
             uses: self.channel.uses.saturating_add(1),
@@ -365,7 +364,7 @@ impl Talking {
             skip_5xx_greeting: cx.settings.hello.skip_5xx_greeting,
             probe: cx.request.probe.then_some(cx.settings.verdict.probe_target),
         };
-        match replies::meaning(self.peer(), stage, reply, rules) {
+        match replies::meaning(&self.peer().server, stage, reply, rules) {
             Meaning::Nothing => {}
             Meaning::Site(reason) => self.fail_site(cx, reason),
             Meaning::Everybody(reason) => self.fail(cx, Whom::Open, reason),

@@ -7,9 +7,9 @@ use smtp_proto::{
 };
 
 use crate::{
-    channel::Peer,
     delivery::roll::Position,
     report::{Scope, trouble::Reason},
+    server::Server,
     settings::ProbeTarget,
 };
 
@@ -51,17 +51,17 @@ pub(super) enum Meaning {
 }
 
 /// Finds out what a reply of a server means at a stage.
-pub(super) fn meaning(peer: &Peer, stage: Stage, reply: &Reply, rules: Rules) -> Meaning {
+pub(super) fn meaning(server: &Server, stage: Stage, reply: &Reply, rules: Rules) -> Meaning {
     let success = reply.is_success();
-    let said = |scope| Reason::said(&peer.name(), stage, reply, scope);
+    let said = |scope| Reason::said(server, stage, reply, scope);
     match stage {
         Stage::Banner | Stage::Helo | Stage::Lhlo if !success => {
             let skip_5xx = rules.skip_5xx_greeting;
-            Meaning::Site(Reason::refused(&peer.name(), stage, reply, skip_5xx))
+            Meaning::Site(Reason::refused(server, stage, reply, skip_5xx))
         }
         // After any other refusal of EHLO the session says HELO.
         Stage::Ehlo if reply.code() == SHUTTING_DOWN => {
-            Meaning::Site(Reason::refused(&peer.name(), stage, reply, false))
+            Meaning::Site(Reason::refused(server, stage, reply, false))
         }
         Stage::StartTls if !success => Meaning::NoTls,
         Stage::Auth => Meaning::Login,
@@ -82,7 +82,7 @@ pub(super) fn meaning(peer: &Peer, stage: Stage, reply: &Reply, rules: Rules) ->
         // The server has given a reply too few, and this one is for QUIT: what became
         // of the others is not known.
         Stage::EndOfDataFor(_) if reply.code() == CLOSING => {
-            let lost = Reason::ended(&peer.name(), Closed::Lost(stage));
+            let lost = Reason::ended(server, Closed::Lost(stage));
             lost.map_or(Meaning::Nothing, Meaning::Everybody)
         }
         Stage::EndOfDataFor(at) if success => Meaning::AcceptsOne(Position(at)),
@@ -95,16 +95,14 @@ pub(super) fn meaning(peer: &Peer, stage: Stage, reply: &Reply, rules: Rules) ->
 mod tests {
     use super::*;
 
-    fn peer() -> Peer {
-        let address = ([192, 0, 2, 1], 25).into();
-        let server = crate::server::Server::inet("mx.example", address);
-        Peer::new(server, "example.com".into(), true)
+    fn server() -> Server {
+        Server::inet("mx.example", ([192, 0, 2, 1], 25).into())
     }
 
     /// The meaning in a word: `site`, `all`, `one`, or what it is called.
     fn word(stage: Stage, code: u16, rules: Rules) -> &'static str {
         let reply = Reply::new(code, format!("{code} text"));
-        match meaning(&peer(), stage, &reply, rules) {
+        match meaning(&server(), stage, &reply, rules) {
             Meaning::Nothing => "-",
             Meaning::Site(_) => "site",
             Meaning::Everybody(reason) if reason.uncertain => "all?",
@@ -181,7 +179,7 @@ mod tests {
                 ..Rules::default()
             };
             let reply = Reply::new(554, "554 5.7.1 go away");
-            match meaning(&peer(), Stage::Banner, &reply, rules) {
+            match meaning(&server(), Stage::Banner, &reply, rules) {
                 Meaning::Site(reason) => reason.status.to_string(),
                 other => format!("{other:?}"),
             }

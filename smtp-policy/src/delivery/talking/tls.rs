@@ -152,7 +152,7 @@ impl Tls {
         self.encryption = Encryption::Plaintext { instead };
         note_session(cx, self, peer, Some(ResultType::StartTlsNotSupported));
         let mandatory = self.policy.level.is_mandatory();
-        mandatory.then(|| Reason::tls_refused(&peer.name(), reply))
+        mandatory.then(|| Reason::tls_refused(&peer.server, reply))
     }
 
     /// After a refused STARTTLS the rest of the hello counts as part of it, as in
