@@ -2,7 +2,9 @@
 //! and lines are not too long (`src/util/line_wrap.c`, `src/util/printable.c`).
 
 use core::{fmt, ops::Deref};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
+
+use smtp_proto::reply::Reply;
 
 /// The text with every control character replaced by `?`, so that it is one line and can
 /// do nothing to a terminal.
@@ -16,11 +18,17 @@ use std::borrow::Cow;
 /// assert_eq!(printable("Grüße\r\n\u{1b}[2J\u{9b}2J"), "Grüße???[2J?2J");
 /// ```
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    match !is_plain && text.contains(char::is_control) {
+    match !is_plain(text) && text.contains(char::is_control) {
         true => Cow::Owned(text.replace(char::is_control, "?")),
         false => Cow::Borrowed(text),
     }
+}
+
+/// Returns whether there is nothing but printable ASCII. It looks at every byte, so that it looks
+/// at many at once.
+fn is_plain(text: &str) -> bool {
+    let is_plain = |byte| matches!(byte, b' '..=b'~');
+    text.bytes().fold(true, |all, byte| all & is_plain(byte))
 }
 
 /// A text for the log, which may quote strangers: one line without control characters.
@@ -33,7 +41,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 /// assert_eq!(LogText::from("no\nstatus=sent"), "no?status=sent");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogText(String);
+pub struct LogText(Arc<str>);
 
 impl LogText {
     /// The text.
@@ -44,22 +52,29 @@ impl LogText {
 
 impl From<String> for LogText {
     fn from(text: String) -> Self {
-        match printable(&text) {
-            Cow::Owned(shown) => Self(shown),
-            Cow::Borrowed(_) => Self(text),
-        }
+        Self::from(text.as_str())
     }
 }
 
 impl From<&str> for LogText {
     fn from(text: &str) -> Self {
-        Self(printable(text).into_owned())
+        Self(printable(text).into())
+    }
+}
+
+/// The text of a reply in one line ([`Reply::one_line`]). The reply shares it, if it is one line.
+impl From<&Reply> for LogText {
+    fn from(reply: &Reply) -> Self {
+        match is_plain(reply.text()) {
+            true => Self(reply.shared_text()),
+            false => Self::from(reply.one_line()),
+        }
     }
 }
 
 impl From<LogText> for String {
     fn from(text: LogText) -> Self {
-        text.0
+        (*text.0).to_owned()
     }
 }
 
@@ -85,19 +100,19 @@ impl fmt::Display for LogText {
 
 impl PartialEq<str> for LogText {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other
+        *self.0 == *other
     }
 }
 
 impl PartialEq<&str> for LogText {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
+        *self.0 == **other
     }
 }
 
 impl PartialEq<String> for LogText {
     fn eq(&self, other: &String) -> bool {
-        self.0 == *other
+        *self.0 == **other
     }
 }
 
@@ -151,6 +166,18 @@ mod tests {
         for text in ["", " ~", "\u{a0}é 例 \u{1f600}"] {
             assert_eq!(printable(text), text);
             assert_eq!(LogText::from(text), text);
+        }
+    }
+
+    #[test]
+    fn a_reply_is_one_line_without_control_characters() {
+        for (text, line) in [
+            ("250 2.0.0 Ok", "250 2.0.0 Ok"),
+            ("250-one\n250 two", "250-one 250 two"),
+            ("250 gr\u{fc}n", "250 gr\u{fc}n"),
+            ("250 \u{1b}[2J\u{9b}", "250 ?[2J?"),
+        ] {
+            assert_eq!(LogText::from(&Reply::new(250, text)), line);
         }
     }
 

@@ -177,7 +177,7 @@ impl Judge {
             true => reason.status.with_class(4),
             false => reason.status,
         };
-        let mut outcome = Outcome::new(status, code, reason.text.clone());
+        let mut outcome = Outcome::new(status, code, reason.text.as_str());
         outcome.word = if self.probe { "undeliverable" } else { word };
         outcome.relay = relay;
         outcome.reply.clone_from(&reason.reply);
@@ -200,7 +200,7 @@ impl Judge {
             status if status.class() == 2 => status,
             _ => EnhancedStatus::new(2, 0, 0),
         };
-        let mut outcome = Outcome::new(Status::Sent, code, reply.one_line());
+        let mut outcome = Outcome::new(Status::Sent, code, reply);
         if self.probe {
             outcome.word = "deliverable";
         }

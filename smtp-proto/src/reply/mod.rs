@@ -87,6 +87,11 @@ impl Reply {
         &self.text
     }
 
+    /// The text, shared with the reply.
+    pub fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
     /// The lines of the text.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
         self.text.split('\n')
