@@ -113,7 +113,7 @@ impl Context {
         self.now = now;
         self.begun.get_or_insert(now);
         self.give_up
-            .get_or_insert(now + self.settings.timeouts.delivery);
+            .get_or_insert_with(|| now + self.settings.timeouts.delivery);
     }
 
     /// The time at which the delivery is given up.
@@ -181,7 +181,8 @@ impl Context {
     /// The next thing to ask before any phase goes on.
     pub(super) fn next_ask(&mut self) -> Option<Ask> {
         if let Some(ask) = self.asks.pop_front() {
-            return Some(self.watch(ask));
+            self.watch(&ask);
+            return Some(ask);
         }
         if self.look_out.is_probing() {
             if !self.is_overdue() && !self.cancelled {
@@ -199,9 +200,8 @@ impl Context {
     }
 
     /// Takes note of a question on its way out.
-    pub(super) fn watch(&mut self, ask: Ask) -> Ask {
-        self.look_out.sees(&ask);
-        ask
+    pub(super) fn watch(&mut self, ask: &Ask) {
+        self.look_out.sees(ask);
     }
 
     /// Looks at an answer about a name. Returns whether a phase is to have it: the answer to

@@ -151,7 +151,8 @@ impl Delivery {
                 self.course.stop(&mut self.cx, &Stop::Cancelled);
             }
             if let Some(ask) = self.course.poll(&mut self.cx) {
-                return self.cx.watch(ask);
+                self.cx.watch(&ask);
+                return ask;
             }
         }
     }

@@ -248,15 +248,23 @@ impl Course {
 
     /// Moves on as far as possible without input. `None`: look again.
     pub(super) fn poll(&mut self, cx: &mut Context) -> Option<Ask> {
-        self.change(|phase| match phase.poll(cx) {
-            Next::Ask(phase, ask) => (phase, Some(ask)),
-            Next::Go(phase) => (phase, None),
-            Next::Await(phase) if cx.is_overdue() => (phase.stop(cx, &Stop::Overdue), None),
-            Next::Await(phase) => {
-                let until = cx.give_up();
-                (phase, Some(Ask::Wait { until }))
+        let from = self.phase.name();
+        match self.leave().poll(cx) {
+            Next::Ask(phase, ask) => {
+                self.enter(from, phase);
+                return Some(ask);
             }
-        })
+            Next::Go(phase) => self.enter(from, phase),
+            Next::Await(phase) if cx.is_overdue() => {
+                self.enter(from, phase.stop(cx, &Stop::Overdue));
+            }
+            Next::Await(phase) => {
+                self.enter(from, phase);
+                let until = cx.give_up();
+                return Some(Ask::Wait { until });
+            }
+        }
+        None
     }
 
     /// Gives an answer to the phase that has asked.
@@ -266,7 +274,9 @@ impl Course {
 
     /// Ends the delivery before its time.
     pub(super) fn stop(&mut self, cx: &mut Context, why: &Stop) {
-        self.change(|phase| (phase.stop(cx, why), ()));
+        let from = self.phase.name();
+        let phase = self.leave().stop(cx, why);
+        self.enter(from, phase);
     }
 
     /// The open connection, if there is one.
@@ -306,13 +316,15 @@ impl Course {
         self.taken
     }
 
-    /// The only way from one phase to another.
-    fn change<R>(&mut self, change: impl FnOnce(Phase) -> (Phase, R)) -> R {
-        let from = self.phase.name();
-        let (phase, result) = change(mem::replace(&mut self.phase, Phase::Done));
+    /// Takes the phase out for a step.
+    fn leave(&mut self) -> Phase {
+        mem::replace(&mut self.phase, Phase::Done)
+    }
+
+    /// The only way from one phase to another, or back into the same.
+    fn enter(&mut self, from: PhaseName, phase: Phase) {
         self.taken.note(from, phase.name());
         self.phase = phase;
-        result
     }
 }
 

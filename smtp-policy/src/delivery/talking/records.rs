@@ -51,10 +51,13 @@ impl Records {
     /// Takes what was said since the last time.
     pub(super) fn take_down(&mut self, cx: &mut Context, channel: &mut Channel) {
         let said = channel.session.take_journal();
+        if said.is_empty() {
+            return;
+        }
         if let Some(transcript) = &mut self.transcript {
             said.iter().for_each(|said| transcript.add(said));
         }
-        if self.verbose && !said.is_empty() {
+        if self.verbose {
             for said in said {
                 let server = channel.peer.server();
                 match said {
