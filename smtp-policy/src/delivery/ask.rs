@@ -29,7 +29,7 @@ pub enum Ask {
     /// Ask a table that is not held in memory.
     LookUp(Ticket<External>, TableQuery),
     /// Fetch a file over HTTPS. Comes only where MTA-STS was turned on.
-    Fetch(Ticket<Https>, PolicyFetch),
+    Fetch(Ticket<Https>, Box<PolicyFetch>),
     /// Look in the connection cache. On a hit the driver makes that socket the
     /// open one of this delivery.
     Reuse(Ticket<Cached>, CacheKey),

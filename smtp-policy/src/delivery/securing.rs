@@ -111,8 +111,8 @@ pub(super) fn security(cx: &mut Context, site: &Site, place: &Place) -> Security
 pub(super) fn pass_over(cx: &mut Context, what: &'static str, host: &str, refusal: Refusal) {
     cx.note(Event::TlsPolicyUnknown {
         what,
-        destination: cx.hosts.label.to_string(),
-        host: host.to_owned(),
+        destination: Arc::clone(&cx.hosts.label),
+        host: host.into(),
         why: refusal.text.clone(),
     });
     let reason = Reason::local(refusal.status, Scope::Site, refusal.text);
@@ -213,7 +213,7 @@ impl Securing {
             }
             SearchStep::Fetch(fetch) => {
                 let ticket = cx.ticket();
-                (ticket.serial(), Ask::Fetch(ticket, fetch))
+                (ticket.serial(), Ask::Fetch(ticket, Box::new(fetch)))
             }
             SearchStep::Done(policy) => return self.end(cx, policy),
         };

@@ -23,7 +23,7 @@ pub enum Act {
     /// Look up the key of the query in the table, where it may wait.
     LookUp(Slip<External>, Arc<dyn Table>, TableQuery),
     /// Fetch a file over HTTPS.
-    Fetch(Slip<Https>, PolicyFetch),
+    Fetch(Slip<Https>, Box<PolicyFetch>),
     /// Open a connection.
     Connect(Slip<Socket>, Target),
     /// See to it that [`Hub::expire`](super::Hub::expire) is called at this time, and

@@ -284,9 +284,9 @@ events! {
         /// `lookup` or `lookup error`, as Postfix words it.
         what: &'static str,
         /// The destination.
-        destination: String,
+        destination: Arc<str>,
         /// The server's name.
-        host: String,
+        host: Arc<str>,
         /// The reason.
         why: String,
     } => Warning, ("TLS policy {what} for {destination}/{host}: {why}");

@@ -159,7 +159,7 @@ impl World {
             match job.poll(self.now) {
                 Ask::Resolve(ticket, query) => job.resolved(ticket, self.answer(&query)),
                 Ask::Fetch(ticket, request) => {
-                    self.fetched.push(request);
+                    self.fetched.push(*request);
                     job.fetched(ticket, self.web.clone());
                 }
                 Ask::LookUp(ticket, _) => job.looked_up(ticket, Ok(None)),
