@@ -73,6 +73,8 @@ struct Running<S> {
     delivery: Delivery,
     /// The ticket of the connection that is being made.
     connecting: Option<u32>,
+    /// The readiness of the connection that the driver was last told to wait for.
+    awaited: Interest,
     spans: Spans,
     /// None where nothing is begun any more.
     place: Option<Place>,
@@ -322,6 +324,7 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
             line: None,
             delivery,
             connecting: None,
+            awaited: Interest::Nothing,
             spans,
             place,
         }));
@@ -403,6 +406,7 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
         let interest = running.line.as_ref().map_or(Interest::Nothing, |line| {
             Interest::new(!line.is_ended(), sending)
         });
+        running.awaited = interest;
         let until = self.questions.deadline().min(until);
         Some(Act::Wait { until, interest })
     }
@@ -421,11 +425,16 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
     }
 }
 
-impl<S> Running<S> {
-    /// Takes what others have heard, after a wait.
+impl<S: Read + Write> Running<S> {
+    /// Takes what others have heard after a wait, and moves the bytes that were waited for: without them the
+    /// engine would only say once more what it waits for.
     fn hear(&mut self, questions: &mut Questions, news: News, now: Time) {
+        let awaited = mem::replace(&mut self.awaited, Interest::Nothing);
         if let Some(line) = &mut self.line {
             line.waited();
+            if awaited != Interest::Nothing {
+                line.exchange(&mut self.delivery, awaited.writes());
+            }
         }
         for (serial, heard) in news.heard {
             if let Some((ticket, answer)) = questions.heard(serial, heard) {

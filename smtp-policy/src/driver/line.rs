@@ -8,8 +8,9 @@ use smtp_proto::{queue::SendQueue, session::Step, time::Time};
 
 use crate::{channel::Channel, delivery::Delivery};
 
-/// The most that is read from a connection at a time, in bytes.
-const READ_SIZE: usize = 4 * 1024;
+/// The most that is read from a connection at a time, in bytes: most replies are shorter, and all of it is
+/// cleared before each read.
+const READ_SIZE: usize = 1024;
 /// The number of pieces of output that go into one write.
 const WRITE_PIECES: usize = 64;
 /// The number of reads that are made of a connection that can no longer be written to.

@@ -124,6 +124,23 @@ fn nothing_is_looked_for_before_a_reply_can_have_come() {
 }
 
 #[test]
+fn a_reply_that_has_come_counts_for_a_driver_that_looks_at_the_last_moment() {
+    let (hub, server) = (hub(""), Server::default());
+    let mut job = job(&hub, "[192.0.2.1]");
+    let mut now = Time::ZERO;
+    let report = loop {
+        match job.poll(now, Waker::noop()) {
+            Act::Connect(slip, _) => job.answer(Answered::Socket(slip, Ok(server.connect()))),
+            // The server has replied at once.
+            Act::Wait { until, .. } => now = until,
+            Act::Done(report) => break report,
+            act => panic!("nobody expects {act:?}"),
+        }
+    };
+    assert!(report.all(Status::Sent), "{report:?}");
+}
+
+#[test]
 fn a_refusal_is_heard_while_a_long_text_is_written() {
     const LINES: usize = 100_000;
     let (hub, server) = (hub(""), Server::refusing_after(10));
