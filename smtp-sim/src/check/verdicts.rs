@@ -232,7 +232,7 @@ impl Bench<'_> {
 
     fn text(&mut self, taken: &Taken, delivery: &Delivered, connection: &Connection<'_>) {
         let accepted = taken.recipients.iter().any(|recipient| recipient.accepted);
-        let limit = self.population.profile.line_length;
+        let limit = self.population.profile.line_length as usize;
         // A server that refuses the text while it comes does not get all of it.
         let is_message = match connection.ledger.out_of_step {
             true => !taken.text.is_empty(),

@@ -14,7 +14,6 @@ mod servers;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use postfix_config::CompileError;
 use smtp_policy::{
     Protocol,
     dns::RecordData,
@@ -22,6 +21,7 @@ use smtp_policy::{
     request::{
         CacheHints, ClientInfo, ClientSource, ClientValue, Encoding, QueueId, Recipient, Request,
     },
+    settings::SettingsError,
 };
 use smtp_proto::{Address, ReversePath};
 
@@ -169,8 +169,8 @@ impl Population {
     /// have the same places as [`letters`](Self::letters).
     ///
     /// # Errors
-    /// The configuration cannot be read.
-    pub fn world(&self, policies: &mut Policies, traced: bool) -> Result<World, CompileError> {
+    /// The configuration contradicts itself.
+    pub fn world(&self, policies: &mut Policies, traced: bool) -> Result<World, SettingsError> {
         let mut world = World::new(policies.get(self.profile)?, self.seed);
         if traced {
             world = world.traced();

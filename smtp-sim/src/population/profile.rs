@@ -1,9 +1,27 @@
-//! The configurations that populations are run under: each is a row of choices.
+//! The configurations that populations are run under: each is a row of choices. Settings are made of them in code,
+//! since nearly every seed has its own.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
-use postfix_config::{CompileError, MainCf, compile};
-use smtp_policy::{dns::ResolverConfig, policy::Policy, tls::TlsConnector};
+use smtp_policy::{
+    Protocol,
+    dns::{ResolverConfig, probe::DnssecProbe},
+    policy::Policy,
+    route::{DnsSupport, OwnAddresses},
+    settings::{Login, SecurityOptions, Settings, SettingsError},
+    tables::SecretMaps,
+    tls::{MatchName, TlsConnector, TlsLevel},
+};
+use smtp_proto::{
+    Secret,
+    command::HelloName,
+    session::{DeadlineRule, HelloChoice, Timeouts},
+};
 
 use super::servers::NAME_SERVERS;
 #[cfg(feature = "certificates")]
@@ -15,37 +33,30 @@ use crate::{
     scenario::TlsScript,
 };
 
-/// The user name and password that is used everywhere.
-const LOGIN: &str = "static:sim-user:sim-password";
-/// The settings that all configurations have in common.
-const COMMON: &str = "\
-myhostname = client.example
-inet_interfaces = 192.0.2.250
-daemon_timeout = 1000s
-smtp_connect_timeout = 30s
-lmtp_connect_timeout = 30s
-";
-/// The time limits in seconds, by the middle of their parameters' names: no two are the
-/// same, so that a limit of the wrong stage is seen.
-const LIMITS: [(&[Moment], &str, u64); 10] = [
-    (&[Moment::Banner, Moment::Hello, Moment::Auth], "helo", 20),
-    (&[Moment::StartTls, Moment::Handshake], "starttls", 25),
-    (&[Moment::Forward], "xforward", 23),
-    (&[Moment::Mail], "mail", 22),
-    (&[Moment::Rcpt], "rcpt", 24),
-    (&[Moment::Data], "data_init", 26),
-    (&[Moment::Text], "data_xfer", 28),
-    (&[Moment::End], "data_done", 32),
-    (&[Moment::Rset], "rset", 5),
-    (&[Moment::Quit], "quit", 6),
+/// The user name that is used everywhere.
+const USER: &str = "sim-user";
+/// Its password.
+const PASSWORD: &str = "sim-password";
+/// The address at which the client receives mail.
+const OWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 250));
+/// The time limits in seconds by where they hold: no two are the same, so that a limit of the wrong stage is seen.
+const LIMITS: [(&[Moment], u64); 10] = [
+    (&[Moment::Banner, Moment::Hello, Moment::Auth], 20),
+    (&[Moment::StartTls, Moment::Handshake], 25),
+    (&[Moment::Forward], 23),
+    (&[Moment::Mail], 22),
+    (&[Moment::Rcpt], 24),
+    (&[Moment::Data], 26),
+    (&[Moment::Text], 28),
+    (&[Moment::End], 32),
+    (&[Moment::Rset], 5),
+    (&[Moment::Quit], 6),
 ];
 
 /// How long a client may wait at a place of the dialogue.
 pub fn time_limit(moment: Moment) -> Duration {
-    let found = LIMITS
-        .iter()
-        .find(|(moments, ..)| moments.contains(&moment));
-    Duration::from_secs(found.map_or(0, |(.., seconds)| *seconds))
+    let found = LIMITS.iter().find(|(moments, _)| moments.contains(&moment));
+    Duration::from_secs(found.map_or(0, |(_, seconds)| *seconds))
 }
 
 /// What TLS is for.
@@ -62,6 +73,18 @@ pub enum Security {
     /// Demanded and to be proved where there are signed TLSA records, otherwise used
     /// where it is offered.
     Dane,
+}
+
+impl Security {
+    const fn level(self) -> TlsLevel {
+        match self {
+            Self::None => TlsLevel::None,
+            Self::May => TlsLevel::May,
+            Self::Encrypt => TlsLevel::Encrypt,
+            Self::Secure => TlsLevel::Secure,
+            Self::Dane => TlsLevel::Dane,
+        }
+    }
 }
 
 /// When the client may log in.
@@ -100,7 +123,7 @@ pub struct Profile {
     /// How many recipients one delivery may have; zero: any number.
     pub recipients: u32,
     /// The longest line of text; zero: any length.
-    pub line_length: usize,
+    pub line_length: u32,
     /// Time limits are for whole requests.
     pub per_request: bool,
     /// QUIT is not waited for.
@@ -140,81 +163,95 @@ impl Profile {
         }
     }
 
-    /// The main.cf of these choices.
-    pub fn main_cf(&self) -> String {
-        let mut text = COMMON.to_owned();
-        if !self.probing {
-            text.push_str("dnssec_probe =\n");
+    /// The settings of these choices, for a client of one protocol.
+    fn settings(
+        &self,
+        protocol: Protocol,
+        connector: Arc<dyn TlsConnector>,
+    ) -> Result<Settings, SettingsError> {
+        let mut settings = match protocol {
+            Protocol::Smtp => Settings::smtp(),
+            Protocol::Lmtp => Settings::lmtp(),
+        };
+        if let Ok(name) = HelloName::parse("client.example") {
+            settings = settings.host(name);
         }
-        // There is no DANE for names that are found with a search list.
-        let search = match self.security {
-            Security::Dane => "",
-            _ => "res_dnsrch",
-        };
-        let yes = |yes: bool| if yes { "yes" } else { "no" };
-        let level = match self.security {
-            Security::None => "none",
-            Security::May => "may",
-            Security::Encrypt => "encrypt",
-            Security::Secure => "secure",
-            Security::Dane => "dane",
-        };
-        let careful = match self.logins {
-            Logins::Careful => "noplaintext, noanonymous",
-            _ => "noanonymous",
-        };
-        for client in ["smtp", "lmtp"] {
-            let rows = [
-                ("tls_security_level", level.to_owned()),
-                ("tls_secure_cert_match", "nexthop, dot-nexthop".to_owned()),
-                ("dns_support_level", "dnssec".to_owned()),
-                (
-                    "destination_concurrency_limit",
-                    self.concurrency.to_string(),
-                ),
-                ("destination_recipient_limit", self.recipients.to_string()),
-                ("dns_resolver_options", search.to_owned()),
-                ("line_length_limit", self.line_length.to_string()),
-                ("per_request_deadline", yes(self.per_request).to_owned()),
-                ("skip_quit_response", yes(self.skip_quit).to_owned()),
-                (
-                    "sasl_auth_enable",
-                    yes(self.logins != Logins::Off).to_owned(),
-                ),
-                ("sasl_password_maps", LOGIN.to_owned()),
-                ("sasl_security_options", careful.to_owned()),
-                ("sasl_tls_security_options", "noanonymous".to_owned()),
-            ];
-            for (_, stage, seconds) in LIMITS {
-                let stage = match (client, stage) {
-                    ("lmtp", "helo") => "lhlo",
-                    (_, stage) => stage,
-                };
-                text.push_str(&format!("{client}_{stage}_timeout = {seconds}s\n"));
-            }
-            let habit = match (self.habit, client) {
-                (Habit::Helo, "smtp") => "never_send_ehlo",
-                (Habit::Forward, _) => "send_xforward_command",
-                (Habit::Wrapper, _) => "tls_wrappermode",
-                _ => "",
-            };
-            let habit = (!habit.is_empty()).then(|| (habit, "yes".to_owned()));
-            for (name, value) in rows.into_iter().chain(habit) {
-                text.push_str(&format!("{client}_{name} = {value}\n"));
-            }
+        settings.hello.skip_quit_response = self.skip_quit;
+        settings.hello.xforward = self.habit == Habit::Forward;
+        if self.habit == Habit::Helo && protocol == Protocol::Smtp {
+            settings.hello.choice = HelloChoice::Helo;
         }
-        text
+        settings.lookup.dns = DnsSupport::Dnssec;
+        if self.security == Security::Dane {
+            settings.tls.dane.insecure_mx = TlsLevel::Dane;
+        } else {
+            // There is no DANE for names that are found with a search list.
+            settings.lookup.search.dnsrch = true;
+        }
+        settings.connect.own = Arc::new(OwnAddresses {
+            interfaces: vec![OWN_ADDRESS],
+            proxies: Vec::new(),
+        });
+        settings.tls.engine = Some(connector);
+        settings.tls.level = self.security.level();
+        settings.tls.wrapper = self.habit == Habit::Wrapper;
+        settings.tls.secure_match = vec![MatchName::Nexthop, MatchName::DotNexthop];
+        settings.login = self.login();
+        settings.timeouts.connect = Some(Duration::from_secs(30));
+        settings.timeouts.session = timeouts();
+        settings.timeouts.delivery = Duration::from_secs(1_000);
+        if self.per_request {
+            settings.timeouts.deadline = DeadlineRule::PerRequest { min_data_rate: 500 };
+        }
+        settings.limits.concurrency = self.concurrency;
+        settings.limits.recipients = self.recipients;
+        settings.limits.line = self.line_length;
+        settings.reuse.by_destination = true;
+        settings.build()
     }
 
-    fn policy(&self, connector: Arc<dyn TlsConnector>) -> Result<Policy, CompileError> {
-        let main_cf = MainCf::parse(&self.main_cf(), "main.cf", "/nowhere".as_ref())?;
+    fn login(&self) -> Option<Login> {
+        let passwords = SecretMaps::credentials(USER, &Secret::new(PASSWORD));
+        let mut login = Login::new(passwords);
+        match self.logins {
+            Logins::Off => return None,
+            // As it is by default.
+            Logins::Careful => {}
+            Logins::Any => login.plaintext = SecurityOptions::NOANONYMOUS,
+        }
+        Some(login)
+    }
+
+    fn policy(&self, connector: &Arc<dyn TlsConnector>) -> Result<Policy, SettingsError> {
         let resolver = ResolverConfig {
             servers: NAME_SERVERS.map(|server| (server, 53).into()).into(),
             search: vec!["search.example".to_owned()],
             ..ResolverConfig::default()
         };
-        let policy = compile(&main_cf, resolver, &[])?;
-        Ok(policy.with_tls(connector))
+        let settings = |protocol| self.settings(protocol, Arc::clone(connector));
+        let policy = Policy::new(settings(Protocol::Smtp)?)
+            .with(settings(Protocol::Lmtp)?)
+            .with_resolver(resolver);
+        Ok(match self.probing {
+            true => policy.with_dnssec_probe(DnssecProbe::parse("ns:.").unwrap_or_default()),
+            false => policy,
+        })
+    }
+}
+
+/// The time limits of a session.
+fn timeouts() -> Timeouts {
+    Timeouts {
+        helo: time_limit(Moment::Hello),
+        starttls: time_limit(Moment::StartTls),
+        xforward: time_limit(Moment::Forward),
+        mail: time_limit(Moment::Mail),
+        rcpt: time_limit(Moment::Rcpt),
+        data_init: time_limit(Moment::Data),
+        data_xfer: time_limit(Moment::Text),
+        data_done: time_limit(Moment::End),
+        rset: time_limit(Moment::Rset),
+        quit: time_limit(Moment::Quit),
     }
 }
 
@@ -246,11 +283,11 @@ impl Policies {
     ///
     /// # Errors
     /// The configuration cannot be read, which no profile should bring about.
-    pub fn get(&mut self, profile: Profile) -> Result<Arc<Policy>, CompileError> {
+    pub fn get(&mut self, profile: Profile) -> Result<Arc<Policy>, SettingsError> {
         if let Some(policy) = self.made.get(&profile) {
             return Ok(Arc::clone(policy));
         }
-        let policy = Arc::new(profile.policy(self.connector())?);
+        let policy = Arc::new(profile.policy(&self.connector())?);
         if !profile.probing {
             self.made.insert(profile, Arc::clone(&policy));
         }
@@ -300,7 +337,7 @@ mod tests {
         let mut dice = Dice::new(1);
         for _ in 0..50 {
             let policy = Profile::throw(&mut dice);
-            let policy = policy.policy(NullTls::connector()).unwrap();
+            let policy = policy.policy(&NullTls::connector()).unwrap();
             assert_eq!(policy.warnings(), [] as [&str; 0]);
         }
     }

@@ -64,7 +64,7 @@ impl Observer for Witness {
     }
 
     fn note(&mut self, note: &Note) {
-        self.0.add(Happening::Noted(note.clone()));
+        self.0.add(Happening::Noted(Box::new(note.clone())));
     }
 }
 
@@ -289,9 +289,12 @@ impl World {
 
     /// Takes out of the log what has happened, as the affair of a delivery or of nobody.
     pub(super) fn look_back(&mut self, id: Option<usize>) {
-        for happening in self.log.take() {
+        let mut news = std::mem::take(&mut self.news);
+        self.log.swap(&mut news);
+        for happening in news.drain(..) {
             self.happen(id, happening);
         }
+        self.news = news;
     }
 
     fn happen(&mut self, id: Option<usize>, happening: Happening) {

@@ -53,7 +53,7 @@ use smtp_proto::{Time, session::Taken};
 use self::{
     job::{Running, Woken},
     link::Link,
-    near::{Log, Near, Socket},
+    near::{Happening, Log, Near, Socket},
 };
 pub use self::{
     link::{Cut, Shape},
@@ -196,6 +196,8 @@ pub struct World {
     by_address: BTreeMap<SocketAddr, usize>,
     links: Vec<Link>,
     log: Log,
+    /// The room for what is taken out of the log, empty.
+    news: Vec<Happening>,
     jobs: Vec<Option<Box<Running>>>,
     woken: Woken,
     deliveries: Vec<Delivered>,
@@ -231,6 +233,7 @@ impl World {
             by_address: BTreeMap::new(),
             links: Vec::new(),
             log: Log::default(),
+            news: Vec::new(),
             jobs: Vec::new(),
             woken: Woken::default(),
             deliveries: Vec::new(),

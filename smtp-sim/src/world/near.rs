@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use smtp_policy::{delivery::Note, driver::Interest, report::Outcome, request::RcptIndex};
 
 use crate::dice::Dice;
@@ -23,7 +23,7 @@ const COARSE: usize = 500;
 #[derive(Debug)]
 pub(super) enum Happening {
     /// Bytes were read from a connection.
-    Heard(usize, Vec<u8>),
+    Heard(usize, Bytes),
     /// Bytes were written to a connection, and how many waited for that.
     Said(usize, Vec<u8>, usize),
     /// A read or write has found the end of a connection.
@@ -33,7 +33,7 @@ pub(super) enum Happening {
     /// A recipient was settled.
     Settled(RcptIndex, Box<Outcome>),
     /// There was something for the log.
-    Noted(Note),
+    Noted(Box<Note>),
 }
 
 /// The happenings that were not looked at yet.
@@ -45,9 +45,9 @@ impl Log {
         lock(&self.0).push(happening);
     }
 
-    /// Takes everything out.
-    pub(super) fn take(&self) -> Vec<Happening> {
-        std::mem::take(&mut lock(&self.0))
+    /// Takes everything out, into a list that is empty.
+    pub(super) fn swap(&self, list: &mut Vec<Happening>) {
+        std::mem::swap(&mut *lock(&self.0), list);
     }
 }
 
@@ -150,12 +150,10 @@ impl Read for Socket {
         let mut end = self.near.lock();
         if !end.ready.is_empty() {
             let carried = end.carried;
-            let count = end.piece(carried).min(end.ready.len()).min(scratch.len());
-            let bytes = end.ready.split_to(count);
-            for (place, byte) in scratch.iter_mut().zip(&bytes) {
-                *place = *byte;
-            }
-            self.log.add(Happening::Heard(self.number, bytes.to_vec()));
+            let most = end.piece(carried).min(end.ready.len()).min(scratch.len());
+            let bytes = end.ready.split_to(most).freeze();
+            let count = bytes.as_ref().read(scratch)?;
+            self.log.add(Happening::Heard(self.number, bytes));
             return Ok(count);
         }
         if !end.over {
@@ -187,8 +185,11 @@ impl Write for Socket {
         }
         end.room -= count;
         end.carried += count as u64;
-        let bytes = pieces.iter().flat_map(|piece| piece.iter().copied());
-        let bytes: Vec<u8> = bytes.take(count).collect();
+        let mut bytes = Vec::with_capacity(count);
+        for piece in pieces {
+            let left = count - bytes.len();
+            bytes.extend_from_slice(piece.get(..left).unwrap_or(piece));
+        }
         self.log.add(Happening::Said(self.number, bytes, queued));
         Ok(count)
     }
