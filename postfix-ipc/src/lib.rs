@@ -8,7 +8,7 @@
 //! | delivery requests and the reply to them | [`request`] |
 //! | reports to bounce(8), verify(8), flush(8), cleanup(8), trivial-rewrite(8) | [`report`] |
 //! | shared connections, TLS sessions, tables | [`scache`], [`tlsmgr`], [`proxymap`] |
-//! | the status channel | [`status`] |
+//! | what master(8) starts an agent with, and the status channel | [`command_line`], [`status`] |
 //! | queue files | [`queue_file`] |
 //!
 //! The other ends are Postfix's own processes, and are not trusted for it: whatever they can
@@ -31,6 +31,7 @@
 
 pub mod announce;
 pub mod attr;
+pub mod command_line;
 pub mod proxymap;
 pub mod queue_file;
 pub mod report;

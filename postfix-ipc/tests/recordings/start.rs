@@ -1,8 +1,11 @@
 //! How master(8) starts an agent, and what it is told.
 
-use postfix_ipc::status::{
-    Availability, GENERATION_VARIABLE, Generation, LISTEN_DESCRIPTOR, STATUS_DESCRIPTOR,
-    StatusMessage,
+use postfix_ipc::{
+    command_line::{CommandLine, Switch, Transport},
+    status::{
+        Availability, GENERATION_VARIABLE, Generation, LISTEN_DESCRIPTOR, STATUS_DESCRIPTOR,
+        StatusMessage,
+    },
 };
 
 use crate::files::named;
@@ -33,4 +36,28 @@ fn status_messages_are_those_of_postfix() {
     let status = descriptors[STATUS_DESCRIPTOR.to_string()].as_str().unwrap();
     let listen = descriptors[LISTEN_DESCRIPTOR.to_string()].as_str().unwrap();
     assert!(status.contains("status channel") && listen.contains("listening"));
+}
+
+#[test]
+fn every_command_line_of_master_is_understood() {
+    for start in named("master-start")["starts"].as_array().unwrap() {
+        let words = start["argv"].as_array().unwrap().iter();
+        let line = CommandLine::parse(words.map(|word| word.as_str().unwrap())).unwrap();
+        let entry = start["master_cf"].as_str().unwrap();
+        let mut columns = entry.split_ascii_whitespace();
+        assert_eq!(columns.next(), Some(line.service_name.as_str()));
+        assert_eq!(line.transport, Some(Transport::Unix));
+        let columns: Vec<_> = columns.collect();
+        assert_eq!(line.has(Switch::Chroot), columns[3] == "y", "{entry}");
+        assert_eq!(line.has(Switch::Alone), columns[5] == "1", "{entry}");
+        assert_eq!(line.has(Switch::Unlimited), columns[5] == "0", "{entry}");
+        assert!(line.has(Switch::Unprivileged));
+        assert_eq!(line.process_name, columns[6]);
+        assert_eq!(line.verbosity, u32::from(entry.contains(" -v")));
+        for (name, value) in &line.parameters {
+            assert!(entry.contains(name) && entry.contains(value));
+        }
+        assert_eq!(line.parameters.len(), entry.matches(" -o ").count());
+        assert_eq!(line.flags.delivered_to, entry.contains("flags=DRX"));
+    }
 }
