@@ -4,7 +4,7 @@
 //! | for | see |
 //! |---|---|
 //! | lists of attributes, the frame of all messages | [`attr`] |
-//! | services and their announcements | [`announce`] |
+//! | services, their announcements, and how one is asked | [`announce`], [`exchange`] |
 //! | delivery requests and the reply to them | [`request`] |
 //! | reports to bounce(8), verify(8), flush(8), cleanup(8), trivial-rewrite(8) | [`report`] |
 //! | shared connections, TLS sessions, tables | [`scache`], [`tlsmgr`], [`proxymap`] |
@@ -32,6 +32,7 @@
 pub mod announce;
 pub mod attr;
 pub mod command_line;
+pub mod exchange;
 pub mod proxymap;
 pub mod queue_file;
 pub mod report;

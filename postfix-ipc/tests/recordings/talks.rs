@@ -3,6 +3,7 @@
 use postfix_ipc::{
     announce::{Announcement, CleanupAnnouncement, Service},
     attr::{List, ListReader},
+    exchange::{Exchange, ExchangeStep},
     queue_file::{Record, RecordKind},
     report::{
         CleanupFlags, CleanupReply, FlushAdd, RewriteReply, RewriteRequest, StatusRecord,
@@ -121,6 +122,55 @@ fn every_service_announces_its_protocol() {
             }
         }
     }
+}
+
+/// Has the recorded conversation with a service again, whose answers are `A`.
+fn have<Q: List, A: List>(service: Service, turns: &[Json]) {
+    let list = |turn: &Json| -> Q {
+        let mut reader = ListReader::new("agent");
+        reader.push(&bytes(&turn["base64"]));
+        reader.next_list().unwrap().unwrap()
+    };
+    let mut exchange = Exchange::<A>::new(service, "service", &list(&turns[1]));
+    for (index, turn) in turns.iter().enumerate() {
+        let wire = bytes(&turn["base64"]);
+        if turn["from"] == "agent" {
+            assert!(index == 1 || exchange.ask(&list(turn)));
+            assert!(matches!(exchange.poll(), ExchangeStep::Write(bytes) if bytes == wire));
+            continue;
+        }
+        assert!(matches!(exchange.poll(), ExchangeStep::Read));
+        exchange.read(&wire);
+        if index > 0 {
+            let answer = exchange.poll();
+            assert!(matches!(answer, ExchangeStep::Answer(answer) if answer.encode() == wire));
+        }
+    }
+    assert!(matches!(exchange.poll(), ExchangeStep::Idle));
+    exchange.read(b"");
+    assert!(matches!(exchange.poll(), ExchangeStep::Idle));
+}
+
+#[test]
+fn every_conversation_can_be_had_again() {
+    let mut count = 0;
+    for recording in all() {
+        for talk in recording.talks() {
+            let turns = talk["turns"].as_array().unwrap();
+            match talk["service"].as_str().unwrap() {
+                "bounce" => have::<StatusRecord, StatusReply>(Service::Bounce, turns),
+                "defer" => have::<StatusRecord, StatusReply>(Service::Defer, turns),
+                "trace" => have::<StatusRecord, StatusReply>(Service::Trace, turns),
+                "verify" => have::<VerifyUpdate, StatusReply>(Service::Verify, turns),
+                "flush" => have::<FlushAdd, StatusReply>(Service::Flush, turns),
+                "rewrite" => have::<RewriteRequest, RewriteReply>(Service::Rewrite, turns),
+                // More is said than question and answer.
+                _ => continue,
+            }
+            count += 1;
+        }
+    }
+    assert_eq!(count, 38);
 }
 
 #[test]
