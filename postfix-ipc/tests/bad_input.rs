@@ -12,14 +12,14 @@ use std::error::Error;
 use bytes::Bytes;
 use postfix_ipc::{
     attr::{LIST_LIMIT, List, ListReader, NAME_LIMIT, VALUE_LIMIT, Value},
-    queue_file::{Content, ContentStep, Corruption, Record, RecordKind},
+    queue_file::{Content, ContentStep, ContentText, Corruption, Record, RecordKind},
     report::{StatusReply, VerifyUpdate},
     request::{
         DeliveryRequest, MAX_RECIPIENTS, MessageStats, REQUEST_LIMIT, Recipient, RequestError,
         RequestHead, RequestReader, Unservable,
     },
 };
-use smtp_policy::{Protocol, request::DeliveryFlags};
+use smtp_policy::{Protocol, request::DeliveryFlags, text::TextSource};
 
 const PEER: &str = "smtp socket";
 
@@ -187,10 +187,23 @@ fn a_request_may_be_cut_anywhere() {
         said(&reader.timed_out())[0],
         "timeout on smtp socket while reading input attribute value"
     );
+    // However it came.
+    let mut reader = RequestReader::new(PEER);
+    for (at, byte) in wire.iter().enumerate() {
+        reader.push(&[*byte]);
+        if reader.next_request().unwrap().is_none() {
+            let ended = said(&reader.ended().unwrap());
+            assert_eq!(ended, refused(&wire[..=at]), "{at}");
+        }
+    }
 }
 
-/// Whether a reader that is fed these pieces fails, and that it holds no more than it may.
+/// The fault of a reader that is fed these pieces, and that it holds no more than it may.
 fn fails<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<String> {
+    holds(LIST_LIMIT, pieces)
+}
+
+fn holds<'a>(most: usize, pieces: impl Iterator<Item = &'a [u8]>) -> Option<String> {
     let mut reader = RequestReader::new(PEER);
     for piece in pieces {
         reader.push(piece);
@@ -198,7 +211,7 @@ fn fails<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<String> {
             assert_eq!(reader.buffered(), 0);
             return Some(said(&error)[0].clone());
         }
-        assert!(reader.buffered() <= LIST_LIMIT, "{}", reader.buffered());
+        assert!(reader.buffered() <= most, "{}", reader.buffered());
     }
     None
 }
@@ -210,12 +223,12 @@ fn nothing_grows_without_limit() {
     let text = |limit: usize, part: &str| {
         format!("more than {limit} bytes from smtp socket while reading input attribute {part}")
     };
-    assert_eq!(fails(endless()), Some(text(NAME_LIMIT, "name")));
+    let most = 2 * NAME_LIMIT + chunk.len();
+    assert_eq!(holds(most, endless()), Some(text(NAME_LIMIT, "name")));
     let begun = std::iter::once(&b"flags\0"[..]);
-    assert_eq!(
-        fails(begun.chain(endless())),
-        Some(text(VALUE_LIMIT, "value"))
-    );
+    let most = 2 * VALUE_LIMIT + chunk.len();
+    let fault = holds(most, begun.chain(endless()));
+    assert_eq!(fault, Some(text(VALUE_LIMIT, "value")));
 
     // Values that are long, and not too long.
     let mut request = request();
@@ -233,6 +246,8 @@ fn nothing_grows_without_limit() {
     assert_eq!(fails(request.encode().chunks(4096)), None);
     request.head.sasl.username = value(&most);
     let wire = request.encode();
+    let begun = std::iter::once(&wire[..LIST_LIMIT - 200_000]);
+    assert!(fails(begun.chain(endless())).is_some());
     let too_long = "more than 1048576 bytes from smtp socket while reading input attribute list";
     assert_eq!(fails(wire.chunks(4096)).as_deref(), Some(too_long));
     assert_eq!(fails(std::iter::once(&wire[..])).as_deref(), Some(too_long));
@@ -511,6 +526,20 @@ fn loops_of_pointers_end() {
     assert_eq!(text(&both, usize::MAX), Err(Corruption::Loop));
     let back = file(&[(b'w', b""), (b'N', b"x"), (b'p', b"              2")]);
     assert_eq!(text(&back, usize::MAX), Err(Corruption::Loop));
+    // As many as Postfix follows: once without, once after the first, which leads on.
+    let mut content = Content::new(0);
+    let mut lines = 0;
+    loop {
+        match content.poll() {
+            ContentStep::Read { offset, .. } => {
+                let start = usize::try_from(offset).unwrap();
+                content.read(Bytes::copy_from_slice(&back[start..]));
+            }
+            ContentStep::Text(text) => lines += usize::from(text == "\n"),
+            _ => break,
+        }
+    }
+    assert_eq!(lines, 10_002);
     // A pointer of zero leads on.
     let dummy = file(&[
         (b'p', start.as_bytes()),
@@ -528,4 +557,24 @@ fn a_text_may_end_within_a_line() {
     // A CR is data.
     let cr = file(&[(b'N', b"one\r"), (b'N', b"\r"), (b'X', b"")]);
     assert_eq!(text(&cr, usize::MAX), Ok("one\r\n\r\n".to_owned()));
+}
+
+#[test]
+fn a_text_is_read_once() {
+    let lines = vec![b'x'; 1000];
+    let file = file(&[(b'N', &lines), (b'N', &lines), (b'X', b"")]);
+    let mut read = Vec::new();
+    let at = |offset: u64, length: usize| {
+        read.push(offset);
+        let rest = &file[usize::try_from(offset).unwrap()..];
+        Ok(Bytes::copy_from_slice(
+            &rest[..rest.len().min(length).min(300)],
+        ))
+    };
+    let mut source = ContentText::new(at, 0);
+    for at in (0..2002).step_by(11) {
+        assert_eq!(source.read(at, 11).unwrap().len(), 11);
+    }
+    drop(source);
+    assert!(read.is_sorted_by(|a, b| a < b), "{read:?}");
 }

@@ -44,8 +44,7 @@ impl<R: FnMut(u64, usize) -> io::Result<Bytes>> ContentText<R> {
         loop {
             match self.content.poll() {
                 ContentStep::Read { offset, length } => {
-                    let mut bytes = (self.read)(offset, length)?;
-                    bytes.truncate(length);
+                    let bytes = (self.read)(offset, length)?;
                     self.content.read(bytes);
                 }
                 ContentStep::Text(bytes) => return Ok(Some(bytes)),

@@ -121,7 +121,9 @@ impl Walk {
         };
         let Header { kind, size, length } = header;
         let offset = self.at;
-        self.skip(size);
+        // A header is no longer than what it was read from.
+        self.chunk.advance(size.min(self.chunk.len()));
+        self.at = self.at.saturating_add(wide(size));
         self.place = match kind {
             RecordKind::POINTER => Place::Pointer(length),
             _ => Place::Data(header, length),
@@ -172,9 +174,8 @@ impl Walk {
     }
 
     fn more(&self, length: usize) -> WalkStep {
-        let held = u64::try_from(self.chunk.len()).unwrap_or(u64::MAX);
         WalkStep::Read {
-            offset: self.at.saturating_add(held),
+            offset: self.at.saturating_add(wide(self.chunk.len())),
             length,
         }
     }
@@ -200,15 +201,10 @@ impl Walk {
         }
     }
 
-    fn skip(&mut self, count: usize) {
-        self.take(count);
-    }
-
     /// The next bytes, of those that are there.
     fn take(&mut self, count: usize) -> Bytes {
         let taken = self.chunk.split_to(count.min(self.chunk.len()));
-        let len = u64::try_from(taken.len()).unwrap_or(u64::MAX);
-        self.at = self.at.saturating_add(len);
+        self.at = self.at.saturating_add(wide(taken.len()));
         taken
     }
 
@@ -221,6 +217,10 @@ impl Walk {
         }
         self.at = offset;
     }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// The offset that a pointer holds: decimal digits behind blanks. No digits are zero, as in Postfix.

@@ -91,6 +91,15 @@ impl Filing {
             failed,
         }
     }
+
+    /// The same with `address_verify_negative_cache` off: verify(8) is not told of an address
+    /// that is not deliverable. (The word in the log is `undeliverable-but-not-cached` then.)
+    pub fn without_negative_probe(mut self, outcome: &Outcome) -> Self {
+        if outcome.status != Status::Sent {
+            self.reports.retain(|report| *report != Report::Verify);
+        }
+        self
+    }
 }
 
 /// A failure goes into its book, and where the sender wants to see all, into that of
@@ -217,6 +226,8 @@ mod tests {
             let filing = Filing::new(RequestFlags(259), &Recipient::default(), &outcome);
             assert_eq!(filing.reports, [Report::Verify]);
             assert!(filing.mark && !filing.defer && !filing.flush);
+            let told = filing.without_negative_probe(&outcome).reports.len();
+            assert_eq!(told, usize::from(status == Status::Sent));
         }
     }
 

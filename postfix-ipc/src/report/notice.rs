@@ -62,3 +62,33 @@ impl Submission {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_go_out_in_pieces() {
+        let submission = Submission {
+            flags: CleanupFlags { bits: 32 },
+            arrival: Stamp::NONE,
+            sender: Value::EMPTY,
+            recipient: Value::EMPTY,
+        };
+        let lengths = |length: usize| {
+            let bytes = submission.encode(&"x".repeat(length));
+            let mut rest = bytes.strip_prefix(b"flags\x0032\0\0").unwrap();
+            let mut lengths = Vec::new();
+            while let Some((record, used)) = Record::read(rest) {
+                if matches!(record.kind, RecordKind::LONG | RecordKind::LINE) {
+                    lengths.push(record.data.len());
+                }
+                rest = &rest[used..];
+            }
+            lengths
+        };
+        assert_eq!(lengths(5000), [2048, 2048, 904]);
+        assert_eq!(lengths(2048), [2048, 0]);
+        assert_eq!(lengths(2047), [2047]);
+    }
+}

@@ -73,3 +73,32 @@ fn delivery_via(outcome: &Outcome) -> Value {
         relay => Value::masked(&format!("delivery via {relay}: {}", outcome.text)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smtp_policy::{
+        report::{Relay, Status},
+        server::Server,
+    };
+    use smtp_proto::EnhancedStatus;
+
+    #[test]
+    fn a_trace_names_the_relay_if_there_is_one() {
+        let code = EnhancedStatus::new(5, 4, 4);
+        let mut outcome = Outcome::new(Status::Bounced, code, "no such host");
+        let reason = |outcome: &Outcome, book| {
+            let (head, recipient) = (RequestHead::default(), Recipient::default());
+            let record = StatusRecord::new(book, &head, &recipient, outcome);
+            record.dsn.reason.to_string()
+        };
+        assert_eq!(reason(&outcome, Book::Trace), "no such host");
+        let server = Server::inet("mx.example", "192.0.2.1:25".parse().unwrap());
+        outcome.relay = Relay::Server(server.into());
+        assert_eq!(
+            reason(&outcome, Book::Trace),
+            "delivery via mx.example[192.0.2.1]:25: no such host"
+        );
+        assert_eq!(reason(&outcome, Book::Bounce), "no such host");
+    }
+}

@@ -101,3 +101,33 @@ impl FinalReply {
         Self { hop, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smtp_proto::EnhancedStatus;
+
+    #[test]
+    fn a_destination_is_throttled_for_what_it_did_to_a_recipient() {
+        let outcome = |status, scope, text: &str| {
+            let mut outcome = Outcome::new(status, EnhancedStatus::new(4, 4, 1), text);
+            outcome.scope = scope;
+            outcome
+        };
+        let site = outcome(Status::Deferred, Scope::Site, "first");
+        let told = FinalReply::deferred().throttled(&site);
+        assert_eq!((told.hop.reason.to_str(), told.status), (Some("first"), -1));
+        let session = outcome(Status::Deferred, Scope::Session, "second");
+        assert_eq!(told.clone().throttled(&session), told);
+        // Nobody is to be tried again: a probe was told of the failure.
+        assert_eq!(FinalReply::done().throttled(&site), FinalReply::done());
+        for other in [
+            outcome(Status::Deferred, Scope::Recipient, ""),
+            outcome(Status::Deferred, Scope::Message, ""),
+            outcome(Status::Bounced, Scope::Site, ""),
+        ] {
+            let reply = FinalReply::deferred();
+            assert_eq!(reply.clone().throttled(&other), reply);
+        }
+    }
+}

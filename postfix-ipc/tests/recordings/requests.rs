@@ -4,12 +4,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use postfix_ipc::{
     attr::{Attribute, List, ListReader},
     request::{
-        DeliveryRequest, Dsn, FinalReply, Recipient, RequestHead, RequestReader, SendFlags, Stamp,
+        DeliveryRequest, Dsn, FinalReply, Recipient, RequestHead, RequestReader, SendFlags,
+        SendOptions, Stamp,
     },
 };
 use smtp_policy::{
     Protocol,
-    request::{ClientSource, DeliveryFlags, Encoding},
+    line_ends::StrayCr,
+    request::{ClientSource, DeliveryFlags, Encoding, TlsWish},
 };
 use smtp_proto::dsn::{Notify, Ret};
 
@@ -262,6 +264,9 @@ fn what_was_asked_for_is_asked_of_the_delivery() {
     assert!(!forwarded.name.is_empty() && !forwarded.ident.is_empty());
     let hints = served("connection-cache-demand").cache;
     assert_eq!(hints.load, hints.store);
+    assert_eq!(forwarded.source, Some(ClientSource::Remote));
+    // The queue has the text as it is to go out.
+    assert!(matches!(plain.stray_cr, StrayCr::Pass));
 }
 
 #[test]
@@ -277,6 +282,21 @@ fn a_request_of_postfix_3_10_is_read() {
         SendFlags::UTF8_REQUESTED | SendFlags::TLS_NOT_REQUIRED
     );
     assert_eq!(request.encode(), wire.as_bytes());
+    let wish = |bits| {
+        let head = RequestHead {
+            nexthop: request.head.nexthop.clone(),
+            options: SendOptions::new(SendFlags(bits)),
+            ..RequestHead::default()
+        };
+        let served = head.to_policy(Protocol::Smtp, DeliveryFlags::default(), Vec::new());
+        let served = served.unwrap();
+        // Nothing is known of how addresses were completed.
+        assert_eq!(served.client.unwrap().source, None);
+        served.tls
+    };
+    let required = TlsWish::Required;
+    let wishes = [TlsWish::Unsaid, TlsWish::Waived, required, required];
+    assert_eq!([0, 16, 32, 48].map(wish), wishes);
 }
 
 #[test]
@@ -290,6 +310,12 @@ fn a_recipient_is_passed_on_with_the_same_values() {
     assert_eq!(read.head.recipient_count, 1);
     assert_eq!(read.head.nexthop, "other.test");
     assert_eq!(read.head.stats, request.head.stats);
+    // The time of the handing over is that of the first agent.
+    let stamp = |seconds| Stamp { seconds, micros: 0 };
+    let mut head = request.head;
+    head.stamp(stamp(5));
+    head.stamp(stamp(6));
+    assert_eq!(head.stats.agent_handoff, stamp(5));
 }
 
 /// The padding of the statistics is what the sender's memory held.
