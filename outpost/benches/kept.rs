@@ -1,7 +1,7 @@
 //! CPU time and rate of messages on one kept connection, beside a bare client.
 //!
-//! `kept ADDR:PORT [COUNT]` delivers COUNT messages of 4 KiB to the server at
-//! that address (smtp-sink for one) through each runtime, and as often writes the
+//! `kept ADDR:PORT [COUNT [RUNTIME]]` delivers COUNT messages of 4 KiB to the server at
+//! that address (smtp-sink for one) through each runtime, or the one named, and as often writes the
 //! same dialogue with pre-rendered bytes over a plain socket. The bare client
 //! waits where the engine waits, so that the ratio shows what the engine costs
 //! and not what the network does. Rounds alternate, first on an idle machine and then with
@@ -156,25 +156,21 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-fn print(state: &str, rounds: &[[Cost; 4]]) {
+/// A client, by its name: it delivers so many messages.
+type Client<'a> = (&'static str, Box<dyn Fn(u32) -> Cost + 'a>);
+
+/// Lets the clients take turns, and prints the medians beside those of the first.
+fn compare(state: &str, clients: &[Client<'_>], count: u32) {
+    let round = || clients.iter().map(|(_, run)| run(count)).collect();
+    let rounds: Vec<Vec<Cost>> = (0..ROUNDS).map(|_| round()).collect();
     let of = |index: usize, what: fn(&Cost) -> f64| {
-        median(
-            rounds
-                .iter()
-                .filter_map(|round| round.get(index))
-                .map(what)
-                .collect(),
-        )
+        let costs = rounds.iter().filter_map(|round| round.get(index));
+        median(costs.map(what).collect())
     };
     println!("{state}:");
-    for (index, name) in ["bare client", "tokio", "smol", "blocking"]
-        .into_iter()
-        .enumerate()
-    {
-        let (cpu, rate) = (
-            of(index, |cost| cost.cpu),
-            of(index, |cost| cost.per_second),
-        );
+    for (index, (name, _)) in clients.iter().enumerate() {
+        let cpu = of(index, |cost| cost.cpu);
+        let rate = of(index, |cost| cost.per_second);
         println!(
             "  {name:<11} {cpu:6.1} µs of CPU time a message, {:5.2} times the bare client; \
              {rate:6.0} messages a second, {:.2} of the bare client",
@@ -193,7 +189,7 @@ fn main() {
         return spin();
     }
     let Some(address) = arguments.first() else {
-        println!("usage: kept ADDR:PORT [COUNT]");
+        println!("usage: kept ADDR:PORT [COUNT [RUNTIME]]");
         return;
     };
     let count = arguments
@@ -217,34 +213,48 @@ fn main() {
     let smol = runtime_smol::Client::new(Arc::clone(&policy));
     let blocking = runtime_blocking::Client::new(policy);
 
-    let round = || {
-        [
-            bare(address, count),
-            measure(count, || {
-                runtime.block_on(async {
+    let mut clients: Vec<Client<'_>> = vec![
+        ("bare client", Box::new(|count| bare(address, count))),
+        (
+            "tokio",
+            Box::new(|count| {
+                measure(count, || {
+                    runtime.block_on(async {
+                        for _ in 0..count {
+                            is_sent(&tokio.deliver(request(), text.clone(), ()).await);
+                        }
+                    });
+                })
+            }),
+        ),
+        (
+            "smol",
+            Box::new(|count| {
+                measure(count, || {
+                    smol::block_on(async {
+                        for _ in 0..count {
+                            is_sent(&smol.deliver(request(), text.clone(), ()).await);
+                        }
+                    });
+                })
+            }),
+        ),
+        (
+            "blocking",
+            Box::new(|count| {
+                measure(count, || {
                     for _ in 0..count {
-                        is_sent(&tokio.deliver(request(), text.clone(), ()).await);
+                        is_sent(&blocking.deliver(request(), text.clone(), ()));
                     }
-                });
+                })
             }),
-            measure(count, || {
-                smol::block_on(async {
-                    for _ in 0..count {
-                        is_sent(&smol.deliver(request(), text.clone(), ()).await);
-                    }
-                });
-            }),
-            measure(count, || {
-                for _ in 0..count {
-                    is_sent(&blocking.deliver(request(), text.clone(), ()));
-                }
-            }),
-        ]
-    };
-    let rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
-    print("idle", &rounds);
+        ),
+    ];
+    if let Some(only) = arguments.get(2) {
+        clients.retain(|(name, _)| *name == "bare client" || name == only);
+    }
+    compare("idle", &clients, count);
     let load = Load::new();
-    let rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
-    print("all processors busy", &rounds);
+    compare("all processors busy", &clients, count);
     drop(load);
 }

@@ -98,14 +98,16 @@ fn main() {
     let text = Bytes::from_static(b"Subject: one of many\n\nHello.\n");
     let submission = |number| Submission::new(request(number, port), text.clone());
     for count in counts.iter().map(|count| count.parse().unwrap()) {
+        // Threads that have ended are not counted any more.
+        let runtime = tokio::runtime::Runtime::new().unwrap();
         measure("tokio", count, || {
-            let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
                 let client = runtime_tokio::Client::new(Arc::clone(&policy));
                 let all = client.deliver_all(stream::iter((0..count).map(submission)), count);
                 all.map(|(_, report)| report).collect().await
             })
         });
+        drop(runtime);
         measure("smol", count, || {
             let client = runtime_smol::Client::new(Arc::clone(&policy));
             let deliver = |number| client.deliver(request(number, port), text.clone(), ());
