@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::Path,
     sync::Arc,
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use postfix_config::{MainCf, compile};
@@ -24,7 +24,9 @@ pub const UNNAMED: &str = "MTA-STS policy of example.com does not name mail exch
 /// A policy with MTA-STS for a world where example.com has one, and is its own mail
 /// exchanger. With `known`, the web server's authority is.
 pub fn policy(known: bool) -> Arc<Policy> {
-    let (port, authority) = web("version: STSv1\nmode: enforce\nmx: mx.example.com\nmax_age: 60\n");
+    let text = "version: STSv1\nmode: enforce\nmx: mx.example.com\nmax_age: 60\n";
+    let answer = answer("200 OK", "Content-Type: text/plain\r\n", text);
+    let web = Web::start("mta-sts.example.com", answer);
     let settings = "myhostname = client.example\ninet_protocols = ipv4\nsmtp_connect_timeout = 1\n\
                     smtp_tls_security_level = encrypt\n";
     let main_cf = MainCf::parse(settings, "main.cf", Path::new("/")).unwrap();
@@ -32,9 +34,9 @@ pub fn policy(known: bool) -> Arc<Policy> {
         servers: vec![names()],
         ..ResolverConfig::default()
     };
-    let sts = MtaSts::default().with_port(port);
+    let sts = MtaSts::default().with_port(web.port);
     let sts = match known {
-        true => sts.with_authorities(vec![authority]),
+        true => sts.with_authorities(vec![web.authority]),
         false => sts,
     };
     let policy = compile(&main_cf, resolver, &[]).unwrap();
@@ -77,18 +79,64 @@ fn reply(question: &[u8]) -> Vec<u8> {
     reply
 }
 
-/// A web server for one request: its port, and the authority of its certificate.
-fn web(body: &'static str) -> (u16, Vec<u8>) {
+/// A web server for one request, with a certificate of its own authority.
+pub struct Web {
+    pub port: u16,
+    /// The certificate of the authority.
+    pub authority: Vec<u8>,
+    served: JoinHandle<Option<String>>,
+}
+
+impl Web {
+    /// A server whose certificate is for `name`. `answer` is all that it sends.
+    pub fn start(name: &str, answer: String) -> Self {
+        let (config, authority) = certified(name);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let served = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
+            let mut stream = Stream::new(&mut connection, &mut socket);
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).ok()?;
+                request.extend(byte);
+            }
+            let _ = stream.write_all(answer.as_bytes());
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+            String::from_utf8(request).ok()
+        });
+        Self {
+            port,
+            authority,
+            served,
+        }
+    }
+
+    /// The request that came, if one did.
+    pub fn heard(self) -> Option<String> {
+        self.served.join().unwrap()
+    }
+}
+
+/// An answer of a web server; `more` are further fields of its header.
+pub fn answer(status: &str, more: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{more}\r\n{body}")
+}
+
+/// A server with a certificate for `name`, and the certificate of the authority that signed it.
+fn certified(name: &str) -> (ServerConfig, Vec<u8>) {
     let authority_key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = params.self_signed(&authority_key).unwrap();
     let issuer = Issuer::new(params, authority_key);
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["mta-sts.example.com".to_owned()])
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
+    let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &issuer).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -98,24 +146,5 @@ fn web(body: &'static str) -> (u16, Vec<u8>) {
             PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
         )
         .unwrap();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
-        let mut stream = Stream::new(&mut connection, &mut socket);
-        let mut request = Vec::new();
-        let mut byte = [0];
-        while !request.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
-            request.push(byte[0]);
-        }
-        let length = body.len();
-        let _ = write!(
-            stream,
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-        stream.conn.send_close_notify();
-        let _ = stream.flush();
-    });
-    (port, authority.der().to_vec())
+    (config, authority.der().to_vec())
 }
