@@ -1,30 +1,19 @@
 //! The client: what a program holds to deliver messages on plain threads.
 
 use std::{
-    fmt,
-    hash::{BuildHasher, RandomState},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         mpsc::{self, Sender},
     },
-    task::Waker,
     thread,
-    time::{Instant, SystemTime},
 };
 
-use runtime_common::drive;
 use smtp_policy::{
-    delivery::Observer,
-    driver::{Act, Hub, Job, Submission},
-    policy::Policy,
-    report::Report,
-    request::Request,
-    tables::Table,
-    text::TextSource,
+    delivery::Observer, driver::Submission, policy::Policy, report::Report, request::Request,
+    tables::Table, text::TextSource,
 };
-use smtp_proto::time::Time;
 
-use crate::{net::Socket, wait::Reactor, watch::Watcher};
+use crate::{runtime::Threads, wait::block_on};
 
 /// Delivers messages, many at once. Clones are the same client: they share its
 /// kept connections, its limits per destination and its clock.
@@ -32,19 +21,8 @@ use crate::{net::Socket, wait::Reactor, watch::Watcher};
 /// A delivery runs on the thread that asks for it. To let running deliveries end
 /// politely and with a verdict for each recipient, use [`cancel`](Self::cancel)
 /// from another thread.
-#[derive(Clone)]
-pub struct Client {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    hub: Arc<Hub<Socket>>,
-    start: Instant,
-    watcher: Arc<Watcher>,
-    /// Those that no delivery uses at the moment, the last one on top: a kept connection
-    /// is likely to be registered there already.
-    reactors: Mutex<Vec<Reactor>>,
-}
+#[derive(Clone, Debug)]
+pub struct Client(runtime_common::Client<Threads>);
 
 /// The number of a submission, its report, and how its thread hears that it was taken.
 type Ended = (usize, Report, Sender<()>);
@@ -52,29 +30,20 @@ type Ended = (usize, Report, Sender<()>);
 impl Client {
     /// A client with a seed of the system's making.
     pub fn new(policy: Arc<Policy>) -> Self {
-        Self::with_seed(policy, RandomState::new().hash_one(0))
+        Self(runtime_common::Client::new(policy))
     }
 
     /// A client whose random choices, such as the order of addresses of equal
     /// preference, follow from `seed`.
     pub fn with_seed(policy: Arc<Policy>, seed: u64) -> Self {
-        let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let inner = Inner {
-            hub: Arc::new(Hub::new(policy, seed, epoch.unwrap_or_default())),
-            start: Instant::now(),
-            watcher: Arc::default(),
-            reactors: Mutex::default(),
-        };
-        Self {
-            inner: Arc::new(inner),
-        }
+        Self(runtime_common::Client::with_seed(policy, seed))
     }
 
     /// Answers look-ups in `external:NAME` from `table`. It is asked on a thread
     /// of its own, and may wait. Look-ups in a name that was not added fail, which defers
     /// the mail.
     pub fn add_table(&self, name: impl Into<String>, table: Arc<dyn Table>) {
-        self.inner.hub.add_table(name, table);
+        self.0.add_table(name, table);
     }
 
     /// Delivers one message to one next hop. Returns when every recipient is
@@ -92,8 +61,7 @@ impl Client {
         text: impl TextSource + 'static,
         observer: impl Observer + 'static,
     ) -> Report {
-        let hub = Arc::clone(&self.inner.hub);
-        self.inner.run(Job::new(hub, request, text, observer))
+        block_on(self.0.deliver(request, text, observer))
     }
 
     /// The same in a single delivery, however many recipients there are: for requests
@@ -105,8 +73,7 @@ impl Client {
         text: impl TextSource + 'static,
         observer: impl Observer + 'static,
     ) -> Report {
-        let hub = Arc::clone(&self.inner.hub);
-        self.inner.run(Job::whole(hub, request, text, observer))
+        block_on(self.0.deliver_whole(request, text, observer))
     }
 
     /// Delivers messages as they come on so many threads; zero counts as one. `report` is
@@ -122,7 +89,11 @@ impl Client {
         mut report: impl FnMut(usize, Report),
     ) {
         let submissions = Mutex::new(submissions.into_iter().enumerate());
-        let next = || lock(&submissions).next();
+        // A panic of another thread leaves nothing half-changed there.
+        let next = || {
+            let submissions = submissions.lock();
+            submissions.unwrap_or_else(PoisonError::into_inner).next()
+        };
         let (ends, ended) = mpsc::channel();
         let work = |ends: Sender<Ended>| {
             while let Some((number, submission)) = next() {
@@ -152,54 +123,19 @@ impl Client {
     /// deferred, and the servers get a QUIT where the dialogue allows it. Later
     /// deliveries end at once. There is no way back.
     pub fn cancel(&self) {
-        self.inner.hub.cancel();
+        self.0.cancel();
     }
 
     /// Says QUIT on the kept connections and closes them. No server is waited for: one
     /// that takes no more bytes does not hear it, and no reply is read. To be called when
     /// the deliveries are over, since each of them may keep a connection.
     pub fn close(&self) {
-        let start = self.inner.start;
-        self.inner.hub.close(Time::at(start.elapsed()));
+        block_on(self.0.close());
     }
 
     /// Closes the kept connections without a word, as scache(8) does when it ends. So
     /// does dropping the last clone of the client.
     pub fn hang_up(&self) {
-        self.inner.hub.hang_up();
+        self.0.hang_up();
     }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    /// Runs a job on this thread.
-    fn run(&self, mut job: Job<Socket, impl TextSource, impl Observer>) -> Report {
-        let reactor = lock(&self.reactors).pop();
-        match reactor.map_or_else(|| Reactor::new(self.start, &self.watcher), Ok) {
-            Ok(mut reactor) => {
-                let desk = Arc::clone(reactor.desk());
-                let report = reactor.block_on(drive(&desk, &self.hub, job));
-                lock(&self.reactors).push(reactor);
-                report
-            }
-            Err(error) => {
-                job.fail(&error);
-                loop {
-                    if let Act::Done(report) = job.poll(Time::ZERO, Waker::noop()) {
-                        return report;
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Locks what cannot be left half-changed by a panic of another thread.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,12 +4,10 @@
 //! This crate knows no mail rule. It does what
 //! [`Delivery`](smtp_policy::delivery::Delivery) asks and brings back what came
 //! of it; verdicts, routing, timeouts and wording are decided there. The crates
-//! `runtime-tokio` and `runtime-smol` do the same with other means, file by
-//! file.
+//! `runtime-tokio` and `runtime-smol` do the same with other means.
 //!
 //! It runs where sockets are file descriptors (Unix). A delivery runs on the
-//! thread that asks for it and waits with a `mio::Poll` that nobody else uses meanwhile, so
-//! that deadlines are exact and both directions move at once; for many deliveries at
+//! thread that asks for it and waits with a `mio::Poll` of that thread, so that deadlines are exact and both directions move at once; for many deliveries at
 //! once, use as many threads.
 //! `examples/deliver.rs` is a whole program.
 
@@ -17,6 +15,5 @@ mod client;
 mod net;
 mod runtime;
 mod wait;
-mod watch;
 
 pub use client::Client;

@@ -2,14 +2,13 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use smtp_proto::time::Time;
 
-use crate::drive::Runtime;
+use crate::runtime::{Clocked, Runtime};
 
 /// The longest time for which an alarm is set. Deadlines are minutes away and move all the
 /// time: an alarm that rings too early now and then costs less than one that is set anew at
@@ -25,20 +24,25 @@ impl<R: Runtime> Alarm<R> {
     }
 
     /// Waits until a time.
-    pub(crate) fn poll(&mut self, runtime: &Arc<R>, until: Time, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(
+        &mut self,
+        clock: &Clocked<R>,
+        until: Time,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         loop {
-            let now = runtime.now();
+            let now = clock.time();
             if until <= now {
                 return Poll::Ready(());
             }
             match &mut self.0 {
                 Some((at, sleep)) if *at <= until => {
-                    ready!(sleep.as_mut().poll(cx));
+                    let _ = ready!(sleep.as_mut().poll(cx));
                     self.0 = None;
                 }
                 alarm => {
                     let at = until.min(now + ALARM);
-                    *alarm = Some((at, Box::pin(runtime.sleep(at))));
+                    *alarm = Some((at, Box::pin(clock.sleep(at))));
                 }
             }
         }

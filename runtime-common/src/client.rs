@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use smtp_policy::{
     delivery::Observer,
     driver::{Hub, Job, Submission},
@@ -20,7 +20,11 @@ use smtp_policy::{
     text::TextSource,
 };
 
-use crate::drive::{Runtime, Spawn, drive};
+use crate::{
+    drive::drive,
+    runtime::{Clocked, Runtime},
+    socket::Socket,
+};
 
 /// Delivers messages on the runtime `R`, many at once. Clones are the same client: they
 /// share its kept connections, its limits per destination and its clock.
@@ -31,8 +35,8 @@ use crate::drive::{Runtime, Spawn, drive};
 ///
 /// It dereferences to its runtime, for what only that one can do.
 pub struct Client<R: Runtime> {
-    hub: Arc<Hub<R::Socket>>,
-    runtime: Arc<R>,
+    hub: Arc<Hub<Socket<R>>>,
+    clock: Arc<Clocked<R>>,
 }
 
 impl<R: Runtime + Default> Client<R> {
@@ -48,7 +52,7 @@ impl<R: Runtime + Default> Client<R> {
         let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
             hub: Arc::new(Hub::new(policy, seed, epoch.unwrap_or_default())),
-            runtime: Arc::default(),
+            clock: Arc::new(Clocked::new(R::default())),
         }
     }
 }
@@ -77,7 +81,7 @@ impl<R: Runtime> Client<R> {
         observer: O,
     ) -> impl Future<Output = Report> + Send + use<R, T, O> {
         let job = Job::new(Arc::clone(&self.hub), request, text, observer);
-        drive(&self.runtime, &self.hub, job)
+        drive(&self.clock, &self.hub, job)
     }
 
     /// The same in a single delivery, however many recipients there are: for requests
@@ -90,7 +94,7 @@ impl<R: Runtime> Client<R> {
         observer: O,
     ) -> impl Future<Output = Report> + Send + use<R, T, O> {
         let job = Job::whole(Arc::clone(&self.hub), request, text, observer);
-        drive(&self.runtime, &self.hub, job)
+        drive(&self.clock, &self.hub, job)
     }
 
     /// Delivers messages as they come, at most `limit` of them at once; zero counts as one.
@@ -105,7 +109,6 @@ impl<R: Runtime> Client<R> {
         limit: usize,
     ) -> impl Stream<Item = (usize, Report)> + use<R, I, T, O>
     where
-        R: Spawn,
         I: Stream<Item = Submission<T, O>>,
         T: TextSource + 'static,
         O: Observer + 'static,
@@ -117,8 +120,10 @@ impl<R: Runtime> Client<R> {
                 text,
                 observer,
             } = submission;
-            let report = client.spawn(client.deliver(request, text, observer));
-            async move { (number, report.await) }
+            let report = client.deliver(request, text, observer);
+            let (task, report) = report.map(move |report| (number, report)).remote_handle();
+            R::detach(task);
+            report
         };
         let begun = submissions.enumerate().map(begin);
         begun.buffer_unordered(limit.max(1))
@@ -135,7 +140,7 @@ impl<R: Runtime> Client<R> {
     /// that takes no more bytes does not hear it, and no reply is read. To be called when
     /// the deliveries are over, since each of them may keep a connection.
     pub async fn close(&self) {
-        self.hub.close(self.runtime.now());
+        self.hub.close(self.clock.time());
     }
 
     /// Closes the kept connections without a word, as scache(8) does when it ends. So
@@ -149,7 +154,7 @@ impl<R: Runtime> Clone for Client<R> {
     fn clone(&self) -> Self {
         Self {
             hub: Arc::clone(&self.hub),
-            runtime: Arc::clone(&self.runtime),
+            clock: Arc::clone(&self.clock),
         }
     }
 }
@@ -158,7 +163,7 @@ impl<R: Runtime> Deref for Client<R> {
     type Target = R;
 
     fn deref(&self) -> &R {
-        &self.runtime
+        &self.clock
     }
 }
 

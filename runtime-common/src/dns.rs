@@ -3,36 +3,39 @@
 use std::{
     future::poll_fn,
     io,
-    net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use smtp_policy::{
-    dns::{Answer, Carrier, Failure, Family, Lookup, NativeFailure, Progress, Transport},
+    dns::{Answer, Carrier, Failure, Family, Lookup, NativeFailure, Progress},
     driver::{self, Interest},
 };
 use smtp_proto::time::Time;
 
-use crate::{alarm::Alarm, drive::Runtime, socket::begin_question};
+use crate::{
+    alarm::Alarm,
+    runtime::{Clocked, Runtime},
+    socket::Socket,
+};
 
 /// A lookup on its way.
 struct Carry<R: Runtime> {
-    carrier: Carrier<R::Socket>,
+    carrier: Carrier<Socket<R>>,
     alarm: Alarm<R>,
-    runtime: Arc<R>,
+    clock: Arc<Clocked<R>>,
 }
 
 /// Carries a lookup to its end over sockets of the runtime.
 pub fn carry<R: Runtime>(
-    runtime: Arc<R>,
+    clock: Arc<Clocked<R>>,
     lookup: Lookup,
 ) -> impl Future<Output = Result<Answer, Failure>> + Send {
     let mut carry = Carry {
         carrier: Carrier::new(lookup),
         alarm: Alarm::new(),
-        runtime,
+        clock,
     };
     poll_fn(move |cx| carry.poll(cx))
 }
@@ -40,12 +43,8 @@ pub fn carry<R: Runtime>(
 impl<R: Runtime> Carry<R> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Failure>> {
         loop {
-            let now = self.runtime.now();
-            let open = |transport: Transport, server: SocketAddr| {
-                let socket = begin_question(transport, server)?;
-                self.runtime.adopt(socket, transport.into())
-            };
-            let until = match self.carrier.step(now, open) {
+            let now = self.clock.time();
+            let until = match self.carrier.step(now, Socket::question) {
                 Progress::Until(until) => until,
                 Progress::Done(result) => return Poll::Ready(result),
             };
@@ -66,11 +65,11 @@ impl<R: Runtime> Carry<R> {
             false => Interest::Read,
         };
         if let Some(socket) = self.carrier.socket()
-            && self.runtime.poll_ready(socket, interest, cx).is_ready()
+            && socket.is_ready(interest, cx)
         {
             return Poll::Ready(());
         }
-        self.alarm.poll(&self.runtime, until, cx)
+        self.alarm.poll(&self.clock, until, cx)
     }
 }
 

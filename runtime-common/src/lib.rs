@@ -10,12 +10,13 @@ mod client;
 mod dns;
 mod drive;
 mod https;
+mod runtime;
 mod socket;
 mod wait;
 
 pub use self::{
     client::Client,
     dns::carry,
-    drive::{Runtime, Spawn, drive, watch},
-    socket::Kind,
+    runtime::{Clocked, Runtime},
+    socket::Socket,
 };

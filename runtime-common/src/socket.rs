@@ -1,6 +1,12 @@
-//! Connections, and sockets for questions: their options, and connect(2).
+//! Connections, and sockets for questions: connect(2) with its options, and how they are read
+//! from and written to.
 
-use std::{future::poll_fn, io, net::SocketAddr, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    io::{self, IoSlice, Read, Write},
+    net::SocketAddr,
+    task::{Context, Poll},
+};
 
 use smtp_policy::{
     delivery::{Bind, ConnectError, Endpoint, Target},
@@ -8,67 +14,106 @@ use smtp_policy::{
     driver::{Interest, connect_error, error_text},
 };
 use smtp_proto::time::Time;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, Socket as System, Type};
 
-use crate::{alarm::Alarm, drive::Runtime};
+use crate::{
+    alarm::Alarm,
+    runtime::{Clocked, Runtime},
+};
 
-/// The kind of a socket that a runtime makes its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A TCP connection.
-    Tcp,
-    /// Datagrams.
-    Udp,
-    /// A UNIX-domain connection.
-    Unix,
+/// A connection, or a socket for datagrams. Its [`Read`] and [`Write`] do not wait.
+#[derive(Debug)]
+pub struct Socket<R: Runtime> {
+    watched: R::Watched,
+    kind: Type,
 }
 
-impl From<Transport> for Kind {
-    fn from(transport: Transport) -> Self {
-        match transport {
-            Transport::Udp => Self::Udp,
-            Transport::Tcp => Self::Tcp,
-        }
+impl<R: Runtime> Socket<R> {
+    /// Opens a connection as `target` says, within its time limit.
+    pub(crate) async fn connect(clock: &Clocked<R>, target: Target) -> Result<Self, ConnectError> {
+        let failed = |error: io::Error| connect_error(&error);
+        let socket = Self::new(begin(&target)?, Type::STREAM).map_err(failed)?;
+        let limit = target.limit;
+        let until = limit.map_or(Time::FAR, |limit| clock.time() + limit);
+        let mut alarm = Alarm::new();
+        poll_fn(|cx| {
+            let system = R::system(&socket.watched);
+            match (system.take_error(), system.peer_addr()) {
+                (Ok(Some(error)) | Err(error), _) => return Poll::Ready(Err(failed(error))),
+                (Ok(None), Ok(_)) => return Poll::Ready(Ok(())),
+                (Ok(None), Err(_)) if until <= clock.time() => {
+                    return Poll::Ready(Err(ConnectError::TimedOut));
+                }
+                (Ok(None), Err(_)) => {}
+            }
+            if socket.is_ready(Interest::Write, cx) || alarm.poll(clock, until, cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        })
+        .await?;
+        Ok(socket)
+    }
+
+    /// Opens a socket for questions to a name server. It is connected or about to be, so that
+    /// the system keeps other senders out and reports a port where nobody listens. Its own
+    /// port is of the system's choice.
+    pub(crate) fn question(transport: Transport, server: SocketAddr) -> io::Result<Self> {
+        let kind = match transport {
+            Transport::Udp => Type::DGRAM,
+            Transport::Tcp => Type::STREAM,
+        };
+        let socket = System::new(Domain::for_address(server), kind, None)?;
+        socket.set_nonblocking(true)?;
+        start(&socket, &server.into())?;
+        Self::new(socket, kind)
+    }
+
+    fn new(system: System, kind: Type) -> io::Result<Self> {
+        let watched = R::watch(system)?;
+        Ok(Self { watched, kind })
+    }
+
+    /// Returns whether the socket is ready, and otherwise wakes the task when it is. It may say
+    /// so too early, and may wake it without being ready.
+    pub(crate) fn is_ready(&self, interest: Interest, cx: &mut Context<'_>) -> bool {
+        R::is_ready(&self.watched, interest, cx)
+    }
+
+    /// The bytes behind which there may be more, if `asked` bytes were asked for. Behind a
+    /// datagram there always may, however short it is.
+    fn enough(&self, asked: usize) -> usize {
+        if self.kind == Type::DGRAM { 0 } else { asked }
     }
 }
 
-/// Opens a connection as `target` says, within its time limit.
-pub(crate) async fn connect<R: Runtime>(
-    runtime: Arc<R>,
-    target: Target,
-) -> Result<R::Socket, ConnectError> {
-    let kind = match target.endpoint {
-        Endpoint::Inet(_) => Kind::Tcp,
-        Endpoint::Unix(_) => Kind::Unix,
-    };
-    let failed = |error: io::Error| connect_error(&error);
-    let socket = runtime.adopt(begin(&target)?, kind).map_err(failed)?;
-    let limit = target.limit;
-    let until = limit.map_or(Time::FAR, |limit| runtime.now() + limit);
-    let mut alarm = Alarm::new();
-    poll_fn(|cx| {
-        let system = R::system(&socket);
-        match (system.take_error(), system.peer_addr()) {
-            (Ok(Some(error)) | Err(error), _) => return Poll::Ready(Err(failed(error))),
-            (Ok(None), Ok(_)) => return Poll::Ready(Ok(())),
-            (Ok(None), Err(_)) if until <= runtime.now() => {
-                return Poll::Ready(Err(ConnectError::TimedOut));
-            }
-            (Ok(None), Err(_)) => {}
-        }
-        let ready = runtime.poll_ready(&socket, Interest::Write, cx);
-        if ready.is_ready() || alarm.poll(&runtime, until, cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    })
-    .await?;
-    Ok(socket)
+impl<R: Runtime> Read for Socket<R> {
+    fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        let enough = self.enough(scratch.len());
+        let read = |mut system: &System| system.read(scratch);
+        R::attempt(&mut self.watched, Interest::Read, enough, read)
+    }
+}
+
+impl<R: Runtime> Write for Socket<R> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let enough = self.enough(pieces.iter().map(|piece| piece.len()).sum());
+        let write = |mut system: &System| system.write_vectored(pieces);
+        R::attempt(&mut self.watched, Interest::Write, enough, write)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Makes a socket that does not block and is about to be connected: options and source
 /// address are set, and the connection is under way.
-fn begin(target: &Target) -> Result<Socket, ConnectError> {
+fn begin(target: &Target) -> Result<System, ConnectError> {
     let failed = |error: io::Error| connect_error(&error);
     let (domain, address) = match &target.endpoint {
         Endpoint::Inet(address) => (Domain::for_address(*address), SockAddr::from(*address)),
@@ -77,7 +122,7 @@ fn begin(target: &Target) -> Result<Socket, ConnectError> {
             SockAddr::unix(path).map_err(|_| ConnectError::PathTooLong)?,
         ),
     };
-    let socket = Socket::new(domain, Type::STREAM, None).map_err(failed)?;
+    let socket = System::new(domain, Type::STREAM, None).map_err(failed)?;
     socket.set_nonblocking(true).map_err(failed)?;
     if domain != Domain::UNIX {
         // Commands are small and go out in one piece: nothing is won by waiting.
@@ -101,21 +146,7 @@ fn begin(target: &Target) -> Result<Socket, ConnectError> {
     Ok(socket)
 }
 
-/// Makes a socket that does not block, for questions to a name server. It is connected or
-/// about to be, so that the system keeps other senders out and reports a port where nobody
-/// listens. Its own port is of the system's choice.
-pub(crate) fn begin_question(transport: Transport, server: SocketAddr) -> io::Result<Socket> {
-    let kind = match transport {
-        Transport::Udp => Type::DGRAM,
-        Transport::Tcp => Type::STREAM,
-    };
-    let socket = Socket::new(Domain::for_address(server), kind, None)?;
-    socket.set_nonblocking(true)?;
-    start(&socket, &server.into())?;
-    Ok(socket)
-}
-
-fn start(socket: &Socket, address: &SockAddr) -> io::Result<()> {
+fn start(socket: &System, address: &SockAddr) -> io::Result<()> {
     match socket.connect(address) {
         Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
         _ => Ok(()),
@@ -124,7 +155,7 @@ fn start(socket: &Socket, address: &SockAddr) -> io::Result<()> {
 
 /// Binds to a source address (`smtp_bind_address`). Unless that is enforced,
 /// the system's choice will do as well.
-fn bind(socket: &Socket, source: &Bind) -> Result<(), ConnectError> {
+fn bind(socket: &System, source: &Bind) -> Result<(), ConnectError> {
     let Err(error) = socket.bind(&SocketAddr::new(source.address, 0).into()) else {
         return Ok(());
     };

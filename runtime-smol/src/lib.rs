@@ -4,21 +4,18 @@
 //! This crate knows no mail rule. It does what
 //! [`Delivery`](smtp_policy::delivery::Delivery) asks and brings back what came
 //! of it; verdicts, routing, timeouts and wording are decided there. The crates
-//! `runtime-tokio` and `runtime-blocking` do the same with other means, file by
-//! file.
+//! `runtime-tokio` and `runtime-blocking` do the same with other means.
 //!
 //! It runs where sockets are file descriptors (Unix), under any executor: I/O and
 //! time are those of `async-io`, which has a thread of its own. Kept connections
 //! are watched on smol's global executor.
 //! `examples/deliver.rs` is a whole program.
 
-mod net;
 mod reactor;
 mod runtime;
 
-pub use net::Socket;
+pub use reactor::start_reactor;
 pub use runtime::Smol;
 
 /// Delivers messages on smol, many at once.
 pub type Client = runtime_common::Client<Smol>;
-pub use reactor::start_reactor;

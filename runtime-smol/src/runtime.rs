@@ -1,93 +1,45 @@
 //! Smol as a runtime: time, tasks, and the ways to sockets and answers.
 
-use std::{
-    future::Future,
-    io,
-    sync::{Arc, Weak},
-    task::{Context, Poll},
-    time::Instant,
-};
+use std::{future::Future, io, task::Context, time::Instant};
 
-use runtime_common::{Kind, Runtime, Spawn, watch};
+use runtime_common::Runtime;
 use smol::{Async, Timer};
-use smtp_policy::driver::{Hub, Interest};
-use smtp_proto::time::Time;
-use socket2::SockRef;
+use smtp_policy::driver::Interest;
+use socket2::{SockRef, Socket};
 
-use crate::{net::Socket, reactor};
+use crate::reactor;
 
 /// Smol, as a client of Outpost runs on it.
-#[derive(Debug)]
-pub struct Smol {
-    start: Instant,
-}
-
-/// The wait for a moment.
-#[derive(Debug)]
-pub struct Sleep(Timer);
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        std::pin::Pin::new(&mut self.0).poll(cx).map(drop)
-    }
-}
-
-impl Default for Smol {
-    /// For a client whose time begins now.
-    fn default() -> Self {
-        let start = Instant::now();
-        Self { start }
-    }
-}
+#[derive(Debug, Default)]
+pub struct Smol;
 
 impl Runtime for Smol {
-    type Socket = Socket;
-    type Sleep = Sleep;
+    type Watched = Async<Socket>;
+    type Sleep = Timer;
 
-    fn now(&self) -> Time {
-        Time::at(self.start.elapsed())
+    fn sleep(until: Instant) -> Timer {
+        Timer::at(until)
     }
 
-    fn sleep(self: &Arc<Self>, until: Time) -> Sleep {
-        let at = self.start.checked_add(until.as_duration());
-        Sleep(at.map_or_else(Timer::never, Timer::at))
+    fn watch(socket: Socket) -> io::Result<Async<Socket>> {
+        Async::new_nonblocking(socket)
     }
 
-    fn poll_ready(
-        self: &Arc<Self>,
-        socket: &Socket,
-        interest: Interest,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        socket.poll_ready(interest, cx)
+    fn system(socket: &Async<Socket>) -> SockRef<'_> {
+        SockRef::from(socket)
     }
 
-    fn adopt(self: &Arc<Self>, socket: socket2::Socket, _: Kind) -> io::Result<Socket> {
-        Async::new_nonblocking(socket).map(Socket)
+    fn is_ready(socket: &Async<Socket>, on: Interest, cx: &mut Context<'_>) -> bool {
+        // Both are asked, so that either wakes.
+        let readable = on.reads() && socket.poll_readable(cx).is_ready();
+        on.writes() && socket.poll_writable(cx).is_ready() || readable
     }
 
-    fn system(socket: &Socket) -> SockRef<'_> {
-        SockRef::from(socket.0.get_ref())
+    fn detach(task: impl Future<Output = ()> + Send + 'static) {
+        smol::spawn(task).detach();
     }
 
-    fn watch(self: &Arc<Self>, hub: Weak<Hub<Socket>>, from: Time) {
-        smol::spawn(watch(Arc::downgrade(self), hub, from)).detach();
-    }
-
-    fn prepare(&self) -> io::Result<()> {
+    fn prepare() -> io::Result<()> {
         reactor::start_reactor()
-    }
-}
-
-impl Spawn for Smol {
-    type Task<T: Send + 'static> = smol::Task<T>;
-
-    fn spawn<T: Send + 'static>(
-        &self,
-        task: impl Future<Output = T> + Send + 'static,
-    ) -> Self::Task<T> {
-        smol::spawn(task)
     }
 }

@@ -27,7 +27,7 @@ use hickory_proto::{
     rr::{Name, RData, Record},
     serialize::txt::ParseError,
 };
-use runtime_common::Runtime;
+use runtime_common::Clocked;
 use smtp_policy::dns::{Answer, DnsStep, Failure, Lookup};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -109,17 +109,17 @@ impl Validator {
     /// Answers a query. Each question that the lookup would send to a server comes here.
     pub(crate) async fn resolve(
         &self,
-        runtime: &Tokio,
+        clock: &Clocked<Tokio>,
         mut lookup: Lookup,
     ) -> Result<Answer, Failure> {
         let mut asked: Option<(SocketAddr, Bytes)> = None;
         loop {
-            match lookup.poll(runtime.now()) {
+            match lookup.poll(clock.time()) {
                 DnsStep::Datagram { to, bytes } => asked = Some((to, bytes)),
                 // What the validator says is never too long.
                 DnsStep::Stream { .. } => lookup.stream(Err(())),
                 DnsStep::Wait { until } => {
-                    let limit = until.since(runtime.now());
+                    let limit = until.since(clock.time());
                     let Some((server, question)) = asked.take() else {
                         sleep(limit).await;
                         continue;

@@ -4,8 +4,7 @@
 //! This crate knows no mail rule. It does what
 //! [`Delivery`](smtp_policy::delivery::Delivery) asks and brings back what came
 //! of it; verdicts, routing, timeouts and wording are decided there. The crates
-//! `runtime-smol` and `runtime-blocking` do the same with other means, file by
-//! file.
+//! `runtime-smol` and `runtime-blocking` do the same with other means.
 //!
 //! It runs where sockets are file descriptors (Unix), inside a tokio runtime
 //! with time and I/O enabled. Time is tokio's, so that tests can pause it.
@@ -19,7 +18,7 @@ mod dnssec;
 mod net;
 mod runtime;
 
-pub use net::Socket;
+pub use net::Watched;
 pub use runtime::Tokio;
 
 /// Delivers messages on tokio, many at once.

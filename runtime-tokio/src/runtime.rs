@@ -1,33 +1,17 @@
 //! Tokio as a runtime: time, tasks, and the ways to sockets and answers.
 
-use std::{
-    future::Future,
-    io,
-    panic::resume_unwind,
-    pin::Pin,
-    sync::{Arc, Weak},
-    task::{Context, Poll, ready},
-};
+use std::{future::Future, io, task::Context, time::Instant};
 
-#[cfg(feature = "dnssec")]
-use runtime_common::carry;
-use runtime_common::{Kind, Runtime, Spawn, watch};
-#[cfg(feature = "dnssec")]
-use smtp_policy::dns::{Answer, Failure, Lookup};
-use smtp_policy::driver::{Hub, Interest};
-use smtp_proto::time::Time;
-use socket2::SockRef;
-use tokio::{
-    task::{self, JoinHandle},
-    time::{Instant, Sleep, sleep_until},
-};
+use runtime_common::Runtime;
+use smtp_policy::driver::Interest;
+use socket2::{SockRef, Socket};
+use tokio::time::{self, Sleep};
 
-use crate::net::Socket;
+use crate::net::Watched;
 
 /// Tokio, as a client of Outpost runs on it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tokio {
-    start: Instant,
     #[cfg(feature = "dnssec")]
     pub(crate) validator: std::sync::OnceLock<crate::Validator>,
 }
@@ -42,92 +26,55 @@ impl Tokio {
     }
 }
 
-impl Default for Tokio {
-    /// For a client whose time begins now.
-    fn default() -> Self {
-        Self {
-            start: Instant::now(),
-            #[cfg(feature = "dnssec")]
-            validator: std::sync::OnceLock::new(),
-        }
-    }
-}
-
 impl Runtime for Tokio {
-    type Socket = Socket;
+    type Watched = Watched;
     type Sleep = Sleep;
 
-    fn now(&self) -> Time {
-        Time::at(self.start.elapsed())
+    /// The time of tokio, which can be paused.
+    fn now() -> Instant {
+        time::Instant::now().into_std()
     }
 
-    fn sleep(self: &Arc<Self>, until: Time) -> Sleep {
-        sleep_until(self.start + until.as_duration())
+    fn sleep(until: Instant) -> Sleep {
+        time::sleep_until(until.into())
     }
 
-    fn poll_ready(
-        self: &Arc<Self>,
-        socket: &Socket,
-        interest: Interest,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        socket.poll_ready(interest, cx)
+    fn watch(socket: Socket) -> io::Result<Watched> {
+        Watched::new(socket)
     }
 
-    fn adopt(self: &Arc<Self>, socket: socket2::Socket, kind: Kind) -> io::Result<Socket> {
-        Socket::new(socket, kind)
+    fn system(watched: &Watched) -> SockRef<'_> {
+        SockRef::from(&watched.inner)
     }
 
-    fn system(socket: &Socket) -> SockRef<'_> {
-        socket.system()
+    fn is_ready(watched: &Watched, on: Interest, cx: &mut Context<'_>) -> bool {
+        let reads = on.reads() && watched.inner.poll_read_ready(cx).is_ready();
+        let writes = on.writes() && watched.inner.poll_write_ready(cx).is_ready();
+        reads || writes
+    }
+
+    fn attempt(
+        watched: &mut Watched,
+        on: Interest,
+        enough: usize,
+        transfer: impl FnOnce(&Socket) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        watched.attempt(on, enough, transfer)
+    }
+
+    fn detach(task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
     }
 
     /// Asks the validator instead of the servers, if there is one.
     #[cfg(feature = "dnssec")]
-    async fn resolve(self: Arc<Self>, lookup: Lookup) -> Result<Answer, Failure> {
-        match self.validator.get() {
-            Some(validator) => validator.resolve(&self, lookup).await,
-            None => carry(Arc::clone(&self), lookup).await,
+    async fn resolve(
+        clock: std::sync::Arc<runtime_common::Clocked<Self>>,
+        lookup: smtp_policy::dns::Lookup,
+    ) -> Result<smtp_policy::dns::Answer, smtp_policy::dns::Failure> {
+        match clock.validator.get() {
+            Some(validator) => validator.resolve(&clock, lookup).await,
+            None => runtime_common::carry(std::sync::Arc::clone(&clock), lookup).await,
         }
-    }
-
-    fn watch(self: &Arc<Self>, hub: Weak<Hub<Socket>>, from: Time) {
-        task::spawn(watch(Arc::downgrade(self), hub, from));
-    }
-}
-
-impl Spawn for Tokio {
-    type Task<T: Send + 'static> = Task<T>;
-
-    fn spawn<T: Send + 'static>(
-        &self,
-        task: impl Future<Output = T> + Send + 'static,
-    ) -> Self::Task<T> {
-        Task(task::spawn(task))
-    }
-}
-
-/// A task that ends when it is dropped.
-#[derive(Debug)]
-pub struct Task<T>(JoinHandle<T>);
-
-impl<T> Future for Task<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        match ready!(Pin::new(&mut self.0).poll(cx)) {
-            Ok(result) => Poll::Ready(result),
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // The runtime is being shut down, with everything that waits in it.
-                Err(_) => Poll::Pending,
-            },
-        }
-    }
-}
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
