@@ -228,6 +228,19 @@ pub fn a_dropped_delivery_closes_its_connection_and_gives_its_turn_back<C: Dropp
     }
 }
 
+pub fn a_dropped_stream_of_deliveries_drops_them<C: Droppable>() {
+    let toy = Arc::new(Toy::tcp("127.0.0.1", |mut peer| {
+        assert!(peer.serve_until("MAIL"));
+        peer.tell("stuck");
+        while !peer.line().is_empty() {}
+        peer.tell("closed");
+    }));
+    let (client, heard) = (client::<C>(""), Arc::clone(&toy));
+    let mail = request(Smtp, &toy.nexthop, 1);
+    let seen = client.drop_stream_after(mail, Bytes::from_static(TEXT), move || heard.told());
+    assert_eq!((seen, toy.told()), ("stuck".into(), "closed".into()));
+}
+
 pub fn a_server_that_talks_while_it_is_written_to_is_no_deadlock<C: Client>() {
     let toy = Toy::tcp("127.0.0.1", |mut peer| {
         assert!(peer.serve_until("DATA"));
@@ -298,6 +311,19 @@ pub fn a_kept_connection_serves_the_next_message_and_hears_quit_in_the_end<C: Cl
         ["connected", WIRE, "RSET", WIRE, "QUIT"]
     );
     assert!(toy.rest().is_empty());
+}
+
+pub fn a_kept_connection_is_closed_without_a_word_when_its_time_is_over<C: Client>() {
+    let toy = Toy::tcp("127.0.0.1", |mut peer| {
+        assert!(!peer.serve_until("QUIT"));
+        peer.tell("closed");
+    });
+    let settings = "smtp_connection_cache_destinations = 127.0.0.1\n\
+                    smtp_connection_cache_time_limit = 1";
+    let client = client::<C>(settings);
+    let report = deliver(&client, request(Smtp, &toy.nexthop, 1));
+    assert!(report.all(Status::Sent), "{report:?}");
+    assert_eq!([toy.told(), toy.told()], [WIRE, "closed"]);
 }
 
 pub fn what_came_while_a_connection_was_kept_is_no_reply_to_the_next_message<C: Client>() {

@@ -24,7 +24,7 @@ pub mod lookups;
 pub mod toy;
 pub mod web;
 
-use std::pin::pin;
+use std::{fmt::Debug, pin::pin};
 
 use futures_util::future::{Either, select};
 pub use smtp_sim::conformance::Failures;
@@ -78,6 +78,14 @@ pub trait Client: Clone + Send + Sync + 'static {
 pub trait Droppable: Client {
     /// Drops a delivery when `event` returns, which waits on a thread of its own.
     fn drop_delivery_after<T: Send + 'static>(
+        &self,
+        request: Request,
+        text: Bytes,
+        event: impl FnOnce() -> T + Send + 'static,
+    ) -> T;
+
+    /// The same with a stream of one delivery.
+    fn drop_stream_after<T: Send + 'static>(
         &self,
         request: Request,
         text: Bytes,
@@ -160,6 +168,17 @@ macro_rules! waiting_client {
                 ) -> T {
                     $block_on(first(self.0.deliver(request, text, ()), event))
                 }
+
+                fn drop_stream_after<T: Send + 'static>(
+                    &self,
+                    request: Request,
+                    text: Bytes,
+                    event: impl FnOnce() -> T + Send + 'static,
+                ) -> T {
+                    let one = stream::iter([Submission::new(request, text)]);
+                    let reports = self.0.deliver_all(one, 1).collect::<Vec<_>>();
+                    $block_on(first(reports, event))
+                }
             }
         };
     };
@@ -168,11 +187,11 @@ macro_rules! waiting_client {
 /// Returns what `event` does, for which a future is dropped that must not end before.
 #[doc(hidden)]
 pub async fn first<T: Send + 'static>(
-    dropped: impl Future<Output = Report>,
+    dropped: impl Future<Output: Debug>,
     event: impl FnOnce() -> T + Send + 'static,
 ) -> T {
     match select(pin!(dropped), blocking::unblock(event)).await {
-        Either::Left((report, _)) => panic!("the delivery ended: {report:?}"),
+        Either::Left((ended, _)) => panic!("the delivery ended: {ended:?}"),
         Either::Right((seen, _)) => seen,
     }
 }
@@ -198,6 +217,7 @@ macro_rules! suite {
             a_server_that_refuses_and_closes_during_the_text_is_heard,
             the_end_of_a_connection_right_behind_a_reply_is_heard,
             a_kept_connection_serves_the_next_message_and_hears_quit_in_the_end,
+            a_kept_connection_is_closed_without_a_word_when_its_time_is_over,
             what_came_while_a_connection_was_kept_is_no_reply_to_the_next_message,
             a_bind_address_that_is_not_ours_is_left_out_or_enforced,
             an_observer_hears_of_the_doubt_before_the_end_of_the_text_is_sent,
@@ -211,6 +231,7 @@ macro_rules! suite {
     ($client:ty, dropping) => {
         $crate::tests! { $client, client: [
             a_dropped_delivery_closes_its_connection_and_gives_its_turn_back,
+            a_dropped_stream_of_deliveries_drops_them,
         ]}
     };
     ($client:ty, mta_sts) => {
