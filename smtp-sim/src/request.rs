@@ -4,25 +4,21 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use postfix_config::{CompileError, MainCf, compile};
+use serde::Deserialize;
+use serde_json::Value;
 use smtp_policy::Protocol;
 use smtp_policy::dns::ResolverConfig;
-use smtp_policy::line_ends::StrayCr;
 use smtp_policy::policy::Policy;
 use smtp_policy::report::{Report, Status};
-use smtp_policy::request::{
-    CacheHints, ClientInfo, ClientSource, DeliveryFlags, Encoding, Recipient, Request,
-};
-use smtp_proto::address::{Address, ReversePath};
-use smtp_proto::dsn::{Notify, Ret};
+use smtp_policy::request::Request;
+use smtp_proto::dsn::Notify;
 
 use crate::scenario::{
-    ClientSpec, RecipientResult, RecipientSpec, RequestSpec, Scenario, ScenarioError, in_directory,
-    main_cf,
+    RecipientResult, RequestSpec, Scenario, ScenarioError, in_directory, main_cf,
 };
 
 /// How long a DNS server may take; the recordings were made with this value.
@@ -54,40 +50,22 @@ pub fn to_request(
     protocol: Protocol,
     dir: &Path,
 ) -> Result<Request, ScenarioError> {
-    let sender = ReversePath::parse(&spec.sender).map_err(|_| bad("sender", &spec.sender))?;
-    let recipients = spec
-        .recipients
-        .iter()
-        .map(recipient)
-        .collect::<Result<_, _>>()?;
-    let nexthop = checked("nexthop", &in_directory(&spec.nexthop, dir))?;
-    let mut request = Request::new(protocol, nexthop, sender, recipients);
-    request.id = checked("id", "SCENARIO")?;
-    request.envid = known("envid", &spec.envid)?;
-    request.ret = match &spec.ret {
-        Some(ret) => Some(Ret::parse(ret).ok_or_else(|| bad("ret", ret))?),
-        None => None,
-    };
-    request.smtputf8 = spec.smtputf8;
-    request.header_utf8 = spec.header_utf8();
-    request.encoding = match spec.encoding.as_deref() {
-        None => Encoding::Unknown,
-        Some("7bit") => Encoding::SevenBit,
-        Some("8bit") => Encoding::EightBit,
-        Some(other) => return Err(bad("encoding", other)),
-    };
-    // What smtp(8) was recorded with came from a queue.
-    request.stray_cr = StrayCr::Pass;
-    request.size = Some(spec.wire_size());
-    request.client = spec.client.as_ref().map(client).transpose()?;
-    request.flags = flags(spec.flags.as_deref().unwrap_or_default())?;
-    request.probe = spec.probe;
-    request.cache = CacheHints {
-        load: spec.connection_cache.iter().any(|hint| hint == "load"),
-        store: spec.connection_cache.iter().any(|hint| hint == "store"),
-    };
-    request.age = Duration::from_secs(spec.age);
-    Ok(request)
+    let mut fields = spec.request.clone();
+    if let Some(Value::String(nexthop)) = fields.get_mut("nexthop") {
+        *nexthop = in_directory(nexthop, dir);
+    }
+    let defaults = [
+        ("protocol", protocol.as_str().into()),
+        ("id", "SCENARIO".into()),
+        ("size", spec.wire_size().into()),
+        ("header_utf8", spec.header_utf8().into()),
+        // What smtp(8) was recorded with came from a queue.
+        ("stray_cr", "pass".into()),
+    ];
+    for (field, value) in defaults {
+        fields.entry(field).or_insert(value);
+    }
+    Request::deserialize(Value::Object(fields)).map_err(ScenarioError::Request)
 }
 
 /// What is compared of a report.
@@ -109,62 +87,6 @@ pub fn results(report: &Report) -> Vec<RecipientResult> {
         .collect()
 }
 
-fn bad(what: &str, value: &str) -> ScenarioError {
-    ScenarioError::Request(format!("{what} \"{value}\" is not acceptable"))
-}
-
-fn recipient(spec: &RecipientSpec) -> Result<Recipient, ScenarioError> {
-    let address = Address::parse(&spec.address).map_err(|_| bad("address", &spec.address))?;
-    let mut recipient = Recipient::new(address);
-    recipient.original = known("original", &spec.original)?;
-    recipient.orcpt = known("orcpt", &spec.orcpt)?;
-    if let Some(notify) = &spec.notify {
-        recipient.notify = Notify::parse(notify).ok_or_else(|| bad("notify", notify))?;
-    }
-    Ok(recipient)
-}
-
-fn client(spec: &ClientSpec) -> Result<ClientInfo, ScenarioError> {
-    Ok(ClientInfo {
-        name: checked("name", &spec.name)?,
-        address: checked("address", &spec.address)?,
-        port: checked("port", &spec.port)?,
-        proto: checked("proto", &spec.proto)?,
-        helo: checked("helo", &spec.helo)?,
-        ident: checked("ident", &spec.ident)?,
-        source: match spec.source.as_str() {
-            "" => None,
-            "local" => Some(ClientSource::Local),
-            "remote" => Some(ClientSource::Remote),
-            other => return Err(bad("source", other)),
-        },
-    })
-}
-
-fn checked<T: FromStr>(what: &str, value: &str) -> Result<T, ScenarioError> {
-    value.parse().map_err(|_| bad(what, value))
-}
-
-/// A text that may be left out, or empty, which says the same.
-fn known<T: FromStr>(what: &str, value: &Option<String>) -> Result<Option<T>, ScenarioError> {
-    let value = value.as_deref().filter(|value| !value.is_empty());
-    value.map(|value| checked(what, value)).transpose()
-}
-
-fn flags(letters: &str) -> Result<DeliveryFlags, ScenarioError> {
-    let mut flags = DeliveryFlags::default();
-    for letter in letters.chars() {
-        match letter {
-            'D' => flags.delivered_to = true,
-            'O' => flags.original_to = true,
-            'R' => flags.return_path = true,
-            'X' => flags.final_delivery = true,
-            _ => return Err(bad("flags", letters)),
-        }
-    }
-    Ok(flags)
-}
-
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -173,6 +95,8 @@ fn flags(letters: &str) -> Result<DeliveryFlags, ScenarioError> {
     clippy::indexing_slicing
 )]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -180,7 +104,6 @@ mod tests {
         for scenario in crate::scenario::load_all(&crate::scenario::folder()).unwrap() {
             for spec in &scenario.requests {
                 let request = to_request(spec, scenario.protocol, Path::new("/d")).unwrap();
-                assert_eq!(request.recipients.len(), spec.recipients.len());
                 assert!(!request.nexthop.contains("${"), "{}", scenario.name);
             }
         }
@@ -188,31 +111,35 @@ mod tests {
 
     #[test]
     fn values_that_mean_nothing_are_refused_by_name() {
-        let good = RequestSpec {
-            nexthop: "a".into(),
-            ..RequestSpec::default()
-        };
         let cases = [
-            RequestSpec {
-                sender: "a\nb".into(),
-                ..good.clone()
-            },
-            RequestSpec {
-                ret: Some("SOME".into()),
-                ..good.clone()
-            },
-            RequestSpec {
-                encoding: Some("9bit".into()),
-                ..good.clone()
-            },
-            RequestSpec {
-                flags: Some("Z".into()),
-                ..good
-            },
+            ("sender", "a\nb"),
+            ("ret", "SOME"),
+            ("encoding", "9bit"),
+            ("flags", "Z"),
         ];
-        for spec in cases {
-            let error = to_request(&spec, Protocol::Smtp, Path::new("/d")).unwrap_err();
-            assert!(error.to_string().ends_with("is not acceptable"), "{error}");
+        for (field, value) in cases {
+            let error = read(json!({ field: value })).unwrap_err().to_string();
+            assert!(error.contains(&format!("key \"{field}\"")), "{error}");
         }
+    }
+
+    #[test]
+    fn what_a_request_says_itself_does_not_follow_from_the_text() {
+        assert_eq!(read(json!({})).unwrap().size, Some(6));
+        let request = read(json!({ "size": 7, "nexthop": "${config_directory}" })).unwrap();
+        assert_eq!((request.size, request.nexthop.as_str()), (Some(7), "/d"));
+    }
+
+    /// A request with these fields besides the least that it needs.
+    fn read(fields: Value) -> Result<Request, ScenarioError> {
+        let mut all = json!({
+            "nexthop": "a",
+            "recipients": [{ "address": "user@example.com" }],
+            "message_base64": "YQpiCg==",
+        });
+        let more = fields.as_object().unwrap().clone();
+        all.as_object_mut().unwrap().extend(more);
+        let spec: RequestSpec = serde_json::from_value(all).unwrap();
+        to_request(&spec, Protocol::Smtp, Path::new("/d"))
     }
 }

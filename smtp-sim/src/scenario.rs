@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Map, Value};
 use smtp_proto::Protocol;
 
 use crate::dns_server::ZoneEntry;
@@ -191,79 +192,18 @@ pub struct StopData {
     pub reply: Vec<String>,
 }
 
-/// One delivery of a scenario or of a `request.json` file.
+/// One delivery of a scenario, with its text.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct RequestSpec {
-    /// The destination as it follows the transport name in a transport table.
-    pub nexthop: String,
-    /// The envelope sender in internal form; empty for the null sender.
-    #[serde(default)]
-    pub sender: String,
-    /// The recipients in order.
-    pub recipients: Vec<RecipientSpec>,
-    /// The DSN envelope identifier, decoded.
-    pub envid: Option<String>,
-    /// `FULL` or `HDRS`.
-    pub ret: Option<String>,
-    /// Whether the sender asked for SMTPUTF8.
-    #[serde(default)]
-    pub smtputf8: bool,
-    /// `7bit` or `8bit`; absent: unknown.
-    pub encoding: Option<String>,
     /// The message text with lines ended by LF, in base64.
     #[serde(default)]
     pub message_base64: String,
-    /// The message size for `SIZE=`; absent: see [`RequestSpec::wire_size`].
-    pub size: Option<u64>,
-    /// The origin of the message, for XFORWARD.
-    pub client: Option<ClientSpec>,
-    /// The `flags=` attribute of the transport in master.cf.
-    pub flags: Option<String>,
-    /// An address verification probe instead of a delivery.
-    #[serde(default)]
-    pub probe: bool,
-    /// The queue manager's hints for connection caching: `store`, `load`.
-    #[serde(default)]
-    pub connection_cache: Vec<String>,
-    /// Seconds that the message has been in the queue.
-    #[serde(default)]
-    pub age: u64,
     /// How long to wait before the request, in milliseconds.
     #[serde(default)]
     pub pause_ms: u64,
-}
-
-/// One recipient of a [`RequestSpec`].
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct RecipientSpec {
-    /// The address in internal form.
-    pub address: String,
-    /// The original recipient; absent: none known.
-    pub original: Option<String>,
-    /// The sender's idea of the original recipient, `type;address`, decoded.
-    pub orcpt: Option<String>,
-    /// `NEVER`, or a comma list of `SUCCESS`, `FAILURE`, `DELAY`.
-    pub notify: Option<String>,
-}
-
-/// The origin of a message, for XFORWARD; what is absent is unknown.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ClientSpec {
-    /// Host name.
-    pub name: String,
-    /// Address.
-    pub address: String,
-    /// TCP port.
-    pub port: String,
-    /// `SMTP`, `ESMTP`, ….
-    pub proto: String,
-    /// Name given in HELO or EHLO.
-    pub helo: String,
-    /// Queue id at the first hop.
-    pub ident: String,
-    /// `local` or `remote`.
-    pub source: String,
+    /// All other fields: a request in its [serialized form](smtp_policy::schema).
+    #[serde(flatten)]
+    pub request: Map<String, Value>,
 }
 
 /// What is compared of a run: sessions as the servers saw them, and results.
@@ -310,16 +250,6 @@ pub struct RecipientResult {
     pub report: Option<String>,
 }
 
-/// The inputs of a run with the same scenario that a driver delivers.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct RequestFile {
-    /// Which of the two clients delivers.
-    #[serde(default, deserialize_with = "protocol")]
-    pub protocol: Protocol,
-    /// The requests, to be handled in this order.
-    pub requests: Vec<RequestSpec>,
-}
-
 /// Reads `smtp` or `lmtp`.
 fn protocol<'de, D: Deserializer<'de>>(from: D) -> Result<Protocol, D::Error> {
     let word = String::deserialize(from)?;
@@ -341,8 +271,8 @@ pub enum ScenarioError {
     Read(PathBuf, io::Error),
     /// The file is not a scenario.
     Format(PathBuf, serde_json::Error),
-    /// A value of a request is not acceptable: which one, and why.
-    Request(String),
+    /// A request is not acceptable: which value, and why.
+    Request(serde_json::Error),
 }
 
 impl fmt::Display for ScenarioError {
@@ -350,7 +280,7 @@ impl fmt::Display for ScenarioError {
         match self {
             Self::Read(path, _) => write!(f, "cannot read {}", path.display()),
             Self::Format(path, _) => write!(f, "{} is not a scenario", path.display()),
-            Self::Request(why) => f.write_str(why),
+            Self::Request(why) => write!(f, "the request is not acceptable: {why}"),
         }
     }
 }
@@ -359,8 +289,7 @@ impl std::error::Error for ScenarioError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Read(_, error) => Some(error),
-            Self::Format(_, error) => Some(error),
-            Self::Request(_) => None,
+            Self::Format(_, error) | Self::Request(error) => Some(error),
         }
     }
 }
@@ -439,15 +368,12 @@ impl RequestSpec {
             .unwrap_or_default()
     }
 
-    /// The message size: `size` if given, otherwise that of the text with every
-    /// line ended by CRLF.
+    /// The size of the text with every line ended by CRLF.
     pub fn wire_size(&self) -> u64 {
-        self.size.unwrap_or_else(|| {
-            let message = self.message();
-            let lines = message.iter().filter(|byte| **byte == b'\n').count();
-            let unended = usize::from(message.last().is_some_and(|byte| *byte != b'\n'));
-            u64::try_from(message.len() + lines + 2 * unended).unwrap_or(u64::MAX)
-        })
+        let message = self.message();
+        let lines = message.iter().filter(|byte| **byte == b'\n').count();
+        let unended = usize::from(message.last().is_some_and(|byte| *byte != b'\n'));
+        u64::try_from(message.len() + lines + 2 * unended).unwrap_or(u64::MAX)
     }
 
     /// Whether a byte above 127 stands before the first empty line of the text.
@@ -528,14 +454,6 @@ mod tests {
         assert_eq!(spec("a\nb\n").wire_size(), 6);
         assert_eq!(spec("a\nb").wire_size(), 6);
         assert_eq!(spec("").wire_size(), 0);
-        assert_eq!(
-            RequestSpec {
-                size: Some(7),
-                ..spec("a\n")
-            }
-            .wire_size(),
-            7
-        );
     }
 
     #[test]
