@@ -36,6 +36,7 @@ pub mod event;
 pub mod line_ends;
 mod local;
 pub mod policy;
+mod printable;
 pub mod report;
 pub mod request;
 pub mod reuse;

@@ -4,7 +4,7 @@
 use core::fmt;
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::report::printable;
+use crate::printable::printable;
 
 /// The other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

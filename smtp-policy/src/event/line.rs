@@ -4,7 +4,7 @@
 use core::fmt::{self, Write};
 
 use super::Charset;
-use crate::{report::printable, request::QueueId};
+use crate::{printable::printable, request::QueueId};
 
 /// A writer of one line.
 pub(super) struct Line<'a, 'b> {

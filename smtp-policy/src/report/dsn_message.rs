@@ -34,11 +34,11 @@ use smtp_proto::{
     dsn::{Notify, Ret},
 };
 
-use super::{
-    Action, Outcome, Report,
-    text::{printable, wrap},
+use super::{Action, Outcome, Report, text::wrap};
+use crate::{
+    printable::printable,
+    request::{Recipient, Request},
 };
-use crate::request::{Recipient, Request};
 
 /// The columns of a line that is made here, and by how much a line that goes on is
 /// indented.

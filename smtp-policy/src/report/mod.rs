@@ -19,6 +19,7 @@ pub(crate) mod trouble;
 
 use core::fmt;
 
+pub use crate::printable::printable;
 use crate::request::Recipient;
 pub use crate::tls::{PolicyType, ResultType, TlsResult};
 pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
@@ -27,7 +28,7 @@ pub use log_line::LogStyle;
 pub use notice::Notice;
 pub use outcome::{Action, Outcome, Relay, Scope, Status};
 pub use queue_id::queue_id;
-pub use text::{LogText, printable};
+pub use text::LogText;
 pub use times::Times;
 
 /// The verdicts of one [`Request`](crate::request::Request), one for each

@@ -22,8 +22,8 @@
 
 use std::fmt::Write;
 
-use super::text::{printable, wrap};
-use crate::Protocol;
+use super::text::wrap;
+use crate::{Protocol, printable::printable};
 
 /// The columns of a line of the transcript, and by how much a line that goes on is
 /// indented.

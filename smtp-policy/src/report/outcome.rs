@@ -5,13 +5,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use smtp_proto::{dsn::Notify, reply::Reply, session::Stage, status::EnhancedStatus};
 
-use super::{
-    Encryption, Times,
-    log_line::LogStyle,
-    queue_id::queue_id,
-    text::{LogText, printable},
-};
-use crate::{Protocol, request::Recipient, server::Server};
+use super::{Encryption, Times, log_line::LogStyle, queue_id::queue_id, text::LogText};
+use crate::{Protocol, printable::printable, request::Recipient, server::Server};
 
 /// What became of a recipient, in Postfix's three words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
