@@ -8,54 +8,49 @@ use smtp_proto::command::HelloName;
 
 use crate::{
     route::OwnAddresses,
-    settings::Groups,
-    tables::{AddressRules, DomainKind, MatchList},
+    tables::{AddressRules, DomainKind, MatchList, TableFailure},
 };
 
-/// The domains of this machine.
+/// The domains of this machine, and what else decides how an address is looked up.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalDomains {
-    origin: HelloName,
-    destinations: MatchList,
-    own: Arc<OwnAddresses>,
-    delimiters: String,
-    double_bounce: String,
+    /// `myorigin`.
+    pub(crate) origin: HelloName,
+    /// `mydestination`.
+    pub(crate) destinations: MatchList,
+    /// The addresses that this machine receives mail on.
+    pub(crate) own: Arc<OwnAddresses>,
+    /// `recipient_delimiter`.
+    pub(crate) delimiters: String,
+    /// `double_bounce_sender`.
+    pub(crate) double_bounce: String,
 }
 
 impl LocalDomains {
-    pub(crate) fn new(groups: &Groups) -> Self {
-        let rewriting = &groups.content.rewriting;
-        Self {
-            origin: groups.identity.origin.clone(),
-            destinations: rewriting.destinations.clone(),
-            own: Arc::clone(&groups.connect.own),
-            delimiters: rewriting.delimiters.clone(),
-            double_bounce: groups.identity.double_bounce.clone(),
-        }
-    }
-
-    /// The rules by which an address is looked up.
-    pub(crate) fn rules(&self, address: &str) -> AddressRules<'_> {
-        let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+    /// The rules by which an address with such a domain is looked up.
+    pub(crate) fn rules(&self, domain: DomainKind) -> AddressRules<'_> {
         AddressRules {
             recipient_delimiter: &self.delimiters,
             double_bounce_sender: &self.double_bounce,
-            domain: self.kind(domain),
+            domain,
             ..AddressRules::default()
         }
     }
 
-    /// A table that fails leaves the domain a stranger's.
-    fn kind(&self, domain: &str) -> DomainKind {
-        let local = !domain.is_empty()
-            && (domain.eq_ignore_ascii_case(self.origin.as_str())
-                || self.destinations.contains(domain).unwrap_or(false)
-                || literal(domain).is_some_and(|address| self.own.contains(address)));
-        if local {
-            DomainKind::Local
-        } else {
-            DomainKind::Remote
+    /// The kind of the domain of an address.
+    pub(crate) fn kind(&self, address: &str) -> Result<DomainKind, TableFailure> {
+        let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        let domain = domain.strip_suffix('.').unwrap_or(domain);
+        if domain.is_empty() || domain.ends_with('.') {
+            return Ok(DomainKind::Remote);
         }
+        let is_local = literal(domain).is_some_and(|address| self.own.contains(address))
+            || domain.eq_ignore_ascii_case(self.origin.as_str())
+            || self.destinations.contains(domain)?;
+        Ok(match is_local {
+            true => DomainKind::Local,
+            false => DomainKind::Remote,
+        })
     }
 }
 
@@ -78,22 +73,24 @@ fn literal(domain: &str) -> Option<IpAddr> {
 )]
 mod tests {
     use super::*;
-    use crate::settings::Settings;
 
     #[test]
     fn own_domains_are_the_origin_the_destinations_and_own_addresses() {
-        let mut settings = Settings::smtp().host("a.example".parse().unwrap());
-        settings.identity.origin = "b.example".parse().unwrap();
-        let members = ["c.example", "!d.example"];
-        settings.content.rewriting.destinations = MatchList::of_strings(members);
-        settings.connect.own = Arc::new(OwnAddresses {
-            interfaces: vec!["192.0.2.1".parse().unwrap()],
-            proxies: vec!["2001:db8::1".parse().unwrap()],
-        });
-        let local = LocalDomains::new(&settings);
+        let local = LocalDomains {
+            origin: "b.example".parse().unwrap(),
+            destinations: MatchList::of_strings(["c.example", "!d.example"]),
+            own: Arc::new(OwnAddresses {
+                interfaces: vec!["192.0.2.1".parse().unwrap()],
+                proxies: vec!["2001:db8::1".parse().unwrap()],
+            }),
+            delimiters: String::new(),
+            double_bounce: String::new(),
+        };
         for (address, expected) in [
             ("x@B.example", DomainKind::Local),
             ("x@c.example", DomainKind::Local),
+            ("x@c.example.", DomainKind::Local),
+            ("x@c.example..", DomainKind::Remote),
             ("x@[192.0.2.1]", DomainKind::Local),
             ("x@[IPv6:2001:db8::1]", DomainKind::Local),
             ("x@[192.0.2.2]", DomainKind::Remote),
@@ -101,7 +98,7 @@ mod tests {
             ("x@d.example", DomainKind::Remote),
             ("x", DomainKind::Remote),
         ] {
-            assert_eq!(local.rules(address).domain, expected, "{address}");
+            assert_eq!(local.kind(address).unwrap(), expected, "{address}");
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use smtp_proto::command::HelloName;
 
+use super::settings::Rewriting;
 use super::tokens::{Token, quote, scan};
-use crate::settings::Rewriting;
 
 /// What is missing in an address, and which old forms are understood.
 #[derive(Clone, Debug, Default)]

@@ -2,21 +2,16 @@
 //! envelope and in header fields (`smtp_generic_maps`; Postfix:
 //! `src/smtp/smtp_map11.c`, `src/global/mail_addr_map.c`).
 
-use std::sync::Arc;
-
 use super::{
     canonical::Canonical,
     pipe::STEPS_AT_ONCE,
+    settings::Content,
     tokens::{Token, Tokens, parse, quote, scan, unquote},
 };
 use crate::{
     Protocol,
-    route::OwnAddresses,
-    settings::Groups,
-    tables::{
-        AddressMatch, AddressRules, AddressSearch, AddressStep, DomainKind, Maps, MatchList,
-        TableFailure, TableQuery,
-    },
+    local::LocalDomains,
+    tables::{AddressMatch, AddressSearch, AddressStep, Maps, TableFailure, TableQuery},
 };
 
 /// The rules by which addresses are mapped.
@@ -26,13 +21,7 @@ pub(crate) struct Generic {
     parameter: String,
     maps: Maps,
     canonical: Canonical,
-    /// `myorigin`, `mydestination`, and the addresses of this machine: where the
-    /// local part alone is a key.
-    origin: String,
-    destinations: MatchList,
-    own: Arc<OwnAddresses>,
-    delimiter: String,
-    double_bounce: String,
+    local: LocalDomains,
     /// Whether an extension that was not part of the key is added to the result.
     propagate: bool,
 }
@@ -49,46 +38,14 @@ pub(crate) enum Lookup<T> {
 }
 
 impl Generic {
-    pub(crate) fn new(protocol: Protocol, groups: &Groups) -> Self {
-        let (identity, rewriting) = (&groups.identity, &groups.content.rewriting);
+    pub(crate) fn new(protocol: Protocol, content: &Content, local: LocalDomains) -> Self {
         Self {
             parameter: format!("{protocol}_generic_maps"),
-            maps: groups.content.generic.clone(),
-            canonical: Canonical::new(rewriting),
-            origin: identity.origin.to_string(),
-            destinations: rewriting.destinations.clone(),
-            own: Arc::clone(&groups.connect.own),
-            delimiter: rewriting.delimiters.clone(),
-            double_bounce: identity.double_bounce.clone(),
-            propagate: rewriting.propagate_extension,
+            maps: content.generic.clone(),
+            canonical: Canonical::new(&content.rewriting),
+            local,
+            propagate: content.rewriting.propagate_extension,
         }
-    }
-
-    /// Whether the domain of an address is one of this machine
-    /// (`src/global/resolve_local.c`).
-    fn domain_kind(&self, address: &str) -> Result<DomainKind, TableFailure> {
-        let Some((_, domain)) = address.rsplit_once('@') else {
-            return Ok(DomainKind::Remote);
-        };
-        let domain = domain.strip_suffix('.').unwrap_or(domain);
-        if domain.is_empty() || domain.ends_with('.') {
-            return Ok(DomainKind::Remote);
-        }
-        let literal = domain
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'));
-        let literal = literal.map(|text| text.strip_prefix("IPv6:").unwrap_or(text));
-        let own = literal
-            .and_then(|text| text.parse().ok())
-            .is_some_and(|a| self.own.contains(a));
-        let local = own
-            || domain.eq_ignore_ascii_case(&self.origin)
-            || self.destinations.contains(domain)?;
-        Ok(if local {
-            DomainKind::Local
-        } else {
-            DomainKind::Remote
-        })
     }
 
     /// What an address (in internal form) is mapped to, in internal form. More
@@ -144,15 +101,10 @@ impl AddressMapping {
     /// Begins to map an address in internal form. The null address is never
     /// mapped.
     pub(crate) fn new(rules: &Generic, address: &str) -> Self {
-        let search = rules.domain_kind(address).map(|domain| {
-            let keys = AddressRules {
-                recipient_delimiter: &rules.delimiter,
-                double_bounce_sender: &rules.double_bounce,
-                domain,
-                ..AddressRules::default()
-            };
-            AddressSearch::new(&rules.maps, address, &keys)
-        });
+        let local = &rules.local;
+        let search = local
+            .kind(address)
+            .map(|domain| AddressSearch::new(&rules.maps, address, &local.rules(domain)));
         Self {
             address: address.to_owned(),
             search,

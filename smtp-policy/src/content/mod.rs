@@ -15,6 +15,7 @@ mod generic;
 mod inserted;
 mod pipe;
 mod raw;
+pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -22,12 +23,13 @@ mod tokens;
 use smtp_proto::mime::{Header, HeaderClass, HeaderRole, MimeOptions};
 
 use self::checks::CheckMaps;
+use self::settings::Content;
 pub(crate) use self::{
     generic::{AddressMapping, Generic, Lookup},
     inserted::{Fold, LoopCheck, LoopState, TraceAddresses, inserted_fields},
     pipe::{Pipe, PipeFailure, PipeStep, STEPS_AT_ONCE},
 };
-use crate::{Protocol, settings::Groups, tables::Maps};
+use crate::{Protocol, local::LocalDomains, tables::Maps};
 
 /// What is done with the content of all messages of a client.
 #[derive(Debug, Default)]
@@ -43,26 +45,23 @@ pub(crate) struct ContentRules {
 
 impl ContentRules {
     /// The rules that follow from settings.
-    pub(crate) fn new(protocol: Protocol, groups: &Groups) -> Self {
-        let (content, limits) = (&groups.content, &groups.limits);
+    pub(crate) fn new(
+        protocol: Protocol,
+        content: &Content,
+        limits: MimeOptions,
+        local: LocalDomains,
+    ) -> Self {
         let checks = |name: &str, maps: &Maps| CheckMaps {
             parameter: format!("{protocol}_{name}"),
             maps: maps.clone(),
         };
-        let size = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         Self {
             primary: checks("header_checks", &content.header_checks),
             mime: checks("mime_header_checks", &content.mime_header_checks),
             nested: checks("nested_header_checks", &content.nested_header_checks),
             body: checks("body_checks", &content.body_checks),
-            generic: (!content.generic.is_empty()).then(|| Generic::new(protocol, groups)),
-            limits: MimeOptions {
-                structure: true,
-                convert: false,
-                header_limit: size(limits.header),
-                boundary_limit: size(limits.boundary),
-                nesting_limit: size(limits.nesting),
-            },
+            generic: (!content.generic.is_empty()).then(|| Generic::new(protocol, content, local)),
+            limits,
         }
     }
 

@@ -25,6 +25,7 @@ use crate::{
         TableFailure,
         testing::{byte_maps, maps, strings},
     },
+    tls::TlsLevel,
 };
 
 /// What a pipe gave.
@@ -72,7 +73,8 @@ impl<'a> Case<'a> {
         rewriting.origin = Some(general.myorigin.parse().unwrap());
         let domain = || general.mydomain.parse().unwrap();
         rewriting.domain = general.append_dot_mydomain.then(domain);
-        let rules = Arc::new(ContentRules::new(Protocol::Smtp, &settings));
+        settings.tls.level = TlsLevel::None;
+        let rules = settings.build().unwrap().content_rules;
         Self {
             rules,
             convert: false,

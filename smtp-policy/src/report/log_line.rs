@@ -8,11 +8,18 @@ use super::{
     text::LogText,
     times::{RESOLUTION, seconds},
 };
-use crate::{
-    request::{OriginalRecipient, Recipient},
-    settings::AddressFormat,
-};
+use crate::request::{OriginalRecipient, Recipient};
 use smtp_proto::address::{Address, quoted_822};
+
+/// The form of addresses in log lines (`info_log_address_format`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressFormat {
+    /// Quoted where the syntax of headers needs it: `<"a b"@example.com>`.
+    #[default]
+    External,
+    /// As stored: `<a b@example.com>`.
+    Internal,
+}
 
 /// The form of log lines as parameters decide it. The default is Postfix's.
 ///

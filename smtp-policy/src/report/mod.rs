@@ -24,7 +24,7 @@ use crate::request::Recipient;
 pub use crate::tls::{PolicyType, ResultType, TlsResult};
 pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
 pub use encryption::{Encryption, TlsSummary};
-pub use log_line::LogStyle;
+pub use log_line::{AddressFormat, LogStyle};
 pub use notice::Notice;
 pub use outcome::{Action, Outcome, Relay, Scope, Status};
 pub use queue_id::queue_id;

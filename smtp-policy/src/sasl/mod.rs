@@ -23,6 +23,7 @@ mod mechanism;
 mod passwd;
 #[cfg(feature = "sasl")]
 mod scram;
+pub(crate) mod settings;
 
 use std::{
     fmt,
@@ -30,6 +31,7 @@ use std::{
 };
 
 pub use self::mechanism::SecurityOptions;
+use self::settings::Login;
 pub(crate) use self::{
     auth_cache::{AuthCache, Failed},
     exchange::{Exchange, fingerprint},
@@ -38,8 +40,7 @@ pub(crate) use self::{
 };
 use crate::{
     local::LocalDomains,
-    settings::{Groups, Login},
-    tables::{MatchList, SecretMaps},
+    tables::{AddressRules, DomainKind, MatchList, SecretMaps},
     tls::ChannelBinding,
 };
 
@@ -54,13 +55,13 @@ pub(crate) struct Sasl {
 }
 
 impl Sasl {
-    pub(crate) fn new(login: &Login, groups: &Groups) -> Self {
+    pub(crate) fn new(login: &Login, local: LocalDomains) -> Self {
         Self {
             login: login.clone(),
             failed: login
                 .memory
                 .map(|time| Arc::new(Mutex::new(AuthCache::new(time)))),
-            local: LocalDomains::new(groups),
+            local,
         }
     }
 
@@ -89,8 +90,10 @@ impl Sasl {
             .map(|failed| failed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn local(&self) -> &LocalDomains {
-        &self.local
+    /// The rules by which a sender is looked up. A table that fails leaves its domain a stranger's.
+    pub(crate) fn sender_rules(&self, sender: &str) -> AddressRules<'_> {
+        let domain = self.local.kind(sender).unwrap_or(DomainKind::Remote);
+        self.local.rules(domain)
     }
 }
 

@@ -8,9 +8,9 @@ use core::{
 use smtp_proto::{Secret, command::HelloName};
 
 use super::{
+    Login,
     compiled::Settings,
     groups::Groups,
-    mail::Login,
     mistakes::{Mistake, SettingsError},
 };
 #[cfg(feature = "tls")]

@@ -3,10 +3,13 @@
 use core::ops::Deref;
 use std::sync::Arc;
 
-use super::{build::SettingsBuilder, groups::Groups};
+use smtp_proto::mime::MimeOptions;
+
+use super::{build::SettingsBuilder, groups::Groups, mail::Limits};
 use crate::{
     Protocol,
     content::ContentRules,
+    local::LocalDomains,
     request::{CacheHints, Request},
     route::{FilterFailure, NexthopRules, RecordFilter, RoutePolicy},
     sasl::Sasl,
@@ -81,14 +84,17 @@ impl Settings {
             default_service: connect.service.clone(),
             idna: groups.content.smtputf8.then_some(lookup.idna),
         };
-        let (tls_rules, trouble) = TlsRules::new(protocol, groups.tls.clone(), lookup);
+        let route = route_policy(protocol, &groups);
+        let (tls_rules, trouble) = TlsRules::new(protocol, groups.tls.clone(), &route);
+        let (local, limits) = (local_domains(&groups), mime_limits(&groups.limits));
+        let content = ContentRules::new(protocol, &groups.content, limits, local.clone());
         let settings = Self {
             is_given: true,
-            route: Arc::new(route_policy(protocol, &groups)),
+            route: Arc::new(route),
             nexthop,
             tls_rules: Arc::new(tls_rules),
-            content_rules: Arc::new(ContentRules::new(protocol, &groups)),
-            sasl: groups.login.as_ref().map(|login| Sasl::new(login, &groups)),
+            content_rules: Arc::new(content),
+            sasl: groups.login.as_ref().map(|login| Sasl::new(login, local)),
             protocol,
             groups,
             warnings,
@@ -166,6 +172,28 @@ fn route_policy(protocol: Protocol, groups: &Groups) -> RoutePolicy {
         idna: lookup.idna,
         filter,
         own: Arc::clone(&connect.own),
+    }
+}
+
+fn local_domains(groups: &Groups) -> LocalDomains {
+    let (identity, rewriting) = (&groups.identity, &groups.content.rewriting);
+    LocalDomains {
+        origin: identity.origin.clone(),
+        destinations: rewriting.destinations.clone(),
+        own: Arc::clone(&groups.connect.own),
+        delimiters: rewriting.delimiters.clone(),
+        double_bounce: identity.double_bounce.clone(),
+    }
+}
+
+fn mime_limits(limits: &Limits) -> MimeOptions {
+    let size = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+    MimeOptions {
+        structure: true,
+        convert: false,
+        header_limit: size(limits.header),
+        boundary_limit: size(limits.boundary),
+        nesting_limit: size(limits.nesting),
     }
 }
 

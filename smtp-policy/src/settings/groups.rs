@@ -9,8 +9,8 @@ use std::{
 use smtp_proto::{command::HelloName, reply::KeywordSet, session::HelloChoice};
 
 use super::{
-    mail::{Content, Limits, Login, Reuse, TimeLimits, Verdicts},
-    tls::Tls,
+    Content, Login, Tls,
+    mail::{Limits, Reuse, TimeLimits, Verdicts},
     words::{BestMx, PixWords},
 };
 use crate::{

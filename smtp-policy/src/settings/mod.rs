@@ -48,17 +48,21 @@ mod mail;
 mod mistakes;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod words;
 
 pub use self::{
     build::SettingsBuilder,
     compiled::Settings,
     groups::{Connect, Groups, Hello, Identity, Lookup, Pix},
-    mail::{Content, Limits, Login, Reuse, Rewriting, TimeLimits, Verdicts},
+    mail::{Limits, Reuse, TimeLimits, Verdicts},
     mistakes::{Mistake, SettingsError},
-    tls::{Dane, Offer, StsAuthorities, Tls, TlsLog},
-    words::{AddressFormat, BestMx, NotifyClasses, PixWords, ProbeTarget},
+    words::{BestMx, NotifyClasses, PixWords, ProbeTarget},
 };
 
-pub use crate::sasl::SecurityOptions;
+// The groups about one subject stand with it.
+pub use crate::{
+    content::settings::{Content, Rewriting},
+    report::AddressFormat,
+    sasl::{SecurityOptions, settings::Login},
+    tls::settings::{Dane, Offer, StsAuthorities, Tls, TlsLog},
+};

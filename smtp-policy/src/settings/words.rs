@@ -12,16 +12,6 @@ pub enum ProbeTarget {
     Data,
 }
 
-/// The form of addresses in log lines (`info_log_address_format`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AddressFormat {
-    /// Quoted where the syntax of headers needs it: `<"a b"@example.com>`.
-    #[default]
-    External,
-    /// As stored: `<a b@example.com>`.
-    Internal,
-}
-
 /// The problems about which a transcript of the session goes to the postmaster (`notify_classes`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

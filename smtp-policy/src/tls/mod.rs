@@ -6,6 +6,7 @@
 //! | what holds for one server: policy table, per-site table, parameters | `policy.rs`, `attributes.rs` |
 //! | the questions that this takes, without I/O | `search.rs`, `dane_search.rs`, `sts_search.rs` |
 //! | how the level came about, for a survey and for reports on TLS | `story.rs`, `result.rs` |
+//! | the settings | `settings.rs` |
 //! | what a handshake is made with | `setup.rs` |
 //! | TLSA records | `dane.rs` |
 //! | names in certificates, fingerprints | `names.rs`, `fingerprint.rs` |
@@ -43,6 +44,7 @@ mod rustls;
 pub(crate) mod search;
 #[cfg(feature = "tls")]
 mod sessions;
+pub(crate) mod settings;
 mod setup;
 pub(crate) mod story;
 mod sts_search;

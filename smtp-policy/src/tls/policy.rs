@@ -7,11 +7,10 @@ use smtp_proto::Protocol;
 
 use super::{
     CipherExclusions, CipherGrade, DaneDigests, MatchName, NotUnderstood, Protocols, ServerName,
-    TlsConnector, TlsLevel, Tlsa, TrustAnchors, attributes::Attributes,
+    TlsConnector, TlsLevel, Tlsa, TrustAnchors, attributes::Attributes, settings::Tls,
 };
 use crate::{
-    route::{DnsSupport, Families, idna::Idna},
-    settings::{Lookup, Tls},
+    route::{DnsSupport, Families, RoutePolicy, idna::Idna},
     sts::{Mode, MtaSts, StsPolicy},
 };
 
@@ -155,20 +154,20 @@ pub(crate) struct Misconfigured;
 
 impl TlsRules {
     /// The rules that follow from settings; also why there is no engine although one is wanted.
-    pub(crate) fn new(protocol: Protocol, tls: Tls, lookup: &Lookup) -> (Self, Option<String>) {
+    pub(crate) fn new(protocol: Protocol, tls: Tls, route: &RoutePolicy) -> (Self, Option<String>) {
         let mut rules = Self {
             prefix: protocol.as_str(),
             level: tls.level,
             dane: DaneRules {
                 digests: tls.dane.digests.clone(),
-                dnssec: lookup.host_lookup.dns && lookup.dns == DnsSupport::Dnssec,
-                ignores_mx_errors: protocol == Protocol::Smtp && lookup.ignore_mx_error,
-                completes_names: lookup.search.defnames || lookup.search.dnsrch,
+                dnssec: route.host_lookup.dns && route.dns == DnsSupport::Dnssec,
+                ignores_mx_errors: protocol == Protocol::Smtp && route.ignore_mx_error,
+                completes_names: route.search.defnames || route.search.dnsrch,
                 insecure_mx: tls.dane.insecure_mx,
                 force: tls.dane.force,
             },
-            idna: lookup.idna,
-            families: lookup.families,
+            idna: route.idna,
+            families: route.families,
             connector: tls.engine.clone(),
             sts: None,
             sts_anchors: None,
@@ -201,7 +200,7 @@ impl TlsRules {
             }
         }
         #[cfg(feature = "tls")]
-        if rules.tls.sts_authorities == crate::settings::StsAuthorities::System {
+        if rules.tls.sts_authorities == super::settings::StsAuthorities::System {
             rules.sts_anchors = Some(Arc::new(TrustAnchors {
                 certificates: super::TlsMaterial::system_authorities(),
                 keys: Vec::new(),

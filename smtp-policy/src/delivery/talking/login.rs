@@ -273,7 +273,7 @@ pub(in crate::delivery) fn password_search(cx: &Context, peer: &Peer) -> Passwor
     let by_sender = cx.request.protocol == Protocol::Smtp && sasl.login.by_sender;
     let sender = by_sender.then(|| {
         let address = cx.sender();
-        (address, sasl.local().rules(address))
+        (address, sasl.sender_rules(address))
     });
     PasswordSearch::new(sasl.passwords(), sender, peer.host(), &peer.destination)
 }

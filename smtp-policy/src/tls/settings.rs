@@ -5,13 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use smtp_proto::Protocol;
 
-use crate::{
-    tables::Maps,
-    tls::{
-        CipherExclusions, CipherGrade, DaneDigests, Digest, Fingerprints, MatchName, Protocols,
-        ServerName, TlsConnector, TlsLevel, TlsMaterial, TrustAnchors, Versions,
-    },
+use super::{
+    CipherExclusions, CipherGrade, DaneDigests, Digest, Fingerprints, MatchName, Protocols,
+    ServerName, TlsConnector, TlsLevel, TlsMaterial, TrustAnchors, Versions,
 };
+use crate::tables::Maps;
 
 /// When TLS is used, which servers are trusted, and how the handshake is made.
 #[derive(Clone, Debug)]
