@@ -17,7 +17,7 @@ use super::{
     verdict::Verdicts,
 };
 use crate::{
-    dns::{Answer, Failure},
+    dns::{Answer, Failure, Query},
     event::{Charset, Event, Note},
     policy::Policy,
     report::{
@@ -169,6 +169,15 @@ impl Context {
         self.asks.push_back(ask);
     }
 
+    /// Asks for DNS records. Returns the number of the ticket.
+    pub(super) fn resolve(&mut self, query: Query) -> u32 {
+        let ticket = self.ticket();
+        let serial = ticket.serial();
+        self.look_out.asks(&ticket, &query);
+        self.ask(Ask::Resolve(ticket, query));
+        serial
+    }
+
     /// Returns whether a phase may go on at once: nothing waits to be asked or answered before it,
     /// and nobody has called the delivery off.
     pub(super) fn is_free(&self) -> bool {
@@ -181,7 +190,6 @@ impl Context {
     /// The next thing to ask before any phase goes on.
     pub(super) fn next_ask(&mut self) -> Option<Ask> {
         if let Some(ask) = self.asks.pop_front() {
-            self.watch(&ask);
             return Some(ask);
         }
         if self.look_out.is_probing() {
@@ -197,11 +205,6 @@ impl Context {
     /// The oldest question that waits to be asked.
     pub(super) fn pop_ask(&mut self) -> Option<Ask> {
         self.asks.pop_front()
-    }
-
-    /// Takes note of a question on its way out.
-    pub(super) fn watch(&mut self, ask: &Ask) {
-        self.look_out.sees(ask);
     }
 
     /// Looks at an answer about a name. Returns whether a phase is to have it: the answer to

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Ask, Dns, Ticket};
+use super::{Dns, Ticket};
 use crate::{
     dns::{Answer, Failure, Query},
     policy::Policy,
@@ -29,12 +29,9 @@ pub(super) enum Heard {
 }
 
 impl LookOut {
-    /// Takes note of a question on its way out.
-    pub(super) fn sees(&mut self, ask: &Ask) {
-        if let Ask::Resolve(ticket, query) = ask
-            && query.validate
-            && self.probe != Some(ticket.serial())
-        {
+    /// A question goes out with this ticket.
+    pub(super) fn asks(&mut self, ticket: &Ticket<Dns>, query: &Query) {
+        if query.validate {
             self.asked.insert(ticket.serial());
         }
     }

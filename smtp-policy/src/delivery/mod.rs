@@ -151,7 +151,6 @@ impl Delivery {
                 self.course.stop(&mut self.cx, &Stop::Cancelled);
             }
             if let Some(ask) = self.course.poll(&mut self.cx) {
-                self.cx.watch(&ask);
                 return ask;
             }
         }

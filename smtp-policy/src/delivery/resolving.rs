@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Ask,
     choosing::{Choosing, found_destination, open_site},
     context::Context,
     hosts::{Place, Site},
@@ -77,9 +76,7 @@ impl Resolving {
             return Next::Await(self.into());
         }
         for (id, query) in questions {
-            let ticket = cx.ticket();
-            self.open.insert(ticket.serial(), id);
-            cx.ask(Ask::Resolve(ticket, query));
+            self.open.insert(cx.resolve(query), id);
         }
         Next::Go(self.into())
     }

@@ -208,8 +208,8 @@ impl Securing {
                 (serial, Ask::LookUp(ticket, TableQuery { table, key }))
             }
             SearchStep::Resolve(query) => {
-                let ticket = cx.ticket();
-                (ticket.serial(), Ask::Resolve(ticket, query))
+                self.question = Some(cx.resolve(query));
+                return Next::Go(self.into());
             }
             SearchStep::Fetch(fetch) => {
                 let ticket = cx.ticket();
