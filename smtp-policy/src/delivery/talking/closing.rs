@@ -1,6 +1,6 @@
-//! The end of a session: whose failure it is, and whether the same server is tried once
-//! more (`src/smtp/smtp_connect.c`, smtp_cleanup_session; `src/smtp/smtp_trouble.c`,
-//! smtp_stream_except).
+//! The end of a session: how it is brought about, whose failure it is, and whether the same
+//! server is tried once more (`src/smtp/smtp_connect.c`, smtp_cleanup_session;
+//! `src/smtp/smtp_trouble.c`, smtp_stream_except).
 
 use smtp_proto::{
     reply::Reply,
@@ -105,6 +105,39 @@ impl Talking {
             // The session was lost inside TLS, if the handshake did not fail.
             let why = self.tls.encryption.failure().unwrap_or("lost connection");
             cx.hosts.retry_in_plaintext(place, self.counted, why);
+        }
+    }
+
+    /// Says QUIT, where the dialogue is between two commands.
+    pub(super) fn leave(&mut self) {
+        match self.channel.session.tls_gate() {
+            Some(gate) => {
+                gate.quit();
+                self.progress = Progress::Over;
+            }
+            None => self.give_up(),
+        }
+    }
+
+    /// Ends the session without another word.
+    pub(super) fn part(&mut self) {
+        self.progress = Progress::Over;
+        self.channel.session.abandon();
+    }
+
+    /// Ends the session without another message: QUIT where the dialogue is
+    /// between two commands, otherwise nothing.
+    pub(super) fn give_up(&mut self) {
+        self.progress = Progress::Over;
+        let session = &mut self.channel.session;
+        if let Some(negotiation) = session.negotiation() {
+            negotiation.quit();
+        } else if let Some(turn) = session.sasl() {
+            turn.quit();
+        } else if let Some(idle) = session.idle() {
+            idle.quit();
+        } else if session.deadline().1 != Stage::Quit {
+            session.abandon();
         }
     }
 

@@ -2,12 +2,13 @@
 //! needs a decision, and what its replies mean for the recipients
 //! (`src/smtp/smtp_proto.c`, smtp_helo and smtp_xfer).
 //!
-//! The parts of the dialogue are machines of their own: [`Tls`], [`Login`], [`Text`]; what a
-//! reply means is decided in [`replies`].
+//! The parts of the dialogue are machines of their own: [`Tls`], [`Login`], [`Text`]; what the
+//! session tells is in [`heard`].
 
 mod closing;
 mod envelope;
 mod greet;
+mod heard;
 mod login;
 mod records;
 mod replies;
@@ -16,11 +17,9 @@ mod tls;
 mod tls_report;
 mod transfer;
 
-use std::sync::Arc;
-
 use smtp_proto::{
-    reply::{Reply, ReplyNote},
-    session::{self, Closed, Need, Session, Stage, Step, Taken},
+    reply::Reply,
+    session::{self, Closed, Need, Session, Step, Taken},
     time::Time,
 };
 
@@ -29,11 +28,7 @@ pub(super) use self::{
     tls::Tls,
     tls_report::note_tls_result,
 };
-use self::{
-    records::Records,
-    replies::{Meaning, Rules},
-    text::Text,
-};
+use self::{records::Records, text::Text};
 use super::{
     Ask,
     attempt::Attempt,
@@ -42,18 +37,12 @@ use super::{
     phase::{Next, Stop},
     roll::Batch,
     settle::{Origin, Whom},
-    survey::Learned,
 };
 use crate::{
     channel::{Channel, Peer},
-    event::Event,
-    report::{Relay, Scope, trouble::Reason},
-    server::Server,
+    report::{Relay, trouble::Reason},
     tables::TableFailure,
 };
-
-/// The server is about to close, whatever it was told (RFC 5321 section 3.8).
-const SHUTTING_DOWN: u16 = 421;
 
 /// An open connection and how far the present message has come on it.
 #[derive(Debug)]
@@ -310,100 +299,6 @@ impl Talking {
         &self.channel.peer
     }
 
-    fn on_event(&mut self, cx: &mut Context, event: session::Event) {
-        use session::Event as Told;
-        let server = self.peer().server();
-        cx.note(match event {
-            Told::Note(note) => reply_note(server, note),
-            Told::Pix(workarounds) => Event::PixWorkarounds {
-                id: cx.request.id.clone(),
-                server,
-                workarounds,
-            },
-            Told::GreetedWithOwnName => Event::GreetedWithOwnName {
-                server,
-                name: cx.settings.identity.host.to_string(),
-            },
-            Told::PlaintextDiscarded(bytes) => Event::PlaintextDiscarded { server, bytes },
-            Told::EarlyMailReply => return self.on_early_mail_reply(cx),
-            Told::LineBroken => Event::LineBroken {
-                id: cx.request.id.clone(),
-                limit: cx.settings.limits.line,
-            },
-            _ => return,
-        });
-    }
-
-    /// Rejects a reply to MAIL that arrives before MAIL was sent
-    /// (`tls_block_early_mail_reply`).
-    fn on_early_mail_reply(&mut self, cx: &mut Context) {
-        cx.note(Event::EarlyMailReply {
-            server: self.peer().server(),
-            protocol: cx.request.protocol,
-        });
-        let status = smtp_proto::status::EnhancedStatus::new(4, 7, 0);
-        let reason = Reason::local(status, Scope::Site, "unexpected server message");
-        self.fail_site(cx, reason);
-    }
-
-    /// Finds out what a reply means, and does what follows.
-    fn on_reply(&mut self, cx: &mut Context, stage: Stage, reply: &Reply) {
-        if let Progress::Probing { said, .. } = &mut self.progress
-            && stage == Stage::RsetProbe
-        {
-            *said = Some(reply.clone());
-        } else if self.channel.uses > 0 && reply.code() == SHUTTING_DOWN {
-            self.note_kept_connection_ended(cx, reply);
-        }
-        cx.learn(&Learned::Reply(stage, reply));
-        if reply.is_irregular() {
-            self.records.record_protocol_error();
-        }
-        self.announced |= reply.is_success() && matches!(stage, Stage::Ehlo | Stage::Lhlo);
-        let rules = Rules {
-            skip_5xx_greeting: cx.settings.hello.skip_5xx_greeting,
-            probe: cx.request.probe.then_some(cx.settings.verdict.probe_target),
-        };
-        match replies::meaning(&self.peer().server, stage, reply, rules) {
-            Meaning::Nothing => {}
-            Meaning::Site(reason) => self.fail_site(cx, reason),
-            Meaning::Everybody(reason) => self.fail(cx, Whom::Open, reason),
-            Meaning::One(position, reason) => {
-                if let Some(rcpt) = self.recipients().and_then(|all| all.get(position)) {
-                    self.fail(cx, Whom::One(rcpt), reason);
-                }
-            }
-            Meaning::AcceptsEverybody => {
-                for rcpt in cx.roll.all() {
-                    if cx.roll.is_open(rcpt) {
-                        cx.succeed(rcpt, stage, reply, self.origin());
-                    }
-                }
-            }
-            Meaning::AcceptsOne(position) => {
-                if let Some(rcpt) = self.recipients().and_then(|all| all.get(position)) {
-                    cx.succeed(rcpt, stage, reply, self.origin());
-                }
-            }
-            Meaning::NoTls => self.on_starttls_refused(cx, reply),
-            Meaning::Login => self.on_auth_reply(cx, reply),
-            Meaning::Unusual => {
-                cx.note(Event::Refused {
-                    server: self.peer().server(),
-                    stage,
-                    reply: reply.clone(),
-                });
-            }
-        }
-    }
-
-    fn recipients(&self) -> Option<&Batch> {
-        match &self.progress {
-            Progress::Transfer { recipients, .. } => Some(recipients),
-            _ => None,
-        }
-    }
-
     /// The message cannot go to this server.
     fn object(&mut self, cx: &mut Context, reason: Reason) {
         self.fail_site(cx, reason);
@@ -421,49 +316,6 @@ impl Talking {
         if cx.fail(whom, reason, &self.origin()) && strange {
             self.records.record_protocol_error();
         }
-    }
-
-    /// Says QUIT, where the dialogue is between two commands.
-    fn leave(&mut self) {
-        match self.channel.session.tls_gate() {
-            Some(gate) => {
-                gate.quit();
-                self.progress = Progress::Over;
-            }
-            None => self.give_up(),
-        }
-    }
-
-    /// Ends the session without another word.
-    fn part(&mut self) {
-        self.progress = Progress::Over;
-        self.channel.session.abandon();
-    }
-
-    /// Ends the session without another message: QUIT where the dialogue is
-    /// between two commands, otherwise nothing.
-    fn give_up(&mut self) {
-        self.progress = Progress::Over;
-        let session = &mut self.channel.session;
-        if let Some(negotiation) = session.negotiation() {
-            negotiation.quit();
-        } else if let Some(turn) = session.sasl() {
-            turn.quit();
-        } else if let Some(idle) = session.idle() {
-            idle.quit();
-        } else if session.deadline().1 != Stage::Quit {
-            session.abandon();
-        }
-    }
-}
-
-/// The event for what is remarkable about a reply.
-fn reply_note(server: Arc<Server>, note: ReplyNote) -> Event {
-    match note {
-        ReplyNote::TooLongLine(start) => Event::ReplyLineTooLong { server, start },
-        ReplyNote::TooLongText(start) => Event::ReplyTooLong { server, start },
-        ReplyNote::Replaced { old, new } => Event::ReplyReplaced { server, old, new },
-        ReplyNote::Garbage(line) => Event::ReplyGarbage { server, line },
     }
 }
 
