@@ -105,41 +105,9 @@ impl Channel {
     /// Moves dialogue and encryption on: see [`Session::poll`].
     /// [`Need::Tls`] comes when [`handshake`](Self::handshake) has news.
     pub(crate) fn poll(&mut self, now: Time) -> Step {
-        let Some(tls) = &mut self.tls else {
-            return self.session.poll(now);
-        };
-        if tls.has_written() {
-            self.session.note_traffic();
-        }
-        if let Some((why, until)) = tls.closing {
-            return tls.close(why, until, now);
-        }
-        loop {
-            match self.session.poll(now) {
-                Step::Need(Need::Tls) => {
-                    tls.pump();
-                    if !matches!(tls.handshake(), Handshake::UnderWay) {
-                        return Step::Need(Need::Tls);
-                    }
-                    return tls.wait(self.session.deadline().0);
-                }
-                Step::Send { until } => {
-                    if tls.wire.len() >= WIRE_ROOM {
-                        return Step::Send { until };
-                    }
-                    if tls.seal(self.session.output()).is_err() {
-                        self.session.write_failed();
-                    } else if !self.session.output().is_empty() {
-                        return Step::Send { until };
-                    }
-                }
-                Step::Wait { until } => return tls.wait(until),
-                Step::Closed(why) => {
-                    let until = tls.begin_close(why, now);
-                    return tls.close(why, until, now);
-                }
-                step => return step,
-            }
+        match &mut self.tls {
+            None => self.session.poll(now),
+            Some(tls) => tls.poll(&mut self.session, now),
         }
     }
 
@@ -248,6 +216,44 @@ impl Channel {
 }
 
 impl Secured {
+    /// Moves dialogue and encryption on. Apart, so that what is not encrypted does not pay for it.
+    #[inline(never)]
+    fn poll(&mut self, session: &mut Session, now: Time) -> Step {
+        if self.has_written() {
+            session.note_traffic();
+        }
+        if let Some((why, until)) = self.closing {
+            return self.close(why, until, now);
+        }
+        loop {
+            match session.poll(now) {
+                Step::Need(Need::Tls) => {
+                    self.pump();
+                    if !matches!(self.handshake(), Handshake::UnderWay) {
+                        return Step::Need(Need::Tls);
+                    }
+                    return self.wait(session.deadline().0);
+                }
+                Step::Send { until } => {
+                    if self.wire.len() >= WIRE_ROOM {
+                        return Step::Send { until };
+                    }
+                    if self.seal(session.output()).is_err() {
+                        session.write_failed();
+                    } else if !session.output().is_empty() {
+                        return Step::Send { until };
+                    }
+                }
+                Step::Wait { until } => return self.wait(until),
+                Step::Closed(why) => {
+                    let until = self.begin_close(why, now);
+                    return self.close(why, until, now);
+                }
+                step => return step,
+            }
+        }
+    }
+
     fn handshake(&self) -> Handshake {
         if let Some(trouble) = &self.trouble {
             return Handshake::Failed(trouble.clone());

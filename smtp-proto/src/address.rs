@@ -272,7 +272,24 @@ fn quote(address: &str, start: usize) -> Cow<'_, str> {
 
 /// Whether a local part can stand without quotes (RFC 5321 4.1.2, Dot-string, with UTF-8).
 fn is_dot_string(local: &str) -> bool {
-    let special = |byte: u8| byte.is_ascii_control() || b" <>()[]\\,;:@\"".contains(&byte);
+    let special = |byte: u8| {
+        byte.is_ascii_control()
+            || matches!(
+                byte,
+                b' ' | b'<'
+                    | b'>'
+                    | b'('
+                    | b')'
+                    | b'['
+                    | b']'
+                    | b'\\'
+                    | b','
+                    | b';'
+                    | b':'
+                    | b'@'
+                    | b'"'
+            )
+    };
     let mut before = b'.';
     for byte in local.bytes() {
         if special(byte) || (byte == b'.' && before == b'.') {

@@ -2,7 +2,7 @@
 //! fields, header and body checks, generic maps, conversion to 7bit. It holds one
 //! chunk of the source and one header field, whatever the size of the message.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, mem::take, sync::Arc};
 
 use bytes::Bytes;
 use smtp_proto::mime::{
@@ -177,7 +177,7 @@ impl Pipe {
 
     /// The answer to [`PipeStep::Ask`].
     pub(crate) fn answered(&mut self, answer: Result<Option<String>, TableFailure>) {
-        if !std::mem::take(&mut self.asked) {
+        if !take(&mut self.asked) {
             return;
         }
         match &mut self.work {
@@ -222,31 +222,26 @@ impl Pipe {
             });
         }
         let plain = self.rules.body.maps.is_empty();
-        match std::mem::replace(&mut self.flow, Flow::Over) {
+        match &mut self.flow {
+            Flow::Straight(chunk) if !chunk.is_empty() => Some(PipeStep::Chunk(take(chunk))),
+            Flow::Straight(_) if !self.ended => Some(PipeStep::More),
+            Flow::Straight(_) | Flow::Over => {
+                self.flow = Flow::Over;
+                Some(PipeStep::Done)
+            }
             Flow::Read(records, reader) if plain && reader.is_transparent() => {
-                self.flow = Flow::Straight(records.into_rest());
+                self.flow = Flow::Straight(take(records).into_rest());
                 None
             }
-            Flow::Read(mut records, reader) => {
+            Flow::Read(records, _) => {
                 let next = records.next_record();
                 let ended = self.ended && next.is_none();
-                let record = next.or_else(|| if ended { records.finish() } else { None });
-                self.flow = Flow::Read(records, reader);
-                match record {
+                match next.or_else(|| if ended { records.finish() } else { None }) {
                     Some(record) => self.read_record(record),
                     None if ended => self.end_reading(),
                     None => Some(PipeStep::More),
                 }
             }
-            Flow::Straight(chunk) if !chunk.is_empty() => {
-                self.flow = Flow::Straight(Bytes::new());
-                Some(PipeStep::Chunk(chunk))
-            }
-            Flow::Straight(_) if !self.ended => {
-                self.flow = Flow::Straight(Bytes::new());
-                Some(PipeStep::More)
-            }
-            Flow::Straight(_) | Flow::Over => Some(PipeStep::Done),
         }
     }
 

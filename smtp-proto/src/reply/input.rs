@@ -11,6 +11,9 @@ const LINE_COST: usize = 32;
 /// servers say at a time; sessions at rest are many.
 const KEPT_BUFFER: usize = 512;
 
+/// The most lines of what most servers say at a time.
+const USUAL_LINES: usize = 8;
+
 /// The lines that wait, in one buffer.
 #[derive(Debug, Default)]
 pub(super) struct Input {
@@ -43,12 +46,15 @@ pub(super) struct Line<'a> {
 }
 
 impl Input {
-    /// Makes room for so many bytes, or for what is usual.
+    /// Makes room for so many bytes of lines, within what is usual.
     pub(super) fn reserve(&mut self, count: usize) {
         if 2 * self.start > self.bytes.len() {
             self.bytes.drain(..take(&mut self.start));
         }
         self.bytes.reserve(count.min(KEPT_BUFFER));
+        if self.lines.capacity() == 0 {
+            self.lines.reserve(USUAL_LINES);
+        }
     }
 
     /// Takes bytes of a line. No more of it is kept than shows that it is longer than `limit`.

@@ -338,6 +338,9 @@ impl Session {
     }
 
     fn hush(&mut self) -> usize {
+        if self.reader.is_empty() && self.early.is_empty() {
+            return 0;
+        }
         let replies = self.early.drain(..);
         let said: usize = replies.map(|reply| reply.text().len() + LINE_END).sum();
         let count = said + self.reader.buffered();
