@@ -1,14 +1,12 @@
 //! A mail transaction: which command is sent when, and which reply belongs to it
 //! (RFC 2920; `src/smtp/smtp_proto.c`, smtp_loop).
 //!
-//! There is a sender and a receiver. The sender writes the next command as long
-//! as it may run ahead of the replies; what it wrote is queued in
-//! [`Mail::awaiting`]. When it must not run ahead, the receiver takes replies off
-//! there in order; the sender waits until all are in, and only then looks
-//! whether the transaction still makes sense.
+//! There is a sender and a receiver, each at its place in the same sequence of commands.
+//! The sender writes the next command as long as it may run ahead of the replies.
+//! When it must not, the receiver takes replies and follows; the sender waits until
+//! all are in, and only then looks whether the transaction still makes sense.
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
-use core::mem::take;
+use alloc::{boxed::Box, vec::Vec};
 
 use super::{
     Closed, Event, Need, Place, Protocol, Session, Stage, State, Stop, Transaction, text::Text,
@@ -73,8 +71,8 @@ pub(super) struct Mail {
     protocol: Protocol,
     /// What the sender does next.
     next: Next,
-    /// The stages whose replies are outstanding, oldest first.
-    awaiting: VecDeque<Stage>,
+    /// The oldest command without a reply, or the same.
+    heard: Next,
     /// Bytes written since the sender last waited for all replies.
     window: usize,
     /// The sender waits for all replies before it writes the next command.
@@ -87,11 +85,13 @@ pub(super) struct Mail {
     accepted: usize,
     /// Their positions, if each of them has a verdict of its own (LMTP).
     verdicts: Vec<usize>,
+    /// The number of those verdicts that have come.
+    judged: usize,
     pub(super) text: Text,
     ending: Ending,
 }
 
-/// What the sender does next, in the order in which it happens.
+/// What is to be sent or to be answered next, in the order in which it happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     ForwardNameAddr,
@@ -103,15 +103,6 @@ enum Next {
     Abort,
     Quit,
     Last,
-}
-
-/// A command that was written.
-#[derive(Clone, Copy, Debug)]
-struct Command {
-    /// What its reply will answer; `None` if none is awaited.
-    stage: Option<Stage>,
-    /// Its length in bytes.
-    size: usize,
 }
 
 /// What becomes of the connection, decided when the last command but QUIT is
@@ -128,7 +119,7 @@ impl Mail {
             transaction,
             protocol,
             next: Next::ForwardNameAddr,
-            awaiting: VecDeque::new(),
+            heard: Next::ForwardNameAddr,
             window: 0,
             waiting: false,
             mail_rejected: false,
@@ -136,28 +127,31 @@ impl Mail {
             data_rejected: false,
             accepted: 0,
             verdicts: Vec::new(),
+            judged: 0,
             text: Text::default(),
             ending: Ending::Quit,
         };
-        mail.skip_absent();
+        mail.next = mail.present(mail.next);
+        mail.heard = mail.next;
         mail
     }
 
     /// Steps over commands that this transaction does not have.
-    fn skip_absent(&mut self) {
-        if self.next == Next::ForwardNameAddr && self.transaction.forward_name_addr.is_none() {
-            self.next = Next::ForwardProtoHelo;
+    fn present(&self, mut next: Next) -> Next {
+        if next == Next::ForwardNameAddr && self.transaction.forward_name_addr.is_none() {
+            next = Next::ForwardProtoHelo;
         }
-        if self.next == Next::ForwardProtoHelo && self.transaction.forward_proto_helo.is_none() {
-            self.next = Next::Mail;
+        if next == Next::ForwardProtoHelo && self.transaction.forward_proto_helo.is_none() {
+            next = Next::Mail;
         }
-        if let Next::Rcpt(index) = self.next
-            && index >= self.transaction.recipients.len()
-        {
-            self.next = match self.transaction.stop {
-                Stop::AfterRcpt => Next::Abort,
-                Stop::Never | Stop::AtText => Next::Data,
-            };
+        match next {
+            Next::Rcpt(index) if index >= self.transaction.recipients.len() => {
+                match self.transaction.stop {
+                    Stop::AfterRcpt => Next::Abort,
+                    Stop::Never | Stop::AtText => Next::Data,
+                }
+            }
+            next => next,
         }
     }
 
@@ -172,6 +166,7 @@ impl Mail {
         };
         if pointless {
             self.next = Next::Abort;
+            self.heard = Next::Abort;
         }
         self.window = 0;
         self.waiting = false;
@@ -199,57 +194,71 @@ impl Mail {
         }
     }
 
-    /// Appends the next command to `out`, unless it has to wait until all replies are in.
-    fn next_command(&self, pipelining: bool, out: &mut Vec<u8>) -> Option<Command> {
-        let ahead = !self.awaiting.is_empty();
+    /// Appends the next command to `out`, unless it has to wait until all replies are in. Returns its size in bytes.
+    fn next_command(&self, pipelining: bool, out: &mut Vec<u8>) -> Option<usize> {
+        let ahead = self.awaited().is_some();
         if ahead && !pipelining {
             return None;
         }
         let start = out.len();
-        let stage = self.encode(out);
+        self.encode(out);
         let size = out.len() - start;
         // QUIT goes out in one piece with the end of the text.
         let fits = self.next == Next::Quit || self.window + size <= SEND_WINDOW;
-        (!ahead || fits).then_some(Command { stage, size })
+        (!ahead || fits).then_some(size)
     }
 
-    /// The next command as bytes, and what its reply will answer.
-    fn encode(&self, line: &mut Vec<u8>) -> Option<Stage> {
+    /// The next command as bytes.
+    fn encode(&self, line: &mut Vec<u8>) {
         let transaction = &self.transaction;
         match self.next {
             Next::ForwardNameAddr => {
                 let forward = transaction.forward_name_addr.iter();
                 forward.for_each(|forward| forward.encode(line));
-                Some(Stage::XforwardNameAddr)
             }
             Next::ForwardProtoHelo => {
                 let forward = transaction.forward_proto_helo.iter();
                 forward.for_each(|forward| forward.encode(line));
-                Some(Stage::XforwardProtoHelo)
             }
-            Next::Mail => {
-                transaction.mail.encode(line);
-                Some(Stage::Mail)
-            }
+            Next::Mail => transaction.mail.encode(line),
             Next::Rcpt(index) => {
                 let rcpt = transaction.recipients.get(index);
                 rcpt.iter().for_each(|rcpt| rcpt.encode(line));
-                Some(Stage::Rcpt(index))
             }
-            Next::Data => {
-                line.extend_from_slice(command::DATA);
-                Some(Stage::Data)
-            }
-            Next::Abort => {
-                line.extend_from_slice(command::RSET);
-                Some(Stage::Abort)
-            }
-            Next::Quit => {
-                line.extend_from_slice(command::QUIT);
-                None
-            }
-            Next::Text | Next::Last => None,
+            Next::Data => line.extend_from_slice(command::DATA),
+            Next::Abort => line.extend_from_slice(command::RSET),
+            Next::Quit => line.extend_from_slice(command::QUIT),
+            Next::Text | Next::Last => {}
         }
+    }
+
+    /// What the next reply will answer; `None` if nothing is to be answered. The reply to QUIT is not a part of
+    /// the transaction.
+    fn awaited(&self) -> Option<Stage> {
+        if self.heard == self.next {
+            return None;
+        }
+        match self.heard {
+            Next::ForwardNameAddr => Some(Stage::XforwardNameAddr),
+            Next::ForwardProtoHelo => Some(Stage::XforwardProtoHelo),
+            Next::Mail => Some(Stage::Mail),
+            Next::Rcpt(index) => Some(Stage::Rcpt(index)),
+            Next::Data => Some(Stage::Data),
+            Next::Text => self.end_of_data().nth(self.judged),
+            Next::Abort => Some(Stage::Abort),
+            Next::Quit | Next::Last => None,
+        }
+    }
+
+    /// A reply has come: goes on to the next.
+    fn hear_on(&mut self) {
+        if self.heard == Next::Text {
+            self.judged += 1;
+            if self.judged < self.verdicts.len() {
+                return;
+            }
+        }
+        self.heard = self.after(self.heard);
     }
 
     /// Whom the replies after the text are for.
@@ -260,21 +269,6 @@ impl Mail {
             .chain(each.map(|index| Stage::EndOfDataFor(*index)))
     }
 
-    /// Begins to wait for the reply to `stage`. Returns it, if no other was awaited before.
-    fn await_reply(&mut self, stage: Stage) -> Option<Stage> {
-        let first = self.awaiting.is_empty();
-        self.awaiting.push_back(stage);
-        first.then_some(stage)
-    }
-
-    /// Begins to wait for the replies to the text, and returns the first.
-    fn await_end_of_data(&mut self) -> Option<Stage> {
-        let mut awaiting = take(&mut self.awaiting);
-        awaiting.extend(self.end_of_data());
-        self.awaiting = awaiting;
-        self.awaiting.front().copied()
-    }
-
     /// Decides whether the connection will be kept: not changed by what comes later, since QUIT may be on its
     /// way by then.
     fn decide_ending(&mut self, now: Time, irregular: bool) {
@@ -283,9 +277,16 @@ impl Mail {
         self.ending = if keep { Ending::Keep } else { Ending::Quit };
     }
 
-    /// Goes on behind the command that was just written.
-    fn step_on(&mut self) {
-        self.next = match self.next {
+    /// A command was written: goes on to the next. Returns whose reply is awaited, if none was before.
+    fn step_on(&mut self) -> Option<Stage> {
+        let ahead = self.awaited().is_some();
+        self.next = self.after(self.next);
+        self.awaited().filter(|_| !ahead)
+    }
+
+    /// What comes behind a command.
+    fn after(&self, command: Next) -> Next {
+        self.present(match command {
             Next::ForwardNameAddr => Next::ForwardProtoHelo,
             Next::ForwardProtoHelo => Next::Mail,
             Next::Mail => Next::Rcpt(0),
@@ -296,8 +297,7 @@ impl Mail {
                 Ending::Keep => Next::Last,
             },
             Next::Quit | Next::Last => Next::Last,
-        };
-        self.skip_absent();
+        })
     }
 
     /// Notes what a reply means for the rest of the transaction. Returns whether it is
@@ -356,7 +356,7 @@ impl Session {
             };
             let next = mail.next;
             let ready = match next {
-                Next::Text | Next::Last => mail.awaiting.is_empty(),
+                Next::Text | Next::Last => mail.awaited().is_none(),
                 _ => self.send_command(),
             };
             if !ready {
@@ -386,10 +386,11 @@ impl Session {
         };
         let pipelining = self.capabilities.pipelining;
         let encode = |out: &mut Vec<u8>| mail.next_command(pipelining, out);
-        let Some(Command { stage, size }) = self.output.write_with(encode) else {
+        let begins = mail.next == Next::Mail;
+        let Some(size) = self.output.write_with(encode) else {
             return false;
         };
-        let early = stage == Some(Stage::Mail)
+        let early = begins
             && self.secure
             && self.profile.block_early_mail_reply
             && !(self.reader.is_empty() && self.early.is_empty());
@@ -397,12 +398,12 @@ impl Session {
         let first = self.state.in_mail(|mail| {
             mail.early_reply |= early;
             mail.window += size;
-            mail.step_on();
+            let first = mail.step_on();
             if matches!(mail.next, Next::Text | Next::Abort) {
                 // Before any of the replies to this group of commands is known.
                 mail.decide_ending(now, irregular);
             }
-            mail.await_reply(stage?)
+            first
         });
         self.arm_if(first.flatten());
         true
@@ -411,10 +412,10 @@ impl Session {
     /// The text is out: the final dot follows, and the replies to it are awaited.
     fn end_text(&mut self) {
         self.output.write(command::END_OF_DATA);
-        self.note_end_of_text();
+        let end = self.output.sent() + self.output.len() as u64;
         let first = self.state.in_mail(|mail| {
-            mail.step_on();
-            mail.await_end_of_data()
+            mail.text.note_end(end);
+            mail.step_on()
         });
         self.arm_if(first.flatten());
     }
@@ -433,7 +434,7 @@ impl Session {
             self.state.in_mail(|mail| mail.waiting = true);
         }
         self.receive_replies();
-        if !matches!(&*self.state, State::Mail(mail) if mail.awaiting.is_empty()) {
+        if !matches!(&*self.state, State::Mail(mail) if mail.awaited().is_none()) {
             return false;
         }
         let (now, irregular) = (self.now, self.irregular);
@@ -448,14 +449,14 @@ impl Session {
     /// Takes the replies that are there, in the order of the commands.
     fn receive_replies(&mut self) {
         while let State::Mail(mail) = &*self.state
-            && let Some(stage) = mail.awaiting.front().copied()
+            && let Some(stage) = mail.awaited()
             && self.can_be_answered(stage)
             && let Some(reply) = self.take_reply_in_time(stage)
         {
             let judged = self.state.in_mail(|mail| {
                 let failed = mail.judge(stage, &reply);
-                mail.awaiting.pop_front();
-                (failed, mail.awaiting.front().copied())
+                mail.hear_on();
+                (failed, mail.awaited())
             });
             let (failed, next) = judged.unwrap_or_default();
             self.irregular |= failed && is_protocol_error(reply.code());

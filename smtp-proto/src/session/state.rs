@@ -91,15 +91,15 @@ impl Session {
 
     /// The next reply that came, whatever it answers.
     pub(super) fn read_reply(&mut self) -> Option<Result<Reply, ReplyError>> {
+        if self.early.is_empty() && self.reader.is_empty() {
+            return None;
+        }
         let ahead = self.early.pop_front();
         ahead.map(Ok).or_else(|| self.read_more())
     }
 
     /// The next reply behind those that were read ahead of their turn.
     pub(super) fn read_more(&mut self) -> Option<Result<Reply, ReplyError>> {
-        if self.reader.is_empty() {
-            return None;
-        }
         let read = self.reader.next();
         let notes = self.reader.take_notes();
         let reply = read.as_ref().and_then(|read| read.as_ref().ok());

@@ -36,6 +36,11 @@ impl Text {
             Phase::Over => None,
         }
     }
+
+    /// The final dot has been written into the queue, and is out when the connection has carried so much.
+    pub(super) const fn note_end(&mut self, ends_at: u64) {
+        self.ends_at = ends_at;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -191,12 +196,6 @@ impl Session {
             return None;
         }
         (self.output.len() < ROOM).then_some(Need::Body)
-    }
-
-    /// The final dot has been written into the queue.
-    pub(super) fn note_end_of_text(&mut self) {
-        let end = self.output.sent() + self.output.len() as u64;
-        self.state.in_mail(|mail| mail.text.ends_at = end);
     }
 
     /// Whether the next reply can be the one to `stage`. Before the final dot has gone
