@@ -9,9 +9,9 @@ use crate::attr::Value;
 
 /// Why the text of a message cannot be read from its queue file.
 ///
-/// Postfix stops sending, bounces the remaining recipients with `5.3.0` and
-/// [`REASON`](Self::REASON), and gives the file the mode
-/// [`CORRUPT_MODE`](super::CORRUPT_MODE). [`warnings`](Self::warnings) are what it logs.
+/// Postfix stops sending, bounces the remaining recipients ([`unreadable`](crate::report::unreadable)), and
+/// gives the file the mode [`CORRUPT_MODE`](super::CORRUPT_MODE) if all of them are done with.
+/// [`warnings`](Self::warnings) are what it logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Corruption {

@@ -5,7 +5,10 @@ use smtp_policy::report::{Outcome, Status};
 use smtp_proto::EnhancedStatus;
 
 use super::record::Book;
-use crate::request::{NotifyFlags, Recipient, RequestFlags};
+use crate::{
+    queue_file::Corruption,
+    request::{NotifyFlags, Recipient, RequestFlags},
+};
 
 /// What a verdict on a recipient makes to do: the reports, which go out in their order,
 /// before the verdict is logged and the recipient is marked.
@@ -140,15 +143,44 @@ impl Failed {
             Status::Sent => format!("{queue_id}: {trace} service failed"),
             Status::Bounced | Status::Deferred => format!("{bounce} or {trace} service failure"),
         };
-        let mut verdict = Outcome::new(Status::Deferred, EnhancedStatus::new(4, 3, 0), text);
-        // All else is told as it was.
-        verdict.relay = outcome.relay.clone();
-        verdict.reply.clone_from(&outcome.reply);
-        verdict.connection_uses = outcome.connection_uses;
-        verdict.server_reports = outcome.server_reports;
-        verdict.times = outcome.times;
-        Some(verdict)
+        let code = EnhancedStatus::new(4, 3, 0);
+        Some(replaced(outcome, Status::Deferred, code, &text))
     }
+}
+
+/// The verdict on a recipient who was deferred since the text could not be read from a
+/// corrupt queue file: no later attempt would fare better.
+///
+/// ```
+/// use postfix_ipc::report::unreadable;
+/// use smtp_policy::report::{Outcome, Status};
+/// use smtp_proto::EnhancedStatus;
+///
+/// let code = EnhancedStatus::new(4, 3, 0);
+/// let verdict = unreadable(&Outcome::new(Status::Deferred, code, "cannot read the message text"));
+/// assert_eq!((verdict.word, verdict.code.to_string().as_str()), ("bounced", "5.3.0"));
+/// assert_eq!(verdict.text, "unreadable mail queue entry");
+/// ```
+pub fn unreadable(outcome: &Outcome) -> Outcome {
+    let code = EnhancedStatus::new(5, 3, 0);
+    let mut verdict = replaced(outcome, Status::Bounced, code, Corruption::REASON);
+    verdict.reply = None;
+    verdict
+}
+
+/// Another verdict about the same delivery: server and times are told as they were.
+fn replaced(outcome: &Outcome, status: Status, code: EnhancedStatus, text: &str) -> Outcome {
+    let Outcome {
+        word,
+        text,
+        scope,
+        action,
+        ..
+    } = Outcome::new(status, code, text);
+    let mut verdict = outcome.clone();
+    (verdict.status, verdict.word, verdict.code) = (status, word, code);
+    (verdict.text, verdict.scope, verdict.action) = (text, scope, action);
+    verdict
 }
 
 #[cfg(test)]
