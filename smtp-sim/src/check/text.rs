@@ -39,14 +39,13 @@ pub(super) fn same_message(sent: &[u8], received: &[u8], limit: usize) -> Result
 
 /// A text in which CR LF ends a line too, and a blank is for every other CR.
 pub(super) fn without_stray_cr(text: &[u8]) -> Vec<u8> {
-    let mut bytes = text.iter().copied().peekable();
-    let mut out = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        match (byte, bytes.peek()) {
-            (b'\r', Some(b'\n')) => {}
-            (b'\r', _) => out.push(b' '),
-            _ => out.push(byte),
+    let mut pieces = text.split(|byte| *byte == b'\r');
+    let mut out = pieces.next().unwrap_or_default().to_vec();
+    for piece in pieces {
+        if !piece.starts_with(b"\n") {
+            out.push(b' ');
         }
+        out.extend_from_slice(piece);
     }
     out
 }
