@@ -71,8 +71,8 @@ fn a_request_that_is_wrong_is_refused_in_the_words_of_postfix() {
     for (from, to, fault, summary) in [
         (
             "queue_name\0",
-            "queue_nam\0",
-            "unexpected attribute queue_nam from smtp socket (expecting: queue_name)",
+            "queue_nape\0",
+            "unexpected attribute queue_nape from smtp socket (expecting: queue_name)",
             HEAD,
         ),
         (
