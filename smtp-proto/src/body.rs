@@ -71,36 +71,32 @@ impl BodyEncoder {
     pub fn push(&mut self, chunk: Bytes, out: &mut SendQueue) {
         // One more byte for each line; sixteen bytes are a short line. And the last window.
         out.reserve(chunk.len() + chunk.len() / 16 + WINDOW);
-        let mut rest = chunk.as_ref();
-        loop {
-            if let Some(after) = self.short_line(rest, out.tail()) {
-                rest = after;
-            } else if let Some((line, after)) =
-                memchr(b'\n', rest).and_then(|at| split_line(rest, at))
-            {
-                self.line(line, &chunk, out);
-                rest = after;
-            } else {
-                break;
-            }
+        let mut rest = self.short_lines(&chunk, out.tail());
+        while let Some((line, after)) = memchr(b'\n', rest).and_then(|at| split_line(rest, at)) {
+            self.line(line, &chunk, out);
+            rest = self.short_lines(after, out.tail());
         }
         self.part(rest, &chunk, out);
     }
 
-    /// Encodes the line at the start of `text` if it is a usual one: whole, within a window, and
-    /// not to be broken. Returns what comes behind it.
-    fn short_line<'a>(&self, text: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
-        let window: &[u8; WINDOW] = text.first_chunk()?;
-        let length = line_end(window).filter(|length| self.at_start && *length < self.limit)?;
-        if window.starts_with(b".") {
-            out.push(b'.');
+    /// Encodes the usual lines at the start of `text`: whole ones, each within a window and not to be
+    /// broken. Returns what comes behind them.
+    fn short_lines<'a>(&self, mut text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+        let limit = if self.at_start { self.limit } else { 0 };
+        while let Some(window) = text.first_chunk::<WINDOW>()
+            && let Some(length) = line_end(window).filter(|length| *length < limit)
+        {
+            if window.starts_with(b".") {
+                out.push(b'.');
+            }
+            // A copy of fixed size, cut off behind the line, costs less than one of the line's size.
+            let end = out.len() + length;
+            out.extend_from_slice(window);
+            out.truncate(end);
+            out.extend_from_slice(b"\r\n");
+            text = text.get(length + 1..).unwrap_or_default();
         }
-        // A copy of fixed size, cut off behind the line, costs less than one of the line's size.
-        let end = out.len() + length;
-        out.extend_from_slice(window);
-        out.truncate(end);
-        out.extend_from_slice(b"\r\n");
-        text.get(length + 1..)
+        text
     }
 
     /// Encodes any other line, or the rest of one.
