@@ -11,7 +11,8 @@ const LINE_COST: usize = 32;
 /// servers say at a time; sessions at rest are many.
 const KEPT_BUFFER: usize = 512;
 
-/// The most lines of what most servers say at a time.
+/// The most bytes and lines of what most servers say at a time.
+const USUAL_BYTES: usize = 128;
 const USUAL_LINES: usize = 8;
 
 /// The lines that wait, in one buffer.
@@ -51,10 +52,11 @@ impl Input {
         if 2 * self.start > self.bytes.len() {
             self.bytes.drain(..take(&mut self.start));
         }
-        self.bytes.reserve(count.min(KEPT_BUFFER));
-        if self.lines.capacity() == 0 {
+        if self.bytes.capacity() == 0 {
             self.lines.reserve(USUAL_LINES);
+            self.bytes.reserve(USUAL_BYTES);
         }
+        self.bytes.reserve(count.min(KEPT_BUFFER));
     }
 
     /// Takes bytes of a line. No more of it is kept than shows that it is longer than `limit`.
