@@ -136,16 +136,6 @@ pub(super) struct Verdict {
     pub(super) failure: Option<(EnhancedStatus, String)>,
 }
 
-impl Verdict {
-    /// The verdict on a host that is an address.
-    pub(super) fn address(address: IpAddr, name: &Arc<str>) -> Self {
-        Self {
-            addresses: vec![plain(address, name)],
-            failure: None,
-        }
-    }
-}
-
 /// The address that a name is, if it is one of a family in use.
 pub(super) fn usable_address(name: &str, policy: &RoutePolicy) -> Option<IpAddr> {
     numeric_address(name).filter(|address| policy.families.allow(*address))
@@ -257,7 +247,10 @@ impl HostLookup {
         notes: &mut Vec<RouteNote>,
     ) -> Verdict {
         if let Some(address) = self.numeric {
-            return Verdict::address(address, &self.name);
+            return Verdict {
+                addresses: vec![plain(address, &self.name)],
+                failure: None,
+            };
         }
         let mut addresses = Vec::new();
         let mut worst: Option<Miss> = None;
@@ -309,7 +302,8 @@ fn native_query(name: &str, policy: &RoutePolicy) -> Query {
     Query::new(name, QueryKind::Native(family))
 }
 
-fn plain(address: IpAddr, name: &Arc<str>) -> HostAddress {
+/// An address that nobody was asked for, or that no record has.
+pub(super) fn plain(address: IpAddr, name: &Arc<str>) -> HostAddress {
     HostAddress {
         address,
         canonical: Arc::clone(name),

@@ -16,7 +16,7 @@ use smtp_proto::EnhancedStatus;
 use super::balance::{self, LIST_LIMIT};
 use super::filter::{Filtered, filter_records};
 use super::hosts::{
-    HostAddress, HostLookup, Miss, Rank, Verdict, can_be_asked, cut, filter_miss, kind_of, miss,
+    HostAddress, HostLookup, Miss, Rank, can_be_asked, cut, filter_miss, kind_of, miss, plain,
     usable_address,
 };
 use super::loops::truncate_at;
@@ -301,7 +301,9 @@ impl Resolution {
 
     fn host_path(&mut self) {
         if let Some(address) = usable_address(&self.domain, &self.policy) {
-            return self.finish_host(Verdict::address(address, &self.domain));
+            let found = plain(address, &self.domain);
+            let only = self.candidate(found, &self.domain, 0, false);
+            return self.finish_host(vec![only], None);
         }
         let validate = self.policy.dns == DnsSupport::Dnssec;
         let host = HostLookup::new(Arc::clone(&self.domain), validate, &self.policy);
@@ -342,7 +344,9 @@ impl Resolution {
             Stage::Host => {
                 if let Some(host) = self.hosts.pop() {
                     let verdict = host.verdict(false, &self.policy, &mut self.notes);
-                    self.finish_host(verdict);
+                    let found = verdict.addresses.into_iter();
+                    let list = found.map(|found| self.candidate(found, &self.domain, 0, false));
+                    self.finish_host(list.collect(), verdict.failure);
                 }
             }
             stage @ (Stage::Exchangers | Stage::Done) => self.stage = stage,
@@ -361,7 +365,8 @@ impl Resolution {
             let verdict = host.verdict(soft, &self.policy, &mut self.notes);
             failure = verdict.failure.or(failure);
             let full_host = verdict.addresses.len() >= LIST_LIMIT;
-            list.extend(self.candidates(verdict.addresses, &name, *preference, validated));
+            let found = verdict.addresses.into_iter();
+            list.extend(found.map(|found| self.candidate(found, &name, *preference, validated)));
             if limit(&mut list, &mut self.notes) || full_host {
                 break;
             }
@@ -411,13 +416,11 @@ impl Resolution {
         self.fail(status, text);
     }
 
-    /// The destination itself is the host.
-    fn finish_host(&mut self, verdict: Verdict) {
-        let found = self.candidates(verdict.addresses, &self.domain, 0, false);
-        let mut list: Vec<Candidate> = found.collect();
+    /// The destination itself is the host. Where it has no address, `failure` says why.
+    fn finish_host(&mut self, mut list: Vec<Candidate>, failure: Option<(EnhancedStatus, String)>) {
         limit(&mut list, &mut self.notes);
         if list.is_empty() {
-            let (status, text) = verdict.failure.unwrap_or_else(unavailable);
+            let (status, text) = failure.unwrap_or_else(unavailable);
             return self.fail(status, text);
         }
         if self.detects_loops() && self.policy.own.find_in(&list).is_some() {
@@ -432,30 +435,28 @@ impl Resolution {
         self.finish(Ok(list), false);
     }
 
-    /// Candidates from the addresses of a host.
-    fn candidates(
+    /// A candidate from an address of a host.
+    fn candidate(
         &self,
-        addresses: Vec<HostAddress>,
+        found: HostAddress,
         name: &Arc<str>,
         preference: u16,
         mx_validated: bool,
-    ) -> impl Iterator<Item = Candidate> {
-        addresses.into_iter().map(move |found| {
-            let host = match self.policy.cname_overrides_name {
-                true => &found.canonical,
-                false => name,
-            };
-            Candidate {
-                host: Arc::clone(host),
-                address: found.address,
-                port: self.port,
-                preference,
-                host_validated: found.validated,
-                mx_validated,
-                asked: Arc::clone(name),
-                canonical: found.canonical,
-            }
-        })
+    ) -> Candidate {
+        let host = match self.policy.cname_overrides_name {
+            true => &found.canonical,
+            false => name,
+        };
+        Candidate {
+            host: Arc::clone(host),
+            address: found.address,
+            port: self.port,
+            preference,
+            host_validated: found.validated,
+            mx_validated,
+            asked: Arc::clone(name),
+            canonical: found.canonical,
+        }
     }
 
     fn detects_loops(&self) -> bool {
