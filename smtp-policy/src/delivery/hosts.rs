@@ -153,7 +153,7 @@ impl Hosts {
         }
         self.final_server |= last && self.final_nexthop;
         self.mark_final_server();
-        if let Some(peer) = reused {
+        if let Some(peer) = reused.filter(|_| self.has_next()) {
             self.used.push(Arc::clone(peer));
         }
     }
