@@ -34,7 +34,8 @@ pub struct ConnectionCache<S> {
     connections: BTreeMap<CacheKey, VecDeque<Kept<S>>>,
     /// The endpoints that each destination is bound to, the one that was bound first first.
     bindings: BTreeMap<CacheKey, Vec<Bound>>,
-    /// All of them by when their time is over, and by their numbers.
+    /// All of them by their numbers and when their time is over; a binding that was given
+    /// more time stands here as before.
     by_time: BTreeMap<(Time, u64), Item>,
     serial: u64,
 }
@@ -114,18 +115,16 @@ impl<S> ConnectionCache<S> {
         let known = all
             .iter_mut()
             .find(|bound| bound.endpoint == *endpoint && bound.peer == peer);
-        match known {
-            Some(bound) => {
-                self.by_time.remove(&(bound.expires, bound.number));
-                (bound.expires, bound.number) = (expires, number);
-            }
-            None => all.push(Bound {
-                number,
-                endpoint: endpoint.clone(),
-                peer,
-                expires,
-            }),
+        if let Some(bound) = known {
+            bound.expires = expires;
+            return;
         }
+        all.push(Bound {
+            number,
+            endpoint: endpoint.clone(),
+            peer,
+            expires,
+        });
         self.by_time.insert((expires, number), item);
     }
 
@@ -157,7 +156,7 @@ impl<S> ConnectionCache<S> {
             let ((_, number), item) = first.remove_entry();
             match item {
                 Item::Connection(endpoint) => over.extend(self.remove(&endpoint, number)),
-                Item::Binding(destination) => self.unbind(&destination, number),
+                Item::Binding(destination) => self.unbind(destination, number, now),
             }
         }
         over
@@ -168,7 +167,7 @@ impl<S> ConnectionCache<S> {
         self.expire(Time::FAR)
     }
 
-    /// When there is something to be taken out with [`expire`](Self::expire) next.
+    /// When [`expire`](Self::expire) is to be called next.
     pub fn deadline(&self) -> Option<Time> {
         self.by_time.first_key_value().map(|((time, _), _)| *time)
     }
@@ -208,12 +207,92 @@ impl<S> ConnectionCache<S> {
         Some((kept.socket, kept.channel))
     }
 
-    fn unbind(&mut self, destination: &CacheKey, number: u64) {
-        if let Some(all) = self.bindings.get_mut(destination) {
-            all.retain(|bound| bound.number != number);
-            if all.is_empty() {
-                self.bindings.remove(destination);
-            }
+    /// Drops a binding, unless it was given more time.
+    fn unbind(&mut self, destination: CacheKey, number: u64, now: Time) {
+        let Entry::Occupied(mut all) = self.bindings.entry(destination.clone()) else {
+            return;
+        };
+        let bound = all.get().iter().find(|bound| bound.number == number);
+        if let Some(expires) = bound.map(|bound| bound.expires).filter(|at| *at > now) {
+            let item = Item::Binding(destination);
+            self.by_time.insert((expires, number), item);
+            return;
         }
+        all.get_mut().retain(|bound| bound.number != number);
+        if all.get().is_empty() {
+            all.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use core::time::Duration;
+
+    use smtp_proto::{
+        Protocol,
+        command::HelloName,
+        session::{Profile, Session},
+    };
+
+    use super::*;
+    use crate::{
+        request::TlsWish,
+        reuse::key::{KeyOwner, KeyPlace},
+        server::Server,
+        tls::TlsLevel,
+    };
+
+    const OWNER: KeyOwner<'_> = KeyOwner {
+        service: "smtp",
+        sender: None,
+        tls: TlsWish::Unsaid,
+    };
+
+    fn at(second: u64) -> Time {
+        Time::ZERO + Duration::from_secs(second)
+    }
+
+    fn by_nexthop() -> CacheKey {
+        CacheKey::destination(OWNER, "example.com".into())
+    }
+
+    /// Keeps a connection that was made for the next hop.
+    fn put(cache: &mut ConnectionCache<()>, expires: Time) {
+        let server = Server::inet("mx.example", ([192, 0, 2, 1], 25).into());
+        let peer = Arc::new(Peer::new(server, "example.com".into(), true));
+        let place = KeyPlace {
+            destination: None,
+            host: None,
+            endpoint: &peer.server.endpoint,
+            level: TlsLevel::None,
+        };
+        let keys = CacheKeys {
+            destination: Some(Binding {
+                key: by_nexthop(),
+                peer: Arc::clone(&peer),
+            }),
+            endpoint: CacheKey::endpoint(OWNER, place),
+        };
+        let profile = Profile::new(Protocol::Smtp, HelloName::localhost());
+        let session = Session::new(profile, Time::ZERO);
+        let channel = Box::new(Channel::new(session, peer, Time::FAR, TlsLevel::None));
+        cache.put(keys, (), channel, expires);
+    }
+
+    #[test]
+    fn a_destination_stays_bound_as_long_as_the_last_connection_is_kept() {
+        let mut cache = ConnectionCache::new();
+        put(&mut cache, at(10));
+        put(&mut cache, at(20));
+        assert_eq!(cache.deadline(), Some(at(10)));
+        assert_eq!(cache.expire(at(10)).len(), 1);
+        assert_eq!(cache.deadline(), Some(at(20)));
+        assert!(cache.take(&by_nexthop(), at(20)).is_none());
+        assert!(cache.take(&by_nexthop(), at(19)).is_some());
+        assert!(cache.expire(at(20)).is_empty());
+        assert!(cache.bindings.is_empty());
+        assert_eq!((cache.len(), cache.deadline()), (0, None));
     }
 }
