@@ -255,8 +255,7 @@ fn timeouts() -> Timeouts {
     }
 }
 
-/// The policies that were made so far, with what TLS is made of. Making one takes longer
-/// than a delivery.
+/// The policies that were made so far, with what TLS is made of.
 #[derive(Debug, Default)]
 pub struct Policies {
     made: BTreeMap<Profile, Arc<Policy>>,
