@@ -81,6 +81,11 @@ fn each_server_gets_what_it_can_take() {
     assert_eq!(brief(&outcomes), ["sent 2.0.0"]);
     let lines = |text: &str| world.heard.iter().filter(|line| *line == text).count();
     assert_eq!((lines("Gr=C3=BC=C3=9Fe"), lines("Gr\u{fc}\u{df}e")), (1, 1));
+    let senders = world.heard.iter().filter(|line| line.starts_with("MAIL"));
+    let declared: Vec<bool> = senders
+        .map(|line| line.ends_with(" BODY=8BITMIME"))
+        .collect();
+    assert_eq!(declared, [false, true]);
 }
 
 #[test]
