@@ -175,7 +175,7 @@ impl Announcement {
         Self { protocol }
     }
 
-    /// Whether the server speaks the protocol of this service.
+    /// True if the server speaks the protocol of this service.
     pub fn is_of(&self, service: Service) -> bool {
         self.protocol == service.protocol()
     }

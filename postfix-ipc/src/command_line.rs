@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 use smtp_policy::{Protocol, report::printable, request::DeliveryFlags};
 
-/// What a command line says.
+/// The command line, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandLine {
     /// The base name of the program, as it was called: for `process_name` and the log.
@@ -37,7 +37,7 @@ pub struct CommandLine {
     pub switches: BTreeSet<Switch>,
     /// Parameters of main.cf to set, in this order: `-o`, and also `-i` and `-m`.
     pub parameters: Vec<(String, String)>,
-    /// How often `-v` was given.
+    /// The number of `-v`.
     pub verbosity: u32,
     /// The seconds after which to leave (`-r`).
     pub retirement: Option<u32>,
@@ -83,7 +83,7 @@ pub enum Transport {
     Pass,
 }
 
-/// How requests are divided among processes.
+/// The division of requests among processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// A process serves one request at a time, as smtp(8) does.
@@ -93,7 +93,7 @@ pub enum Mode {
     Shared,
 }
 
-/// Why a command line makes no sense. Its `Display` is Postfix's text of the fatal error.
+/// The mistake in a command line. Its `Display` is Postfix's text of the fatal error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UsageError {
@@ -120,12 +120,12 @@ pub enum UsageError {
     Value {
         /// The word.
         word: String,
-        /// What of its value is unknown.
+        /// The part of its value that is unknown.
         unknown: String,
     },
 }
 
-/// What an option does.
+/// The effect of an option.
 enum Effect {
     Switch(Switch),
     Verbose,
@@ -191,7 +191,7 @@ impl CommandLine {
         Ok(line)
     }
 
-    /// Whether an option without a value was given.
+    /// True if an option without a value was given.
     pub fn has(&self, switch: Switch) -> bool {
         self.switches.contains(&switch)
     }

@@ -43,7 +43,7 @@ pub struct Exchange<A> {
     peer: Arc<str>,
     reader: ListReader,
     place: Place,
-    /// Whether the service has closed its side.
+    /// True once the service has closed its side.
     ended: bool,
     answer: PhantomData<fn() -> A>,
 }

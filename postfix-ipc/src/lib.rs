@@ -1,5 +1,6 @@
-//! What the processes of Postfix say to each other, as codecs without I/O: attribute lists,
-//! delivery requests, reports, the status channel of master(8), and the queue file. This crate opens and decides nothing.
+//! The conversations of Postfix's processes with each other, as codecs without I/O: attribute
+//! lists, delivery requests, reports, the status channel of master(8), and the queue file. This
+//! crate opens nothing, and decides nothing about a delivery.
 //!
 //! | for | see |
 //! |---|---|

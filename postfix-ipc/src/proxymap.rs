@@ -67,7 +67,7 @@ attributes! {
     }
 }
 
-/// How a request ended (`PROXY_STAT_…`).
+/// The end of a request (`PROXY_STAT_…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableStatus {

@@ -24,12 +24,13 @@ pub const LISTEN_DESCRIPTOR: i32 = 6;
 /// The environment variable with the [`Generation`].
 pub const GENERATION_VARIABLE: &str = "GENERATION";
 
-/// Which reading of master.cf a child was started by, so that master(8) can tell messages of
+/// The reading of master.cf that a child was started by, so that master(8) can tell messages of
 /// children that it has given up. A child that nobody told has zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u32);
 
-/// A [`Generation`] that is no octal number of 32 bits. Its `Display` is Postfix's text of the fatal error.
+/// A [`Generation`] that is no octal number of 32 bits. Its `Display` is Postfix's text of the
+/// fatal error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadGeneration(String);
 
@@ -54,7 +55,7 @@ impl fmt::Display for BadGeneration {
 
 impl core::error::Error for BadGeneration {}
 
-/// Whether master(8) needs another child for the next client.
+/// The state of a child, from which master(8) knows if it needs another for the next client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Availability {
     /// The child is busy (`MASTER_STAT_TAKEN`).

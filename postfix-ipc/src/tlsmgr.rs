@@ -14,7 +14,7 @@ attributes! {
     /// The request for entropy.
     #[derive(Copy)]
     pub struct Seed ["request" = "seed"] {
-        /// How many bytes.
+        /// The number of bytes.
         size: i32 => "size",
     }
 }

@@ -51,7 +51,7 @@ fn said(error: &RequestError) -> Vec<String> {
     source.into_iter().chain([error.to_string()]).collect()
 }
 
-/// What is said of a request on the wire.
+/// The warnings about a request on the wire.
 fn refused(wire: &[u8]) -> Vec<String> {
     let mut reader = RequestReader::new(PEER);
     reader.push(wire);
@@ -335,6 +335,11 @@ fn what_cannot_be_understood_is_not_served() {
         is("attribute ret_flags of the delivery request is 3")
     );
     assert!(serve(&|head| head.client.helo = value("a\rb")).is_err());
+    let mut head = request().head;
+    for (offset, found) in [(286, Some(286)), (0, None), (-5, None)] {
+        head.offset = offset;
+        assert_eq!(head.text_offset().ok(), found);
+    }
     // What is not known, or of no use, is left out.
     assert_eq!(serve(&|head| head.encoding = value("9bit")), Ok(()));
     assert_eq!(serve(&|head| head.size = -1), Ok(()));

@@ -1,4 +1,4 @@
-//! What holds for any values and any bytes.
+//! Properties that hold for any values and any bytes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -301,7 +301,7 @@ fn fields(json: &serde_json::Value, name: &str, found: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// What Postfix's processes said to each other, and their queue files.
+/// The recorded conversations of Postfix's processes, and their queue files.
 #[test]
 fn every_recorded_conversation_is_a_seed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../postfix-ipc/tests/data");

@@ -1,4 +1,4 @@
-//! What can be wrong with a list, in Postfix's words.
+//! The faults of a list, in Postfix's words.
 
 use core::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use smtp_policy::report::printable;
 
 use super::{number::Malformed, value::Value};
 
-/// Why a list could not be read. Its `Display` is Postfix's warning.
+/// The error of a list that could not be read. Its `Display` is Postfix's warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListError {
     /// The other end, as it is named in warnings: `private/bounce`, `smtp socket`.
@@ -27,7 +27,7 @@ pub enum Part {
     List,
 }
 
-/// What is wrong with a list.
+/// The fault of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -51,7 +51,7 @@ pub enum Fault {
     },
     /// A value is not of its type.
     Malformed {
-        /// How.
+        /// The type, and its rule.
         how: Malformed,
         /// The value.
         text: Value,

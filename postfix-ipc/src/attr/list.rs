@@ -34,14 +34,14 @@ pub trait Attribute: Sized {
     fn write(&self, to: &mut Vec<u8>);
 }
 
-/// Why reading a list came to a stop.
+/// The reason for which reading a list came to a stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// More bytes are needed.
     Wait {
         /// The part of the list that they belong to.
         part: Part,
-        /// Whether some bytes of it are there.
+        /// True if some bytes of it are there.
         begun: bool,
     },
     /// The list is not as it should be.
@@ -164,7 +164,7 @@ impl Writer {
 
 /// Defines a list as a table of its attributes in their order: field, type, name on the
 /// wire. `_` in place of a name is a group of attributes, or a field that knows its name.
-/// What is always the same stands before the table.
+/// Attributes with one value only stand before the table.
 macro_rules! attributes {
     (
         $(#[$about:meta])*

@@ -5,7 +5,7 @@ use core::fmt;
 
 use super::list::Attribute;
 
-/// Why the text of a value is not of its type.
+/// The fault of a value whose text is not of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Malformed {

@@ -25,11 +25,11 @@ pub const LIST_LIMIT: usize = 1024 * 1024;
 pub struct ListReader {
     peer: Arc<str>,
     buffer: BytesMut,
-    /// Whether bytes have come that can make a difference.
+    /// True if bytes have come that can make a difference.
     fresh: bool,
     /// The length of the buffer when it was read last.
     seen: usize,
-    /// What the unfinished list goes on with, and whether some of it is there.
+    /// The part with which the unfinished list goes on, and true if some of it is there.
     awaited: (Part, bool),
     failed: Option<Fault>,
 }

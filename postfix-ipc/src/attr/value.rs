@@ -63,7 +63,7 @@ impl Value {
         core::str::from_utf8(&self.0).ok()
     }
 
-    /// Whether there are no bytes.
+    /// True if there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

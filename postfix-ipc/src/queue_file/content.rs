@@ -24,9 +24,9 @@ pub struct Content {
 pub enum ContentStep {
     /// Bytes are needed: [`Content::read`].
     Read {
-        /// Where they begin.
+        /// The offset of the first of them.
         offset: u64,
-        /// How many are of use; fewer will do.
+        /// The number that is of use; fewer will do.
         length: usize,
     },
     /// Text, not empty.

@@ -1,4 +1,4 @@
-//! What can be wrong with a queue file, in Postfix's words.
+//! The faults of a queue file, in Postfix's words.
 
 use core::fmt;
 
@@ -7,7 +7,7 @@ use smtp_policy::report::printable;
 use super::record::RecordKind;
 use crate::attr::Value;
 
-/// Why the text of a message cannot be read from its queue file.
+/// The fault for which the text of a message cannot be read from its queue file.
 ///
 /// Postfix stops sending, bounces the remaining recipients ([`unreadable`](crate::report::unreadable)), and
 /// gives the file the mode [`CORRUPT_MODE`](super::CORRUPT_MODE) if all of them are done with.
@@ -57,7 +57,7 @@ impl Corruption {
         }
     }
 
-    /// What is logged, a warning each. `file` is `active/ID`, `id` the queue id.
+    /// The warnings for the log. `file` is `active/ID`, `id` the queue id.
     pub fn warnings(&self, file: &str, id: &str) -> Vec<String> {
         let first = match self {
             Self::End | Self::Kind(_) => None,

@@ -1,4 +1,4 @@
-//! What an agent writes into a queue file.
+//! The changes that an agent makes to a queue file.
 
 use core::fmt;
 

@@ -29,7 +29,7 @@ pub enum BadName {
     Id(Value),
 }
 
-/// Which queues are folders of folders, and how deep.
+/// The queues that are folders of folders, and their depth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hashing {
     /// The queues (`hash_queue_names`).

@@ -30,7 +30,7 @@ impl RecordKind {
     pub const LINE: Self = Self(b'N');
     /// A piece of a line that goes on.
     pub const LONG: Self = Self(b'L');
-    /// What mail filters have removed.
+    /// The place of something that mail filters have removed.
     pub const PADDING: Self = Self(b'w');
     /// A pointer to where the file goes on.
     pub const POINTER: Self = Self(b'p');
@@ -47,7 +47,7 @@ impl fmt::Display for RecordKind {
     }
 }
 
-/// What stands before the data of a record.
+/// The bytes before the data of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) kind: RecordKind,
@@ -57,7 +57,7 @@ pub(super) struct Header {
     pub(super) length: u32,
 }
 
-/// What bytes are, if they are no header.
+/// The reason for which bytes are no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoHeader {
     /// The beginning of one.

@@ -64,7 +64,8 @@ impl<R: FnMut(u64, usize) -> io::Result<Bytes>> ContentText<R> {
         taken
     }
 
-    /// Goes to an offset in the text, from the beginning if it lies behind; false if the text ends before it.
+    /// Goes to an offset in the text, from the beginning if it lies behind; false if the text
+    /// ends before it.
     fn seek(&mut self, offset: u64) -> io::Result<bool> {
         if offset < self.at {
             self.content = Content::new(self.begin);

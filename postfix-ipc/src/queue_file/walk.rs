@@ -26,7 +26,7 @@ pub struct Walk {
     at: u64,
     chunk: Bytes,
     place: Place,
-    /// Where the last pointer led.
+    /// The offset to which the last pointer led.
     jumped: u64,
     reverse_jumps: u32,
 }
@@ -37,9 +37,9 @@ pub struct Walk {
 pub enum WalkStep {
     /// Bytes are needed: [`Walk::read`].
     Read {
-        /// Where they begin.
+        /// The offset of the first of them.
         offset: u64,
-        /// How many are of use; fewer will do.
+        /// The number that is of use; fewer will do.
         length: usize,
     },
     /// A record begins.
@@ -58,7 +58,7 @@ pub enum WalkStep {
     Corrupt(Corruption),
 }
 
-/// What comes next.
+/// The place of a walk: what it reads next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     Header,

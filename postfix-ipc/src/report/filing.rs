@@ -10,7 +10,7 @@ use crate::{
     request::{NotifyFlags, Recipient, RequestFlags},
 };
 
-/// What a verdict on a recipient makes to do: the reports, which go out in their order,
+/// The consequences of a verdict on a recipient: reports, which go out in their order,
 /// before the verdict is logged and the recipient is marked.
 ///
 /// ```
@@ -27,13 +27,13 @@ use crate::{
 pub struct Filing {
     /// The reports to make.
     pub reports: Vec<Report>,
-    /// Whether the recipient is marked as done once the reports are made.
+    /// True if the recipient is marked as done once the reports are made.
     pub mark: bool,
-    /// Whether the request ends with -1 even if all reports are made.
+    /// True if the request ends with -1 even if all reports are made.
     pub defer: bool,
-    /// Whether flush(8) hears of the message, if it keeps a list for the domain.
+    /// True if flush(8) hears of the message, where it keeps a list for the domain.
     pub flush: bool,
-    /// What happens if a report cannot be made.
+    /// The consequence of a report that cannot be made.
     pub failed: Failed,
 }
 
@@ -46,7 +46,7 @@ pub enum Report {
     Record(Book),
 }
 
-/// What happens if a report cannot be made. The recipient is not marked then, and the
+/// The consequence of a report that cannot be made. The recipient is not marked then, and the
 /// request ends with -1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failed {
@@ -60,7 +60,7 @@ pub enum Failed {
 }
 
 impl Filing {
-    /// What is to be done about a verdict. The recipient is the one of the request.
+    /// The consequences of a verdict. The recipient is the one of the request.
     pub fn new(flags: RequestFlags, recipient: &Recipient, outcome: &Outcome) -> Self {
         let probe = |report| Self {
             reports: vec![report],

@@ -1,4 +1,4 @@
-//! Reports: what bounce(8), verify(8), flush(8) and others are told of a delivery.
+//! Reports on a delivery to bounce(8), verify(8), flush(8) and others.
 //!
 //! To bounce(8) each record goes over a connection of its own: the announcement comes,
 //! the record goes, a [`StatusReply`] comes. [`Filing`] says what is to be told to whom, and
@@ -43,7 +43,7 @@ attributes! {
 }
 
 impl StatusReply {
-    /// Whether it is done.
+    /// True if it is done.
     pub fn is_done(self) -> bool {
         self.status == 0
     }

@@ -26,7 +26,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// How cleanup(8) is to treat it.
+    /// The wishes to cleanup(8).
     pub flags: CleanupFlags,
     /// The present time.
     pub arrival: Stamp,

@@ -16,7 +16,7 @@ pub enum Book {
     Bounce,
     /// Failures that may pass.
     Defer,
-    /// What the sender asked to be told.
+    /// Verdicts that the sender asked to be told.
     Trace,
 }
 

@@ -1,4 +1,4 @@
-//! What verify(8), flush(8), trivial-rewrite(8) and cleanup(8) are told and answer
+//! The questions to verify(8), flush(8), trivial-rewrite(8) and cleanup(8), and their answers
 //! (`src/global/verify_clnt.c`, `flush_clnt.c`, `rewrite_clnt.c`, `cleanup_user.h`).
 
 use smtp_policy::report::{Outcome, Status};
@@ -9,7 +9,7 @@ use crate::{
     request::Recipient,
 };
 
-/// What a probe has found of an address (`DEL_RCPT_STAT_…`).
+/// The finding of a probe of an address (`DEL_RCPT_STAT_…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
     /// It takes mail.
@@ -56,7 +56,7 @@ attributes! {
     pub struct VerifyUpdate ["request" = "update"] {
         /// The address.
         address: Value => "address",
-        /// What was found.
+        /// The finding.
         status: Verified => "recipient_status",
         /// The reason, as it is logged.
         reason: Value => "reason",
@@ -131,7 +131,7 @@ attributes! {
 }
 
 attributes! {
-    /// How cleanup(8) is to treat a message; its records follow.
+    /// The wishes to cleanup(8) about a message, whose records follow.
     #[derive(Copy)]
     pub struct CleanupFlags {
         /// The bits (`CLEANUP_FLAG_…`): 32 for mail that is made here, 2 and 64 more if it

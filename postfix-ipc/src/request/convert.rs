@@ -19,9 +19,10 @@ use smtp_proto::{
 use super::{ClientAttributes, Recipient, RequestHead, SendFlags};
 use crate::attr::Value;
 
-/// Why a request cannot be served, or not for one recipient.
+/// The reason for which a request cannot be served, or not for one recipient.
 ///
-/// A request is then answered with [`FinalReply::deferred`](super::FinalReply::deferred), with the `Display` as a warning.
+/// A request is then answered with [`FinalReply::deferred`](super::FinalReply::deferred), with
+/// the `Display` as a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unservable {
@@ -50,6 +51,8 @@ pub enum Unservable {
     },
     /// `ret_flags` is neither 0, 1 nor 2.
     Ret(i32),
+    /// `offset` can be that of no text.
+    Offset(i64),
 }
 
 impl RequestHead {
@@ -100,6 +103,17 @@ impl RequestHead {
         request.tls = options.tls_wish();
         request.age = self.stats.age();
         Ok(request)
+    }
+
+    /// The offset in the queue file of the first record of the text.
+    ///
+    /// # Errors
+    /// No text can begin there.
+    pub fn text_offset(&self) -> Result<u64, Unservable> {
+        match u64::try_from(self.offset) {
+            Ok(offset @ 1..) => Ok(offset),
+            _ => Err(Unservable::Offset(self.offset)),
+        }
     }
 
     fn client_info(&self) -> Result<ClientInfo, Unservable> {
@@ -192,6 +206,9 @@ impl fmt::Display for Unservable {
             }
             Self::Ret(flags) => {
                 write!(f, "attribute ret_flags of the delivery request is {flags}")
+            }
+            Self::Offset(offset) => {
+                write!(f, "attribute offset of the delivery request is {offset}")
             }
         }
     }

@@ -18,12 +18,12 @@ macro_rules! flags {
         impl $name {
             $($(#[$doc])* pub const $flag: Self = Self($bits);)*
 
-            /// Whether all of `other` is among these.
+            /// True if all of `other` is among these.
             pub const fn contains(self, other: Self) -> bool {
                 self.0 & other.0 == other.0
             }
 
-            /// Whether some of `other` is among these.
+            /// True if some of `other` is among these.
             pub const fn intersects(self, other: Self) -> bool {
                 self.0 & other.0 != 0
             }
@@ -91,7 +91,7 @@ impl RequestFlags {
         Self(self.0 & trace.0)
     }
 
-    /// Whether nothing is to be delivered.
+    /// True if nothing is to be delivered.
     pub fn is_probe(self) -> bool {
         self.intersects(Self::MTA_VERIFY | Self::USER_VERIFY)
     }
@@ -106,16 +106,16 @@ impl RequestFlags {
 }
 
 flags! {
-    /// When the sender wants to be told about a recipient (RFC 3461 section 4.1), as
-    /// Postfix numbers it (`DSN_NOTIFY_…`). No bits: nothing was said.
+    /// The reports on a recipient that the sender wants (RFC 3461 section 4.1), as
+    /// Postfix numbers them (`DSN_NOTIFY_…`). No bits: nothing was said.
     NotifyFlags {
-        /// Never.
+        /// None.
         NEVER = 1;
-        /// When it was delivered.
+        /// Of its delivery.
         SUCCESS = 2;
-        /// When it was given up.
+        /// Of its failure.
         FAILURE = 4;
-        /// When it takes long.
+        /// Of a delay.
         DELAY = 8;
     }
 }
@@ -165,7 +165,7 @@ flags! {
 }
 
 impl SendFlags {
-    /// What the sender says about TLS. A demand is not weakened by a waiver beside it.
+    /// The sender's word about TLS. A demand is not weakened by a waiver beside it.
     pub fn tls_wish(self) -> TlsWish {
         match self {
             _ if self.contains(Self::REQUIRE_TLS) => TlsWish::Required,

@@ -72,7 +72,7 @@ attributes! {
         sender: Value => "sender",
         /// The DSN envelope identifier, decoded.
         envelope_id: Value => "envelope_id",
-        /// How much of the message a failure report returns: 1 all, 2 the header, 0 unsaid.
+        /// The part of the message that a failure report returns: 1 all, 2 the header, 0 unsaid.
         ret_flags: i32 => "ret_flags",
         /// The times of the message.
         stats: MessageStats => "time",
@@ -82,9 +82,9 @@ attributes! {
         sasl: SaslAttributes => _,
         /// The queue id where the message came from.
         log_ident: Value => "log_ident",
-        /// How incomplete addresses were completed: `local` or `remote`.
+        /// The context in which addresses were completed: `local` or `remote`.
         rewrite_context: Value => "rewrite_context",
-        /// How many recipients follow.
+        /// The number of recipients that follow.
         recipient_count: i32 => "recipient_count",
     }
 }
@@ -131,7 +131,7 @@ attributes! {
         offset: i64 => "offset",
         /// The original recipient that the sender gave, as `type;address`; may be empty.
         dsn_original: Value => "dsn_orig_rcpt",
-        /// When the sender wants to be told.
+        /// The reports that the sender wants.
         notify: NotifyFlags => "notify_flags",
     }
 }
@@ -176,7 +176,7 @@ impl Recipient {
 /// A whole request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryRequest {
-    /// What holds for all recipients.
+    /// The values that hold for all recipients.
     pub head: RequestHead,
     /// The recipients, in the order in which they are to be tried.
     pub recipients: Vec<Recipient>,

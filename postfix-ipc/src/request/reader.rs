@@ -23,7 +23,7 @@ pub struct RequestReader {
     size: usize,
 }
 
-/// Why a request could not be read; the answer to it is
+/// The error of a request that could not be read; the answer to it is
 /// [`FinalReply::deferred`](super::FinalReply::deferred).
 ///
 /// `Display` is Postfix's last warning; that of the `source` comes before it.

@@ -31,7 +31,7 @@ impl Stamp {
         }
     }
 
-    /// Whether the point was reached.
+    /// True if the point was reached.
     pub fn is_set(self) -> bool {
         self.seconds != 0
     }
@@ -65,9 +65,9 @@ pub struct MessageStats {
     pub connection_ready: Stamp,
     /// The end of a delivery.
     pub delivered: Stamp,
-    /// How often the connection was used before.
+    /// Earlier uses of the connection.
     pub reuse_count: i32,
-    /// What the C structure has behind it.
+    /// The padding at the end of the C structure.
     padding: [u8; 4],
 }
 

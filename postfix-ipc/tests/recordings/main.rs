@@ -1,5 +1,5 @@
-//! What the processes of a real Postfix said to each other, in `tests/data`: every byte of it is
-//! read, and comes out again.
+//! The recorded conversations of a real Postfix, in `tests/data`: every byte of them is read,
+//! and comes out again.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -162,7 +162,7 @@ fn the_text_is_what_the_server_got() {
                 continue;
             };
             let head = request(delivery).head;
-            let offset = u64::try_from(head.offset).unwrap();
+            let offset = head.text_offset().unwrap();
             if recording.name == "corrupt-content" {
                 continue;
             }
@@ -190,7 +190,7 @@ fn long_lines_are_joined() {
     let recording = named("long-lines");
     let delivery = &recording["deliveries"][0];
     let file = bytes(&delivery["queue_file"]["base64"]);
-    let offset = u64::try_from(request(delivery).head.offset).unwrap();
+    let offset = request(delivery).head.text_offset().unwrap();
     let text = text(&file, offset, 4096, usize::MAX).unwrap();
     let text = String::from_utf8(text).unwrap();
     let lengths: Vec<_> = text.lines().rev().take(6).map(str::len).collect();
@@ -204,7 +204,7 @@ fn a_corrupt_file_is_told_as_postfix_tells_it() {
     let delivery = &recording["deliveries"][0];
     let file = bytes(&delivery["queue_file"]["base64"]);
     let head = request(delivery).head;
-    let offset = u64::try_from(head.offset).unwrap();
+    let offset = head.text_offset().unwrap();
     let error = text(&file, offset, 4096, usize::MAX).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
     let fault = error

@@ -1,4 +1,4 @@
-//! What was reported, marked and answered, from the verdicts in the log.
+//! Reports, marks and answers, from the verdicts in the log.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -141,7 +141,7 @@ fn mark(offset: u64) -> serde_json::Value {
     serde_json::json!({ "offset": offset, "before": "R", "after": after })
 }
 
-/// What the agent said to these services.
+/// The reports of the agent to these services.
 fn recorded(recording: &Recording) -> Vec<(&str, Vec<u8>)> {
     let mut recorded = Vec::new();
     for talk in recording.talks() {

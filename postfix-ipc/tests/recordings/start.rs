@@ -1,4 +1,4 @@
-//! How master(8) starts an agent, and what it is told.
+//! The start of an agent by master(8), and its messages to it.
 
 use postfix_ipc::{
     command_line::{CommandLine, Switch, Transport},

@@ -1,4 +1,4 @@
-//! What the processes of Postfix say to each other: lists, requests, queue files.
+//! The inner protocols of Postfix: lists, requests, queue files.
 
 use core::fmt::Debug;
 
