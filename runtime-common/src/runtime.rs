@@ -42,8 +42,9 @@ pub trait Runtime: Send + Sync + Sized + 'static {
     /// The socket as the system knows it.
     fn system(watched: &Self::Watched) -> SockRef<'_>;
 
-    /// Returns whether a socket is ready, and otherwise wakes the task when it is. It may say so
-    /// too early, and may wake it without being ready.
+    /// Returns whether a socket is ready, and otherwise wakes the task when it is. Asked by those
+    /// who have found nothing to do just now. It may say so too early, and may wake the task
+    /// without being ready.
     fn is_ready(watched: &Self::Watched, on: Interest, cx: &mut Context<'_>) -> bool;
 
     /// Reads or writes without waiting. Less than `enough` bytes are all there is for now, or

@@ -30,9 +30,10 @@ impl Runtime for Smol {
     }
 
     fn is_ready(socket: &Async<Socket>, on: Interest, cx: &mut Context<'_>) -> bool {
-        // Both are asked, so that either wakes.
-        let readable = on.reads() && socket.poll_readable(cx).is_ready();
-        on.writes() && socket.poll_writable(cx).is_ready() || readable
+        // Whoever waits has tried before: what was told since the last wait is old, and is asked
+        // away. If it still holds, the system tells it again. Both are asked, so that either wakes.
+        let readable = on.reads() && (0..2).all(|_| socket.poll_readable(cx).is_ready());
+        on.writes() && (0..2).all(|_| socket.poll_writable(cx).is_ready()) || readable
     }
 
     fn detach(task: impl Future<Output = ()> + Send + 'static) {
