@@ -7,8 +7,8 @@
 //! `runtime-tokio` and `runtime-smol` do the same with other means.
 //!
 //! It runs where sockets are file descriptors (Unix). A delivery runs on the
-//! thread that asks for it and waits with a `mio::Poll` of that thread, so that deadlines are exact and both directions move at once; for many deliveries at
-//! once, use as many threads.
+//! thread that asks for it and waits with a `mio::Poll` of that thread, which takes three
+//! file descriptors until the thread ends; for many deliveries at once, use as many threads.
 //! `examples/deliver.rs` is a whole program.
 
 mod client;
