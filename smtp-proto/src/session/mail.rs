@@ -69,9 +69,9 @@ impl Idle<'_> {
 pub(super) struct Mail {
     pub(super) transaction: Transaction,
     protocol: Protocol,
-    /// What the sender does next.
+    /// The step that the sender takes next.
     next: Next,
-    /// The oldest command without a reply, or the same.
+    /// The oldest step without its reply; the same if there is none.
     heard: Next,
     /// Bytes written since the sender last waited for all replies.
     window: usize,
@@ -91,7 +91,7 @@ pub(super) struct Mail {
     ending: Ending,
 }
 
-/// What is to be sent or to be answered next, in the order in which it happens.
+/// A step of a transaction, to be taken or to be answered, in the order in which they happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     ForwardNameAddr,
@@ -232,7 +232,7 @@ impl Mail {
         }
     }
 
-    /// What the next reply will answer; `None` if nothing is to be answered. The reply to QUIT is not a part of
+    /// The stage that the next reply answers; `None` if no reply is awaited. The one to QUIT is not a part of
     /// the transaction.
     fn awaited(&self) -> Option<Stage> {
         if self.heard == self.next {
@@ -250,7 +250,7 @@ impl Mail {
         }
     }
 
-    /// A reply has come: goes on to the next.
+    /// Goes on behind a reply.
     fn hear_on(&mut self) {
         if self.heard == Next::Text {
             self.judged += 1;
@@ -277,16 +277,16 @@ impl Mail {
         self.ending = if keep { Ending::Keep } else { Ending::Quit };
     }
 
-    /// A command was written: goes on to the next. Returns whose reply is awaited, if none was before.
+    /// Goes on behind a step that was taken. Returns the stage that is awaited now, if none was before.
     fn step_on(&mut self) -> Option<Stage> {
         let ahead = self.awaited().is_some();
         self.next = self.after(self.next);
         self.awaited().filter(|_| !ahead)
     }
 
-    /// What comes behind a command.
-    fn after(&self, command: Next) -> Next {
-        self.present(match command {
+    /// The step behind another.
+    fn after(&self, step: Next) -> Next {
+        self.present(match step {
             Next::ForwardNameAddr => Next::ForwardProtoHelo,
             Next::ForwardProtoHelo => Next::Mail,
             Next::Mail => Next::Rcpt(0),
