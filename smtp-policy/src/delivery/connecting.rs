@@ -74,8 +74,7 @@ impl Connecting {
             server: self.attempt.peer.server(),
         });
         cx.hosts.mark_final_server();
-        let talking = Talking::begin(cx, *self.attempt);
-        Next::Go(Phase::Talking(Box::new(talking)))
+        Next::Go(Talking::begin(cx, self.attempt).into())
     }
 }
 

@@ -86,9 +86,7 @@ impl Reusing {
             server: channel.peer.server(),
             uses: channel.uses,
         });
-        Next::Go(Phase::Talking(Box::new(Talking::resume(
-            cx, channel, instead,
-        ))))
+        Next::Go(Talking::resume(cx, channel, instead).into())
     }
 }
 

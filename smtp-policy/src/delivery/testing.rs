@@ -85,7 +85,7 @@ pub(super) fn attempt(cx: &Context) -> Box<Attempt> {
 
 /// A dialogue on a new connection, without TLS.
 pub(super) fn talking(cx: &Context) -> Box<Talking> {
-    Box::new(Talking::begin(cx, *attempt(cx)))
+    Talking::begin(cx, attempt(cx))
 }
 
 /// A connection whose server has greeted, and offered these keywords.

@@ -106,13 +106,13 @@ enum Turn {
 
 impl Talking {
     /// A dialogue on a connection that was opened just now.
-    pub(super) fn begin(cx: &Context, attempt: Attempt) -> Self {
+    pub(super) fn begin(cx: &Context, attempt: Box<Attempt>) -> Box<Self> {
         let Attempt {
             peer,
             lookups,
             tls,
             place,
-        } = attempt;
+        } = *attempt;
         let loops = cx.hosts.detects_loops();
         let mut profile = lookups.profile(&cx.request, &cx.settings, loops);
         let expires = cx.now + cx.settings.reuse.age;
@@ -123,17 +123,12 @@ impl Talking {
             false => Session::new(profile, cx.now),
         };
         let channel = Box::new(Channel::new(session, peer, expires, tls.policy.level));
-        Self {
-            place: matches!(place, Place::Inet(_)).then_some(place),
-            keywords_failed: lookups.failure(),
-            ..Self::new(
-                channel,
-                Progress::Greeting,
-                lookups.into_login(),
-                tls,
-                records,
-            )
-        }
+        let keywords_failed = lookups.failure();
+        let login = lookups.into_login();
+        let mut talking = Self::new(channel, Progress::Greeting, login, tls, records);
+        talking.keywords_failed = keywords_failed;
+        talking.place = matches!(place, Place::Inet(_)).then_some(place);
+        talking
     }
 
     /// A dialogue on a kept connection, which is asked with RSET whether it is alive.
@@ -141,7 +136,7 @@ impl Talking {
         cx: &Context,
         mut channel: Box<Channel>,
         instead: Option<Box<Attempt>>,
-    ) -> Self {
+    ) -> Box<Self> {
         if let Some(idle) = channel.session.idle() {
             idle.probe();
         }
@@ -154,14 +149,14 @@ impl Talking {
         Self::new(channel, progress, Login::done(), tls, records)
     }
 
-    const fn new(
+    fn new(
         channel: Box<Channel>,
         progress: Progress,
         login: Login,
         tls: Tls,
         records: Records,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             channel,
             progress,
             login,
@@ -174,7 +169,7 @@ impl Talking {
             keepable: true,
             keywords_failed: None,
             announced: false,
-        }
+        })
     }
 
     pub(super) fn channel(&mut self) -> &mut Channel {
