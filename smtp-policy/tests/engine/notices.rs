@@ -8,7 +8,8 @@ use smtp_proto::{Address, ReversePath};
 
 use crate::{Rules, World, policy};
 
-const WORLD: &str = "myorigin = origin.example\nnotify_classes = protocol, data\n";
+const WORLD: &str =
+    "myhostname = mx.client.example\nmyorigin = origin.example\nnotify_classes = protocol, data\n";
 
 fn world(rules: Rules) -> World {
     World::new().with_server("192.0.2.1", rules)
@@ -22,12 +23,12 @@ fn a_server_that_does_not_understand_us_is_shown_to_the_postmaster() {
         panic!("{:?}", world.notices)
     };
     assert_eq!(notice.relay, "mx1.example[192.0.2.1]:25");
-    assert_eq!(notice.sender, "double-bounce@origin.example");
-    assert_eq!(notice.from, "MAILER-DAEMON@origin.example");
+    assert_eq!(notice.sender, "double-bounce@mx.client.example");
+    assert_eq!(notice.from, "MAILER-DAEMON@mx.client.example");
     assert_eq!(notice.recipient, "postmaster");
     let expected = [
         "In:  220 mx ESMTP",
-        "Out: EHLO client.example",
+        "Out: EHLO mx.client.example",
         "In:  250-mx",
         "In:  250 PIPELINING",
         "Out: MAIL FROM:<from@example.org>",
@@ -83,7 +84,7 @@ fn only_what_the_postmaster_asked_for_becomes_a_notice() {
 
 #[test]
 fn there_is_no_notice_about_a_notice() {
-    for sender in ["", "double-bounce@origin.example"] {
+    for sender in ["", "double-bounce@mx.client.example"] {
         let mut world = world(&[("RCPT", "500 5.5.1 what")]);
         let to = vec![Recipient::new(Address::parse("a@example.com").unwrap())];
         let sender = ReversePath::parse(sender).unwrap();

@@ -133,6 +133,7 @@ pub(super) fn is_strange(reply: &Reply) -> bool {
     !(400..=599).contains(&code) || code == 555 || (500..510).contains(&code)
 }
 
+/// An address of this machine's own (`src/global/mail_addr.c`).
 fn local_address(cx: &Context, name: &str) -> String {
-    format!("{name}@{}", cx.settings.identity.origin)
+    format!("{name}@{}", cx.settings.identity.host)
 }
