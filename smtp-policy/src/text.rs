@@ -26,7 +26,8 @@ pub trait TextSource: Send {
     ///
     /// # Errors
     /// Whatever keeps the text from being read; the delivery to this host is
-    /// then given up and its recipients are deferred.
+    /// then given up and its recipients are deferred. With the kind
+    /// [`InvalidData`](io::ErrorKind::InvalidData) they are bounced: what is damaged will not get better.
     fn read(&mut self, offset: u64, room: usize) -> io::Result<Bytes>;
 }
 

@@ -9,7 +9,7 @@ use crate::attr::Value;
 
 /// The fault for which the text of a message cannot be read from its queue file.
 ///
-/// Postfix stops sending, bounces the remaining recipients ([`unreadable`](crate::report::unreadable)), and
+/// Postfix stops sending, bounces the remaining recipients with `5.3.0 unreadable mail queue entry`, and
 /// gives the file the mode [`CORRUPT_MODE`](super::CORRUPT_MODE) if all of them are done with.
 /// [`warnings`](Self::warnings) are what it logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +44,6 @@ pub enum Corruption {
 }
 
 impl Corruption {
-    /// The reason of the bounces.
-    pub const REASON: &str = "unreadable mail queue entry";
-
     /// The number that stands for the fault in the last warning: -1 is the end of the file,
     /// -2 no record, any other the type of a record.
     pub fn code(&self) -> i32 {

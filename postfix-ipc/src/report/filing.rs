@@ -5,10 +5,7 @@ use smtp_policy::report::{Outcome, Status};
 use smtp_proto::EnhancedStatus;
 
 use super::record::Book;
-use crate::{
-    queue_file::Corruption,
-    request::{NotifyFlags, Recipient, RequestFlags},
-};
+use crate::request::{NotifyFlags, Recipient, RequestFlags};
 
 /// The consequences of a verdict on a recipient: reports, which go out in their order,
 /// before the verdict is logged and the recipient is marked.
@@ -146,26 +143,6 @@ impl Failed {
         let code = EnhancedStatus::new(4, 3, 0);
         Some(replaced(outcome, Status::Deferred, code, &text))
     }
-}
-
-/// The verdict on a recipient who was deferred since the text could not be read from a
-/// corrupt queue file: no later attempt would fare better.
-///
-/// ```
-/// use postfix_ipc::report::unreadable;
-/// use smtp_policy::report::{Outcome, Status};
-/// use smtp_proto::EnhancedStatus;
-///
-/// let code = EnhancedStatus::new(4, 3, 0);
-/// let verdict = unreadable(&Outcome::new(Status::Deferred, code, "cannot read the message text"));
-/// assert_eq!((verdict.word, verdict.code.to_string().as_str()), ("bounced", "5.3.0"));
-/// assert_eq!(verdict.text, "unreadable mail queue entry");
-/// ```
-pub fn unreadable(outcome: &Outcome) -> Outcome {
-    let code = EnhancedStatus::new(5, 3, 0);
-    let mut verdict = replaced(outcome, Status::Bounced, code, Corruption::REASON);
-    verdict.reply = None;
-    verdict
 }
 
 /// Another verdict about the same delivery: server and times are told as they were.

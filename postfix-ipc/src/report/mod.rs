@@ -23,7 +23,7 @@ mod notice;
 mod record;
 mod services;
 
-pub use filing::{Failed, Filing, Report, unreadable};
+pub use filing::{Failed, Filing, Report};
 pub use notice::Submission;
 pub use record::{Book, StatusRecord};
 pub use services::{

@@ -239,6 +239,11 @@ impl Delivery {
         self.course.stop(&mut self.cx, &Stop::Unreadable(why));
     }
 
+    /// The text is damaged for good: the message is returned (Postfix: a corrupt queue file).
+    pub fn text_corrupt(&mut self) {
+        self.course.stop(&mut self.cx, &Stop::Corrupt);
+    }
+
     /// The driver cannot do its work. Before anything is begun, so that there is no
     /// connection: whoever is to get the message is deferred.
     pub fn driver_failed(&mut self, why: &str) {

@@ -96,6 +96,8 @@ pub(super) enum Stop {
     Cancelled,
     /// The message text cannot be read. No other server would fare better.
     Unreadable(String),
+    /// The message is no message, and never will be.
+    Corrupt,
     /// Nobody can move this delivery.
     Undriven(String),
 }
@@ -115,6 +117,12 @@ impl Stop {
                 let text = format!("cannot read the message text: {why}");
                 local(0, Scope::Message, text)
             }
+            // Returned to the sender, in Postfix's words.
+            Self::Corrupt => Reason::local(
+                EnhancedStatus::new(5, 3, 0),
+                Scope::Message,
+                "unreadable mail queue entry".to_owned(),
+            ),
             Self::Undriven(why) => local(0, Scope::Site, why.clone()),
         }
     }
@@ -396,18 +404,20 @@ mod tests {
 
     #[test]
     fn a_dialogue_that_is_stopped_is_ended_and_its_recipients_are_settled() {
-        for why in [
-            Stop::Overdue,
-            Stop::Cancelled,
-            Stop::Unreadable("no such file".into()),
-            Stop::Undriven("no more files".into()),
+        let deferred = "0 deferred 4.3.";
+        for (why, verdict) in [
+            (Stop::Overdue, deferred),
+            (Stop::Cancelled, deferred),
+            (Stop::Unreadable("no such file".into()), deferred),
+            (Stop::Corrupt, "0 bounced 5.3.0"),
+            (Stop::Undriven("no more files".into()), deferred),
         ] {
             let mut cx = context(1);
             let mut course = course(talking(&cx));
             assert_eq!(next(&mut cx, &mut course), "wait");
             course.stop(&mut cx, &why);
             let report = next(&mut cx, &mut course);
-            assert!(report.starts_with("0 deferred 4.3."), "{report}");
+            assert!(report.starts_with(verdict), "{report}");
             assert_eq!(next(&mut cx, &mut course), "close");
             assert_eq!(next(&mut cx, &mut course), "done");
             course.stop(&mut cx, &why);

@@ -1,6 +1,8 @@
 //! The books of a delivery: text is handed over, verdicts are taken down. It does no I/O
 //! but that of the text source.
 
+use std::io::ErrorKind;
+
 use smtp_proto::status::EnhancedStatus;
 
 use super::error_text;
@@ -45,6 +47,7 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
                     .progress(offset.saturating_add(chunk.len() as u64));
                 job.text(chunk);
             }
+            Err(error) if error.kind() == ErrorKind::InvalidData => job.text_corrupt(),
             Err(error) => job.text_failed(error_text(&error)),
         }
     }

@@ -240,7 +240,7 @@ impl Talking {
     pub(super) fn stop(&mut self, why: &Stop) {
         match why {
             Stop::Cancelled => self.give_up(),
-            Stop::Overdue | Stop::Unreadable(_) | Stop::Undriven(_) => self.part(),
+            Stop::Overdue | Stop::Unreadable(_) | Stop::Corrupt | Stop::Undriven(_) => self.part(),
         }
     }
 
