@@ -10,6 +10,7 @@ use smtp_policy::policy::Policy;
 use super::compiler::Compiler;
 use super::error::{ConfigError, Problem};
 use super::{Config, MainCf, Protocol};
+use crate::tables::OpenedTable;
 
 /// The facts about the machine that main.cf takes for granted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,7 +104,41 @@ pub fn compile<'a>(
         main_cf.directory(),
         resolver,
         &machine.into(),
+        &mut Vec::new(),
     )
+}
+
+/// The policy of one client, and the files that its tables were read from.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The policy.
+    pub policy: Policy,
+    /// The tables. A process that lives long looks now and then whether one has changed.
+    pub tables: Vec<OpenedTable>,
+}
+
+/// Makes the policy of one client, from its parameters as they were read from a main.cf. What is wrong with the other client's does not matter, and what is odd about main.cf
+/// ([`MainCf::warnings`]) is not among the policy's warnings.
+///
+/// # Errors
+/// A table that cannot be opened, and values that contradict each other.
+pub fn compile_client<'a>(
+    main_cf: &MainCf,
+    config: &Config,
+    resolver: ResolverConfig,
+    machine: impl Into<Machine<'a>>,
+) -> Result<Compiled, CompileError> {
+    let mut tables = Vec::new();
+    let clients = std::iter::once((main_cf, config));
+    let policy = policy(
+        clients,
+        Vec::new(),
+        main_cf.directory(),
+        resolver,
+        &machine.into(),
+        &mut tables,
+    )?;
+    Ok(Compiled { policy, tables })
 }
 
 /// Makes a policy of configurations that were made in code. Tables are named relative to `directory`.
@@ -140,7 +175,14 @@ pub fn compile_configs<'a>(
     }
     wrong.unless_empty()?;
     let clients = settled.iter().map(|(main, config)| (main, config));
-    policy(clients, Vec::new(), directory, resolver, &machine.into())
+    policy(
+        clients,
+        Vec::new(),
+        directory,
+        resolver,
+        &machine.into(),
+        &mut Vec::new(),
+    )
 }
 
 fn policy<'c>(
@@ -149,6 +191,7 @@ fn policy<'c>(
     directory: &Path,
     resolver: ResolverConfig,
     machine: &Machine<'_>,
+    tables: &mut Vec<OpenedTable>,
 ) -> Result<Policy, CompileError> {
     let (mut policy, mut wrong) = (None::<Policy>, CompileError(Vec::new()));
     let mut probe = DnssecProbe::default();
@@ -171,6 +214,7 @@ fn policy<'c>(
                 .iter()
                 .for_each(|mistake| compiler.fail(mistake.setting, &mistake.reason)),
         }
+        tables.append(&mut compiler.opened());
         wrong.add(compiler.errors);
     }
     wrong.unless_empty()?;

@@ -58,6 +58,11 @@ impl<'a> Compiler<'a> {
         self.directory
     }
 
+    /// The files that tables were read from.
+    pub(super) fn opened(&mut self) -> Vec<tables::OpenedTable> {
+        self.context.take_opened()
+    }
+
     /// The name of a parameter for this client.
     pub(super) fn named(&self, name: &str) -> String {
         format!("{}_{name}", self.config.protocol)

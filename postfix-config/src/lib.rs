@@ -69,7 +69,7 @@ mod value;
 
 pub mod tables;
 
-pub use compile::{CompileError, Machine, compile, compile_configs};
+pub use compile::{CompileError, Compiled, Machine, compile, compile_client, compile_configs};
 pub use derived::Derived;
 pub use document::parameters_md;
 pub use dump::{Listed, Listing};
@@ -80,9 +80,9 @@ pub(crate) use grammar::address;
 pub use main_cf::MainCf;
 pub use parameter::{Kind, MAX_NUMBER, Named, Parameter, Status};
 pub use params::{
-    cache::CacheParams, connect::ConnectParams, content::ContentParams, general::GeneralParams,
-    helo::HeloParams, lookup::LookupParams, sasl::SaslParams, timeout::TimeoutParams,
-    tls::TlsParams, verdict::VerdictParams,
+    cache::CacheParams, connect::ConnectParams, content::ContentParams, daemon::DaemonParams,
+    general::GeneralParams, helo::HeloParams, lookup::LookupParams, sasl::SaslParams,
+    timeout::TimeoutParams, tls::TlsParams, verdict::VerdictParams,
 };
 
 pub use smtp_proto::{Protocol, Secret};
@@ -124,6 +124,8 @@ pub struct Config {
     pub sasl: SaslParams,
     /// Encryption.
     pub tls: TlsParams,
+    /// Under master(8).
+    pub daemon: DaemonParams,
 }
 
 impl Config {
@@ -146,6 +148,7 @@ impl Config {
             cache: CacheParams::load(source),
             sasl: SaslParams::load(source),
             tls: TlsParams::load(source),
+            daemon: DaemonParams::load(source),
         };
         let name = match config.protocol {
             Protocol::Smtp => "smtp_dns_support_level",
@@ -172,6 +175,7 @@ impl Config {
         self.cache.settle(&mut source);
         self.sasl.settle(&mut source);
         self.tls.settle(&mut source);
+        self.daemon.settle(&mut source);
         let errors = source.into_errors();
         if !errors.is_empty() {
             return Err(errors);
@@ -203,6 +207,7 @@ impl Config {
         self.cache.texts(&mut tell);
         self.sasl.texts(&mut tell);
         self.tls.texts(&mut tell);
+        self.daemon.texts(&mut tell);
         texts
     }
 

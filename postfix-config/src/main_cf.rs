@@ -33,6 +33,8 @@ pub struct MainCf {
     file: String,
     directory: PathBuf,
     pub(super) host_name: String,
+    /// The name of the service in master.cf; none: that of the client.
+    service_name: Option<String>,
     pub(super) entries: BTreeMap<String, Entry>,
     pub(super) remarks: Vec<ConfigWarning>,
 }
@@ -60,6 +62,7 @@ impl Default for MainCf {
             file: "main.cf".to_owned(),
             directory: PathBuf::from("/etc/postfix"),
             host_name: NO_HOST_NAME.to_owned(),
+            service_name: None,
             entries: BTreeMap::new(),
             remarks: Vec::new(),
         }
@@ -186,6 +189,12 @@ impl MainCf {
         }
     }
 
+    /// Says how the service is called in master.cf, to which `$service_name` refers. Unless this is said, it is
+    /// called as the client.
+    pub fn set_service_name(&mut self, name: &str) {
+        self.service_name = Some(name.to_owned());
+    }
+
     /// The folder of the file: where relative table names start.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -276,6 +285,9 @@ impl MainCf {
         match name {
             "myhostname" => Some(self.default_host_name(protocol).into()),
             "mydomain" => Some(self.default_domain(protocol).into()),
+            "service_name" if self.service_name.is_some() => {
+                self.service_name.clone().map(Cow::from)
+            }
             "process_name" | "service_name" => Some(protocol.as_str().into()),
             _ => None,
         }

@@ -46,6 +46,7 @@ impl Config {
             || self.cache.put(name, text)
             || self.sasl.put(name, text)
             || self.tls.put(name, text)
+            || self.daemon.put(name, text)
     }
 }
 

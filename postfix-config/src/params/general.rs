@@ -92,27 +92,6 @@ params! {
         /// The time that one request may take altogether; in Postfix a watchdog ends the process
         /// after it.
         daemon_timeout: Duration = shared("daemon_timeout", "18000s").min(1);
-        /// Limit for exchanges with other Postfix daemons.
-        ipc_timeout: Duration = shared("ipc_timeout", "3600s")
-            .min(1)
-            .mapped("there are no other daemons to talk to");
-        /// How long a Postfix process waits for its next request before it ends.
-        max_idle: Duration = shared("max_idle", "100s")
-            .min(1)
-            .mapped("a library has no process life of its own");
-        /// After how many requests a Postfix process ends.
-        max_use: u32 = shared("max_use", "100")
-            .min(1)
-            .mapped("a library has no process life of its own");
-        /// Syslog facility of log messages.
-        syslog_facility: String = shared("syslog_facility", "mail")
-            .min(1)
-            .mapped("log lines are handed to the caller");
-        /// What log lines begin with.
-        syslog_name: Derived<String> =
-            shared("syslog_name", "${multi_instance_name?{$multi_instance_name}:{postfix}}")
-                .min(1)
-                .mapped("log lines are handed to the caller");
         /// The name of this Postfix instance.
         multi_instance_name: String = shared("multi_instance_name", "")
             .mapped("kept for references from other parameters");
@@ -123,13 +102,9 @@ params! {
             .min(1)
             .mapped("kept for references from other parameters");
         /// The owner of Postfix's queue and processes.
-        mail_owner: String = shared("mail_owner", "postfix")
-            .min(1)
-            .mapped("kept for references from other parameters");
+        mail_owner: String = shared("mail_owner", "postfix").min(1);
         /// Postfix's queue folder.
-        queue_directory: PathBuf = shared("queue_directory", "/var/spool/postfix")
-            .min(1)
-            .mapped("kept for references from other parameters");
+        queue_directory: PathBuf = shared("queue_directory", "/var/spool/postfix").min(1);
         /// Where Postfix's commands are.
         command_directory: PathBuf = shared("command_directory", "/usr/sbin")
             .min(1)

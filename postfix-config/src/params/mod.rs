@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod connect;
 pub(crate) mod content;
+pub(crate) mod daemon;
 pub(crate) mod general;
 pub(crate) mod helo;
 pub(crate) mod lookup;
@@ -28,6 +29,7 @@ pub(crate) const GROUPS: &[&[Parameter]] = &[
     cache::CacheParams::ROWS,
     sasl::SaslParams::ROWS,
     tls::TlsParams::ROWS,
+    daemon::DaemonParams::ROWS,
 ];
 
 /// The names that Postfix knows and that are none of this client's: other daemons read them. They

@@ -42,6 +42,7 @@ mod lines;
 mod lists;
 mod octets;
 mod open;
+mod opened;
 mod pattern_file;
 mod patterns;
 mod pcre;
@@ -57,4 +58,5 @@ mod union;
 
 pub use lists::{byte_maps_in, maps, maps_in, match_list_in, secret_maps_in};
 pub use open::{TableContext, open, open_in};
+pub use opened::OpenedTable;
 pub use smtp_policy::tables::{Steps, Table, TableError, TableFailure};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::fixed::Fixed;
 use super::octets::Octets;
+use super::opened::OpenedTable;
 use super::pattern_file::Dialect;
 use super::texthash::Duplicates;
 use crate::files;
@@ -33,6 +34,7 @@ pub struct TableContext<'a> {
     /// The way in which keys of the tables are compared that are being opened.
     case: KeyCase,
     warnings: Vec<String>,
+    opened: Vec<OpenedTable>,
 }
 
 impl<'a> TableContext<'a> {
@@ -47,6 +49,7 @@ impl<'a> TableContext<'a> {
             utmost: KeyCase::default(),
             case: KeyCase::default(),
             warnings: Vec::new(),
+            opened: Vec::new(),
         }
     }
 
@@ -98,6 +101,11 @@ impl<'a> TableContext<'a> {
     /// Takes the warnings out of the context.
     pub fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
+    }
+
+    /// Takes the files out of the context that tables were read from.
+    pub fn take_opened(&mut self) -> Vec<OpenedTable> {
+        std::mem::take(&mut self.opened)
     }
 
     /// Adds a warning.
@@ -273,7 +281,7 @@ fn members(
 fn read_rules(
     spec: &str,
     name: &str,
-    context: &TableContext<'_>,
+    context: &mut TableContext<'_>,
 ) -> Result<(String, Vec<u8>), TableError> {
     if !name.starts_with('{') {
         return read_file(spec, name, context);
@@ -291,14 +299,17 @@ fn read_rules(
 pub(super) fn read_file(
     spec: &str,
     name: &str,
-    context: &TableContext<'_>,
+    context: &mut TableContext<'_>,
 ) -> Result<(String, Vec<u8>), TableError> {
     let path = context.path(name);
     let title = path.display().to_string();
     let error = |error: std::io::Error| {
         TableError::new(spec, format!("open {title}: {}", system_reason(&error)))
     };
+    // Opened first: a change while it is read is a change.
+    let opened = OpenedTable::open(spec, &path).map_err(error)?;
     let bytes = files::read(&path, MAX_FILE).map_err(error)?;
+    context.opened.push(opened);
     if context.bytes {
         return Ok((title, widen(&bytes).into_bytes()));
     }

@@ -1,0 +1,53 @@
+//! Where Postfix's other processes are found, for a delivery agent that master(8) starts.
+
+use std::time::Duration;
+
+use crate::Derived;
+use crate::parameter::{params, shared};
+
+params! {
+    "daemon";
+    /// The life of the agent's processes, the services that it speaks to, its log.
+    pub struct DaemonParams {
+        /// How long a process waits for its next request before it ends.
+        max_idle: Duration = shared("max_idle", "100s").min(1);
+        /// After how many requests a process ends.
+        max_use: u32 = shared("max_use", "100").min(1);
+        /// Limit for each read and write in exchanges with Postfix's other processes.
+        ipc_timeout: Duration = shared("ipc_timeout", "3600s").min(1);
+        /// How many processes of a service there may be, unless master.cf says so. Zero: no limit.
+        default_process_limit: u32 = shared("default_process_limit", "100");
+        /// The service that records what is returned to the sender.
+        bounce_service_name: String = shared("bounce_service_name", "bounce").min(1);
+        /// The service that records what is tried again.
+        defer_service_name: String = shared("defer_service_name", "defer").min(1);
+        /// The service that records what `sendmail -v` and NOTIFY=SUCCESS ask for.
+        trace_service_name: String = shared("trace_service_name", "trace").min(1);
+        /// The service that keeps the results of address probes.
+        address_verify_service_name: String = shared("address_verify_service_name", "verify").min(1);
+        /// Whether results of probes are kept that say no.
+        address_verify_negative_cache: bool = shared("address_verify_negative_cache", "yes");
+        /// The service that knows which messages wait for which domain.
+        flush_service_name: String = shared("flush_service_name", "flush").min(1);
+        /// The domains whose waiting messages are known to it.
+        fast_flush_domains: Derived<String> = shared("fast_flush_domains", "$relay_domains");
+        /// The service that takes new messages, here notices to the postmaster.
+        cleanup_service_name: String = shared("cleanup_service_name", "cleanup").min(1);
+        /// The file that log lines go to, by way of `postlog_service_name`. Empty: to syslog.
+        maillog_file: String = shared("maillog_file", "");
+        /// The service that writes `maillog_file`.
+        postlog_service_name: String = shared("postlog_service_name", "postlog").min(1);
+        /// The facility of log lines in syslog.
+        syslog_facility: String = shared("syslog_facility", "mail").min(1);
+        /// What the names of programs in log lines begin with.
+        syslog_name: Derived<String> =
+            shared("syslog_name", "${multi_instance_name?{$multi_instance_name}:{postfix}}")
+                .min(1);
+        /// The folders of the queue that have subfolders, named by the first characters of a queue id.
+        hash_queue_names: Vec<String> = shared("hash_queue_names", "deferred, defer");
+        /// How many levels of such subfolders there are.
+        hash_queue_depth: u32 = shared("hash_queue_depth", "1").min(1).max(16);
+    }
+    rows {
+    }
+}

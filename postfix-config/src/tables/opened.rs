@@ -1,0 +1,94 @@
+//! The files that tables were read from, to find out whether they have changed (`src/util/dict.c`, dict_changed_name).
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+
+/// A table that was read from a file, which stays open: whoever has gone into a jail since can look at it no other way.
+#[derive(Debug)]
+pub struct OpenedTable {
+    spec: String,
+    file: File,
+    state: State,
+}
+
+impl OpenedTable {
+    pub(super) fn open(spec: &str, path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        Ok(Self {
+            spec: spec.to_owned(),
+            state: State::of(&file.metadata()?),
+            file,
+        })
+    }
+
+    /// The table as it is written in main.cf, `type:name`.
+    pub fn spec(&self) -> &str {
+        &self.spec
+    }
+
+    /// Returns whether the file was written to, or is no longer there under its name, since the table was read. A file of which
+    /// nothing can be found out has changed.
+    pub fn has_changed(&self) -> bool {
+        let Ok(data) = self.file.metadata() else {
+            return true;
+        };
+        State::of(&data) != self.state
+    }
+}
+
+/// What changes with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    length: u64,
+    /// The time of the last change, in seconds and nanoseconds; zero where the system has another clock.
+    modified: (i64, i64),
+    /// The number of its names. One that was replaced has none.
+    names: u64,
+}
+
+impl State {
+    #[cfg(unix)]
+    fn of(data: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            length: data.len(),
+            modified: (data.mtime(), data.mtime_nsec()),
+            names: data.nlink(),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn of(data: &Metadata) -> Self {
+        Self {
+            length: data.len(),
+            modified: (0, 0),
+            names: 1,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_written_or_replaced_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("generic");
+        std::fs::write(&path, "a b\n").unwrap();
+        let table = OpenedTable::open("texthash:generic", &path).unwrap();
+        assert!(!table.has_changed());
+        std::fs::write(&path, "a bc\n").unwrap();
+        assert!(table.has_changed());
+
+        let table = OpenedTable::open("texthash:generic", &path).unwrap();
+        let other = folder.path().join("other");
+        std::fs::write(&other, "a c\n").unwrap();
+        assert!(!table.has_changed());
+        std::fs::rename(&other, &path).unwrap();
+        assert!(table.has_changed());
+        assert_eq!(table.spec(), "texthash:generic");
+    }
+}
