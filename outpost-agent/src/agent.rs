@@ -1,0 +1,111 @@
+//! What all requests of a process share.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use postfix_config::tables::OpenedTable;
+use postfix_ipc::{announce::Service, command_line::CommandLine, queue_file::Hashing};
+use runtime_blocking::Client;
+use smtp_policy::{Protocol, request::DeliveryFlags, settings::Settings, tables::MatchList};
+
+use crate::{
+    log::Log,
+    site::{self, Site},
+};
+
+/// A service of Postfix, as this program runs it.
+pub(crate) struct Agent {
+    pub(crate) log: Arc<Log>,
+    pub(crate) client: Client,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) protocol: Protocol,
+    pub(crate) service: String,
+    pub(crate) flags: DeliveryFlags,
+    pub(crate) hashing: Hashing,
+    pub(crate) flush_domains: MatchList,
+    config: postfix_config::Config,
+    tables: Vec<OpenedTable>,
+}
+
+impl Agent {
+    /// Prepares everything that needs the rights which the process is about to give up.
+    pub(crate) fn new(options: &CommandLine, site: Site, log: Arc<Log>) -> Self {
+        let Site {
+            config,
+            policy,
+            tables,
+            flush_domains,
+        } = site;
+        for warning in policy.warnings() {
+            log.warning(warning);
+        }
+        let daemon = &config.daemon;
+        let depth = usize::try_from(daemon.hash_queue_depth).unwrap_or(usize::MAX);
+        Self {
+            log,
+            settings: Arc::clone(policy.settings(site::protocol(options))),
+            client: Client::new(policy),
+            protocol: site::protocol(options),
+            service: options.service_name.clone(),
+            flags: options.flags,
+            hashing: Hashing::new(&daemon.hash_queue_names.join(" "), depth),
+            flush_domains,
+            config,
+            tables,
+        }
+    }
+
+    /// `queue_directory`.
+    pub(crate) fn queue_directory(&self) -> &Path {
+        &self.config.general.queue_directory
+    }
+
+    /// `myhostname`.
+    pub(crate) fn host_name(&self) -> &str {
+        &self.config.general.myhostname
+    }
+
+    /// `mail_owner`.
+    pub(crate) fn owner(&self) -> &str {
+        &self.config.general.mail_owner
+    }
+
+    /// `ipc_timeout`.
+    pub(crate) fn ipc_timeout(&self) -> Duration {
+        self.config.daemon.ipc_timeout
+    }
+
+    /// `max_idle`.
+    pub(crate) fn max_idle(&self) -> Duration {
+        self.config.daemon.max_idle
+    }
+
+    /// `max_use`.
+    pub(crate) fn max_use(&self) -> u32 {
+        self.config.daemon.max_use
+    }
+
+    /// `address_verify_negative_cache`.
+    pub(crate) fn keeps_negative_probes(&self) -> bool {
+        self.config.daemon.address_verify_negative_cache
+    }
+
+    /// The name of a service in master.cf.
+    pub(crate) fn name_of(&self, service: Service) -> &str {
+        let daemon = &self.config.daemon;
+        match service {
+            Service::Bounce => &daemon.bounce_service_name,
+            Service::Defer => &daemon.defer_service_name,
+            Service::Trace => &daemon.trace_service_name,
+            Service::Verify => &daemon.address_verify_service_name,
+            Service::Flush => &daemon.flush_service_name,
+            Service::Cleanup => &daemon.cleanup_service_name,
+            other => other.default_name().unwrap_or_default(),
+        }
+    }
+
+    /// The table that has changed since it was read, if there is one.
+    pub(crate) fn changed_table(&self) -> Option<&str> {
+        let changed = self.tables.iter().find(|table| table.has_changed());
+        changed.map(OpenedTable::spec)
+    }
+}

@@ -1,0 +1,349 @@
+//! The log: a line goes to postlogd(8) or to syslog, as `maillog_file` says
+//! (`src/global/maillog_client.c`, `src/util/msg_logger.c`). It never holds a delivery up.
+
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    os::{fd::AsFd, unix::net::UnixDatagram},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use smtp_policy::report::printable;
+
+use crate::poll;
+
+/// The socket of syslog.
+const SYSLOG: &str = "/dev/log";
+/// The most bytes of a record.
+const LIMIT: usize = 2000;
+/// The most records that wait until the other end has room.
+const MAX_WAITING: usize = 10_000;
+
+/// The names of facilities (syslog(3)) by number.
+const FACILITIES: [&str; 24] = [
+    "kern",
+    "user",
+    "mail",
+    "daemon",
+    "auth",
+    "syslog",
+    "lpr",
+    "news",
+    "uucp",
+    "cron",
+    "authpriv",
+    "ftp",
+    "ntp",
+    "security",
+    "console",
+    "solaris-cron",
+    "local0",
+    "local1",
+    "local2",
+    "local3",
+    "local4",
+    "local5",
+    "local6",
+    "local7",
+];
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Severity {
+    Info,
+    Warning,
+    Error,
+    Fatal,
+    Panic,
+}
+
+impl Severity {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Info => "",
+            Self::Warning => "warning: ",
+            Self::Error => "error: ",
+            Self::Fatal => "fatal: ",
+            Self::Panic => "panic: ",
+        }
+    }
+
+    const fn priority(self) -> usize {
+        match self {
+            Self::Info => 6,
+            Self::Warning => 4,
+            Self::Error => 3,
+            Self::Fatal | Self::Panic => 2,
+        }
+    }
+}
+
+/// Where records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The facility of this name.
+    Syslog(String),
+    /// The socket of postlogd(8), and the first label of `myhostname`.
+    Postlog { socket: PathBuf, host: String },
+}
+
+/// Where records go before main.cf is read: master(8) says so in the environment.
+pub(crate) fn early() -> Target {
+    match std::env::var_os("POSTLOG_SERVICE") {
+        Some(socket) => Target::Postlog {
+            socket: socket.into(),
+            host: first_label(&std::env::var("POSTLOG_HOSTNAME").unwrap_or_default()),
+        },
+        None => Target::Syslog("mail".to_owned()),
+    }
+}
+
+/// The name in records before the command line and main.cf are read.
+pub(crate) fn early_tag() -> String {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let protocol = match Path::new(&program).file_name() {
+        Some(name) if name == "lmtp" => "lmtp",
+        _ => "smtp",
+    };
+    let name = std::env::var("MAIL_LOGTAG").unwrap_or_else(|_| "postfix".to_owned());
+    format!("{name}/{protocol}")
+}
+
+/// The name of a host without its domain.
+pub(crate) fn first_label(name: &str) -> String {
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// Records on their way.
+#[derive(Debug, Default)]
+struct Waiting {
+    records: VecDeque<Vec<u8>>,
+    /// How many could not be kept.
+    lost: usize,
+}
+
+/// The log of this process.
+#[derive(Debug)]
+pub(crate) struct Log {
+    socket: Option<UnixDatagram>,
+    target: Target,
+    facility: usize,
+    /// `postfix/smtp`.
+    tag: String,
+    zone: TimeZone,
+    to_stderr: bool,
+    /// Records that wait until the other end has room.
+    waiting: Mutex<Waiting>,
+}
+
+impl Log {
+    /// Opens the log. Where the socket cannot be reached, records are lost.
+    pub(crate) fn open(target: Target, tag: String, to_stderr: bool) -> Self {
+        let (path, facility) = match &target {
+            Target::Syslog(name) => {
+                let known = FACILITIES.iter().position(|known| known == name);
+                (Path::new(SYSLOG), known.unwrap_or(2))
+            }
+            Target::Postlog { socket, .. } => (socket.as_path(), 2),
+        };
+        Self {
+            socket: connect(path).ok(),
+            facility,
+            target,
+            tag,
+            // Files of time zones cannot be seen from within the jail.
+            zone: TimeZone::system(),
+            to_stderr,
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Whether `name` is a facility of syslog.
+    pub(crate) fn knows_facility(name: &str) -> bool {
+        FACILITIES.contains(&name)
+    }
+
+    pub(crate) fn info(&self, text: impl fmt::Display) {
+        self.record(Severity::Info, &text.to_string());
+    }
+
+    pub(crate) fn warning(&self, text: impl fmt::Display) {
+        self.record(Severity::Warning, &text.to_string());
+    }
+
+    pub(crate) fn error(&self, text: impl fmt::Display) {
+        self.record(Severity::Error, &text.to_string());
+    }
+
+    /// The present time for a Date field (RFC 5322 section 3.3).
+    pub(crate) fn mail_date(&self) -> String {
+        let now = Timestamp::now().to_zoned(self.zone.clone());
+        now.strftime("%a, %-d %b %Y %H:%M:%S %z (%Z)").to_string()
+    }
+
+    /// Writes a record, one line without control characters. Where the other end has no room, the record waits.
+    pub(crate) fn record(&self, severity: Severity, text: &str) {
+        let record = self.form(severity, text);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push(record);
+        self.write(&mut waiting);
+        if waiting.records.is_empty() && waiting.lost > 0 {
+            let text = format!(
+                "{} log records were lost",
+                std::mem::take(&mut waiting.lost)
+            );
+            let record = self.form(Severity::Warning, &text);
+            waiting.push(record);
+            self.write(&mut waiting);
+        }
+    }
+
+    /// Waits until all records are written, but no longer than `limit`.
+    pub(crate) fn flush(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        loop {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            self.write(&mut waiting);
+            let left = until.saturating_duration_since(Instant::now());
+            let Some(socket) = self
+                .socket
+                .as_ref()
+                .filter(|_| !waiting.records.is_empty() && !left.is_zero())
+            else {
+                return;
+            };
+            drop(waiting);
+            poll::wait_for_room(socket.as_fd(), left);
+        }
+    }
+
+    /// Writes what waits, as far as there is room for it.
+    fn write(&self, waiting: &mut Waiting) {
+        while let Some(record) = waiting.records.front() {
+            match self.socket.as_ref().map(|socket| socket.send(record)) {
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Some(Err(_)) => waiting.lost += 1,
+                // Without a log there is nothing to wait for.
+                Some(Ok(_)) | None => {}
+            }
+            waiting.records.pop_front();
+        }
+    }
+
+    fn form(&self, severity: Severity, text: &str) -> Vec<u8> {
+        let text = printable(text);
+        let pid = std::process::id();
+        let line = format!("{}[{pid}]: {}{text}", self.tag, severity.label());
+        if self.to_stderr {
+            eprintln!("{line}");
+        }
+        let now = self.zone.to_datetime(Timestamp::now());
+        let record = match &self.target {
+            Target::Syslog(_) => {
+                let priority = self.facility * 8 + severity.priority();
+                format!("<{priority}>{} {line}", now.strftime("%b %e %H:%M:%S"))
+            }
+            Target::Postlog { host, .. } => {
+                format!("{} {host} {line}", now.strftime("%b %d %H:%M:%S"))
+            }
+        };
+        let mut record = record.into_bytes();
+        record.truncate(LIMIT);
+        record
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, record: Vec<u8>) {
+        match self.records.len() < MAX_WAITING {
+            true => self.records.push_back(record),
+            false => self.lost += 1,
+        }
+    }
+}
+
+fn connect(path: &Path) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect(path)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    fn log(target: Target) -> Log {
+        Log::open(target, "postfix/smtp".to_owned(), false)
+    }
+
+    #[test]
+    fn a_record_for_postlogd_has_the_time_and_the_host_in_front() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("postlog");
+        let reader = UnixDatagram::bind(&socket).unwrap();
+        let log = log(Target::Postlog {
+            socket,
+            host: "mx".to_owned(),
+        });
+        log.warning("a\nb");
+        let mut bytes = [0; 4096];
+        let length = reader.recv(&mut bytes).unwrap();
+        let line = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        let pid = std::process::id();
+        assert!(
+            line.ends_with(&format!(" mx postfix/smtp[{pid}]: warning: a?b")),
+            "{line}"
+        );
+        assert_eq!(line.find(" mx "), Some("Nov 29 03:19:05".len()), "{line}");
+        log.info("x".repeat(5000));
+        assert_eq!(reader.recv(&mut bytes).unwrap(), LIMIT);
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_holds_nothing_up_and_tells_what_was_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("postlog");
+        let reader = UnixDatagram::bind(&socket).unwrap();
+        let log = log(Target::Postlog {
+            socket,
+            host: "mx".to_owned(),
+        });
+        for number in 0..MAX_WAITING + 1000 {
+            log.info(number);
+        }
+        reader.set_nonblocking(true).unwrap();
+        let lines = || {
+            let (mut lines, mut bytes) = (Vec::new(), [0; 4096]);
+            while let Ok(length) = reader.recv(&mut bytes) {
+                lines.push(String::from_utf8_lossy(&bytes[..length]).into_owned());
+                log.flush(Duration::ZERO);
+            }
+            lines
+        };
+        let kept = lines();
+        for (number, line) in kept.iter().enumerate() {
+            assert!(line.ends_with(&format!(": {number}")), "{line}");
+        }
+        assert!(
+            (MAX_WAITING..MAX_WAITING + 1000).contains(&kept.len()),
+            "{}",
+            kept.len()
+        );
+        log.info("again");
+        let told = lines();
+        let lost = MAX_WAITING + 1000 - kept.len();
+        let [again, told] = told.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert!(again.ends_with(": again"), "{again}");
+        assert!(
+            told.ends_with(&format!(": warning: {lost} log records were lost")),
+            "{told}"
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! A delivery agent for Postfix: master(8) starts it in the place of smtp(8) or lmtp(8), and the queue manager hands it
+//! its requests. What it does with them is decided by the other crates; here are the process, its rights, its log, and
+//! the reports to Postfix's other processes.
+//!
+//! It is not a program for the command line: that is `outpost`.
+
+mod agent;
+mod classic;
+mod fatal;
+mod inherited;
+mod jail;
+mod log;
+mod machine;
+mod master_cf;
+mod message;
+mod poll;
+mod reporter;
+mod serve;
+mod shared;
+mod site;
+mod talk;
+
+use std::{env, process::ExitCode, sync::Arc, thread, time::Duration};
+
+use postfix_ipc::command_line::{CommandLine, Mode, Switch};
+
+use crate::{
+    agent::Agent,
+    fatal::Fatal,
+    inherited::Inherited,
+    jail::Jail,
+    log::{Log, Severity},
+    shared::{Guard, Leash},
+};
+
+fn main() -> ExitCode {
+    let arguments = env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let mut log = Arc::new(Log::open(log::early(), log::early_tag(), false));
+    let result = run(arguments, &mut log);
+    match result {
+        Ok(()) => {
+            log.flush(Duration::from_secs(1));
+            ExitCode::SUCCESS
+        }
+        Err(fatal) => {
+            log.record(Severity::Fatal, &fatal.to_string());
+            log.flush(Duration::from_secs(1));
+            // As Postfix's processes do: whatever is wrong will be wrong in a moment, too.
+            thread::sleep(Duration::from_secs(1));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: impl Iterator<Item = String>, log: &mut Arc<Log>) -> Result<(), Fatal> {
+    if shared::is_worker() {
+        return work(arguments, log);
+    }
+    let inherited = Inherited::claim()?;
+    let options = read_options(arguments)?;
+    if options.mode == Mode::Shared {
+        let guard = Guard::start(inherited)?;
+        let config = site::config(&options)?.1;
+        jail::enter(
+            Jail::of(&options),
+            &config.general.queue_directory,
+            &config.general.mail_owner,
+        )?;
+        return guard.run();
+    }
+    let agent = begin(&options, log)?;
+    let lock = match options.has(Switch::Alone) {
+        true => None,
+        false => Some(jail::accept_lock(
+            agent.queue_directory(),
+            &options.service_name,
+        )?),
+    };
+    jail::enter(Jail::of(&options), agent.queue_directory(), agent.owner())?;
+    classic::run(&agent, inherited, lock)
+}
+
+/// The life of a worker.
+fn work(arguments: impl Iterator<Item = String>, log: &mut Arc<Log>) -> Result<(), Fatal> {
+    let leash = Leash::claim()?;
+    let options = read_options(arguments)?;
+    let limit = site::process_limit(&options)?;
+    let agent = begin(&options, log)?;
+    jail::enter(Jail::of(&options), agent.queue_directory(), agent.owner())?;
+    shared::work(&agent, leash, limit)
+}
+
+/// Everything that needs the rights which are given up then.
+fn begin(options: &CommandLine, log: &mut Arc<Log>) -> Result<Arc<Agent>, Fatal> {
+    let site = site::read(options)?;
+    *log = Arc::new(site.open_log(options));
+    jail::raise_file_limit();
+    Ok(Arc::new(Agent::new(options, site, Arc::clone(log))))
+}
+
+fn read_options(arguments: impl Iterator<Item = String>) -> Result<CommandLine, Fatal> {
+    let arguments: Vec<String> = arguments.collect();
+    CommandLine::parse(arguments.iter().map(String::as_str)).map_err(Fatal::new)
+}

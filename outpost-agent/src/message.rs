@@ -1,0 +1,152 @@
+//! The queue file of a message: opened and locked for one request, read for its text, marked.
+
+use std::{
+    fmt,
+    fs::{File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt},
+    sync::{Arc, OnceLock},
+};
+
+use bytes::{Bytes, BytesMut};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    libc,
+};
+use postfix_ipc::queue_file::{CORRUPT_MODE, ContentText, Corruption, Hashing, Mark, QueueFile};
+use smtp_policy::text::TextSource;
+
+use crate::fatal::words;
+
+/// An open queue file under a shared lock, which the queue manager and postsuper(1) respect.
+#[derive(Debug)]
+pub(crate) struct Message {
+    name: QueueFile,
+    file: Arc<Flock<File>>,
+    corruption: Arc<OnceLock<Corruption>>,
+}
+
+/// A queue file that cannot be used, in Postfix's words.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// The file is gone. So the message is, or it is elsewhere by now.
+    Gone(String),
+    /// Anything else; in Postfix it ends the process.
+    Fatal(String),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Gone(text) | Self::Fatal(text)) = self;
+        f.write_str(text)
+    }
+}
+
+impl Message {
+    /// Opens a queue file in the queue directory, where this process is.
+    ///
+    /// # Errors
+    /// It is not there, cannot be opened or locked, or is no regular file.
+    pub(crate) fn open(name: QueueFile, shown: &str, hashing: &Hashing) -> Result<Self, OpenError> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(name.path(hashing));
+        let file = opened.map_err(|error| {
+            let text = format!("open {shown}: {}", words(&error));
+            match error.kind() {
+                io::ErrorKind::NotFound => OpenError::Gone(text),
+                _ => OpenError::Fatal(text),
+            }
+        })?;
+        match file.metadata() {
+            Ok(data) if data.is_file() => {}
+            _ => return Err(OpenError::Gone(format!("{name}: not a regular file"))),
+        }
+        let locked = Flock::lock(file, FlockArg::LockSharedNonblock);
+        let file = locked.map_err(|(_, error)| {
+            OpenError::Fatal(format!("shared lock {name}: {}", error.desc()))
+        })?;
+        Ok(Self {
+            name,
+            file: Arc::new(file),
+            corruption: Arc::default(),
+        })
+    }
+
+    /// The text, whose first record is at `offset`.
+    pub(crate) fn text(&self, offset: u64) -> Text {
+        let file = Arc::clone(&self.file);
+        let read: ReadAt = Box::new(move |offset, length| read_at(&file, offset, length));
+        Text {
+            content: ContentText::new(read, offset),
+            corruption: Arc::clone(&self.corruption),
+        }
+    }
+
+    /// What is wrong with the text, once somebody has read so far.
+    pub(crate) fn corruption(&self) -> Option<&Corruption> {
+        self.corruption.get()
+    }
+
+    /// Notes in the file that a recipient is done with.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn mark(&self, mark: Mark) -> io::Result<()> {
+        self.file.write_all_at(&[Mark::BYTE], mark.offset)
+    }
+
+    /// Gives the file the mode by which the queue manager knows what cannot be read.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn set_corrupt(&self) -> io::Result<()> {
+        self.file
+            .set_permissions(Permissions::from_mode(CORRUPT_MODE))
+    }
+
+    /// The name, `active/ID`.
+    pub(crate) fn name(&self) -> &QueueFile {
+        &self.name
+    }
+}
+
+/// Reads a piece of a file.
+type ReadAt = Box<dyn FnMut(u64, usize) -> io::Result<Bytes> + Send>;
+
+/// The text of a message. Tells the [`Message`] of what is wrong with it.
+pub(crate) struct Text {
+    content: ContentText<ReadAt>,
+    corruption: Arc<OnceLock<Corruption>>,
+}
+
+impl TextSource for Text {
+    fn read(&mut self, offset: u64, room: usize) -> io::Result<Bytes> {
+        let read = self.content.read(offset, room);
+        if let Err(error) = &read
+            && let Some(found) = error
+                .get_ref()
+                .and_then(|error| error.downcast_ref::<Corruption>())
+        {
+            // The first one counts.
+            let _ = self.corruption.set(found.clone());
+        }
+        read
+    }
+}
+
+fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Bytes> {
+    let mut bytes = BytesMut::zeroed(length);
+    loop {
+        match file.read_at(&mut bytes, offset) {
+            Ok(length) => {
+                bytes.truncate(length);
+                return Ok(bytes.freeze());
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
