@@ -144,6 +144,21 @@ fn a_silent_server_is_given_up_in_time() {
 }
 
 #[test]
+fn each_reply_has_its_own_time_limit() {
+    for (silent, limit) in [
+        ("RCPT", "smtp_rcpt_timeout"),
+        ("DATA", "smtp_data_init_timeout"),
+        (".", "smtp_data_done_timeout"),
+    ] {
+        let rules = [("EHLO", "250 mx"), (silent, "SILENCE")];
+        let mut world = World::new().with_server("192.0.2.1", Box::leak(Box::new(rules)));
+        let outcomes = world.deliver(&format!("{limit} = 7s"), &["a@example.com"]);
+        assert!(outcomes[0].text.contains("timed out while"), "{silent}");
+        assert_eq!(world.now.as_duration().as_secs(), 7, "{silent}");
+    }
+}
+
+#[test]
 fn no_dialogue_outlasts_the_delivery() {
     for (silent, uncertain) in [("MAIL", false), (".", true)] {
         let rules = [("EHLO", "250 mx"), (silent, "SILENCE")];
