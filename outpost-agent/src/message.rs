@@ -29,7 +29,7 @@ pub(crate) struct Message {
 /// A queue file that cannot be used, in Postfix's words.
 #[derive(Debug)]
 pub(crate) enum OpenError {
-    /// The file is gone. So the message is, or it is elsewhere by now.
+    /// The file is gone, or is none. So the message is, or it is elsewhere by now.
     Gone(String),
     /// Anything else; in Postfix it ends the process.
     Fatal(String),
@@ -57,16 +57,17 @@ impl Message {
             let text = format!("open {shown}: {}", words(&error));
             match error.kind() {
                 io::ErrorKind::NotFound => OpenError::Gone(text),
+                io::ErrorKind::IsADirectory => irregular(&name),
                 _ => OpenError::Fatal(text),
             }
         })?;
         match file.metadata() {
             Ok(data) if data.is_file() => {}
-            _ => return Err(OpenError::Gone(format!("{name}: not a regular file"))),
+            _ => return Err(irregular(&name)),
         }
         let locked = Flock::lock(file, FlockArg::LockSharedNonblock);
         let file = locked.map_err(|(_, error)| {
-            OpenError::Fatal(format!("shared lock {name}: {}", error.desc()))
+            OpenError::Fatal(format!("shared lock {name}: {}", words(&error.into())))
         })?;
         Ok(Self {
             name,
@@ -111,6 +112,10 @@ impl Message {
     pub(crate) fn name(&self) -> &QueueFile {
         &self.name
     }
+}
+
+fn irregular(name: &QueueFile) -> OpenError {
+    OpenError::Gone(format!("{name}: not a regular file"))
 }
 
 /// Reads a piece of a file.

@@ -72,23 +72,16 @@ impl Reporter {
     /// Reports, logs and marks a verdict. One that cannot be reported becomes another.
     fn report(&self, named: &Recipient, recipient: &policy::Recipient, mut outcome: Outcome) {
         let filing = Filing::new(self.head.flags, named, &outcome);
-        if let Err(service) = self.file(&filing, named, &mut outcome) {
-            let agent = &self.agent;
+        if !self.file(&filing, named, &mut outcome) {
             let (bounce, trace) = (
-                agent.name_of(Service::Bounce),
-                agent.name_of(Service::Trace),
+                self.agent.name_of(Service::Bounce),
+                self.agent.name_of(Service::Trace),
             );
             let id = self.head.queue_id.to_string();
-            if let Some(verdict) = filing.failed.verdict(&id, &outcome, bounce, trace) {
-                return self.report(named, recipient, verdict);
-            }
-            agent.log.warning(format_args!(
-                "{id}: {} service failure",
-                agent.name_of(service)
-            ));
-            if filing.failed == Failed::Kept {
-                return self.defer();
-            }
+            return match filing.failed.verdict(&id, &outcome, bounce, trace) {
+                Some(verdict) => self.report(named, recipient, verdict),
+                None => self.defer(),
+            };
         }
         let line = self.agent.settings.log.line(recipient, &outcome);
         self.agent
@@ -106,13 +99,8 @@ impl Reporter {
         }
     }
 
-    /// Tells whoever is to be told; the error is the service that could not be.
-    fn file(
-        &self,
-        filing: &Filing,
-        named: &Recipient,
-        outcome: &mut Outcome,
-    ) -> Result<(), Service> {
+    /// Tells whoever is to be told. False if somebody could not be, for which the verdict cannot stand.
+    fn file(&self, filing: &Filing, named: &Recipient, outcome: &mut Outcome) -> bool {
         for report in &filing.reports {
             let (service, told) = match report {
                 Report::Verify
@@ -127,16 +115,25 @@ impl Reporter {
                     (book.service(), self.tell(book.service(), &record))
                 }
             };
-            match told {
-                Ok(true) => {}
-                Ok(false) => return Err(service),
-                Err(error) => {
-                    self.agent.log.warning(error);
-                    return Err(service);
-                }
+            let told = told.unwrap_or_else(|error| {
+                self.agent.log.warning(error);
+                false
+            });
+            if told {
+                continue;
+            }
+            if filing.failed != Failed::Replaced {
+                let name = self.agent.name_of(service);
+                self.agent.log.warning(format_args!(
+                    "{}: {name} service failure",
+                    self.head.queue_id
+                ));
+            }
+            if filing.failed != Failed::Warned {
+                return false;
             }
         }
-        Ok(())
+        true
     }
 
     fn verify(&self, named: &Recipient, outcome: &Outcome) -> Result<bool, TalkError> {

@@ -135,9 +135,11 @@ impl Agent {
         if head.nexthop.is_empty() {
             return Err(Fatal::new("empty nexthop hostname"));
         }
-        let offset = u64::try_from(head.offset).unwrap_or(0);
         let (understood, recipients, refused) = understood(recipients);
-        let asked = head.to_policy(self.protocol, self.flags, understood);
+        let asked = head.text_offset().and_then(|offset| {
+            let request = head.to_policy(self.protocol, self.flags, understood)?;
+            Ok((request, offset))
+        });
         let reply = Arc::new(Mutex::new(FinalReply::done()));
         let mut reporter = Reporter {
             agent: Arc::clone(self),
@@ -148,8 +150,8 @@ impl Agent {
         };
         reporter.refuse();
         match asked {
-            Ok(request) if request.recipients.is_empty() => {}
-            Ok(request) => {
+            Ok((request, _)) if request.recipients.is_empty() => {}
+            Ok((request, offset)) => {
                 reporter.recipients = recipients;
                 self.client
                     .deliver_whole(request, message.text(offset), reporter);
