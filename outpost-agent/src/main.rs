@@ -19,6 +19,8 @@ mod serve;
 mod shared;
 mod site;
 mod talk;
+#[cfg(test)]
+mod tests;
 
 use std::{env, process::ExitCode, sync::Arc, thread, time::Duration};
 

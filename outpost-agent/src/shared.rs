@@ -117,8 +117,8 @@ impl Guard {
 
 /// What a guard hands to its worker.
 pub(crate) struct Leash {
-    listener: UnixListener,
-    stream: UnixStream,
+    pub(crate) listener: UnixListener,
+    pub(crate) stream: UnixStream,
 }
 
 impl Leash {

@@ -56,6 +56,15 @@ fn folder() -> PathBuf {
 pub(crate) fn config(options: &CommandLine) -> Result<(MainCf, Config), Fatal> {
     let mut main_cf = MainCf::read(folder().join("main.cf")).map_err(Fatal::new)?;
     main_cf.set_host_name(&machine::host_name());
+    let config = complete(&mut main_cf, options)?;
+    Ok((main_cf, config))
+}
+
+/// Adds to main.cf what the command line says.
+///
+/// # Errors
+/// The first mistake.
+pub(crate) fn complete(main_cf: &mut MainCf, options: &CommandLine) -> Result<Config, Fatal> {
     main_cf.set_service_name(&options.service_name);
     let set = options
         .parameters
@@ -66,8 +75,7 @@ pub(crate) fn config(options: &CommandLine) -> Result<(MainCf, Config), Fatal> {
     for setting in set.chain([unlimited]) {
         main_cf.set(&setting).map_err(Fatal::new)?;
     }
-    let config = main_cf.config(protocol(options)).map_err(Fatal::new)?;
-    Ok((main_cf, config))
+    main_cf.config(protocol(options)).map_err(Fatal::new)
 }
 
 /// How many requests the service may serve at once; none: as many as come.
@@ -97,6 +105,14 @@ pub(crate) fn process_limit(options: &CommandLine) -> Result<Option<u32>, Fatal>
 /// All mistakes, in one text.
 pub(crate) fn read(options: &CommandLine) -> Result<Site, Fatal> {
     let (main_cf, config) = config(options)?;
+    compile(&main_cf, config)
+}
+
+/// Reads everything that main.cf names.
+///
+/// # Errors
+/// All mistakes, in one text.
+pub(crate) fn compile(main_cf: &MainCf, config: Config) -> Result<Site, Fatal> {
     if !Log::knows_facility(&config.daemon.syslog_facility) {
         let name = &config.daemon.syslog_facility;
         return Err(Fatal::new(format!(
@@ -109,7 +125,7 @@ pub(crate) fn read(options: &CommandLine) -> Result<Site, Fatal> {
         services: &services,
     };
     let Compiled { policy, mut tables } =
-        compile_client(&main_cf, &config, machine::resolver(), machine).map_err(Fatal::new)?;
+        compile_client(main_cf, &config, machine::resolver(), machine).map_err(Fatal::new)?;
     let mut context = TableContext::new(main_cf.directory());
     let parents = &config.general.parent_domain_matches_subdomains;
     let kind = match parents.iter().any(|name| name == "fast_flush_domains") {

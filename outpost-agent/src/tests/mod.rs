@@ -1,0 +1,11 @@
+//! The agent among its like: requests come over a socket as from the queue manager, and bounce(8), flush(8) and the others are small servers
+//! that note what they are told.
+
+mod crew;
+mod panics;
+mod queue_files;
+mod requests;
+mod server;
+mod services;
+mod verdicts;
+mod world;

@@ -1,0 +1,270 @@
+//! What follows from a verdict: reports, log, marks, and the reply.
+
+use postfix_ipc::{attr::Value, request::NotifyFlags};
+
+use super::{
+    server::{Script, Server},
+    world::{Mail, World},
+};
+
+const UNKNOWN: Script = &[("RCPT TO:<bad", "550 5.1.1 no such user")];
+const BUSY: Script = &[("RCPT TO:<bad", "450 4.2.1 busy")];
+
+fn asks_for_success(mail: &mut Mail) {
+    for recipient in &mut mail.request.recipients {
+        recipient.notify = NotifyFlags::SUCCESS;
+    }
+}
+
+#[test]
+fn a_delivery_is_logged_marked_and_answered() {
+    let (world, server) = (World::new(""), Server::start(&[]));
+    let mail = world.mail(&server.nexthop(), &["a@test", "b@test"]);
+    let served = world.serve(&mail);
+    assert_eq!((served.status(), served.bytes), (0, 77));
+    assert_eq!(mail.marks(), "DD");
+    let heard = server.heard();
+    assert!(
+        heard.contains(&"TEXT Subject: test||Hello.".to_owned()),
+        "{heard:?}"
+    );
+    assert_eq!(
+        world.verdicts(),
+        [
+            "a@test 2.0.0 sent (250 2.0.0 taken)",
+            "b@test 2.0.0 sent (250 2.0.0 taken)"
+        ]
+    );
+    // Nobody asked to be told.
+    assert_eq!(world.journal().len(), 2);
+}
+
+#[test]
+fn a_delivery_is_traced_before_it_is_logged() {
+    let (world, server) = (World::new(""), Server::start(&[]));
+    let mut mail = world.mail(&server.nexthop(), &["a@test"]);
+    asks_for_success(&mut mail);
+    assert_eq!(world.serve(&mail).status(), 0);
+    let journal = world.journal();
+    assert_eq!(journal.len(), 2, "{journal:?}");
+    assert!(journal[0].starts_with(&format!("trace nrequest 0 flags 0 queue_id {}", mail.id)));
+    assert!(
+        journal[0].contains("notify_flags 2 status 2.0.0"),
+        "{journal:?}"
+    );
+    assert!(journal[0].contains("action relayed reason delivery via 127.0.0.1[127.0.0.1]:"));
+    assert!(journal[1].contains("status=sent"));
+    assert_eq!(mail.marks(), "D");
+}
+
+#[test]
+fn a_recipient_is_marked_only_after_the_reports_and_the_line_in_the_log() {
+    let (world, server) = (World::new(""), Server::start(UNKNOWN));
+    let mut mail = world.mail(&server.nexthop(), &["bad@test"]);
+    // It cannot be marked there.
+    mail.request.recipients[0].offset = 0;
+    assert_eq!(world.serve(&mail).status(), -1);
+    let journal = world.journal();
+    assert_eq!(journal.len(), 3, "{journal:?}");
+    assert!(journal[0].starts_with("bounce nrequest 0"));
+    assert!(journal[1].contains("status=bounced"));
+    let text = format!(
+        "log error: update active/{}: recipient at offset 0 of the queue file",
+        mail.id
+    );
+    assert_eq!(journal[2], text);
+}
+
+#[test]
+fn a_recipient_without_a_record_is_not_marked() {
+    let (world, server) = (World::new(""), Server::start(&[]));
+    let mut mail = world.mail(&server.nexthop(), &["a@test"]);
+    let before = std::fs::read(mail.path()).unwrap();
+    mail.request.recipients[0].offset = -1;
+    assert_eq!(world.serve(&mail).status(), 0);
+    assert_eq!(std::fs::read(mail.path()).unwrap(), before);
+}
+
+#[test]
+fn a_delivery_without_the_flag_is_not_marked_and_a_bounce_is() {
+    let (world, server) = (World::new(""), Server::start(UNKNOWN));
+    let mail = world
+        .mail(&server.nexthop(), &["a@test", "bad@test"])
+        .with_flags(2);
+    assert_eq!(world.serve(&mail).status(), 0);
+    assert_eq!(mail.marks(), "RD");
+}
+
+#[test]
+fn a_failure_is_bounced_and_marked() {
+    let (world, server) = (World::new(""), Server::start(UNKNOWN));
+    let mail = world.mail(&server.nexthop(), &["bad@test", "a@test"]);
+    let served = world.serve(&mail);
+    assert_eq!((served.status(), served.bytes), (0, 77));
+    assert_eq!(mail.marks(), "DD");
+    let records = world.told("bounce ");
+    let reply = "550 5.1.1 no such user";
+    let reason = format!("host 127.0.0.1[127.0.0.1] said: {reply} (in reply to RCPT TO command)");
+    let offset = mail.request.recipients[0].offset;
+    assert_eq!(
+        records,
+        [format!(
+            "nrequest 0 flags 0 queue_id {} original_recipient bad@test recipient bad@test offset {offset} \
+             dsn_orig_rcpt  notify_flags 0 status 5.1.1 diag_type smtp diag_text {reply} mta_type dns \
+             mta_mname 127.0.0.1 action failed reason {reason}",
+            mail.id
+        )]
+    );
+    assert_eq!(world.told("defer ").len(), 0);
+}
+
+#[test]
+fn a_failure_that_may_pass_is_deferred_and_not_marked() {
+    let (world, server) = (World::new(""), Server::start(BUSY));
+    let mail = world.mail(&server.nexthop(), &["bad@test", "a@test"]);
+    let served = world.serve(&mail);
+    assert_eq!(served.status(), -1);
+    // Others are welcome there.
+    assert_eq!(served.hop(), (String::new(), String::new()));
+    assert_eq!(mail.marks(), "RD");
+    let records = world.told("defer ");
+    assert_eq!(records.len(), 1);
+    assert!(records[0].contains("status 4.2.1 diag_type smtp diag_text 450 4.2.1 busy"));
+    assert!(records[0].contains("action delayed reason host 127.0.0.1[127.0.0.1] said: 450"));
+    assert_eq!(world.told("flush ").len(), 0);
+}
+
+#[test]
+fn the_queue_manager_hears_of_a_host_that_cannot_be_reached() {
+    let world = World::new("");
+    let nexthop = Server::nobody();
+    let mail = world.mail(&nexthop, &["a@test", "b@test"]);
+    let served = world.serve(&mail);
+    assert_eq!(served.status(), -1);
+    let port = nexthop.rsplit_once(':').unwrap().1;
+    let reason = format!("connect to 127.0.0.1[127.0.0.1]:{port}: Connection refused");
+    assert_eq!(served.hop(), ("4.4.1".to_owned(), reason));
+    assert!(served.reply.unwrap().hop.action.is_empty());
+    assert_eq!(
+        (world.told("defer ").len(), mail.marks().as_str()),
+        (2, "RR")
+    );
+}
+
+#[test]
+fn flush_hears_of_what_waits_for_its_domains() {
+    let world = World::new("fast_flush_domains = $relay_domains\n");
+    let mail = world.mail(
+        &Server::nobody(),
+        &["a@relay.test", "b@other.test", "c@sub.relay.test"],
+    );
+    assert_eq!(world.serve(&mail).status(), -1);
+    let add = |site: &str| format!("request add site {site} queue_id {}", mail.id);
+    // Subdomains are for parent_domain_matches_subdomains, which names this parameter unless it is told otherwise.
+    assert_eq!(
+        world.told("flush "),
+        [add("relay.test"), add("sub.relay.test")]
+    );
+    let probe = world
+        .mail(&Server::nobody(), &["a@relay.test"])
+        .with_flags(259);
+    assert_eq!(world.serve(&probe).status(), 0);
+    assert_eq!(world.told("flush ").len(), 2);
+}
+
+#[test]
+fn a_bounce_that_is_softened_is_recorded_with_the_deferred() {
+    let (world, server) = (World::new("soft_bounce = yes\n"), Server::start(UNKNOWN));
+    let mail = world.mail(&server.nexthop(), &["bad@relay.test"]);
+    assert_eq!(world.serve(&mail).status(), -1);
+    assert_eq!(mail.marks(), "R");
+    assert_eq!(
+        (world.told("bounce ").len(), world.told("flush ").len()),
+        (0, 0)
+    );
+    let records = world.told("defer ");
+    assert!(records[0].contains("status 4.1.1"), "{records:?}");
+    assert!(world.verdicts()[0].contains("SOFTBOUNCE"));
+}
+
+#[test]
+fn verify_hears_of_a_probe_whatever_it_finds() {
+    let (world, server) = (World::new(""), Server::start(UNKNOWN));
+    for (to, nexthop, finding, word) in [
+        ("a@test", server.nexthop(), 0, "deliverable"),
+        ("a@test", Server::nobody(), 1, "undeliverable"),
+        ("bad@test", server.nexthop(), 2, "undeliverable"),
+    ] {
+        let mut mail = world.mail(&nexthop, &[to]).with_flags(259);
+        mail.request.recipients[0].original = Value::new("alias@test").unwrap();
+        let (updates, lines) = (world.told("verify ").len(), world.verdicts().len());
+        let served = world.serve(&mail);
+        assert_eq!(
+            (served.status(), served.bytes, mail.marks().as_str()),
+            (0, 77, "D")
+        );
+        let told = world.told("verify ").split_off(updates);
+        let start = |address| {
+            format!("request update address {address} recipient_status {finding} reason ")
+        };
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with(&start("alias@test")), "{told:?}");
+        assert!(told[1].starts_with(&start(to)), "{told:?}");
+        let line = world.verdicts().split_off(lines);
+        assert!(
+            line.len() == 1 && line[0].contains(&format!(" {word} (")),
+            "{line:?}"
+        );
+    }
+    assert_eq!(
+        (world.told("defer ").len(), world.told("bounce ").len()),
+        (0, 0)
+    );
+    assert_eq!(server.count("DATA"), 0);
+}
+
+#[test]
+fn verify_does_not_hear_of_failures_that_are_not_kept() {
+    let world = World::new("address_verify_negative_cache = no\n");
+    let server = Server::start(UNKNOWN);
+    let mail = world
+        .mail(&server.nexthop(), &["a@test", "bad@test"])
+        .with_flags(259);
+    assert_eq!(world.serve(&mail).status(), 0);
+    assert_eq!(mail.marks(), "DD");
+    let told = world.told("verify ");
+    assert!(
+        told.len() == 1 && told[0].contains("address a@test"),
+        "{told:?}"
+    );
+    let verdicts = world.verdicts();
+    assert!(
+        verdicts
+            .iter()
+            .any(|line| line.contains("undeliverable-but-not-cached (")),
+        "{verdicts:?}"
+    );
+}
+
+#[test]
+fn two_recipients_are_too_many_for_a_header_field_of_one() {
+    for flags in ["flags=D", "flags=O"] {
+        let world = World::with("", &[], &[flags], |_| {});
+        let server = Server::start(&[]);
+        let mail = world.mail(&server.nexthop(), &["a@test", "b@test"]);
+        assert_eq!(world.serve(&mail).status(), -1);
+        let text = "4.3.5 deferred (mail system configuration error)";
+        assert_eq!(
+            world.verdicts(),
+            [format!("a@test {text}"), format!("b@test {text}")]
+        );
+        assert_eq!((mail.marks().as_str(), server.heard().len()), ("RR", 0));
+        assert_eq!(world.told("defer ").len(), 2);
+        assert_eq!(
+            world.told("log warning: ").len(),
+            1,
+            "{:?}",
+            world.journal()
+        );
+    }
+}
