@@ -106,7 +106,7 @@ pub(super) fn endpoint_key(cx: &Context, peer: &Peer, level: TlsLevel) -> CacheK
 
 fn key_owner(cx: &Context) -> KeyOwner<'_> {
     KeyOwner {
-        service: cx.request.protocol.as_str(),
+        protocol: cx.request.protocol,
         sender: login_sender(cx),
         tls: cx.request.tls,
     }

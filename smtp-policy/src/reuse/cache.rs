@@ -11,7 +11,7 @@
 //! ```
 
 use std::{
-    collections::{BTreeMap, VecDeque, btree_map::Entry},
+    collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
 };
 
@@ -29,9 +29,9 @@ use crate::channel::{Channel, Peer};
 /// (`src/global/scache_multi.c`).
 #[derive(Debug)]
 pub struct ConnectionCache<S> {
-    /// The connections to each endpoint, the one that has been kept longest first. None of
-    /// the lists is empty.
-    connections: BTreeMap<CacheKey, VecDeque<Kept<S>>>,
+    /// The connections by their endpoints and numbers: of those to one endpoint, the one that
+    /// has been kept longest comes first.
+    connections: BTreeMap<(CacheKey, u64), Kept<S>>,
     /// The endpoints that each destination is bound to, the one that was bound first first.
     bindings: BTreeMap<CacheKey, Vec<Bound>>,
     /// All of them by their numbers and when their time is over; a binding that was given
@@ -42,7 +42,6 @@ pub struct ConnectionCache<S> {
 
 #[derive(Debug)]
 struct Kept<S> {
-    number: u64,
     expires: Time,
     socket: S,
     channel: Box<Channel>,
@@ -94,15 +93,12 @@ impl<S> ConnectionCache<S> {
         let number = self.next_number();
         let item = Item::Connection(endpoint.clone());
         self.by_time.insert((expires, number), item);
-        self.connections
-            .entry(endpoint)
-            .or_default()
-            .push_back(Kept {
-                number,
-                expires,
-                socket,
-                channel,
-            });
+        let kept = Kept {
+            expires,
+            socket,
+            channel,
+        };
+        self.connections.insert((endpoint, number), kept);
     }
 
     /// Binds a destination to an endpoint, or gives the binding more time. It keeps its
@@ -135,15 +131,14 @@ impl<S> ConnectionCache<S> {
         let bindings = self.bindings.get(key).into_iter().flatten();
         let bound = bindings
             .filter(|bound| bound.expires > now)
-            .find_map(|bound| Some((bound, self.oldest(&bound.endpoint, now)?)));
-        if let Some((bound, number)) = bound {
-            let (endpoint, peer) = (bound.endpoint.clone(), Arc::clone(&bound.peer));
-            let (socket, mut channel) = self.remove(&endpoint, number)?;
-            channel.peer = peer;
-            return Some((socket, channel));
-        }
-        let number = self.oldest(key, now)?;
-        self.remove(key, number)
+            .find_map(|bound| Some((self.oldest(&bound.endpoint, now)?, &bound.peer)));
+        let (place, peer) = match bound {
+            Some((place, peer)) => (place, Some(Arc::clone(peer))),
+            None => (self.oldest(key, now)?, None),
+        };
+        let (socket, mut channel) = self.remove(&place)?;
+        channel.peer = peer.unwrap_or(channel.peer);
+        Some((socket, channel))
     }
 
     /// Takes out every connection whose time is over at `now`, for the driver to
@@ -155,7 +150,7 @@ impl<S> ConnectionCache<S> {
         {
             let ((_, number), item) = first.remove_entry();
             match item {
-                Item::Connection(endpoint) => over.extend(self.remove(&endpoint, number)),
+                Item::Connection(endpoint) => over.extend(self.remove(&(endpoint, number))),
                 Item::Binding(destination) => self.unbind(destination, number, now),
             }
         }
@@ -174,7 +169,7 @@ impl<S> ConnectionCache<S> {
 
     /// How many connections are kept.
     pub fn len(&self) -> usize {
-        self.connections.values().map(VecDeque::len).sum()
+        self.connections.len()
     }
 
     /// Whether none is kept.
@@ -188,22 +183,16 @@ impl<S> ConnectionCache<S> {
     }
 
     /// The connection that has been kept longest, of those to an endpoint.
-    fn oldest(&self, endpoint: &CacheKey, now: Time) -> Option<u64> {
-        let mut kept = self.connections.get(endpoint)?.iter();
-        let found = kept.find(|kept| kept.expires > now)?;
-        Some(found.number)
+    fn oldest(&self, endpoint: &CacheKey, now: Time) -> Option<(CacheKey, u64)> {
+        let all = self.connections.range((endpoint.clone(), 0)..);
+        let mut kept = all.take_while(|((key, _), _)| key == endpoint);
+        let (place, _) = kept.find(|(_, kept)| kept.expires > now)?;
+        Some(place.clone())
     }
 
-    fn remove(&mut self, endpoint: &CacheKey, number: u64) -> Option<(S, Box<Channel>)> {
-        let Entry::Occupied(mut all) = self.connections.entry(endpoint.clone()) else {
-            return None;
-        };
-        let position = all.get().iter().position(|kept| kept.number == number)?;
-        let kept = all.get_mut().remove(position)?;
-        if all.get().is_empty() {
-            all.remove();
-        }
-        self.by_time.remove(&(kept.expires, number));
+    fn remove(&mut self, place: &(CacheKey, u64)) -> Option<(S, Box<Channel>)> {
+        let kept = self.connections.remove(place)?;
+        self.by_time.remove(&(kept.expires, place.1));
         Some((kept.socket, kept.channel))
     }
 
@@ -245,7 +234,7 @@ mod tests {
     };
 
     const OWNER: KeyOwner<'_> = KeyOwner {
-        service: "smtp",
+        protocol: Protocol::Smtp,
         sender: None,
         tls: TlsWish::Unsaid,
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{channel::Peer, request::TlsWish, server::Endpoint, tls::TlsLevel};
+use crate::{Protocol, channel::Peer, request::TlsWish, server::Endpoint, tls::TlsLevel};
 
 /// The key of a kept connection. It holds everything that must be equal for a
 /// connection to serve another message: the client, and the next hop or the
@@ -13,7 +13,7 @@ pub struct CacheKey(Arc<Fields>);
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Fields {
     place: Place,
-    service: &'static str,
+    protocol: Protocol,
     /// No sender at all is not the null sender.
     sender: Option<String>,
     tls: TlsWish,
@@ -55,7 +55,7 @@ pub(crate) struct Binding {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyOwner<'a> {
     /// The client.
-    pub(crate) service: &'static str,
+    pub(crate) protocol: Protocol,
     /// The sender, where it decides who logs in.
     pub(crate) sender: Option<&'a str>,
     /// What the sender says about TLS, which decides which servers will do.
@@ -95,7 +95,7 @@ impl CacheKey {
     fn new(owner: KeyOwner<'_>, place: Place) -> Self {
         Self(Arc::new(Fields {
             place,
-            service: owner.service,
+            protocol: owner.protocol,
             sender: owner.sender.map(str::to_owned),
             tls: owner.tls,
         }))
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     const ANYBODY: KeyOwner<'_> = KeyOwner {
-        service: "smtp",
+        protocol: Protocol::Smtp,
         sender: None,
         tls: TlsWish::Unsaid,
     };
@@ -129,7 +129,7 @@ mod tests {
             ..ANYBODY
         };
         let lmtp = KeyOwner {
-            service: "lmtp",
+            protocol: Protocol::Lmtp,
             ..ANYBODY
         };
         let wish = |tls| KeyOwner { tls, ..ANYBODY };
