@@ -82,7 +82,10 @@ impl BodyEncoder {
     /// Encodes the usual lines at the start of `text`: whole ones, each within a window and not to be
     /// broken. Returns what comes behind them.
     fn short_lines<'a>(&self, mut text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
-        let limit = if self.at_start { self.limit } else { 0 };
+        if !self.at_start {
+            return text;
+        }
+        let limit = self.limit.min(WINDOW - 1);
         while let Some(window) = text.first_chunk::<WINDOW>()
             && let Some(length) = line_end(window).filter(|length| *length < limit)
         {
@@ -92,8 +95,10 @@ impl BodyEncoder {
             // A copy of fixed size, cut off behind the line, costs less than one of the line's size.
             let end = out.len() + length;
             out.extend_from_slice(window);
-            out.truncate(end);
-            out.extend_from_slice(b"\r\n");
+            if let Some(line_end) = out.get_mut(end..end + 2) {
+                line_end.copy_from_slice(b"\r\n");
+            }
+            out.truncate(end + 2);
             text = text.get(length + 1..).unwrap_or_default();
         }
         text
