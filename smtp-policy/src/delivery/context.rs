@@ -82,7 +82,8 @@ impl Context {
             hosts: Hosts::default(),
             taken: Taken::default(),
             envelope: None,
-            asks: VecDeque::new(),
+            // There will be notes, and a report at least.
+            asks: VecDeque::with_capacity(4),
             look_out: LookOut::default(),
             why: None,
             arrived: None,

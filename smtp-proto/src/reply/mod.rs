@@ -126,7 +126,8 @@ fn status_of(code: u16, rest: &str) -> EnhancedStatus {
     if !matches!(class, 2 | 4 | 5) {
         return EnhancedStatus::new(5, 5, 0);
     }
-    match EnhancedStatus::parse(rest.trim_start_matches(' ')) {
+    let blanks = rest.bytes().take_while(|byte| *byte == b' ').count();
+    match EnhancedStatus::parse(rest.get(blanks..).unwrap_or_default()) {
         Some((status, _)) if status.class() == class => status,
         _ => EnhancedStatus::new(class, 0, 0),
     }

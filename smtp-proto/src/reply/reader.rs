@@ -222,8 +222,13 @@ impl ReplyReader {
         while let Some(line) = self.input.next_line() {
             let result = self.assembly.add(line);
             self.input.release();
-            if let Some(result) = result.transpose() {
-                return Some(result.inspect_err(|error| self.stop(*error)));
+            match result {
+                Ok(None) => {}
+                Ok(Some(reply)) => return Some(Ok(reply)),
+                Err(error) => {
+                    self.stop(error);
+                    return Some(Err(error));
+                }
             }
         }
         let begun = self.assembly.draft.bytes;
