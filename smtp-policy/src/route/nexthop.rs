@@ -102,7 +102,7 @@ impl NexthopRules {
             Some(_) => (Some(nexthop), ""),
             None => (None, self.without_prefix(nexthop)),
         };
-        let parts = list.split([',', ' ', '\t', '\r', '\n']);
+        let parts = list.split(is_separator);
         socket
             .into_iter()
             .chain(parts.filter(|text| !text.is_empty()))
@@ -182,6 +182,11 @@ impl NexthopRules {
             _ => is_valid_address(host) || is_valid_hostname(host, Wildcard::Forbidden),
         }
     }
+}
+
+/// Says whether a character stands between the destinations of a next hop.
+const fn is_separator(c: char) -> bool {
+    matches!(c, ',' | ' ' | '\t' | '\r' | '\n')
 }
 
 /// The host and the port, empty if there is none, after an opening bracket.
