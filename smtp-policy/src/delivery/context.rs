@@ -254,10 +254,18 @@ impl Context {
     }
 
     /// Tells a fact to whoever listens.
+    #[inline]
     pub(super) fn learn(&mut self, fact: &Learned<'_>) {
-        if let Some(survey) = &mut self.survey
-            && let Some(note) = survey.learn(fact)
-        {
+        if self.is_survey() {
+            self.tell_survey(fact);
+        }
+    }
+
+    /// Out of the way of deliveries, which are no survey.
+    #[cold]
+    fn tell_survey(&mut self, fact: &Learned<'_>) {
+        let survey = self.survey.as_mut();
+        if let Some(note) = survey.and_then(|survey| survey.learn(fact)) {
             self.note(note);
         }
     }
