@@ -1,4 +1,4 @@
-//! What all requests of a process share.
+//! State that all requests of a process share.
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What ends a process.
+//! Faults that end a process.
 
 use std::fmt;
 

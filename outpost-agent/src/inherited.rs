@@ -26,7 +26,7 @@ use crate::fatal::Fatal;
 /// The program of this process, whatever its name has become since.
 pub(crate) const SELF: &str = "/proc/self/exe";
 
-/// What master(8) hands down.
+/// The descriptors that master(8) hands down.
 #[derive(Debug)]
 pub(crate) struct Inherited {
     /// The socket to accept requests from.

@@ -28,7 +28,7 @@ pub(crate) struct Jail {
 }
 
 impl Jail {
-    /// What master(8) asks for.
+    /// The rights that master(8) asks this process to give up.
     pub(crate) fn of(options: &CommandLine) -> Self {
         Self {
             unprivileged: options.has(Switch::Unprivileged),

@@ -50,7 +50,7 @@ const FACILITIES: [&str; 24] = [
     "local7",
 ];
 
-/// How bad it is.
+/// The severity of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Severity {
     Info,
@@ -81,7 +81,7 @@ impl Severity {
     }
 }
 
-/// Where records go.
+/// The target of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     /// The facility of this name.
@@ -90,7 +90,7 @@ pub(crate) enum Target {
     Postlog { socket: PathBuf, host: String },
 }
 
-/// Where records go before main.cf is read: master(8) says so in the environment.
+/// The target of records before main.cf is read, which master(8) names in the environment.
 pub(crate) fn early() -> Target {
     match std::env::var_os("POSTLOG_SERVICE") {
         Some(socket) => Target::Postlog {
@@ -121,7 +121,7 @@ pub(crate) fn first_label(name: &str) -> String {
 #[derive(Debug, Default)]
 struct Waiting {
     records: VecDeque<Vec<u8>>,
-    /// How many could not be kept.
+    /// The number of records that could not be kept.
     lost: usize,
 }
 
@@ -161,7 +161,7 @@ impl Log {
         }
     }
 
-    /// Whether `name` is a facility of syslog.
+    /// Returns whether `name` is a facility of syslog.
     pub(crate) fn knows_facility(name: &str) -> bool {
         FACILITIES.contains(&name)
     }
@@ -277,19 +277,19 @@ fn connect(path: &Path) -> io::Result<UnixDatagram> {
 mod tests {
     use super::*;
 
-    fn log(target: Target) -> Log {
-        Log::open(target, "postfix/smtp".to_owned(), false)
+    /// The socket of postlogd(8), whose name is gone once it is connected, and the log that writes to it.
+    fn postlog() -> (UnixDatagram, Log) {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("postlog");
+        let reader = UnixDatagram::bind(&socket).unwrap();
+        let host = "mx".to_owned();
+        let target = Target::Postlog { socket, host };
+        (reader, Log::open(target, "postfix/smtp".to_owned(), false))
     }
 
     #[test]
     fn a_record_for_postlogd_has_the_time_and_the_host_in_front() {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("postlog");
-        let reader = UnixDatagram::bind(&socket).unwrap();
-        let log = log(Target::Postlog {
-            socket,
-            host: "mx".to_owned(),
-        });
+        let (reader, log) = postlog();
         log.warning("a\nb");
         let mut bytes = [0; 4096];
         let length = reader.recv(&mut bytes).unwrap();
@@ -306,13 +306,7 @@ mod tests {
 
     #[test]
     fn a_log_that_nobody_reads_holds_nothing_up_and_tells_what_was_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("postlog");
-        let reader = UnixDatagram::bind(&socket).unwrap();
-        let log = log(Target::Postlog {
-            socket,
-            host: "mx".to_owned(),
-        });
+        let (reader, log) = postlog();
         for number in 0..MAX_WAITING + 1000 {
             log.info(number);
         }

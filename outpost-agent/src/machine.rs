@@ -1,4 +1,4 @@
-//! What main.cf takes for granted of the machine: its name, its addresses, its DNS servers, the names of ports.
+//! Facts about the machine that main.cf takes for granted: its name, its addresses, its DNS servers, the names of ports.
 
 use std::net::IpAddr;
 

@@ -86,7 +86,7 @@ impl Message {
         }
     }
 
-    /// What is wrong with the text, once somebody has read so far.
+    /// The damage of the text, once somebody has read so far.
     pub(crate) fn corruption(&self) -> Option<&Corruption> {
         self.corruption.get()
     }

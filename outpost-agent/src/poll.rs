@@ -53,7 +53,7 @@ pub(crate) fn wait_for_room(to: BorrowedFd<'_>, limit: Duration) {
     let _ = poll(&mut [PollFd::new(to, PollFlags::POLLOUT)], timeout);
 }
 
-/// Whether an error of accept(2) is none of this process: another one was faster, or the other end has gone.
+/// Returns whether an error of accept(2) is none of this process: another one was faster, or the other end has gone.
 pub(crate) fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
     matches!(

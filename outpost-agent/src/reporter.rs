@@ -1,4 +1,4 @@
-//! What becomes of a verdict: it is reported to Postfix's other processes, logged, and marked in the queue file, in this order
+//! The way of a verdict: it is reported to Postfix's other processes, logged, and marked in the queue file, in this order
 //! (`src/global/sent.c`, `bounce.c`, `defer.c`, `verify.c`).
 
 use std::sync::{Arc, Mutex, PoisonError};

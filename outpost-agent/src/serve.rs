@@ -27,14 +27,14 @@ use crate::{
     reporter::{self, Reporter},
 };
 
-/// How long one who has nothing else to do waits for a log that is busy.
+/// The time that one who has nothing else to do waits for a log that is busy.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Agent {
     /// Serves one connection to its end.
     ///
     /// # Errors
-    /// What ends a process of Postfix: the queue file can be neither opened nor locked. There is no reply then.
+    /// A fault that ends a process of Postfix: the queue file can be neither opened nor locked. There is no reply then.
     pub(crate) fn serve(self: &Arc<Self>, mut stream: UnixStream) -> Result<(), Fatal> {
         match self.converse(&mut stream) {
             Ok(done) => done,

@@ -35,7 +35,7 @@ const SERVED: u8 = b'S';
 /// From worker to guard: nothing more is accepted here.
 const LEAVING: u8 = b'L';
 
-/// Whether this process is the worker of a guard.
+/// Returns whether this process is the worker of a guard.
 pub(crate) fn is_worker() -> bool {
     env::var_os(WORKER).is_some()
 }
@@ -115,7 +115,7 @@ impl Guard {
     }
 }
 
-/// What a guard hands to its worker.
+/// The descriptors that a guard hands to its worker.
 pub(crate) struct Leash {
     pub(crate) listener: UnixListener,
     pub(crate) stream: UnixStream,
@@ -203,7 +203,7 @@ impl Crew {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether requests are under way; if so, the end of the next one wakes who asks.
+    /// Returns whether requests are under way; if so, the end of the next one wakes who asks.
     fn is_busy(&self) -> bool {
         let mut state = self.state();
         state.awaited = true;
@@ -241,7 +241,7 @@ impl Crew {
         Ok(())
     }
 
-    /// Whether as many requests are under way as may be; if so, the end of one wakes who asks.
+    /// Returns whether as many requests are under way as may be; if so, the end of one wakes who asks.
     fn is_full(&self, limit: usize) -> bool {
         let mut state = self.state();
         state.awaited = state.busy >= limit;

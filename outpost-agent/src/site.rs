@@ -1,4 +1,4 @@
-//! What main.cf says: the policy of the client, and what the process needs to know besides.
+//! The settings of a service out of main.cf: the policy of the client, and what the process needs besides.
 
 use std::{
     env,
@@ -78,7 +78,7 @@ pub(crate) fn complete(main_cf: &mut MainCf, options: &CommandLine) -> Result<Co
     main_cf.config(protocol(options)).map_err(Fatal::new)
 }
 
-/// How many requests the service may serve at once; none: as many as come.
+/// The number of requests that the service may serve at once; `None`: as many as come.
 ///
 /// # Errors
 /// A mistake in main.cf.

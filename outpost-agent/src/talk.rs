@@ -31,7 +31,7 @@ pub(crate) enum TalkError {
     Connect(String, io::Error),
     /// Nobody listens any more.
     Write(String, io::Error),
-    /// What the other end says cannot be understood.
+    /// The answer of the other end cannot be understood.
     List(ListError),
 }
 

@@ -60,7 +60,7 @@ impl Worker {
     }
 }
 
-/// Whether a connection is greeted in a moment.
+/// Returns whether a connection is greeted in a moment.
 fn is_greeted(stream: &mut UnixStream) -> bool {
     stream
         .set_read_timeout(Some(Duration::from_millis(200)))

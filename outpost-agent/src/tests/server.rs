@@ -20,7 +20,7 @@ pub(super) struct Server {
     heard: Arc<Mutex<Vec<String>>>,
 }
 
-/// How commands are answered: the first row counts whose first part the command begins with. `GREETING` and `DOT` stand for
+/// The answers to commands: the first row counts whose first part the command begins with. `GREETING` and `DOT` stand for
 /// what is no command.
 pub(super) type Script = &'static [(&'static str, &'static str)];
 

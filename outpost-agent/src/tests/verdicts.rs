@@ -1,4 +1,4 @@
-//! What follows from a verdict: reports, log, marks, and the reply.
+//! The consequences of a verdict: reports, log, marks, and the reply.
 
 use postfix_ipc::{attr::Value, request::NotifyFlags};
 

@@ -53,7 +53,7 @@ fn folder() -> Arc<TempDir> {
     })
 }
 
-/// How a service behaves.
+/// The behaviour of a service.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Manner {
     /// It answers with this status.
@@ -72,7 +72,7 @@ pub(super) enum Manner {
     Silent,
 }
 
-/// What has happened, in order.
+/// The events, in order.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     /// A line of the log without time and tag as `log …`, what a service was told as `NAME …`, with blanks in place of NUL.
@@ -88,7 +88,7 @@ pub(super) struct World {
     scribe: Arc<Scribe>,
 }
 
-/// Who writes the journal.
+/// The writers of the journal.
 struct Scribe {
     log: UnixDatagram,
     journal: Mutex<Journal>,
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    /// What has happened so far.
+    /// The events so far.
     pub(super) fn journal(&self) -> Vec<String> {
         self.scribe.note(None);
         self.scribe.journal.lock().unwrap().entries.clone()
@@ -281,7 +281,7 @@ impl World {
     }
 }
 
-/// What the queue manager got in the end.
+/// The reply that the queue manager got in the end.
 #[derive(Debug)]
 pub(super) struct Served {
     /// None if the connection ended without.

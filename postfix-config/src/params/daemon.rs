@@ -1,4 +1,4 @@
-//! Where Postfix's other processes are found, for a delivery agent that master(8) starts.
+//! The places of Postfix's other processes, for a delivery agent that master(8) starts.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ params! {
     "daemon";
     /// The life of the agent's processes, the services that it speaks to, its log.
     pub struct DaemonParams {
-        /// How long a process waits for its next request before it ends.
+        /// The time that a process waits for its next request before it ends.
         max_idle: Duration = shared("max_idle", "100s").min(1);
-        /// After how many requests a process ends.
+        /// The number of requests after which a process ends.
         max_use: u32 = shared("max_use", "100").min(1);
         /// Limit for each read and write in exchanges with Postfix's other processes.
         ipc_timeout: Duration = shared("ipc_timeout", "3600s").min(1);
-        /// How many processes of a service there may be, unless master.cf says so. Zero: no limit.
+        /// The most processes of a service, unless master.cf says how many. Zero: no limit.
         default_process_limit: u32 = shared("default_process_limit", "100");
         /// The service that records what is returned to the sender.
         bounce_service_name: String = shared("bounce_service_name", "bounce").min(1);
@@ -25,7 +25,7 @@ params! {
         trace_service_name: String = shared("trace_service_name", "trace").min(1);
         /// The service that keeps the results of address probes.
         address_verify_service_name: String = shared("address_verify_service_name", "verify").min(1);
-        /// Whether results of probes are kept that say no.
+        /// Keeps the results of probes that say no.
         address_verify_negative_cache: bool = shared("address_verify_negative_cache", "yes");
         /// The service that knows which messages wait for which domain.
         flush_service_name: String = shared("flush_service_name", "flush").min(1);
@@ -39,13 +39,13 @@ params! {
         postlog_service_name: String = shared("postlog_service_name", "postlog").min(1);
         /// The facility of log lines in syslog.
         syslog_facility: String = shared("syslog_facility", "mail").min(1);
-        /// What the names of programs in log lines begin with.
+        /// The begin of the names of programs in log lines.
         syslog_name: Derived<String> =
             shared("syslog_name", "${multi_instance_name?{$multi_instance_name}:{postfix}}")
                 .min(1);
         /// The folders of the queue that have subfolders, named by the first characters of a queue id.
         hash_queue_names: Vec<String> = shared("hash_queue_names", "deferred, defer");
-        /// How many levels of such subfolders there are.
+        /// The number of levels of such subfolders.
         hash_queue_depth: u32 = shared("hash_queue_depth", "1").min(1).max(16);
     }
     rows {

@@ -37,7 +37,7 @@ impl OpenedTable {
     }
 }
 
-/// What changes with a file.
+/// The facts that change with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
     length: u64,

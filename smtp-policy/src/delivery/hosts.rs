@@ -20,7 +20,7 @@ pub(super) struct Hosts {
     /// The number of destinations: those of the next hop, and the fallback relays behind
     /// them.
     pub(super) destinations: usize,
-    /// How many of them are the next hop's.
+    /// The number of them that are the next hop's.
     pub(super) own: usize,
     /// How many have been begun.
     pub(super) begun: usize,

@@ -124,7 +124,7 @@ impl NexthopRules {
         }))
     }
 
-    /// Whether a text names a socket.
+    /// Returns whether a text names a socket.
     pub fn names_socket(&self, text: &str) -> bool {
         self.socket(text).is_some()
     }

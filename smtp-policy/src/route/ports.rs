@@ -186,7 +186,7 @@ fn one_word<'a>(
     }
 }
 
-/// Whether a text is a number, and no name.
+/// Returns whether a text is a number, and no name.
 pub(super) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }

@@ -1,5 +1,5 @@
-//! What the session tells: its events become events of the delivery, and what follows
-//! from a reply is done here. What the reply means is decided in [`replies`].
+//! The events of a session, which become events of the delivery, and the consequences of
+//! its replies. What the reply means is decided in [`replies`].
 
 use std::sync::Arc;
 
