@@ -2,6 +2,7 @@
 //! that note what they are told.
 
 mod crew;
+mod neighbours;
 mod panics;
 mod queue_files;
 mod requests;

@@ -41,7 +41,7 @@ fn what_is_no_regular_file_is_not_delivered() {
     fs::create_dir(mail.path()).unwrap();
     assert_eq!(world.serve(&mail).status(), -1);
     fs::remove_dir(mail.path()).unwrap();
-    nix::unistd::mkfifo(mail.path().as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    nix::unistd::mkfifo(mail.path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert_eq!(world.serve(&mail).status(), -1);
     let text = format!("log warning: active/{}: not a regular file", mail.id);
     assert_eq!(world.journal(), [text.clone(), text]);
