@@ -3,10 +3,11 @@
 
 use std::{
     collections::VecDeque,
-    fmt, io,
+    fmt,
+    io::{self, Write},
     os::{fd::AsFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -120,6 +121,8 @@ pub(crate) fn first_label(name: &str) -> String {
 /// Records on their way.
 #[derive(Debug, Default)]
 struct Waiting {
+    /// The way to the other end, once it was there.
+    socket: Option<Arc<UnixDatagram>>,
     records: VecDeque<Vec<u8>>,
     /// The number of records that could not be kept.
     lost: usize,
@@ -128,7 +131,6 @@ struct Waiting {
 /// The log of this process.
 #[derive(Debug)]
 pub(crate) struct Log {
-    socket: Option<UnixDatagram>,
     target: Target,
     facility: usize,
     /// `postfix/smtp`.
@@ -140,24 +142,24 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens the log. Where the socket cannot be reached, records are lost.
+    /// Opens the log. As long as the socket cannot be reached, records are lost.
     pub(crate) fn open(target: Target, tag: String, to_stderr: bool) -> Self {
-        let (path, facility) = match &target {
-            Target::Syslog(name) => {
-                let known = FACILITIES.iter().position(|known| known == name);
-                (Path::new(SYSLOG), known.unwrap_or(2))
-            }
-            Target::Postlog { socket, .. } => (socket.as_path(), 2),
+        let facility = match &target {
+            Target::Syslog(name) => FACILITIES.iter().position(|known| known == name),
+            Target::Postlog { .. } => None,
+        };
+        let waiting = Waiting {
+            socket: target.connect().ok(),
+            ..Waiting::default()
         };
         Self {
-            socket: connect(path).ok(),
-            facility,
+            facility: facility.unwrap_or(2),
             target,
             tag,
             // Files of time zones cannot be seen from within the jail.
             zone: TimeZone::system(),
             to_stderr,
-            waiting: Mutex::default(),
+            waiting: Mutex::new(waiting),
         }
     }
 
@@ -208,11 +210,8 @@ impl Log {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             self.write(&mut waiting);
             let left = until.saturating_duration_since(Instant::now());
-            let Some(socket) = self
-                .socket
-                .as_ref()
-                .filter(|_| !waiting.records.is_empty() && !left.is_zero())
-            else {
+            let wanted = !waiting.records.is_empty() && !left.is_zero();
+            let Some(socket) = waiting.socket.clone().filter(|_| wanted) else {
                 return;
             };
             drop(waiting);
@@ -223,11 +222,19 @@ impl Log {
     /// Writes what waits, as far as there is room for it.
     fn write(&self, waiting: &mut Waiting) {
         while let Some(record) = waiting.records.front() {
-            match self.socket.as_ref().map(|socket| socket.send(record)) {
-                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Some(Err(_)) => waiting.lost += 1,
-                // Without a log there is nothing to wait for.
-                Some(Ok(_)) | None => {}
+            let sent = send(waiting.socket.as_deref(), record).or_else(|error| {
+                // Who takes records may have been started again since, as syslogd(8) is.
+                if error.kind() != io::ErrorKind::WouldBlock
+                    && let Ok(socket) = self.target.connect()
+                {
+                    return send(Some(waiting.socket.insert(socket)), record);
+                }
+                Err(error)
+            });
+            match sent {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => waiting.lost += 1,
             }
             waiting.records.pop_front();
         }
@@ -238,7 +245,8 @@ impl Log {
         let pid = std::process::id();
         let line = format!("{}[{pid}]: {}{text}", self.tag, severity.label());
         if self.to_stderr {
-            eprintln!("{line}");
+            // It may be full, or closed.
+            let _ = writeln!(io::stderr(), "{line}");
         }
         let now = self.zone.to_datetime(Timestamp::now());
         let record = match &self.target {
@@ -265,11 +273,21 @@ impl Waiting {
     }
 }
 
-fn connect(path: &Path) -> io::Result<UnixDatagram> {
-    let socket = UnixDatagram::unbound()?;
-    socket.connect(path)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+impl Target {
+    fn connect(&self) -> io::Result<Arc<UnixDatagram>> {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect(match self {
+            Self::Syslog(_) => Path::new(SYSLOG),
+            Self::Postlog { socket, .. } => socket,
+        })?;
+        socket.set_nonblocking(true)?;
+        Ok(Arc::new(socket))
+    }
+}
+
+fn send(socket: Option<&UnixDatagram>, record: &[u8]) -> io::Result<()> {
+    let socket = socket.ok_or(io::ErrorKind::NotConnected)?;
+    socket.send(record).map(|_| ())
 }
 
 #[cfg(test)]
@@ -302,6 +320,37 @@ mod tests {
         assert_eq!(line.find(" mx "), Some("Nov 29 03:19:05".len()), "{line}");
         log.info("x".repeat(5000));
         assert_eq!(reader.recv(&mut bytes).unwrap(), LIMIT);
+    }
+
+    #[test]
+    fn a_log_is_found_again_and_tells_what_was_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("postlog");
+        let target = Target::Postlog {
+            socket: socket.clone(),
+            host: "mx".to_owned(),
+        };
+        let log = Log::open(target, "postfix/smtp".to_owned(), false);
+        log.info("to nobody");
+        let lines = |reader: &UnixDatagram| {
+            reader.set_nonblocking(true).unwrap();
+            let mut bytes = [0; 4096];
+            let mut lines = Vec::new();
+            while let Ok(length) = reader.recv(&mut bytes) {
+                let line = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                lines.push(line.split_once("]: ").unwrap().1.to_owned());
+            }
+            lines
+        };
+        for text in ["first", "second"] {
+            let reader = UnixDatagram::bind(&socket).unwrap();
+            log.info(text);
+            let lost = "warning: 1 log records were lost";
+            assert_eq!(lines(&reader), [text, lost]);
+            drop(reader);
+            std::fs::remove_file(&socket).unwrap();
+            log.info("to nobody");
+        }
     }
 
     #[test]
