@@ -10,6 +10,7 @@ use smtp_policy::{Protocol, request::DeliveryFlags, settings::Settings, tables::
 use crate::{
     log::Log,
     site::{self, Site},
+    watchdog::Watchdog,
 };
 
 /// A service of Postfix, as this program runs it.
@@ -22,6 +23,7 @@ pub(crate) struct Agent {
     pub(crate) flags: DeliveryFlags,
     pub(crate) hashing: Hashing,
     pub(crate) flush_domains: MatchList,
+    pub(crate) watchdog: Watchdog,
     config: postfix_config::Config,
     tables: Vec<OpenedTable>,
 }
@@ -49,6 +51,7 @@ impl Agent {
             flags: options.flags,
             hashing: Hashing::new(&daemon.hash_queue_names.join(" "), depth),
             flush_domains,
+            watchdog: Watchdog::default(),
             config,
             tables,
         }
@@ -72,6 +75,11 @@ impl Agent {
     /// `ipc_timeout`.
     pub(crate) fn ipc_timeout(&self) -> Duration {
         self.config.daemon.ipc_timeout
+    }
+
+    /// `daemon_timeout`.
+    pub(crate) fn daemon_timeout(&self) -> Duration {
+        self.config.general.daemon_timeout
     }
 
     /// `max_idle`.

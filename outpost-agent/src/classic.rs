@@ -8,7 +8,12 @@ use nix::{
 };
 use postfix_ipc::status::Availability;
 
-use crate::{agent::Agent, fatal::Fatal, inherited::Inherited, poll};
+use crate::{
+    agent::Agent,
+    fatal::{Fatal, words},
+    inherited::Inherited,
+    poll,
+};
 
 /// Serves requests until there is a reason to go. `lock` is what the processes of the service accept under; none if this
 /// is the only one.
@@ -31,6 +36,7 @@ pub(crate) fn run(
         if poll::wait(both, Some(agent.max_idle()))? != Some(1) {
             return Ok(());
         }
+        let watched = agent.watchdog.watch();
         if let Some(table) = agent.changed_table() {
             agent
                 .log
@@ -39,11 +45,20 @@ pub(crate) fn run(
         }
         let accepted = inherited.listener.accept();
         lock = held.map(release).transpose()?;
+        drop(watched);
         let stream = match accepted {
             Ok((stream, _)) => stream,
             // Another process was faster, or the other end has gone.
             Err(error) if poll::is_passing(&error) => continue,
-            Err(error) => return Err(Fatal::new(format!("accept connection: {error}"))),
+            Err(error) => {
+                agent
+                    .log
+                    .error(format_args!("accept connection: {}", words(&error)));
+                match poll::pause(inherited.status.stream().as_fd())? {
+                    true => continue,
+                    false => return Ok(()),
+                }
+            }
         };
         // Nobody may be there to hear it; then the end of the channel is seen below.
         let _ = inherited.status.tell(Availability::Taken);

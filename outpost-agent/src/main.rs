@@ -21,9 +21,11 @@ mod site;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 
 use std::{env, process::ExitCode, sync::Arc, thread, time::Duration};
 
+use nix::sys::signal::{SigSet, Signal};
 use postfix_ipc::command_line::{CommandLine, Mode, Switch};
 
 use crate::{
@@ -36,6 +38,7 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    keep_alive();
     let arguments = env::args_os().map(|argument| argument.to_string_lossy().into_owned());
     let mut log = Arc::new(Log::open(log::early(), log::early_tag(), false));
     let result = run(arguments, &mut log);
@@ -52,6 +55,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Lets a write beyond the limit of a file's size fail, as one to a peer who is gone does; neither ends the process. The first
+/// is done for a process and its threads when it begins, the second by Rust.
+fn keep_alive() {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGXFSZ);
+    // Where the system refuses, it is as it was.
+    let _ = signals.thread_block();
 }
 
 fn run(arguments: impl Iterator<Item = String>, log: &mut Arc<Log>) -> Result<(), Fatal> {
@@ -79,6 +91,7 @@ fn run(arguments: impl Iterator<Item = String>, log: &mut Arc<Log>) -> Result<()
         )?),
     };
     jail::enter(Jail::of(&options), agent.queue_directory(), agent.owner())?;
+    watchdog::start(&agent, || {})?;
     classic::run(&agent, inherited, lock)
 }
 
@@ -89,6 +102,7 @@ fn work(arguments: impl Iterator<Item = String>, log: &mut Arc<Log>) -> Result<(
     let limit = site::process_limit(&options)?;
     let agent = begin(&options, log)?;
     jail::enter(Jail::of(&options), agent.queue_directory(), agent.owner())?;
+    watchdog::start(&agent, leash.farewell()?)?;
     shared::work(&agent, leash, limit)
 }
 

@@ -53,6 +53,18 @@ pub(crate) fn wait_for_room(to: BorrowedFd<'_>, limit: Duration) {
     let _ = poll(&mut [PollFd::new(to, PollFlags::POLLOUT)], timeout);
 }
 
+/// The pause after a connection that could not be accepted: what is missing may be there again then.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Lets a moment pass in which this is not ready, after an error that waiting alone would meet again at once: returns whether it
+/// stayed so.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn pause(unless: BorrowedFd<'_>) -> Result<bool, Fatal> {
+    Ok(wait([unless], Some(PAUSE))?.is_none())
+}
+
 /// Returns whether an error of accept(2) is none of this process: another one was faster, or the other end has gone.
 pub(crate) fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};

@@ -23,6 +23,7 @@ use crate::{
     agent::Agent,
     message::Message,
     talk::{self, Conversation, TalkError},
+    watchdog::Pulse,
 };
 
 /// The books of one request.
@@ -33,6 +34,8 @@ pub(crate) struct Reporter {
     pub(crate) recipients: Vec<Recipient>,
     pub(crate) message: Arc<Message>,
     pub(crate) reply: Arc<Mutex<FinalReply>>,
+    /// Of the request, whose progress this is.
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 /// The word for a probe whose result is not kept (`address_verify_negative_cache = no`).
@@ -43,6 +46,7 @@ const INTERNAL: u32 = 32;
 
 impl Observer for Reporter {
     fn settled(&mut self, index: RcptIndex, recipient: &policy::Recipient, outcome: &Outcome) {
+        self.pulse.beat();
         let mut outcome = outcome.clone();
         outcome.times = self.head.stats.times(outcome.times);
         match self.recipients.get(index) {
@@ -51,7 +55,12 @@ impl Observer for Reporter {
         }
     }
 
+    fn progress(&mut self, _text_bytes: u64) {
+        self.pulse.beat();
+    }
+
     fn note(&mut self, note: &Note) {
+        self.pulse.beat();
         match (&note.event, note.level()) {
             (Event::PostmasterNotice { notice }, _) => {
                 if let Err(error) = self.notify(notice) {
@@ -115,6 +124,7 @@ impl Reporter {
                     (book.service(), self.tell(book.service(), &record))
                 }
             };
+            self.pulse.beat();
             let told = told.unwrap_or_else(|error| {
                 self.agent.log.warning(error);
                 false

@@ -25,6 +25,7 @@ use crate::{
     log::Severity,
     message::{Message, OpenError},
     reporter::{self, Reporter},
+    watchdog::Watched,
 };
 
 /// The time that one who has nothing else to do waits for a log that is busy.
@@ -36,7 +37,7 @@ impl Agent {
     /// # Errors
     /// A fault that ends a process of Postfix: the queue file can be neither opened nor locked. There is no reply then.
     pub(crate) fn serve(self: &Arc<Self>, mut stream: UnixStream) -> Result<(), Fatal> {
-        match self.converse(&mut stream) {
+        match self.converse(&mut stream, &self.watchdog.watch()) {
             Ok(done) => done,
             Err(error) => {
                 self.log
@@ -46,12 +47,16 @@ impl Agent {
         }
     }
 
-    fn converse(self: &Arc<Self>, stream: &mut UnixStream) -> io::Result<Result<(), Fatal>> {
+    fn converse(
+        self: &Arc<Self>,
+        stream: &mut UnixStream,
+        watched: &Watched,
+    ) -> io::Result<Result<(), Fatal>> {
         stream.set_write_timeout(Some(self.ipc_timeout()))?;
         stream.write_all(&DeliveryRequest::greeting())?;
-        let reply = match self.read(stream)? {
+        let reply = match self.read(stream, watched)? {
             None => return Ok(Ok(())),
-            Some(Ok(request)) => match self.handle(request) {
+            Some(Ok(request)) => match self.handle(request, watched) {
                 Ok(reply) => reply,
                 Err(fatal) => return Ok(Err(fatal)),
             },
@@ -75,13 +80,17 @@ impl Agent {
     fn read(
         &self,
         stream: &mut UnixStream,
+        watched: &Watched,
     ) -> io::Result<Option<Result<DeliveryRequest, RequestError>>> {
         let mut reader = RequestReader::new(format!("{} socket", self.service));
         let mut bytes = [0; 16 * 1024];
         loop {
             match stream.read(&mut bytes) {
                 Ok(0) => return Ok(reader.ended().map(Err)),
-                Ok(length) => reader.push(bytes.get(..length).unwrap_or_default()),
+                Ok(length) => {
+                    watched.beat();
+                    reader.push(bytes.get(..length).unwrap_or_default());
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Some(Err(reader.timed_out())));
@@ -97,10 +106,14 @@ impl Agent {
     }
 
     /// Delivers a request. One whose delivery panics, which a correct program does not do, is tried again later.
-    fn handle(self: &Arc<Self>, request: DeliveryRequest) -> Result<FinalReply, Fatal> {
+    fn handle(
+        self: &Arc<Self>,
+        request: DeliveryRequest,
+        watched: &Watched,
+    ) -> Result<FinalReply, Fatal> {
         let id = request.head.queue_id.to_string();
         // What it shares with others is behind locks that nobody leaves half done.
-        let delivery = AssertUnwindSafe(|| self.deliver(request));
+        let delivery = AssertUnwindSafe(|| self.deliver(request, watched));
         panic::catch_unwind(delivery).unwrap_or_else(|_| {
             self.log.record(
                 Severity::Panic,
@@ -110,7 +123,11 @@ impl Agent {
         })
     }
 
-    fn deliver(self: &Arc<Self>, request: DeliveryRequest) -> Result<FinalReply, Fatal> {
+    fn deliver(
+        self: &Arc<Self>,
+        request: DeliveryRequest,
+        watched: &Watched,
+    ) -> Result<FinalReply, Fatal> {
         let DeliveryRequest {
             mut head,
             recipients,
@@ -147,6 +164,7 @@ impl Agent {
             recipients: refused,
             message: Arc::clone(&message),
             reply: Arc::clone(&reply),
+            pulse: watched.pulse(),
         };
         reporter.refuse();
         match asked {

@@ -23,7 +23,7 @@ use std::{
 
 use crate::{
     agent::Agent,
-    fatal::Fatal,
+    fatal::{Fatal, words},
     inherited::{Inherited, SELF},
     poll,
 };
@@ -133,6 +133,19 @@ impl Leash {
         Ok(Self {
             listener: listener.into(),
             stream: stream.into(),
+        })
+    }
+
+    /// Returns a way to send the guard away, which takes everything along that might still be accepted.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn farewell(&self) -> Result<impl FnMut() + Send + 'static, Fatal> {
+        let stream = self.stream.try_clone();
+        let mut stream = stream.map_err(|error| Fatal::new(format!("leash: {error}")))?;
+        Ok(move || {
+            // It may be gone already.
+            let _ = stream.write_all(&[LEAVING]);
         })
     }
 
@@ -260,6 +273,7 @@ impl Crew {
                 Some(0) => return Ok(None),
                 Some(_) => {}
             }
+            let _watched = agent.watchdog.watch();
             if let Some(table) = agent.changed_table() {
                 agent
                     .log
@@ -269,7 +283,14 @@ impl Crew {
             match leash.listener.accept() {
                 Ok((stream, _)) => return Ok(Some(stream)),
                 Err(error) if poll::is_passing(&error) => {}
-                Err(error) => return Err(Fatal::new(format!("accept connection: {error}"))),
+                Err(error) => {
+                    agent
+                        .log
+                        .error(format_args!("accept connection: {}", words(&error)));
+                    if !poll::pause(leash.stream.as_fd())? {
+                        return Ok(None);
+                    }
+                }
             }
         }
     }
@@ -293,8 +314,24 @@ impl Crew {
         let crew = Arc::clone(self);
         let thread = thread::Builder::new().name("request".to_owned());
         let started = thread.spawn(move || crew.serve());
-        started.map_err(|error| Fatal::new(format!("start thread: {error}")))?;
-        Ok(())
+        match started {
+            Ok(_) => Ok(()),
+            Err(error) => self.do_without(&error),
+        }
+    }
+
+    /// Leaves a connection to the threads there are, if there are any; else it ends, and is tried again.
+    fn do_without(&self, error: &io::Error) -> Result<(), Fatal> {
+        let text = format!("start thread: {}", words(error));
+        let mut state = self.state();
+        if state.idle > 0 || state.busy > state.requests.len() {
+            drop(state);
+            self.agent.log.warning(text);
+            return Ok(());
+        }
+        state.busy -= state.requests.len();
+        state.requests.clear();
+        Err(Fatal::new(text))
     }
 
     fn serve(&self) {

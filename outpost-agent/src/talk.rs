@@ -3,13 +3,14 @@
 use std::{
     fmt,
     io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    os::{fd::AsRawFd, unix::net::UnixStream},
     sync::Arc,
     time::Duration,
 };
 
 use crate::fatal::words;
 
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, socket};
 use postfix_ipc::{
     announce::Service,
     attr::{List, ListError, ListReader},
@@ -121,9 +122,12 @@ pub(crate) fn ask<T: List>(
 
 fn connect(path: &str, limit: Duration) -> Result<UnixStream, TalkError> {
     let open = || {
-        let stream = UnixStream::connect(path)?;
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let stream: UnixStream = socket(AddressFamily::Unix, SockType::Stream, flags, None)?.into();
         stream.set_read_timeout(Some(limit))?;
+        // It is that of connect(2), too: a service may not come to accept.
         stream.set_write_timeout(Some(limit))?;
+        socket::connect(stream.as_raw_fd(), &UnixAddr::new(path)?)?;
         Ok(stream)
     };
     open().map_err(|error| TalkError::Connect(path.to_owned(), error))
