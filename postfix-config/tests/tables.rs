@@ -234,3 +234,16 @@ fn a_working_table_gives_no_warnings() {
         assert_eq!(warnings_of(spec), Vec::<String>::new(), "{spec}");
     }
 }
+
+#[test]
+fn a_database_of_postmap_is_read_without_its_source() {
+    // postmap(1) 3.7 made it of `Joe@Example.com joe@x` and `b two words`.
+    let table = open("cdb:postmap", &folder()).unwrap();
+    for (key, value) in [
+        ("joe@EXAMPLE.com", Some("joe@x")),
+        ("b", Some("two words")),
+        ("c", None),
+    ] {
+        assert_eq!(table.lookup(key).unwrap().as_deref(), value, "{key}");
+    }
+}

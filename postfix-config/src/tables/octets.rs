@@ -37,17 +37,29 @@ impl Octets {
         }
     }
 
+    /// The bytes that a text is in a database, or in another process.
+    pub(super) fn bytes(self, text: &str) -> Cow<'_, [u8]> {
+        match self {
+            Self::Characters if !text.is_ascii() => Cow::Owned(narrow(text)),
+            Self::Characters | Self::Utf8 => Cow::Borrowed(text.as_bytes()),
+        }
+    }
+
+    /// The text that some bytes are. `None`: they are none.
+    pub(super) fn text(self, bytes: Vec<u8>) -> Option<String> {
+        match self {
+            Self::Characters => Some(widen(&bytes)),
+            Self::Utf8 => String::from_utf8(bytes).ok(),
+        }
+    }
+
     /// The text that was masked, or a piece of it. `None`: the piece begins or ends in
     /// the middle of a character.
     pub(super) fn unmask(self, text: &str) -> Option<String> {
         if text.is_ascii() {
             return Some(text.to_owned());
         }
-        let bytes: Vec<u8> = text.chars().filter_map(byte).collect();
-        match self {
-            Self::Characters => Some(widen(&bytes)),
-            Self::Utf8 => String::from_utf8(bytes).ok(),
-        }
+        self.text(text.chars().filter_map(byte).collect())
     }
 }
 

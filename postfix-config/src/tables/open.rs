@@ -12,14 +12,14 @@ use crate::files;
 use smtp_policy::tables::byte_text::{narrow_text, widen};
 use smtp_policy::tables::words::{braced, split, unbrace};
 
-use super::{cidr, inline, pattern_file, pipe, rand, static_map, texthash, union};
+use super::{cidr, indexed, inline, pattern_file, pipe, rand, static_map, texthash, union};
 use smtp_policy::tables::{KeyCase, Table, TableError};
 
 /// How deep tables may be nested in each other (`unionmap:{pipemap:{…}}`).
 const MAX_DEPTH: usize = 16;
 
 /// How large a table file may be, in bytes.
-const MAX_FILE: u64 = 256 * 1024 * 1024;
+pub(super) const MAX_FILE: u64 = 256 * 1024 * 1024;
 
 /// What opening tables needs to know, and the warnings that it gives.
 #[derive(Debug)]
@@ -74,6 +74,19 @@ impl<'a> TableContext<'a> {
         self.case
     }
 
+    /// The way in which postmap(1) puts keys into databases.
+    pub(super) fn utmost(&self) -> KeyCase {
+        self.utmost
+    }
+
+    /// The meaning of keys and results as bytes.
+    pub(super) fn octets(&self) -> Octets {
+        match self.bytes {
+            true => Octets::Characters,
+            false => Octets::Utf8,
+        }
+    }
+
     /// Opens tables whose keys are compared in some way, or one that distinguishes more.
     pub fn comparing<T>(&mut self, case: KeyCase, inside: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.case;
@@ -118,6 +131,30 @@ impl<'a> TableContext<'a> {
         &mut self.warnings
     }
 
+    /// Adds a file that a table was read from.
+    pub(super) fn note_opened(&mut self, opened: OpenedTable) {
+        self.opened.push(opened);
+    }
+
+    /// Reads the entries of a text into a table. One that contradicts itself is a table without answers.
+    pub(super) fn read_entries(
+        &mut self,
+        spec: &str,
+        title: &str,
+        bytes: &[u8],
+        table: Fixed,
+        duplicates: Duplicates,
+    ) -> Arc<dyn Table> {
+        match texthash::read(title, bytes, table, duplicates, &mut self.warnings) {
+            Ok(table) => Arc::new(table),
+            Err(reason) => {
+                let table = static_map::Unavailable::new(spec, reason);
+                self.warnings.push(table.to_string());
+                Arc::new(table)
+            }
+        }
+    }
+
     /// A seed for one table, different for each.
     fn next_seed(&mut self) -> u64 {
         self.seed = rand::mix(self.seed);
@@ -125,7 +162,7 @@ impl<'a> TableContext<'a> {
     }
 
     /// A file name as the user meant it.
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         if self.bytes {
             return self.dir.join(narrow_text(name));
         }
@@ -187,23 +224,10 @@ fn dispatch(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Table>
     Ok(match kind {
         "inline" => Arc::new(inline::open(name, context.case)?),
         "static" => Arc::new(static_map::Static::open(name)?),
-        "texthash" | "hash" | "btree" | "lmdb" | "cdb" | "dbm" | "sdbm" => {
+        "texthash" => {
             let (title, bytes) = read_file(spec, name, context)?;
-            let (kept, duplicates) = if kind == "texthash" {
-                (context.case, Duplicates::NoTable)
-            } else {
-                // As postmap(1) makes them, whatever they are for.
-                (context.utmost, Duplicates::First)
-            };
-            let table = Fixed::new(kept, context.case);
-            match texthash::read(&title, &bytes, table, duplicates, &mut context.warnings) {
-                Ok(table) => Arc::new(table),
-                Err(reason) => {
-                    let table = static_map::Unavailable::new(spec, reason);
-                    context.warnings.push(table.to_string());
-                    Arc::new(table)
-                }
-            }
+            let table = Fixed::new(context.case, context.case);
+            context.read_entries(spec, &title, &bytes, table, Duplicates::NoTable)
         }
         "cidr" => {
             let (title, bytes) = read_rules(spec, name, context)?;
@@ -216,14 +240,9 @@ fn dispatch(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Table>
                 Dialect::Regexp
             };
             let (title, bytes) = read_rules(spec, name, context)?;
-            let octets = if context.bytes {
-                Octets::Characters
-            } else {
-                Octets::Utf8
-            };
             Arc::new(pattern_file::read(
                 dialect,
-                octets,
+                context.octets(),
                 &title,
                 &bytes,
                 &mut context.warnings,
@@ -239,7 +258,10 @@ fn dispatch(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Table>
         "fail" => Arc::new(static_map::Fail::open(name)),
         // Postfix's proxymap(8) is a process boundary, nothing else.
         "proxy" => return open_in(name, context),
-        _ => return Err(TableError::new(spec, refusal(kind))),
+        _ => match indexed::Kind::of(kind) {
+            Some(kind) => kind.open(spec, name, context)?,
+            None => return Err(TableError::new(spec, refusal(kind))),
+        },
     })
 }
 
@@ -302,18 +324,40 @@ pub(super) fn read_file(
     context: &mut TableContext<'_>,
 ) -> Result<(String, Vec<u8>), TableError> {
     let path = context.path(name);
-    let title = path.display().to_string();
-    let error = |error: std::io::Error| {
-        TableError::new(spec, format!("open {title}: {}", system_reason(&error)))
-    };
+    read_text(spec, &path, context)
+}
+
+/// The same for a path. The file is watched from now on.
+pub(super) fn read_text(
+    spec: &str,
+    path: &Path,
+    context: &mut TableContext<'_>,
+) -> Result<(String, Vec<u8>), TableError> {
     // Opened first: a change while it is read is a change.
-    let opened = OpenedTable::open(spec, &path).map_err(error)?;
-    let bytes = files::read(&path, MAX_FILE).map_err(error)?;
+    let opened = OpenedTable::open(spec, path).map_err(|error| open_error(spec, path, &error))?;
+    let text = text_table(spec, path, context)?;
     context.opened.push(opened);
+    Ok(text)
+}
+
+/// The same for a file whose changes do not matter.
+pub(super) fn text_table(
+    spec: &str,
+    path: &Path,
+    context: &TableContext<'_>,
+) -> Result<(String, Vec<u8>), TableError> {
+    let bytes = files::read(path, MAX_FILE).map_err(|error| open_error(spec, path, &error))?;
+    let title = path.display().to_string();
     if context.bytes {
         return Ok((title, widen(&bytes).into_bytes()));
     }
     Ok((title, bytes))
+}
+
+/// A table whose file cannot be opened or read.
+pub(super) fn open_error(spec: &str, path: &Path, error: &std::io::Error) -> TableError {
+    let reason = format!("open {}: {}", path.display(), system_reason(error));
+    TableError::new(spec, reason)
 }
 
 /// The system's words for an error, as the C library has them.
@@ -407,17 +451,6 @@ mod tests {
         assert!(open(&nest(MAX_DEPTH - 1), Path::new("")).is_ok());
         assert!(error_of(&nest(MAX_DEPTH)).contains("nested"));
         assert!(error_of(&format!("{}static:x", "proxy:".repeat(MAX_DEPTH))).contains("nested"));
-    }
-
-    #[test]
-    fn database_types_read_the_source_file_of_their_name() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("generic"), "Joe@Example.com  joe@x\n").unwrap();
-        for kind in ["texthash", "hash", "btree", "lmdb", "cdb", "dbm", "sdbm"] {
-            let table = open(&format!("{kind}:generic"), dir.path()).unwrap();
-            let answer = table.lookup("joe@example.COM");
-            assert_eq!(answer, Ok(Some("joe@x".to_owned())), "{kind}");
-        }
     }
 
     #[test]

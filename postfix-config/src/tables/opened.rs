@@ -27,6 +27,11 @@ impl OpenedTable {
         &self.spec
     }
 
+    /// The time of the last change of the file before it was opened.
+    pub(super) fn changed_at(&self) -> Stamp {
+        self.state.modified
+    }
+
     /// Returns whether the file was written to, or is no longer there under its name, since the table was read. A file of which
     /// nothing can be found out has changed.
     pub fn has_changed(&self) -> bool {
@@ -37,12 +42,37 @@ impl OpenedTable {
     }
 }
 
+/// The time of the last change of a file, as Unix time. Zero where the system has another clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stamp {
+    pub(super) seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Stamp {
+    #[cfg(unix)]
+    pub(super) fn of(data: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            seconds: data.mtime(),
+            nanoseconds: data.mtime_nsec(),
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn of(_: &Metadata) -> Self {
+        Self {
+            seconds: 0,
+            nanoseconds: 0,
+        }
+    }
+}
+
 /// The facts that change with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
     length: u64,
-    /// The time of the last change, in seconds and nanoseconds; zero where the system has another clock.
-    modified: (i64, i64),
+    modified: Stamp,
     /// The number of its names. One that was replaced has none.
     names: u64,
 }
@@ -53,7 +83,7 @@ impl State {
         use std::os::unix::fs::MetadataExt;
         Self {
             length: data.len(),
-            modified: (data.mtime(), data.mtime_nsec()),
+            modified: Stamp::of(data),
             names: data.nlink(),
         }
     }
@@ -62,7 +92,7 @@ impl State {
     fn of(data: &Metadata) -> Self {
         Self {
             length: data.len(),
-            modified: (0, 0),
+            modified: Stamp::of(data),
             names: 1,
         }
     }

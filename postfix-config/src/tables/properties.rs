@@ -11,7 +11,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::cdb::{self, Cdb};
 use super::fixed::Fixed;
+use super::octets::Octets;
 use super::pattern_file::{self, Dialect};
 use super::texthash::Duplicates;
 use super::*;
@@ -125,8 +127,8 @@ proptest! {
         let tables: [Box<dyn Table>; 4] = [
             Box::new(texthash::read("t", &text, fixed(), Duplicates::First, &mut warnings).unwrap()),
             Box::new(cidr::read("t", &text, &mut warnings)),
-            Box::new(pattern_file::read(Dialect::Regexp, super::octets::Octets::Utf8, "t", &text, &mut warnings)),
-            Box::new(pattern_file::read(Dialect::Pcre, super::octets::Octets::Utf8, "t", &text, &mut warnings)),
+            Box::new(pattern_file::read(Dialect::Regexp, Octets::Utf8, "t", &text, &mut warnings)),
+            Box::new(pattern_file::read(Dialect::Pcre, Octets::Utf8, "t", &text, &mut warnings)),
         ];
         for table in tables {
             let _ = table.lookup(&key);
@@ -138,7 +140,7 @@ proptest! {
         let mut line = format!("~{pattern}~{flags} $1x\n~{pattern}~{flags} x\n");
         line.retain(|c| c != '\0');
         for dialect in [Dialect::Regexp, Dialect::Pcre] {
-            let table = pattern_file::read(dialect, super::octets::Octets::Utf8, "t", line.as_bytes(), &mut Vec::new());
+            let table = pattern_file::read(dialect, Octets::Utf8, "t", line.as_bytes(), &mut Vec::new());
             let _ = table.lookup(&key);
         }
     }
@@ -149,7 +151,7 @@ proptest! {
     ) {
         for dialect in [Dialect::Regexp, Dialect::Pcre] {
             let line = format!("/^{text}$/i hit");
-            let table = pattern_file::read(dialect, super::octets::Octets::Utf8, "t", line.as_bytes(), &mut Vec::new());
+            let table = pattern_file::read(dialect, Octets::Utf8, "t", line.as_bytes(), &mut Vec::new());
             prop_assert_eq!(table.lookup(&text), Ok(Some("hit".to_owned())));
         }
     }
@@ -184,6 +186,63 @@ proptest! {
         let table = texthash::read("t", text.as_bytes(), fixed(), Duplicates::First, &mut Vec::new()).unwrap();
         for (key, value) in &entries {
             prop_assert_eq!(table.lookup(&key.to_uppercase()), Ok(Some(value.clone())));
+        }
+    }
+
+    #[test]
+    fn a_damaged_database_is_refused_or_answers_with_parts_of_itself(
+        entries in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..6), prop::collection::vec(any::<u8>(), 0..9)), 0..12),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<u8>(), Just(0), Just(255)]), 0..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        key in pieces(3),
+    ) {
+        let list: Vec<(&[u8], &[u8])> = entries.iter().map(|(key, value)| (&key[..], &value[..])).collect();
+        let mut bytes = cdb::tests::write(&list);
+        for (place, byte) in &damage {
+            let place = place.index(bytes.len());
+            bytes[place] = *byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len() + 1));
+        }
+        let length = bytes.len();
+        let Ok(table) = Cdb::read("cdb:t", bytes, KeyCase::Exact, Octets::Characters) else {
+            prop_assert!(cut.is_some() || !damage.is_empty());
+            return Ok(());
+        };
+        prop_assert!(length >= 2048);
+        let held: usize = table.values().iter().map(|value| value.chars().count()).sum();
+        prop_assert!(held <= length);
+        prop_assert!(table.lookup(&key).is_ok());
+        for (key, _) in &entries {
+            prop_assert!(table.lookup(&byte_text::widen(key)).is_ok());
+        }
+    }
+
+    #[test]
+    fn no_file_is_a_database_that_panics(
+        bytes in prop::collection::vec(prop_oneof![3 => Just(0), 1 => any::<u8>()], 2040..2300),
+        key in pieces(3),
+    ) {
+        if let Ok(table) = Cdb::read("cdb:t", bytes, KeyCase::Exact, Octets::Characters) {
+            let _ = (table.lookup(&key), table.values());
+        }
+    }
+
+    #[test]
+    fn what_a_database_holds_is_found(
+        entries in prop::collection::btree_map("[a-z]{1,8}(@[a-z]{1,4})?", "[a-zA-Z]{1,8}", 0..40),
+        null in "\0?",
+    ) {
+        let ended: Vec<(String, String)> = entries
+            .iter()
+            .map(|(key, value)| (format!("{key}{null}"), format!("{value}{null}")))
+            .collect();
+        let list: Vec<(&[u8], &[u8])> = ended.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
+        let table = Cdb::read("cdb:t", cdb::tests::write(&list), KeyCase::Unicode, Octets::Utf8).unwrap();
+        for (key, value) in &entries {
+            prop_assert_eq!(table.lookup(&key.to_uppercase()), Ok(Some(value.clone())));
+            prop_assert_eq!(table.lookup(&format!("{key}0")), Ok(None));
         }
     }
 }
