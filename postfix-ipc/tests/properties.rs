@@ -223,11 +223,18 @@ proptest! {
         round_trip(&tlsmgr::SeedReply { status: int, seed: data.clone() }, cut);
         round_trip(&tlsmgr::Update { cache: one.clone(), id: two.clone(), session: data }, cut);
         round_trip(&tlsmgr::Delete { cache: one.clone(), id: two }, cut);
-        round_trip(&proxymap::Open { table: one.clone(), instance_flags: int }, cut);
+        for dialect in [proxymap::Dialect::Joint, proxymap::Dialect::Separate] {
+            let flags = proxymap::OpenFlags { bits: int, dialect };
+            round_trip(&proxymap::Open { table: one.clone(), flags }, cut);
+        }
         round_trip(&proxymap::OpenReply { status: int, flags: int }, cut);
-        let lookup = proxymap::Lookup { table: one, instance_flags: int, flags: int, key: three.clone() };
-        round_trip(&lookup, cut);
-        round_trip(&proxymap::LookupReply { status: int, flags: int, value: three }, cut);
+        let separate = proxymap::LookupFlags::Separate { instance: int, request: int };
+        for flags in [proxymap::LookupFlags::Joint(int), separate] {
+            round_trip(&proxymap::Lookup { table: one.clone(), flags, key: three.clone() }, cut);
+        }
+        for flags in [None, Some(int)] {
+            round_trip(&proxymap::LookupReply { status: int, flags, value: three.clone() }, cut);
+        }
     }
 
     #[test]
