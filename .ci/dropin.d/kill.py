@@ -208,6 +208,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--agent', default=harness.REAL, help='`real`, or the program to put in place of smtp(8) and lmtp(8)')
     parser.add_argument('--args', default='', help='further master.cf arguments, e.g. mode=shared')
+    parser.add_argument('--main', action='append', default=[], metavar='NAME=VALUE', help='main.cf setting')
     parser.add_argument('--count', type=int, default=1000, help='messages')
     parser.add_argument('--masters', type=int, default=1, help='how often master(8) is killed')
     parser.add_argument('--seed', type=int, default=None, help='of the mail and of the pauses; whom a kill hits is chance all the same')
@@ -217,7 +218,7 @@ def main():
         sys.exit('needs root: it makes name spaces and starts master(8)')
     agent = options.agent if options.agent == harness.REAL else os.path.abspath(options.agent)
     seed = random.randrange(1 << 32) if options.seed is None else options.seed
-    told = {'args': options.args, 'main': [], 'count': options.count, 'masters': options.masters, 'seed': seed, 'settle': 120,
+    told = {'args': options.args, 'main': options.main, 'count': options.count, 'masters': options.masters, 'seed': seed, 'settle': 120,
             'calm': 3}
     print('kill: seed %d' % seed, flush=True)
     result = harness.run_case('-', agent, told, options.limit, script=__file__)
