@@ -1,7 +1,10 @@
 //! The way of a verdict: it is reported to Postfix's other processes, logged, and marked in the queue file, in this order
 //! (`src/global/sent.c`, `bounce.c`, `defer.c`, `verify.c`).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use postfix_ipc::{
     announce::{CleanupAnnouncement, Service},
@@ -51,7 +54,7 @@ impl Observer for Reporter {
         outcome.times = self.head.stats.times(outcome.times);
         match self.recipients.get(index) {
             Some(named) => self.report(named, recipient, outcome),
-            None => self.defer(),
+            None => self.defer(&outcome),
         }
     }
 
@@ -89,7 +92,7 @@ impl Reporter {
             let id = self.head.queue_id.to_string();
             return match filing.failed.verdict(&id, &outcome, bounce, trace) {
                 Some(verdict) => self.report(named, recipient, verdict),
-                None => self.defer(),
+                None => self.defer(&outcome),
             };
         }
         let line = self.agent.settings.log.line(recipient, &outcome);
@@ -97,14 +100,13 @@ impl Reporter {
             .log
             .info(format_args!("{}: {line}", self.head.queue_id));
         if filing.defer {
-            self.defer();
-            self.throttle(&outcome);
+            self.defer(&outcome);
         }
         if filing.flush {
             self.flush(named);
         }
         if filing.mark {
-            self.mark(named);
+            self.mark(named, &outcome);
         }
     }
 
@@ -199,7 +201,7 @@ impl Reporter {
         }
     }
 
-    fn mark(&self, named: &Recipient) {
+    fn mark(&self, named: &Recipient, outcome: &Outcome) {
         let marked = match named.mark() {
             Ok(Some(mark)) => self.message.mark(mark).map_err(|error| error.to_string()),
             Ok(None) => Ok(()),
@@ -209,7 +211,7 @@ impl Reporter {
             self.agent
                 .log
                 .error(format_args!("update {}: {why}", self.message.name()));
-            self.defer();
+            self.defer(outcome);
         }
     }
 
@@ -241,20 +243,11 @@ impl Reporter {
         Ok(())
     }
 
-    fn defer(&self) {
-        self.update(|reply| FinalReply {
-            status: -1,
-            ..reply
-        });
-    }
-
-    fn throttle(&self, outcome: &Outcome) {
-        self.update(|reply| reply.throttled(outcome));
-    }
-
-    fn update(&self, change: impl FnOnce(FinalReply) -> FinalReply) {
+    /// Notes that a recipient is to be tried again, and what that says of the destination.
+    fn defer(&self, outcome: &Outcome) {
         let mut reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner);
-        *reply = change(reply.clone());
+        reply.status = -1;
+        *reply = mem::take(&mut *reply).throttled(outcome);
     }
 }
 

@@ -4,7 +4,7 @@ use postfix_ipc::{attr::Value, request::NotifyFlags};
 
 use super::{
     server::{Script, Server},
-    world::{Mail, World},
+    world::{Mail, Manner, World},
 };
 
 const UNKNOWN: Script = &[("RCPT TO:<bad", "550 5.1.1 no such user")];
@@ -149,6 +149,38 @@ fn the_queue_manager_hears_of_a_host_that_cannot_be_reached() {
         (world.told("defer ").len(), mail.marks().as_str()),
         (2, "RR")
     );
+}
+
+#[test]
+fn a_dead_server_behind_one_that_has_answered_is_not_told() {
+    let relay = Server::nobody();
+    let world = World::new(&format!("smtp_fallback_relay = {relay}\n"));
+    for (script, status) in [(BUSY, ""), (&[("RCPT", "close")] as Script, "4.4.1")] {
+        let server = Server::start(script);
+        let served = world.serve(&world.mail(&server.nexthop(), &["bad@test"]));
+        assert_eq!((served.status(), served.hop().0.as_str()), (-1, status));
+    }
+    let line = "bad@test 4.4.1 deferred (connect to 127.0.0.1[127.0.0.1]:1: Connection refused)";
+    assert_eq!(world.verdicts(), [line, line]);
+}
+
+#[test]
+fn a_destination_that_refuses_to_talk_is_told_as_it_was() {
+    let server = Server::start(&[("GREETING", "554 5.7.1 no")]);
+    let reason = "host 127.0.0.1[127.0.0.1] refused to talk to me: 554 5.7.1 no";
+    for (main_cf, manners, status) in [
+        ("soft_bounce = yes\n", &[][..], "5.7.1"),
+        // Nobody is to be tried again.
+        ("", &[], ""),
+        ("", &[("bounce", Manner::Absent)], "5.7.1"),
+    ] {
+        let main_cf = format!("smtp_skip_5xx_greeting = no\n{main_cf}");
+        let world = World::with(&main_cf, manners, &[], |_| {});
+        let served = world.serve(&world.mail(&server.nexthop(), &["a@test"]));
+        let (code, text) = served.hop();
+        let expected = if status.is_empty() { "" } else { reason };
+        assert_eq!((code.as_str(), text.as_str()), (status, expected));
+    }
 }
 
 #[test]

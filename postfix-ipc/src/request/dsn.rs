@@ -1,7 +1,7 @@
 //! The verdict on a recipient or a destination, as Postfix's processes tell it to each
 //! other (`src/global/dsn.h`), and the reply to a request.
 
-use smtp_policy::report::{Outcome, Scope, Status};
+use smtp_policy::report::Outcome;
 
 use crate::attr::{Value, attributes};
 
@@ -85,16 +85,15 @@ impl FinalReply {
     /// because of a verdict: the queue manager will throttle it.
     ///
     /// Nothing changes if the reply has no recipient to try again, if it tells a failure
-    /// already, or if the verdict does not defer, for a reason that holds for the server or the
-    /// connection. The caller leaves it alone when any session of the request came to a good
-    /// end.
+    /// already, or if the verdict does not speak against the destination ([`Outcome::hop`]).
     pub fn throttled(self, outcome: &Outcome) -> Self {
-        let site = matches!(outcome.scope, Scope::Site | Scope::Session);
         let told = !self.hop.status.is_empty();
-        if self.status == 0 || told || outcome.status != Status::Deferred || !site {
+        let Some(hop) = outcome.hop.as_deref().filter(|_| self.status != 0 && !told) else {
             return self;
-        }
+        };
         let hop = Dsn {
+            status: Value::masked(&hop.code.to_string()),
+            reason: Value::from(&hop.text),
             action: Value::EMPTY,
             ..Dsn::from(outcome)
         };
@@ -105,29 +104,37 @@ impl FinalReply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use smtp_proto::EnhancedStatus;
+    use smtp_policy::report::{HopStatus, Status};
+    use smtp_proto::{EnhancedStatus, Reply};
 
     #[test]
     fn a_destination_is_throttled_for_what_it_did_to_a_recipient() {
-        let outcome = |status, scope, text: &str| {
-            let mut outcome = Outcome::new(status, EnhancedStatus::new(4, 4, 1), text);
-            outcome.scope = scope;
+        let outcome = |hop: Option<&str>| {
+            let code = EnhancedStatus::new(4, 4, 1);
+            let mut outcome = Outcome::new(Status::Deferred, code, "filtered");
+            outcome.reply = Some(Reply::new(421, "421 no"));
+            outcome.hop = hop.map(|text| {
+                let (code, text) = (EnhancedStatus::new(5, 7, 1), text.into());
+                Box::new(HopStatus { code, text })
+            });
             outcome
         };
-        let site = outcome(Status::Deferred, Scope::Site, "first");
-        let told = FinalReply::deferred().throttled(&site);
-        assert_eq!((told.hop.reason.to_str(), told.status), (Some("first"), -1));
-        let session = outcome(Status::Deferred, Scope::Session, "second");
-        assert_eq!(told.clone().throttled(&session), told);
+        let told = FinalReply::deferred().throttled(&outcome(Some("first")));
+        let Dsn {
+            status,
+            diagnostic,
+            action,
+            reason,
+            ..
+        } = &told.hop;
+        let texts = [status, diagnostic, action, reason].map(|value| value.to_str().unwrap());
+        assert_eq!(texts, ["5.7.1", "421 no", "", "first"]);
+        assert_eq!(told.status, -1);
+        assert_eq!(told.clone().throttled(&outcome(Some("second"))), told);
         // Nobody is to be tried again: a probe was told of the failure.
-        assert_eq!(FinalReply::done().throttled(&site), FinalReply::done());
-        for other in [
-            outcome(Status::Deferred, Scope::Recipient, ""),
-            outcome(Status::Deferred, Scope::Message, ""),
-            outcome(Status::Bounced, Scope::Site, ""),
-        ] {
-            let reply = FinalReply::deferred();
-            assert_eq!(reply.clone().throttled(&other), reply);
-        }
+        let done = FinalReply::done();
+        assert_eq!(done.clone().throttled(&outcome(Some("first"))), done);
+        let reply = FinalReply::deferred();
+        assert_eq!(reply.clone().throttled(&outcome(None)), reply);
     }
 }

@@ -9,7 +9,7 @@ use postfix_ipc::{
     request::{DeliveryRequest, FinalReply, Recipient, RequestReader},
 };
 use smtp_policy::{
-    report::{Action, Outcome, Relay, Scope, Status},
+    report::{Action, HopStatus, Outcome, Relay, Status},
     server::{Endpoint, Server},
 };
 use smtp_proto::{EnhancedStatus, Reply};
@@ -90,11 +90,10 @@ fn outcome(recording: &Recording, protocol: &str, line: &str) -> Outcome {
     }
     // A server with DSN is told of the recipient's wishes.
     outcome.server_reports = recording.json["arrivals"].to_string().contains(" NOTIFY=");
-    if text.starts_with("connect to") || text.contains("refused to talk") {
-        outcome.scope = Scope::Site;
-    }
-    if text.starts_with("lost connection") {
-        outcome.scope = Scope::Session;
+    let dead = ["connect to", "refused to talk", "lost connection"];
+    if dead.iter().any(|part| text.contains(part)) {
+        let text = outcome.text.clone();
+        outcome.hop = Some(Box::new(HopStatus { code, text }));
     }
     outcome
 }

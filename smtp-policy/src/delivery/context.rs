@@ -54,6 +54,9 @@ pub(super) struct Context {
     pub(super) envelope: Option<Box<Envelope>>,
     /// The last thing that went wrong: it is what left-over recipients are told.
     pub(super) why: Option<Reason>,
+    /// A session has come to a good end, whatever the server said to the mail. Whatever goes wrong
+    /// with others, the destination is not dead (`SMTP_MISC_FLAG_COMPLETE_SESSION`).
+    pub(super) served: bool,
     /// When the request came to whoever delivers it, if that was not when the delivery began.
     arrived: Option<Time>,
     /// When the delivery began; `None` before.
@@ -86,6 +89,7 @@ impl Context {
             asks: VecDeque::with_capacity(4),
             look_out: LookOut::default(),
             why: None,
+            served: false,
             arrived: None,
             begun: None,
             give_up: None,

@@ -202,7 +202,7 @@ impl Phase {
         {
             cx.doubt_open();
         }
-        cx.settle_left(why.reason(), &self.origin());
+        cx.settle_left(why.reason().without_blame(), &self.origin());
         match self {
             Self::Talking(mut phase) => {
                 phase.stop(why);

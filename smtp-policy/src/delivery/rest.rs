@@ -11,7 +11,10 @@ use super::{
 use crate::{
     Protocol,
     event::Event,
-    report::{Scope, trouble::Reason},
+    report::{
+        Scope,
+        trouble::{Blame, Reason},
+    },
     request::{DeliveryFlags, Nexthop},
     settings::BestMx,
 };
@@ -47,6 +50,8 @@ pub(super) fn settle_rest(cx: &mut Context) -> Phase {
         }
     }
     cx.hosts.final_server = true;
+    // However it began: there is no server for this mail (smtp_sess_fail).
+    reason.blame = Blame::Destination;
     cx.settle_left(reason, &Origin::default());
     Phase::Choosing(Choosing)
 }
@@ -68,6 +73,8 @@ fn pass_to(cx: &mut Context, best_mx: BestMx) -> Phase {
     let (Some(protocol), false) = (best_mx.protocol(), cx.hosts.passed) else {
         let status = EnhancedStatus::new(4, 3, 0);
         let reason = Reason::local(status, Scope::Site, "mail transport unavailable");
+        // That is another destination's failure.
+        let reason = reason.without_blame();
         cx.settle_left(reason, &Origin::default());
         return Phase::Choosing(Choosing);
     };
@@ -80,6 +87,8 @@ fn pass_to(cx: &mut Context, best_mx: BestMx) -> Phase {
         cx.request.nexthop = nexthop;
     }
     cx.adopt_client();
+    // Failures from here on are those of another transport.
+    cx.served = true;
     // What the generic maps of this client made of the envelope is for its own servers.
     cx.envelope = None;
     cx.hosts = Hosts {
@@ -87,4 +96,33 @@ fn pass_to(cx: &mut Context, best_mx: BestMx) -> Phase {
         ..Hosts::default()
     };
     Phase::Start(Start)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::delivery::{Ask, testing::context};
+
+    /// What a queue manager is told when nobody is left who could be tried.
+    fn hop(cx: &mut Context) -> Option<String> {
+        let reason = Reason::local(EnhancedStatus::new(4, 2, 1), Scope::Recipient, "busy");
+        cx.why = Some(reason);
+        settle_rest(cx);
+        let asks = core::iter::from_fn(|| cx.pop_ask());
+        let outcome = asks.filter_map(|ask| match ask {
+            Ask::Report(_, outcome) => Some(outcome),
+            _ => None,
+        });
+        outcome.last().unwrap().hop.map(|hop| hop.text.to_string())
+    }
+
+    #[test]
+    fn a_destination_without_a_server_for_the_mail_is_told_whatever_the_reason() {
+        let mut cx = context(1);
+        assert_eq!(hop(&mut cx).as_deref(), Some("busy"));
+        let mut cx = context(1);
+        cx.served = true;
+        assert_eq!(hop(&mut cx), None);
+    }
 }

@@ -137,6 +137,9 @@ impl Context {
                 // A doubt is about one recipient: it outlasts the servers that come after,
                 // and does not reach those whom the earlier server had refused.
                 reason.uncertain = self.roll.is_doubtful(rcpt);
+                if self.served {
+                    reason = reason.without_blame();
+                }
                 let failure = (reason, origin.clone(), times);
                 self.pronounce(rcpt, Verdict::Failure(Box::new(failure)));
             }

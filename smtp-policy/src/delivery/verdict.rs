@@ -54,10 +54,12 @@ impl Verdict {
             }
             Self::Failure(failure) => {
                 let (mut reason, origin, times) = *failure;
+                let hop = reason.hop();
                 if let Some((status, text)) = new {
                     (reason.status, reason.text) = (status, text);
                 }
                 let mut outcome = judge.failure(&reason, origin.relay);
+                outcome.hop = hop;
                 outcome.connection_uses = origin.uses;
                 outcome.times = times;
                 Box::new(outcome)

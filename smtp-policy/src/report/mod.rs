@@ -26,7 +26,7 @@ pub use dsn_message::{DsnContext, DsnKind, DsnMessage, Original, dsn_message};
 pub use encryption::{Encryption, TlsSummary};
 pub use log_line::{AddressFormat, LogStyle};
 pub use notice::Notice;
-pub use outcome::{Action, Outcome, Relay, Scope, Status};
+pub use outcome::{Action, HopStatus, Outcome, Relay, Scope, Status};
 pub use queue_id::queue_id;
 pub use text::LogText;
 pub use times::Times;

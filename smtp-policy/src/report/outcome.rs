@@ -67,6 +67,19 @@ impl fmt::Display for Scope {
     }
 }
 
+/// A failure of the destination as such: other mail for it would fare the same for now. A queue
+/// manager that is told of it lets the destination rest (Postfix: `hop_status`).
+///
+/// Status and reason are those of the failure, whatever the delivery status filter or
+/// `soft_bounce` made of them for the recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HopStatus {
+    /// The enhanced status code.
+    pub code: EnhancedStatus,
+    /// The reason.
+    pub text: LogText,
+}
+
 /// The action field of a delivery status notification (RFC 3464 section 2.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -191,6 +204,10 @@ pub struct Outcome {
     /// before it was answered, at this server or at one before it: a copy may have
     /// been delivered, although the recipient is deferred or bounced.
     pub uncertain: bool,
+    /// The failure of the destination that kept the recipient from being delivered. `None`
+    /// where the failure was another one, and where any session of the same delivery came
+    /// to a good end. It is for queue managers alone, and counts if somebody is to be tried again.
+    pub hop: Option<Box<HopStatus>>,
     /// The action that a delivery status notification names.
     pub action: Action,
     /// How many messages went over the connection, this one included: 1 on a new
@@ -220,6 +237,7 @@ impl Outcome {
             stage: None,
             scope: Scope::Recipient,
             uncertain: false,
+            hop: None,
             action: match status {
                 Status::Sent => Action::Relayed,
                 Status::Deferred => Action::Delayed,

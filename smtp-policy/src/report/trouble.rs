@@ -13,9 +13,31 @@ use smtp_proto::{
 
 use super::{
     Encryption, Relay,
-    outcome::{Action, Outcome, Scope, Status},
+    outcome::{Action, HopStatus, Outcome, Scope, Status},
 };
 use crate::server::Server;
+
+/// The one that a failure speaks against, besides the mail.
+///
+/// The queue manager is told of a failure that speaks against the destination (`SMTP_THROTTLE`),
+/// unless a session of the same delivery has come to a good end: then the destination does take
+/// mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// Other mail would fare the same.
+    Destination,
+    /// The failure is about this mail.
+    Nobody,
+}
+
+impl From<Scope> for Blame {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Session | Scope::Site => Self::Destination,
+            Scope::Message | Scope::Recipient => Self::Nobody,
+        }
+    }
+}
 
 /// Why recipients were not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +47,7 @@ pub(crate) struct Reason {
     pub(crate) reply: Option<Reply>,
     pub(crate) stage: Option<Stage>,
     pub(crate) scope: Scope,
+    pub(crate) blame: Blame,
     pub(crate) uncertain: bool,
     /// The encryption of the connection, if there was one.
     pub(crate) encryption: Option<Box<Encryption>>,
@@ -39,6 +62,7 @@ impl Reason {
             reply: None,
             stage: None,
             scope,
+            blame: scope.into(),
             uncertain: false,
             encryption: None,
         }
@@ -91,6 +115,7 @@ impl Reason {
             reply: Some(reply.clone()),
             stage: Some(stage),
             scope,
+            blame: scope.into(),
             uncertain: false,
             encryption: None,
         }
@@ -138,9 +163,25 @@ impl Reason {
             reply: None,
             stage: Some(stage),
             scope: Scope::Session,
+            blame: Scope::Session.into(),
             uncertain: stage.is_uncertain(),
             encryption: None,
         })
+    }
+
+    /// The same, which speaks against nobody.
+    pub(crate) fn without_blame(self) -> Self {
+        let blame = Blame::Nobody;
+        Self { blame, ..self }
+    }
+
+    /// What a queue manager is to be told of the destination.
+    pub(crate) fn hop(&self) -> Option<Box<HopStatus>> {
+        let hop = || HopStatus {
+            code: self.status,
+            text: self.text.as_str().into(),
+        };
+        (self.blame == Blame::Destination).then(|| Box::new(hop()))
     }
 
     /// Whether the reason is a mail loop (`x.4.6`).

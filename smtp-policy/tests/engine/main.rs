@@ -14,6 +14,7 @@ mod content;
 mod drivers;
 mod dsn;
 mod facts;
+mod hop;
 mod injection;
 mod notices;
 mod reuse;

@@ -40,6 +40,8 @@ impl Talking {
             };
         }
         self.blame(cx, why);
+        let transferred = matches!(self.progress, Progress::Transfer { .. });
+        cx.served |= transferred && matches!(why, Closed::Quit | Closed::Abandoned);
         self.records.notify_postmaster(cx, &mut self.channel);
         self.hang_up(cx);
         Phase::Choosing(Choosing)

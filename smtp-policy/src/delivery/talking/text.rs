@@ -174,6 +174,8 @@ impl Talking {
                 let text = format!("local data error while talking to {}", self.peer().name());
                 let status = EnhancedStatus::new(4, 3, 0);
                 self.fail_site(cx, Reason::local(status, Scope::Session, text));
+                // The session has not come to a good end, as it has when it is the message that is refused.
+                return self.part();
             }
         }
         self.channel.session.abandon();

@@ -321,13 +321,14 @@ impl Tls {
             TlsLevel::May => Scope::Session,
             _ => Scope::Site,
         };
-        Reason {
+        let text = "Cannot start TLS: handshake failure";
+        let reason = Reason {
             stage: Some(Stage::TlsHandshake),
-            ..Reason::local(
-                EnhancedStatus::new(4, 7, 5),
-                scope,
-                "Cannot start TLS: handshake failure",
-            )
+            ..Reason::local(EnhancedStatus::new(4, 7, 5), scope, text)
+        };
+        match self.policy.level {
+            TlsLevel::May => reason.without_blame(),
+            _ => reason,
         }
     }
 }

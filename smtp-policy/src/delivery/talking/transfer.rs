@@ -22,7 +22,10 @@ impl Talking {
     pub(super) fn at_rest(&mut self, cx: &mut Context) -> Turn {
         match &self.progress {
             Progress::Probing { .. } | Progress::Greeting => self.transfer(cx),
-            Progress::Transfer { .. } => Turn::Keep,
+            Progress::Transfer { .. } => {
+                cx.served = true;
+                Turn::Keep
+            }
             Progress::Over => {
                 self.give_up();
                 Turn::Again
@@ -44,6 +47,7 @@ impl Talking {
             let text = format!("message size {size} exceeds size limit {limit} of server {name}");
             let status = EnhancedStatus::new(5, 3, 4);
             self.fail(cx, Whom::Open, Reason::local(status, Scope::Message, text));
+            cx.served = true;
             return self.end_before_mail(may_keep);
         }
         let recipients: Batch = cx.roll.open().collect();
