@@ -46,7 +46,7 @@ pub(crate) fn run(
         let accepted = inherited.listener.accept();
         lock = held.map(release).transpose()?;
         drop(watched);
-        let stream = match accepted {
+        let mut stream = match accepted {
             Ok((stream, _)) => stream,
             // Another process was faster, or the other end has gone.
             Err(error) if poll::is_passing(&error) => continue,
@@ -62,7 +62,8 @@ pub(crate) fn run(
         };
         // Nobody may be there to hear it; then the end of the channel is seen below.
         let _ = inherited.status.tell(Availability::Taken);
-        agent.serve(stream)?;
+        agent.serve(&mut stream)?;
+        drop(stream);
         if inherited.status.tell(Availability::Available).is_err() {
             return Ok(());
         }

@@ -1,6 +1,10 @@
 //! Faults that end a process.
 
-use std::fmt;
+use std::{fmt, time::Duration};
+
+/// The time between the line in the log and the end, as with Postfix's processes: whatever is wrong will be wrong in a
+/// moment, too.
+pub(crate) const FATAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// A mistake after which a process can only end; master(8) starts another one later. Its `Display` is what the log says behind
 /// `fatal: `.

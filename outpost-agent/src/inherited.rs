@@ -77,7 +77,7 @@ impl Inherited {
             .map_err(|error| missing("socket", Some(error)))?;
         Ok(Self {
             listener,
-            status: StatusChannel { stream, generation },
+            status: StatusChannel::new(stream, generation),
         })
     }
 }
@@ -103,6 +103,11 @@ fn run_again() -> Fatal {
 }
 
 impl StatusChannel {
+    /// The channel of the child that master(8) knows under this number.
+    pub(crate) fn new(stream: UnixStream, generation: Generation) -> Self {
+        Self { stream, generation }
+    }
+
     /// The channel, to wait for its end.
     pub(crate) fn stream(&self) -> &UnixStream {
         &self.stream

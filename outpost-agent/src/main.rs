@@ -30,7 +30,7 @@ use postfix_ipc::command_line::{CommandLine, Mode, Switch};
 
 use crate::{
     agent::Agent,
-    fatal::Fatal,
+    fatal::{FATAL_PAUSE, Fatal},
     inherited::Inherited,
     jail::Jail,
     log::{Log, Severity},
@@ -50,8 +50,7 @@ fn main() -> ExitCode {
         Err(fatal) => {
             log.record(Severity::Fatal, &fatal.to_string());
             log.flush(Duration::from_secs(1));
-            // As Postfix's processes do: whatever is wrong will be wrong in a moment, too.
-            thread::sleep(Duration::from_secs(1));
+            thread::sleep(FATAL_PAUSE);
             ExitCode::FAILURE
         }
     }

@@ -35,9 +35,10 @@ impl Agent {
     /// Serves one connection to its end.
     ///
     /// # Errors
-    /// A fault that ends a process of Postfix: the queue file can be neither opened nor locked. There is no reply then.
-    pub(crate) fn serve(self: &Arc<Self>, mut stream: UnixStream) -> Result<(), Fatal> {
-        match self.converse(&mut stream, &self.watchdog.watch()) {
+    /// A fault that ends a process of Postfix: the queue file can be neither opened nor locked. There is no reply then; the
+    /// queue manager sees the end of the connection.
+    pub(crate) fn serve(self: &Arc<Self>, stream: &mut UnixStream) -> Result<(), Fatal> {
+        match self.converse(stream, &self.watchdog.watch()) {
             Ok(done) => done,
             Err(error) => {
                 self.log

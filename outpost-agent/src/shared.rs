@@ -23,7 +23,7 @@ use std::{
 
 use crate::{
     agent::Agent,
-    fatal::{Fatal, words},
+    fatal::{FATAL_PAUSE, Fatal, words},
     inherited::{Inherited, SELF},
     poll,
 };
@@ -337,7 +337,7 @@ impl Crew {
     fn serve(&self) {
         loop {
             let mut state = self.state();
-            let stream = loop {
+            let mut stream = loop {
                 if let Some(stream) = state.requests.pop_front() {
                     break stream;
                 }
@@ -349,10 +349,13 @@ impl Crew {
                 state.idle -= 1;
             };
             drop(state);
-            if let Err(fatal) = self.agent.serve(stream) {
-                // It would end a process that has no other request.
+            if let Err(fatal) = self.agent.serve(&mut stream) {
+                // It would end a process that has no other request. The queue manager hears of it no sooner: what is wrong
+                // may be wrong with many messages.
                 self.agent.log.error(fatal);
+                thread::sleep(FATAL_PAUSE);
             }
+            drop(stream);
             let mut state = self.state();
             state.busy -= 1;
             state.ended = Instant::now();

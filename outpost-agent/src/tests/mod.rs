@@ -2,6 +2,7 @@
 //! that note what they are told.
 
 mod crew;
+mod modes;
 mod neighbours;
 mod panics;
 mod queue_files;

@@ -12,11 +12,11 @@ use super::{
     world::{self, Mail, World},
 };
 
-const COMMON: &str = "deliver_request_get: error receiving common attributes";
-const RECIPIENT: &str = "deliver_request_get: error receiving recipient attributes";
+pub(super) const COMMON: &str = "deliver_request_get: error receiving common attributes";
+pub(super) const RECIPIENT: &str = "deliver_request_get: error receiving recipient attributes";
 
 /// The bytes of a request in which `from` is replaced.
-fn with(mail: &Mail, from: &[u8], to: &[u8]) -> Vec<u8> {
+pub(super) fn with(mail: &Mail, from: &[u8], to: &[u8]) -> Vec<u8> {
     let bytes = mail.request.encode();
     let at = bytes.windows(from.len()).position(|window| window == from);
     let (before, rest) = bytes.split_at(at.unwrap());
@@ -47,9 +47,9 @@ fn a_request_that_is_cut_off_is_not_served() {
             .sum::<usize>();
     for cut in 0..bytes.len() {
         let before = world.journal().len();
-        let (mut manager, stream) = UnixStream::pair().unwrap();
+        let (mut manager, mut stream) = UnixStream::pair().unwrap();
         let agent = Arc::clone(&world.agent);
-        let thread = thread::spawn(move || agent.serve(stream));
+        let thread = thread::spawn(move || agent.serve(&mut stream));
         world::greeted(&mut manager);
         manager.write_all(&bytes[..cut]).unwrap();
         manager.shutdown(Shutdown::Write).unwrap();

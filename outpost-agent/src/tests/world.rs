@@ -132,9 +132,9 @@ impl World {
 
     /// The same with these bytes; the queue manager stays.
     pub(super) fn serve_bytes(&self, request: &[u8]) -> Served {
-        let (mut manager, stream) = UnixStream::pair().unwrap();
+        let (mut manager, mut stream) = UnixStream::pair().unwrap();
         let agent = Arc::clone(&self.agent);
-        let thread = thread::spawn(move || agent.serve(stream));
+        let thread = thread::spawn(move || agent.serve(&mut stream));
         greeted(&mut manager);
         // What is too long is not read to its end.
         let _ = manager.write_all(request);
