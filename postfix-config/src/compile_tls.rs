@@ -57,27 +57,60 @@ pub(super) fn settings(compiler: &mut Compiler<'_>) -> Tls {
     if !from.tls_ca_file.is_empty() || !from.tls_ca_path.is_empty() {
         tls.sts_authorities = StsAuthorities::Configured;
     }
+    tls.heed_require = compiler.config.newer.requiretls_enable;
+    tls.heed_waiver = compiler.config.newer.tls_required_enable;
     tls.note_starttls_offer = from.tls_note_starttls_offer;
     tls.block_early_mail_reply = from.tls_block_early_mail_reply;
     tls.fast_shutdown = from.tls_fast_shutdown_enable;
     tls.plaintext_retry_age = from.minimal_backoff_time;
-    let logs = |least: u32, word: &str| {
-        let level = from.tls_loglevel.trim();
-        level
-            .parse::<u32>()
-            .map_or_else(|_| level.contains(word), |level| level >= least)
-    };
-    tls.log.summary = logs(1, "summary");
-    tls.log.cache = logs(2, "cache");
+    let log = TlsLogWords::new(&from.tls_loglevel);
+    tls.log.summary = log.say(1, "summary");
+    tls.log.cache = log.say(2, "cache");
+    if log.has("trace") {
+        let parameter = compiler.named("tls_loglevel");
+        let warning = format!("{parameter}: trace: no transcripts of TLS are written");
+        compiler.warnings.push(warning);
+    }
     tls
+}
+
+/// A level of TLS logging: numbers, and names of what is to be logged (`tls_misc.c`, tls_log_mask).
+struct TlsLogWords<'a>(Vec<&'a str>);
+
+impl<'a> TlsLogWords<'a> {
+    /// Names that stand for a number.
+    const NAMED: [(&'static str, u32); 4] = [
+        ("routine", 1),
+        ("debug", 2),
+        ("ssl-expert", 3),
+        ("ssl-developer", 4),
+    ];
+
+    fn new(text: &'a str) -> Self {
+        Self(split(text))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|word| word.eq_ignore_ascii_case(name))
+    }
+
+    /// Returns whether the words ask for what this number and the greater ones, or this name, ask for.
+    fn say(&self, least: u32, name: &str) -> bool {
+        let mut named = Self::NAMED.iter().filter(|(_, level)| *level >= least);
+        let is_enough = |word: &&str| word.parse::<u32>().is_ok_and(|level| level >= least);
+        self.has(name) || self.0.iter().any(is_enough) || named.any(|(name, _)| self.has(name))
+    }
 }
 
 /// The level of the parameters, also of the obsolete ones, which count where there is no other.
 fn level(compiler: &mut Compiler<'_>) -> TlsLevel {
     let tls = &compiler.config.tls;
-    match tls.tls_security_level.as_str() {
-        "" if tls.enforce_tls && tls.tls_enforce_peername => TlsLevel::Verify,
-        "" if tls.enforce_tls => TlsLevel::Encrypt,
+    let level = &tls.tls_security_level;
+    match level.as_str() {
+        // A default is no reason to do less than what is asked for in another way.
+        _ if level.is_set() && !level.is_empty() => known("tls_security_level", level, compiler),
+        _ if tls.enforce_tls && tls.tls_enforce_peername => TlsLevel::Verify,
+        _ if tls.enforce_tls => TlsLevel::Encrypt,
         "" if tls.use_tls => TlsLevel::May,
         "" => TlsLevel::None,
         word => known("tls_security_level", word, compiler),

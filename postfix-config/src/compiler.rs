@@ -420,6 +420,13 @@ impl<'a> Compiler<'a> {
             return;
         }
         let mut login = Login::new(passwords);
+        let delimiter = self
+            .config
+            .newer
+            .sasl_password_result_delimiter
+            .chars()
+            .next();
+        login.delimiter = delimiter.unwrap_or(login.delimiter);
         login.plaintext = self.options("sasl_security_options", &from.sasl_security_options);
         login.tls = self.options("sasl_tls_security_options", &from.sasl_tls_security_options);
         login.verified_tls = self.options(

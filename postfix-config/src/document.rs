@@ -7,9 +7,9 @@ use super::parameter::{Kind, Parameter, Status};
 const HEAD: &str = "\
 # Parameters
 
-Every name that main.cf may hold for this client, as the parameter table in `src/config/params/`
+Every name that main.cf may hold for this client, as the parameter table in `src/params/`
 has it. This file is generated: change the table and run `OUTPOST_UPDATE=1 cargo test -p
-smtp-policy --test config`.
+postfix-config --test config`.
 
 Names of other Postfix daemons (`smtpd_banner`, `alias_maps`, …) are accepted and not used. Those by
 which Postfix decides where mail goes (`transport_maps`, `sender_dependent_relayhost_maps`,
@@ -17,8 +17,9 @@ which Postfix decides where mail goes (`transport_maps`, `sender_dependent_relay
 looks like a slip.
 
 *Supported*: as in Postfix. *Mapped*: accepted, with the effect named here. *Refused*: has no effect,
-for the reason named here; setting it gives a warning. *Removed*: no parameter of Postfix any more;
-setting it gives a warning.
+for the reason named here; setting it gives a warning. *Denied*: the default alone is done; another value
+keeps the configuration from being used. *Removed*: no parameter of Postfix any more; setting it gives a
+warning.
 ";
 
 /// The text of PARAMETERS.md.
@@ -54,6 +55,9 @@ fn section(out: &mut String, parameter: &Parameter) {
         })
         .collect();
     let _ = writeln!(out, "- Default: {}", defaults.join(" and "));
+    if !parameter.since.is_empty() {
+        let _ = writeln!(out, "- Since: Postfix {}", parameter.since);
+    }
     if let Some(field) = parameter.field {
         let _ = writeln!(out, "- Field: `config.{}.{field}`", parameter.group);
     }
@@ -109,6 +113,7 @@ fn status(status: Status) -> String {
         Status::Supported => "Supported".to_owned(),
         Status::Mapped(how) => format!("Mapped: {how}"),
         Status::Refused(why) => format!("Refused: {why}"),
+        Status::Denied(what) => format!("Denied: {what}"),
         Status::Removed(since) => format!("Removed: {since}"),
     }
 }

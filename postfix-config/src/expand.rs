@@ -10,6 +10,7 @@
 //! | `${name?{a}:{b}}` | one of the two texts |
 //! | `${{a} == {b} ? {x} : {y}}` | one of the two texts; also `!=`, `<`, `<=`, `>=`, `>` |
 //! | `${{3.9} <level {3.10} ? {x} : {y}}` | the same, comparing compatibility levels |
+//! | `${domain_to_ascii{text}}` | the text, expanded, as a domain name in ASCII (Postfix 3.11) |
 //! | `$$` | a dollar sign |
 //!
 //! `?` and `:` test the value as written, before its own references are expanded.
@@ -23,6 +24,7 @@ use nom::Parser;
 use nom::bytes::complete::{take_while, take_while1};
 use nom::character::complete::char;
 use nom::sequence::preceded;
+use smtp_policy::route::idna::Idna;
 
 /// How deep references may nest; Postfix has the same limit.
 const MAX_DEPTH: usize = 100;
@@ -64,6 +66,16 @@ pub enum ExpandError {
         /// The text.
         text: String,
     },
+    /// `${name{text}}` with a name that is no function.
+    UnknownFunction {
+        /// The name.
+        name: String,
+    },
+    /// A text that is no domain name, in a function that wants one.
+    BadDomain {
+        /// The text.
+        text: String,
+    },
 }
 
 impl fmt::Display for ExpandError {
@@ -88,6 +100,8 @@ impl fmt::Display for ExpandError {
             ExpandError::BadLevel { text } => {
                 write!(f, "malformed compatibility level \"{text}\"")
             }
+            ExpandError::UnknownFunction { name } => write!(f, "unknown function \"{name}\""),
+            ExpandError::BadDomain { text } => write!(f, "bad domain name \"{text}\""),
         }
     }
 }
@@ -239,6 +253,9 @@ impl<'a> Expander<'a> {
                         text: excerpt(body),
                     });
                 };
+                if rest.starts_with('{') {
+                    return self.function(name, rest, depth);
+                }
                 ((self.lookup)(name), rest)
             }
         };
@@ -246,6 +263,30 @@ impl<'a> Expander<'a> {
             return self.text(value.as_deref().unwrap_or_default(), depth);
         }
         self.choice(value.is_some_and(|value| !value.is_empty()), rest, depth)
+    }
+
+    /// `name{text}`: what a function makes of a text (mac_midna.c).
+    fn function(&mut self, name: &str, rest: &str, depth: usize) -> Result<(), ExpandError> {
+        let (text, behind) = operand(rest)?.unwrap_or_default();
+        if !behind.is_empty() {
+            return Err(ExpandError::Unexpected {
+                expected: "the end of the reference",
+                text: excerpt(behind),
+            });
+        }
+        let text = self.apart(text.trim_matches(is_space), depth)?;
+        match name {
+            "domain_to_ascii" => {
+                let ascii = Idna::default().to_ascii(&text);
+                let bad = || ExpandError::BadDomain {
+                    text: excerpt(&text),
+                };
+                self.push(&ascii.ok_or_else(bad)?)
+            }
+            _ => Err(ExpandError::UnknownFunction {
+                name: excerpt(name),
+            }),
+        }
     }
 
     /// `?yes`, `:no` or `?{yes}:{no}`. The branch that is not taken is not looked into.

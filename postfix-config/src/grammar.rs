@@ -25,6 +25,8 @@ pub enum Grammar {
     Name,
     /// One line without control characters.
     Line,
+    /// One character of ASCII that is no white space.
+    Separator,
     /// A version, `major.minor.patch`.
     Level,
     /// An IPv4 address, with or without square brackets, or nothing.
@@ -50,6 +52,7 @@ impl Grammar {
             Self::Any => None,
             Self::Name => Some("a name without white space and control characters"),
             Self::Line => Some("text, not empty, without control characters"),
+            Self::Separator => Some("one character of ASCII, no white space"),
             Self::Level => Some("a version, `major.minor.patch`"),
             Self::Ipv4Address => Some("an IPv4 address, or empty"),
             Self::Ipv6Address => Some("an IPv6 address, or empty"),
@@ -77,6 +80,10 @@ impl Grammar {
             Self::Line => match text.contains(char::is_control) {
                 true => Err(format!("{} has control characters in it", shown(text))),
                 false => Ok(()),
+            },
+            Self::Separator => match text.as_bytes() {
+                [byte] if byte.is_ascii_graphic() => Ok(()),
+                _ => Err(format!("{} is not one character", shown(text))),
             },
             Self::Level => expand::level(text)
                 .map(drop)

@@ -81,8 +81,8 @@ pub use main_cf::MainCf;
 pub use parameter::{Kind, MAX_NUMBER, Named, Parameter, Status};
 pub use params::{
     cache::CacheParams, connect::ConnectParams, content::ContentParams, daemon::DaemonParams,
-    general::GeneralParams, helo::HeloParams, lookup::LookupParams, sasl::SaslParams,
-    timeout::TimeoutParams, tls::TlsParams, verdict::VerdictParams,
+    general::GeneralParams, helo::HeloParams, lookup::LookupParams, newer::NewerParams,
+    sasl::SaslParams, timeout::TimeoutParams, tls::TlsParams, verdict::VerdictParams,
 };
 
 pub use smtp_proto::{Protocol, Secret};
@@ -126,6 +126,8 @@ pub struct Config {
     pub tls: TlsParams,
     /// Under master(8).
     pub daemon: DaemonParams,
+    /// What Postfix has got since 3.7.
+    pub newer: NewerParams,
 }
 
 impl Config {
@@ -149,7 +151,9 @@ impl Config {
             sasl: SaslParams::load(source),
             tls: TlsParams::load(source),
             daemon: DaemonParams::load(source),
+            newer: NewerParams::load(source),
         };
+        source.deny();
         let name = match config.protocol {
             Protocol::Smtp => "smtp_dns_support_level",
             Protocol::Lmtp => "lmtp_dns_support_level",
@@ -176,6 +180,7 @@ impl Config {
         self.sasl.settle(&mut source);
         self.tls.settle(&mut source);
         self.daemon.settle(&mut source);
+        self.newer.settle(&mut source);
         let errors = source.into_errors();
         if !errors.is_empty() {
             return Err(errors);
@@ -208,6 +213,7 @@ impl Config {
         self.sasl.texts(&mut tell);
         self.tls.texts(&mut tell);
         self.daemon.texts(&mut tell);
+        self.newer.texts(&mut tell);
         texts
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::{ConfigWarning, Oddity, Origin};
 use super::expand::expand;
 use super::main_cf::{shown, spoken_in};
-use super::parameter::{Kind, Parameter, Status};
+use super::parameter::{Kind, Named, Parameter, Status};
 use super::suggest::Hints;
 use super::value::Setting;
 use super::{MainCf, Protocol, params, routing};
@@ -48,7 +48,7 @@ impl MainCf {
     fn oddity(&self, name: &str, value: &str, parameter: &Parameter) -> Option<Oddity> {
         let (name, value) = (name.to_owned(), shown(name, value.to_owned()));
         match parameter.status {
-            Status::Supported | Status::Mapped(_) => None,
+            Status::Supported | Status::Mapped(_) | Status::Denied(_) => None,
             Status::Removed(since) => Some(Oddity::Removed { name, value, since }),
             Status::Refused(_) if self.is_default(&name) => None,
             Status::Refused(why) => Some(Oddity::Refused { name, value, why }),
@@ -65,14 +65,22 @@ impl MainCf {
         !matches!(&value, Ok(value) if value.is_empty()) && value != expand(default)
     }
 
-    /// Returns whether a setting comes to the same as the default.
-    fn is_default(&self, name: &str) -> bool {
+    /// Returns whether a parameter is not set, or set to what comes to the same as a default of it.
+    pub(super) fn is_default(&self, name: &str) -> bool {
         let Some((parameter, named)) = Parameter::find(name) else {
             return false;
         };
-        let protocol = spoken_in(name);
+        let Some(value) = self.written(name) else {
+            return true;
+        };
+        let mut defaults = std::iter::once(named.default).chain(parameter.same.iter().copied());
+        defaults.any(|default| self.comes_to(value, parameter, Named { default, ..named }))
+    }
+
+    /// Returns whether a value comes to the same as this default.
+    fn comes_to(&self, value: &str, parameter: &Parameter, named: Named) -> bool {
+        let protocol = spoken_in(named.name);
         let expand = |text: &str| expand(text, &|name| self.raw(name, protocol));
-        let value = self.written(name).unwrap_or_default();
         let (Ok(value), Ok(default)) = (expand(value), expand(named.default)) else {
             return false;
         };

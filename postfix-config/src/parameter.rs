@@ -40,6 +40,9 @@ pub enum Status {
     Mapped(&'static str),
     /// The setting has no effect; the text says why. Setting it gives a warning.
     Refused(&'static str),
+    /// Only the default is done; the text says what is not. Another value is an error: without what it asks for, mail
+    /// would go another way, or less safely.
+    Denied(&'static str),
     /// Postfix itself dropped the parameter; the text says since when. Setting it gives a warning.
     Removed(&'static str),
 }
@@ -81,6 +84,10 @@ pub struct Parameter {
     pub grammar: Grammar,
     /// How far the parameter is honoured.
     pub status: Status,
+    /// The release of Postfix that brought the parameter. Empty: 3.7, or an older one.
+    pub since: &'static str,
+    /// What else comes to the same as the default, such as the default of a later release.
+    pub same: &'static [&'static str],
     /// Whether the value may hold a secret, which no message shows.
     pub private: bool,
     /// Whether listings show it. Postfix does not list old and removed names.
@@ -103,6 +110,8 @@ const BLANK: Parameter = Parameter {
     words: &[],
     grammar: Grammar::Any,
     status: Status::Supported,
+    since: "",
+    same: &[],
     private: false,
     listed: true,
 };
@@ -202,6 +211,21 @@ impl Parameter {
             status: Status::Refused(why),
             ..self
         }
+    }
+
+    pub(crate) const fn denied(self, what: &'static str) -> Self {
+        Self {
+            status: Status::Denied(what),
+            ..self
+        }
+    }
+
+    pub(crate) const fn since(self, since: &'static str) -> Self {
+        Self { since, ..self }
+    }
+
+    pub(crate) const fn same(self, same: &'static [&'static str]) -> Self {
+        Self { same, ..self }
     }
 
     pub(crate) const fn removed(self, since: &'static str) -> Self {

@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, Origin, Problem};
 use super::value::Setting;
-use super::{MainCf, Parameter, Protocol};
+use super::{MainCf, Parameter, Protocol, Status};
 
 /// Gives typed values to the groups and collects what is wrong.
 pub(crate) struct Source<'a> {
@@ -37,6 +37,21 @@ impl<'a> Source<'a> {
             self.errors.retain(|error| !is_default(error));
         }
         self.errors
+    }
+
+    /// Finds the settings that ask for what is not done here, and must not be passed over.
+    pub(crate) fn deny(&mut self) {
+        for parameter in Parameter::all() {
+            let Status::Denied(what) = parameter.status else {
+                continue;
+            };
+            let named = parameter.named(self.protocol);
+            let wanted = named.filter(|named| !self.main.is_default(named.name));
+            self.errors.extend(wanted.map(|named| {
+                let why = format!("only the default is supported: {what}");
+                self.main.error(named.name, Problem::Value(why))
+            }));
+        }
     }
 
     /// Returns whether a parameter is empty after expansion.

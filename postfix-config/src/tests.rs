@@ -47,6 +47,7 @@ impl Config {
             || self.sasl.put(name, text)
             || self.tls.put(name, text)
             || self.daemon.put(name, text)
+            || self.newer.put(name, text)
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod daemon;
 pub(crate) mod general;
 pub(crate) mod helo;
 pub(crate) mod lookup;
+pub(crate) mod newer;
 pub(crate) mod sasl;
 pub(crate) mod timeout;
 pub(crate) mod tls;
@@ -30,6 +31,7 @@ pub(crate) const GROUPS: &[&[Parameter]] = &[
     sasl::SaslParams::ROWS,
     tls::TlsParams::ROWS,
     daemon::DaemonParams::ROWS,
+    newer::NewerParams::ROWS,
 ];
 
 /// The names that Postfix knows and that are none of this client's: other daemons read them. They

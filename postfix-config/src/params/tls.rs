@@ -9,14 +9,18 @@ params! {
     "tls";
     /// When TLS is used, which servers are trusted, and how the handshake is made.
     pub struct TlsParams {
-        /// The TLS level where no policy says otherwise. Empty: from `smtp_use_tls`,
-        /// `smtp_enforce_tls` and `smtp_tls_enforce_peername`.
-        tls_security_level: String =
-            twins("smtp_tls_security_level", "lmtp_tls_security_level", "")
-                .words(&[
-                    "", "none", "may", "encrypt", "fingerprint", "dane", "dane-only", "verify",
-                    "secure",
-                ]);
+        /// The TLS level where no policy says otherwise. Empty, or not set: from `smtp_use_tls`,
+        /// `smtp_enforce_tls` and `smtp_tls_enforce_peername`. The default is that of Postfix 3.11, which is empty for the
+        /// compatibility levels that older releases have.
+        tls_security_level: Derived<String> = apart(
+            "smtp_tls_security_level",
+            "${{$compatibility_level} <level {3.11} ? {} : {may}}",
+            "lmtp_tls_security_level",
+            "",
+        )
+        .words(&[
+            "", "none", "may", "encrypt", "fingerprint", "dane", "dane-only", "verify", "secure",
+        ]);
         /// Start TLS immediately after connect, read the greeting inside TLS, never send STARTTLS.
         /// Addresses whose effective level is below encrypt are skipped with a warning (final 4.3.0
         /// if no other error).
@@ -166,13 +170,10 @@ params! {
             "no",
         );
         /// SMTP only: the TLS level of `dane` destinations for servers that are found through
-        /// unsigned MX records.
-        tls_dane_insecure_mx_policy: Derived<String> = smtp_only(
-            "smtp_tls_dane_insecure_mx_policy",
-            "${{$smtp_tls_security_level} == {dane} ? {dane} : {may}}",
-            "may",
-        )
-        .words(&["may", "encrypt", "dane"]);
+        /// unsigned MX records. The default is that of Postfix 3.7.13 and later releases.
+        tls_dane_insecure_mx_policy: String =
+            smtp_only("smtp_tls_dane_insecure_mx_policy", "dane", "may")
+                .words(&["may", "encrypt", "dane"]);
         /// 1: one summary line per handshake. 2: adds library messages, session cache and
         /// certificate details. 3/4: packet dumps. untrusted details are always logged when the
         /// level requires a match.
@@ -210,25 +211,28 @@ params! {
         /// Cipher list used for grade high.
         tls_high_cipherlist: String = shared("tls_high_cipherlist", "aNULL:-aNULL:HIGH:@STRENGTH")
             .min(1)
+            .same(&["aNULL:-aNULL:HIGH:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5:@STRENGTH"])
             .refused("rustls takes no OpenSSL settings");
         /// Cipher list used for grade medium (the default grade).
         tls_medium_cipherlist: String =
             shared("tls_medium_cipherlist", "aNULL:-aNULL:HIGH:MEDIUM:+RC4:@STRENGTH")
                 .min(1)
+                .same(&["aNULL:-aNULL:HIGH:MEDIUM:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5:+RC4:@STRENGTH"])
                 .refused("rustls takes no OpenSSL settings");
         /// Cipher list used for grade low.
         tls_low_cipherlist: String =
             shared("tls_low_cipherlist", "aNULL:-aNULL:HIGH:MEDIUM:LOW:+RC4:@STRENGTH")
-                .min(1)
+                .same(&[""])
                 .refused("rustls takes no OpenSSL settings");
         /// Cipher list used for grade export.
         tls_export_cipherlist: String =
             shared("tls_export_cipherlist", "aNULL:-aNULL:HIGH:MEDIUM:LOW:EXPORT:+RC4:@STRENGTH")
-                .min(1)
+                .same(&[""])
                 .refused("rustls takes no OpenSSL settings");
         /// Cipher list used for grade null (authentication and integrity without encryption).
         tls_null_cipherlist: String = shared("tls_null_cipherlist", "eNULL:!aNULL")
             .min(1)
+            .same(&["eNULL:!kDH:!kECDH:!aDSS:!MD5:!aNULL"])
             .refused("rustls takes no OpenSSL settings");
         /// Removes the named bits from the SSL_OP_ALL workaround mask used for client contexts.
         tls_disable_workarounds: String = shared("tls_disable_workarounds", "")
@@ -245,6 +249,10 @@ params! {
         /// The curves to offer, most wanted first.
         tls_eecdh_auto_curves: String =
             shared("tls_eecdh_auto_curves", "X25519 X448 prime256v1 secp521r1 secp384r1")
+                .same(&[
+                    "X25519 X448 prime256v1 secp384r1 secp521r1",
+                    "?X25519MLKEM768:DEFAULT",
+                ])
                 .refused("rustls takes no OpenSSL settings");
         /// The curve for the grade `strong`.
         tls_eecdh_strong_curve: String = shared("tls_eecdh_strong_curve", "prime256v1")

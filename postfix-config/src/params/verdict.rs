@@ -55,5 +55,8 @@ params! {
         info_log_address_format: AddressFormat = shared("info_log_address_format", "external");
     }
     rows {
+        /// The form of the From field in messages that Postfix makes.
+        Text = shared("header_from_format", "standard")
+            .refused("notices to the postmaster have the standard form");
     }
 }

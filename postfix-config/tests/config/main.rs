@@ -7,6 +7,7 @@
 )]
 
 mod hostile;
+mod newer;
 mod postconf;
 mod refusals;
 mod table;

@@ -20,8 +20,10 @@ fn every_parameter_of_the_manual_has_an_entry() {
 #[test]
 fn every_parameter_is_supported_or_has_a_reason() {
     for parameter in Parameter::all() {
-        let (Status::Mapped(reason) | Status::Refused(reason) | Status::Removed(reason)) =
-            parameter.status
+        let (Status::Mapped(reason)
+        | Status::Refused(reason)
+        | Status::Denied(reason)
+        | Status::Removed(reason)) = parameter.status
         else {
             assert_eq!(parameter.status, Status::Supported);
             continue;

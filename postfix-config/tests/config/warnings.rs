@@ -3,7 +3,7 @@
 use postfix_config::{Parameter, Status, compile};
 use smtp_policy::dns::ResolverConfig;
 
-use crate::{parse, warnings};
+use crate::{parse, refusal, warnings};
 
 #[test]
 fn odd_settings_give_warnings() {
@@ -148,6 +148,10 @@ fn a_setting_without_effect_warns_unless_it_is_the_default() {
                 Status::Refused(text) => {
                     assert_eq!((default.len(), other.len()), (0, 1), "{}", named.name);
                     assert!(other[0].contains(text), "{}", other[0]);
+                }
+                Status::Denied(text) => {
+                    assert_eq!((default.len(), other.len()), (0, 0), "{}", named.name);
+                    assert!(refusal(&format!("{} = something_else", named.name)).contains(text));
                 }
                 Status::Removed(text) => {
                     assert!(other[0].contains(text), "{}", other[0]);

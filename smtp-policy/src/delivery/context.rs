@@ -71,8 +71,9 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(request: Request, policy: Arc<Policy>, seed: u64) -> Self {
+    pub(super) fn new(mut request: Request, policy: Arc<Policy>, seed: u64) -> Self {
         let settings = Arc::clone(policy.settings(request.protocol));
+        request.tls = settings.tls.heeded(request.tls);
         let judge = Judge {
             soft_bounce: settings.verdict.soft_bounce,
             probe: request.probe,
@@ -148,6 +149,7 @@ impl Context {
     /// Goes on as another client, to which the request was passed.
     pub(super) fn adopt_client(&mut self) {
         self.settings = Arc::clone(self.policy.settings(self.request.protocol));
+        self.request.tls = self.settings.tls.heeded(self.request.tls);
     }
 
     /// The sender as text; empty for the null sender.

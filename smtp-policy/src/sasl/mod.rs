@@ -40,7 +40,7 @@ pub(crate) use self::{
 };
 use crate::{
     local::LocalDomains,
-    tables::{AddressRules, DomainKind, MatchList, SecretMaps},
+    tables::{AddressRules, DomainKind, MatchList},
     tls::ChannelBinding,
 };
 
@@ -63,10 +63,6 @@ impl Sasl {
                 .map(|time| Arc::new(Mutex::new(AuthCache::new(time)))),
             local,
         }
-    }
-
-    pub(crate) fn passwords(&self) -> &SecretMaps {
-        &self.login.passwords
     }
 
     pub(crate) fn filter(&self) -> Option<&MatchList> {

@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 
 use smtp_proto::secret::Secret;
 
+use super::settings::Login;
 use crate::tables::{
-    AddressRules, AddressSearch, AddressStep, KeyForms, MapsSearch, MapsStep, SecretMaps,
-    TableFailure, TableQuery,
+    AddressRules, AddressSearch, AddressStep, KeyForms, MapsSearch, MapsStep, TableFailure,
+    TableQuery,
 };
 
 /// A user and a password. Neither is shown in `Debug` output.
@@ -19,9 +20,9 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Reads `user:password`. Without a colon the password is empty.
-    fn parse(value: &str) -> Self {
-        let (user, password) = value.split_once(':').unwrap_or((value, ""));
+    /// Reads `user:password`, or the same with another delimiter. Without one the password is empty.
+    fn parse(value: &str, delimiter: char) -> Self {
+        let (user, password) = value.split_once(delimiter).unwrap_or((value, ""));
         Self {
             user: user.to_owned(),
             password: Secret::new(password),
@@ -39,6 +40,7 @@ impl fmt::Debug for Credentials {
 #[derive(Default)]
 pub(crate) struct PasswordSearch {
     left: VecDeque<Search>,
+    delimiter: char,
     found: Option<Result<Credentials, TableFailure>>,
 }
 
@@ -48,15 +50,15 @@ enum Search {
 }
 
 impl PasswordSearch {
-    /// A search in `passwords`, by the sender if one is given. The default searches
+    /// A search in the tables of `login`, by the sender if one is given. The default searches
     /// nowhere.
     pub(crate) fn new(
-        passwords: &SecretMaps,
+        login: &Login,
         sender: Option<(&str, AddressRules<'_>)>,
         host: &str,
         destination: &str,
     ) -> Self {
-        let maps = passwords.expose();
+        let maps = login.passwords.expose();
         let sender = sender
             .filter(|(address, _)| !address.is_empty())
             .map(|(address, rules)| {
@@ -69,6 +71,7 @@ impl PasswordSearch {
         let keys = [host, destination].map(|key| Search::Key(maps.search(key)));
         Self {
             left: sender.into_iter().chain(keys).collect(),
+            delimiter: login.delimiter,
             found: None,
         }
     }
@@ -88,7 +91,7 @@ impl PasswordSearch {
             };
             self.left.pop_front();
             self.found = result
-                .map(|value| value.as_deref().map(Credentials::parse))
+                .map(|value| value.map(|value| Credentials::parse(&value, self.delimiter)))
                 .transpose();
         }
         None
@@ -124,10 +127,10 @@ impl fmt::Debug for PasswordSearch {
 )]
 mod tests {
     use super::*;
-    use crate::tables::testing;
+    use crate::tables::{SecretMaps, testing};
 
-    fn maps(specs: &str) -> SecretMaps {
-        SecretMaps::new(testing::maps(specs))
+    fn login(specs: &str) -> Login {
+        Login::new(SecretMaps::new(testing::maps(specs)))
     }
 
     fn rules() -> AddressRules<'static> {
@@ -139,7 +142,7 @@ mod tests {
 
     fn find(specs: &str, sender: Option<&str>) -> Result<Option<String>, TableFailure> {
         let sender = sender.map(|sender| (sender, rules()));
-        let mut search = PasswordSearch::new(&maps(specs), sender, "mx", "[mx]:587");
+        let mut search = PasswordSearch::new(&login(specs), sender, "mx", "[mx]:587");
         assert_eq!(search.step(), None);
         search.result().map(|found| found.map(|found| found.user))
     }
@@ -187,7 +190,7 @@ mod tests {
     #[test]
     fn tables_outside_are_asked_key_by_key() {
         let sender = Some(("a@b", rules()));
-        let mut search = PasswordSearch::new(&maps("external:pw"), sender, "mx", "[mx]");
+        let mut search = PasswordSearch::new(&login("external:pw"), sender, "mx", "[mx]");
         let mut asked = Vec::new();
         while let Some(query) = search.step() {
             let answer = (query.key == "[mx]").then(|| "u:p:q".to_owned());
@@ -203,10 +206,26 @@ mod tests {
     }
 
     #[test]
+    fn the_first_delimiter_ends_the_user() {
+        for (value, delimiter, user, password) in [
+            ("bob:hush", ':', "bob", "hush"),
+            ("bob:hush:x", ':', "bob", "hush:x"),
+            ("o=a:b|hush:x", '|', "o=a:b", "hush:x"),
+            ("bob:hush", '|', "bob:hush", ""),
+        ] {
+            let found = Credentials::parse(value, delimiter);
+            assert_eq!(
+                (&*found.user, found.password.expose()),
+                (user, password.as_bytes())
+            );
+        }
+    }
+
+    #[test]
     fn a_value_without_a_colon_has_an_empty_password() {
-        assert_eq!(Credentials::parse("bob").password, Secret::default());
+        assert_eq!(Credentials::parse("bob", ':').password, Secret::default());
         assert_eq!(
-            format!("{:?}", Credentials::parse("bob:hush")),
+            format!("{:?}", Credentials::parse("bob:hush", ':')),
             "Credentials"
         );
     }

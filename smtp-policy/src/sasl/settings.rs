@@ -11,6 +11,8 @@ use crate::tables::{MatchList, SecretMaps};
 pub struct Login {
     /// User and password, `user:password`, by sender, server name or destination (`smtp_sasl_password_maps`).
     pub passwords: SecretMaps,
+    /// The character between user and password, the first of its kind (`smtp_sasl_password_result_delimiter`).
+    pub delimiter: char,
     /// The properties that mechanisms must have without TLS (`smtp_sasl_security_options`).
     pub plaintext: SecurityOptions,
     /// The same inside TLS with a server that is not verified (`smtp_sasl_tls_security_options`).
@@ -37,6 +39,7 @@ impl Login {
         let noanonymous = SecurityOptions::NOANONYMOUS;
         Self {
             passwords,
+            delimiter: ':',
             plaintext: SecurityOptions::NOPLAINTEXT.and(noanonymous),
             tls: noanonymous,
             verified_tls: noanonymous,

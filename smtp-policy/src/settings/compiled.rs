@@ -11,7 +11,7 @@ use crate::{
     content::ContentRules,
     local::LocalDomains,
     request::{CacheHints, Request},
-    route::{FilterFailure, NexthopRules, RecordFilter, RoutePolicy},
+    route::{DnsSupport, FilterFailure, NexthopRules, RecordFilter, RoutePolicy},
     sasl::Sasl,
     server::Server,
     sts::MtaSts,
@@ -168,7 +168,9 @@ fn route_policy(protocol: Protocol, groups: &Groups) -> RoutePolicy {
         ignore_mx_error: lookup.ignore_mx_error,
         defer_without_mx_address: lookup.defer_without_mx_address,
         cname_overrides_name: lookup.cname_overrides_name,
-        validate_insecure_mx: smtp && groups.tls.dane.insecure_mx > crate::tls::TlsLevel::May,
+        validate_insecure_mx: smtp
+            && lookup.dns == DnsSupport::Dnssec
+            && groups.tls.dane.insecure_mx > crate::tls::TlsLevel::May,
         idna: lookup.idna,
         filter,
         own: Arc::clone(&connect.own),

@@ -9,7 +9,7 @@ use super::{
     CipherExclusions, CipherGrade, DaneDigests, Digest, Fingerprints, MatchName, Protocols,
     ServerName, TlsConnector, TlsLevel, TlsMaterial, TrustAnchors, Versions,
 };
-use crate::tables::Maps;
+use crate::{request::TlsWish, tables::Maps};
 
 /// When TLS is used, which servers are trusted, and how the handshake is made.
 #[derive(Clone, Debug)]
@@ -62,6 +62,10 @@ pub struct Tls {
     /// The source of TLS engines. None: rustls with `material`, where the feature `tls` is on and a level or a
     /// table wants TLS.
     pub engine: Option<Arc<dyn TlsConnector>>,
+    /// REQUIRETLS of a message holds (`requiretls_enable`).
+    pub heed_require: bool,
+    /// `TLS-Required: no` in a message's header waives policies (`tls_required_enable`).
+    pub heed_waiver: bool,
     /// A server that offers STARTTLS at level `none` is worth a line (`smtp_tls_note_starttls_offer`).
     pub note_starttls_offer: bool,
     /// A reply that is there before MAIL FROM is sent over TLS counts as an attack
@@ -107,11 +111,22 @@ impl Tls {
             material: Ok(TlsMaterial::default()),
             sts_authorities: StsAuthorities::System,
             engine: None,
+            heed_require: true,
+            heed_waiver: true,
             note_starttls_offer: false,
             block_early_mail_reply: false,
             fast_shutdown: true,
             plaintext_retry_age: Duration::from_secs(300),
             log: TlsLog::default(),
+        }
+    }
+
+    /// The wish of a sender as far as it counts.
+    pub(crate) fn heeded(&self, wish: TlsWish) -> TlsWish {
+        match wish {
+            TlsWish::Required if self.heed_require => wish,
+            TlsWish::Waived if self.heed_waiver => wish,
+            _ => TlsWish::Unsaid,
         }
     }
 }

@@ -275,7 +275,7 @@ pub(in crate::delivery) fn password_search(cx: &Context, peer: &Peer) -> Passwor
         let address = cx.sender();
         (address, sasl.sender_rules(address))
     });
-    PasswordSearch::new(sasl.passwords(), sender, peer.host(), &peer.destination)
+    PasswordSearch::new(&sasl.login, sender, peer.host(), &peer.destination)
 }
 
 /// A login with these credentials was rejected not long ago.
