@@ -38,7 +38,7 @@ impl<'a, const N: usize> From<&'a [IpAddr; N]> for Machine<'a> {
 
 /// The mistakes for which no policy can be made of a configuration; at least one. Each names its parameter, and
 /// where it is set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompileError(Vec<ConfigError>);
 
 impl CompileError {
@@ -47,8 +47,16 @@ impl CompileError {
         &self.0
     }
 
+    pub(crate) const fn new(errors: Vec<ConfigError>) -> Self {
+        Self(errors)
+    }
+
+    pub(crate) fn into_errors(self) -> Vec<ConfigError> {
+        self.0
+    }
+
     /// Adds mistakes. Parameters that both clients have are named once.
-    fn add(&mut self, more: Vec<ConfigError>) {
+    pub(crate) fn add(&mut self, more: Vec<ConfigError>) {
         for error in more {
             if !self.0.contains(&error) {
                 self.0.push(error);
@@ -56,7 +64,7 @@ impl CompileError {
         }
     }
 
-    fn unless_empty(self) -> Result<(), Self> {
+    pub(crate) fn unless_empty(self) -> Result<(), Self> {
         match self.0.is_empty() {
             true => Ok(()),
             false => Err(self),
@@ -91,11 +99,14 @@ pub fn compile<'a>(
     resolver: ResolverConfig,
     machine: impl Into<Machine<'a>>,
 ) -> Result<Policy, CompileError> {
-    CompileError(main_cf.errors()).unless_empty()?;
-    let configs = [
-        main_cf.config(Protocol::Smtp)?,
-        main_cf.config(Protocol::Lmtp)?,
-    ];
+    let (mut configs, mut wrong) = (Vec::new(), CompileError::default());
+    for protocol in Protocol::ALL {
+        match main_cf.checked(protocol) {
+            Ok(config) => configs.push(config),
+            Err(CompileError(errors)) => wrong.add(errors),
+        }
+    }
+    wrong.unless_empty()?;
     let clients = configs.iter().map(|config| (main_cf, config));
     let warnings = main_cf.warnings().iter().map(ToString::to_string).collect();
     policy(
@@ -156,7 +167,7 @@ pub fn compile_configs<'a>(
     resolver: ResolverConfig,
     machine: impl Into<Machine<'a>>,
 ) -> Result<Policy, CompileError> {
-    let (mut settled, mut wrong) = (Vec::new(), CompileError(Vec::new()));
+    let (mut settled, mut wrong) = (Vec::new(), CompileError::default());
     for config in configs {
         let twice = settled
             .iter()
@@ -193,7 +204,7 @@ fn policy<'c>(
     machine: &Machine<'_>,
     tables: &mut Vec<OpenedTable>,
 ) -> Result<Policy, CompileError> {
-    let (mut policy, mut wrong) = (None::<Policy>, CompileError(Vec::new()));
+    let (mut policy, mut wrong) = (None::<Policy>, CompileError::default());
     let mut probe = DnssecProbe::default();
     for (main, config) in clients {
         let mut compiler = Compiler::new(main, config, directory);

@@ -12,7 +12,7 @@ use super::files;
 use super::parameter::{Named, Parameter};
 use super::source::Source;
 use super::syntax;
-use super::{Config, Protocol, params};
+use super::{CompileError, Config, Protocol, params};
 
 /// What the host name is taken for if the caller does not say.
 const NO_HOST_NAME: &str = "localhost";
@@ -212,27 +212,37 @@ impl MainCf {
     /// The first value that cannot be used: a bad number, unit or word, or a reference that cannot
     /// be expanded. [`errors`](Self::errors) has them all.
     pub fn config(&self, protocol: Protocol) -> Result<Config, ConfigError> {
-        let mut source = Source::new(self, protocol);
-        let config = Config::load(&mut source);
-        match source.into_errors().into_iter().next() {
+        let (config, errors) = self.load(protocol);
+        match errors.into_iter().next() {
             None => Ok(config),
             Some(error) => Err(error),
         }
     }
 
+    /// The typed parameters of one client, or everything that keeps them from being used.
+    ///
+    /// # Errors
+    ///
+    /// All values that cannot be used.
+    pub fn checked(&self, protocol: Protocol) -> Result<Config, CompileError> {
+        let (config, errors) = self.load(protocol);
+        CompileError::new(errors).unless_empty().map(|()| config)
+    }
+
+    /// The parameters of one client, which are worth something only where there are no errors.
+    fn load(&self, protocol: Protocol) -> (Config, Vec<ConfigError>) {
+        let mut source = Source::new(self, protocol);
+        let config = Config::load(&mut source);
+        (config, source.into_errors())
+    }
+
     /// Everything that keeps the settings from being used, for both clients.
     pub fn errors(&self) -> Vec<ConfigError> {
-        let mut errors: Vec<ConfigError> = Vec::new();
+        let mut errors = CompileError::default();
         for protocol in Protocol::ALL {
-            let mut source = Source::new(self, protocol);
-            let _config = Config::load(&mut source);
-            for error in source.into_errors() {
-                if !errors.contains(&error) {
-                    errors.push(error);
-                }
-            }
+            errors.add(self.load(protocol).1);
         }
-        errors
+        errors.into_errors()
     }
 
     /// The names that are set here, unknown otherwise, and referred to by known settings, directly

@@ -13,7 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::{
     Protocol,
@@ -27,8 +27,9 @@ use crate::{
 /// Everything a [`Delivery`](crate::delivery::Delivery) is decided by.
 #[derive(Debug)]
 pub struct Policy {
-    smtp: Arc<Settings>,
-    lmtp: Arc<Settings>,
+    /// Those of a client that nobody has given are made when somebody asks for them.
+    smtp: OnceLock<Arc<Settings>>,
+    lmtp: OnceLock<Arc<Settings>>,
     resolver: Arc<ResolverConfig>,
     sts: Option<Arc<MtaSts>>,
     tls_results: bool,
@@ -42,8 +43,8 @@ impl Policy {
     /// other client is deferred, unless [`with`](Self::with) adds its settings.
     pub fn new(settings: Settings) -> Self {
         let policy = Self {
-            smtp: Arc::new(Settings::missing(Protocol::Smtp)),
-            lmtp: Arc::new(Settings::missing(Protocol::Lmtp)),
+            smtp: OnceLock::new(),
+            lmtp: OnceLock::new(),
             resolver: Arc::default(),
             sts: None,
             tls_results: false,
@@ -64,8 +65,8 @@ impl Policy {
             }
         }
         match settings.protocol() {
-            Protocol::Smtp => self.smtp = Arc::new(settings),
-            Protocol::Lmtp => self.lmtp = Arc::new(settings),
+            Protocol::Smtp => self.smtp = Arc::new(settings).into(),
+            Protocol::Lmtp => self.lmtp = Arc::new(settings).into(),
         }
         self
     }
@@ -97,7 +98,8 @@ impl Policy {
     /// that was for the engine that it replaces.
     #[must_use]
     pub fn with_tls(mut self, connector: Arc<dyn TlsConnector>) -> Self {
-        for settings in [&mut self.smtp, &mut self.lmtp] {
+        let both = [&mut self.smtp, &mut self.lmtp];
+        for settings in both.into_iter().filter_map(OnceLock::get_mut) {
             Arc::make_mut(settings).set_engine(Arc::clone(&connector));
         }
         self
@@ -107,7 +109,9 @@ impl Policy {
     #[must_use]
     pub fn with_mta_sts(mut self, sts: MtaSts) -> Self {
         let sts = Arc::new(sts);
-        Arc::make_mut(&mut self.smtp).set_sts(&sts, &mut self.warnings);
+        if let Some(settings) = self.smtp.get_mut() {
+            Arc::make_mut(settings).set_sts(&sts, &mut self.warnings);
+        }
         self.sts = Some(sts);
         self
     }
@@ -122,10 +126,11 @@ impl Policy {
 
     /// The settings of a client. Those that nobody has given are defaults with which no mail goes out.
     pub fn settings(&self, protocol: Protocol) -> &Arc<Settings> {
-        match protocol {
+        let settings = match protocol {
             Protocol::Smtp => &self.smtp,
             Protocol::Lmtp => &self.lmtp,
-        }
+        };
+        settings.get_or_init(|| Arc::new(Settings::missing(protocol)))
     }
 
     /// The destinations that a next hop names, in order, as deliveries by `protocol` read
