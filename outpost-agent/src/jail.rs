@@ -11,12 +11,14 @@ use std::{
 use nix::{
     libc,
     sys::resource::{Resource, getrlimit, setrlimit},
-    unistd::{User, chdir, chroot, getgroups, getresgid, getresuid, initgroups, setgid, setuid},
+    unistd::{
+        User, chdir, chroot, geteuid, getgroups, getresgid, getresuid, initgroups, setgid, setuid,
+    },
 };
 
 use postfix_ipc::command_line::{CommandLine, Switch};
 
-use crate::fatal::Fatal;
+use crate::fatal::{Fatal, words};
 
 /// The rights that a process gives up.
 #[derive(Clone, Copy, Debug)]
@@ -29,12 +31,36 @@ pub(crate) struct Jail {
 
 impl Jail {
     /// The rights that master(8) asks this process to give up.
-    pub(crate) fn of(options: &CommandLine) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// Only root can do that.
+    pub(crate) fn of(options: &CommandLine) -> Result<Self, Fatal> {
+        let jail = Self {
             unprivileged: options.has(Switch::Unprivileged),
             chroot: options.has(Switch::Chroot),
+        };
+        match (jail.unprivileged || jail.chroot) && !geteuid().is_root() {
+            true => Err(Fatal::new(
+                "not started by root, which is needed to become mail_owner and to chroot",
+            )),
+            false => Ok(jail),
         }
     }
+}
+
+/// Goes to the queue directory.
+///
+/// # Errors
+/// It is not there.
+pub(crate) fn go_to_queue(queue: &Path) -> Result<(), Fatal> {
+    let failed = |error: nix::Error| {
+        Fatal::new(format!(
+            "queue_directory: {}: {}",
+            queue.display(),
+            error.desc()
+        ))
+    };
+    chdir(queue).map_err(failed)
 }
 
 /// Opens the lock that the processes of a service accept under, `pid/unix.smtp`. It belongs to root, and is no link.
@@ -52,7 +78,13 @@ pub(crate) fn accept_lock(queue: &Path, service: &str) -> Result<File, Fatal> {
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW)
         .open(&path)
-        .map_err(|error| Fatal::new(format!("open lock file {}: {error}", path.display())))
+        .map_err(|error| {
+            Fatal::new(format!(
+                "open lock file {}: {}",
+                path.display(),
+                words(&error)
+            ))
+        })
 }
 
 /// Allows as many open files as the system lets this process have.
@@ -71,8 +103,9 @@ pub(crate) fn raise_file_limit() {
 /// The system refuses, there is no such owner, or rights are left.
 pub(crate) fn enter(jail: Jail, queue: &Path, owner: &str) -> Result<(), Fatal> {
     let shown = queue.display();
-    let failed = |what: &dyn Display, error: nix::Error| Fatal::new(format!("{what}: {error}"));
-    chdir(queue).map_err(|error| failed(&format!("chdir {shown}"), error))?;
+    let failed =
+        |what: &dyn Display, error: nix::Error| Fatal::new(format!("{what}: {}", error.desc()));
+    go_to_queue(queue)?;
     let user = match jail.unprivileged {
         true => Some(user(owner)?),
         false => None,
@@ -95,7 +128,11 @@ pub(crate) fn enter(jail: Jail, queue: &Path, owner: &str) -> Result<(), Fatal> 
     }
 }
 
-fn user(owner: &str) -> Result<User, Fatal> {
+/// The owner of the mail system, who is not root.
+///
+/// # Errors
+/// There is no such user, or one with the rights of root.
+pub(crate) fn user(owner: &str) -> Result<User, Fatal> {
     match User::from_name(owner) {
         Ok(Some(user)) if user.uid.is_root() || user.gid.as_raw() == 0 => Err(Fatal::new(format!(
             "mail_owner: the user {owner} has the rights of root"

@@ -17,7 +17,7 @@ use smtp_policy::report::printable;
 use crate::poll;
 
 /// The socket of syslog.
-const SYSLOG: &str = "/dev/log";
+pub(crate) const SYSLOG: &str = "/dev/log";
 /// The most bytes of a record.
 const LIMIT: usize = 2000;
 /// The most records that wait until the other end has room.

@@ -5,6 +5,8 @@
 //! It is not a program for the command line: that is `outpost`.
 
 mod agent;
+mod by_hand;
+mod check;
 mod classic;
 mod fatal;
 mod inherited;
@@ -38,6 +40,9 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    if let Some(status) = by_hand::answer() {
+        return status;
+    }
     keep_alive();
     let arguments = env::args_os().map(|argument| argument.to_string_lossy().into_owned());
     let mut log = Arc::new(Log::open(log::early(), log::early_tag(), false));
@@ -71,14 +76,12 @@ fn run(arguments: impl Iterator<Item = String>, log: &mut Arc<Log>) -> Result<()
     }
     let inherited = Inherited::claim()?;
     let options = read_options(arguments)?;
+    let jail = Jail::of(&options)?;
     if options.mode == Mode::Shared {
+        // What is wrong with main.cf is said once, before there is a worker.
+        let general = site::config(&options)?.1.general;
         let guard = Guard::start(inherited)?;
-        let config = site::config(&options)?.1;
-        jail::enter(
-            Jail::of(&options),
-            &config.general.queue_directory,
-            &config.general.mail_owner,
-        )?;
+        jail::enter(jail, &general.queue_directory, &general.mail_owner)?;
         return guard.run();
     }
     let agent = begin(&options, log)?;
@@ -89,7 +92,7 @@ fn run(arguments: impl Iterator<Item = String>, log: &mut Arc<Log>) -> Result<()
             &options.service_name,
         )?),
     };
-    jail::enter(Jail::of(&options), agent.queue_directory(), agent.owner())?;
+    jail::enter(jail, agent.queue_directory(), agent.owner())?;
     watchdog::start(&agent, || {})?;
     classic::run(&agent, inherited, lock)
 }
@@ -100,7 +103,7 @@ fn work(arguments: impl Iterator<Item = String>, log: &mut Arc<Log>) -> Result<(
     let options = read_options(arguments)?;
     let limit = site::process_limit(&options)?;
     let agent = begin(&options, log)?;
-    jail::enter(Jail::of(&options), agent.queue_directory(), agent.owner())?;
+    jail::enter(Jail::of(&options)?, agent.queue_directory(), agent.owner())?;
     watchdog::start(&agent, leash.farewell()?)?;
     shared::work(&agent, leash, limit)
 }
@@ -109,6 +112,7 @@ fn work(arguments: impl Iterator<Item = String>, log: &mut Arc<Log>) -> Result<(
 fn begin(options: &CommandLine, log: &mut Arc<Log>) -> Result<Arc<Agent>, Fatal> {
     let site = site::read(options)?;
     *log = Arc::new(site.open_log(options));
+    jail::go_to_queue(&site.config.general.queue_directory)?;
     jail::raise_file_limit();
     Ok(Arc::new(Agent::new(options, site, Arc::clone(log))))
 }

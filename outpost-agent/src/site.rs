@@ -2,12 +2,13 @@
 
 use std::{
     env,
+    fmt::Display,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use postfix_config::{
-    Compiled, Config, Machine, MainCf, compile_client,
+    CompileError, Compiled, Config, Machine, MainCf, compile_client,
     tables::{OpenedTable, TableContext, match_list_in},
 };
 use postfix_ipc::command_line::{CommandLine, Switch};
@@ -18,9 +19,10 @@ use smtp_policy::{
 };
 
 use crate::{
-    fatal::Fatal,
+    fatal::{Fatal, words},
     log::{self, Log, Target},
-    machine, master_cf,
+    machine,
+    master_cf::{self, BadLine, Service},
 };
 
 /// The environment variable with the folder of main.cf.
@@ -44,18 +46,60 @@ pub(crate) fn protocol(options: &CommandLine) -> Protocol {
     options.protocol().unwrap_or(Protocol::Smtp)
 }
 
+/// The mistakes in a configuration, at least one.
+#[derive(Debug)]
+pub(crate) struct Mistakes(pub(crate) Vec<String>);
+
+impl Mistakes {
+    fn one(mistake: impl Display) -> Self {
+        Self(vec![mistake.to_string()])
+    }
+}
+
+impl From<CompileError> for Mistakes {
+    fn from(error: CompileError) -> Self {
+        Self(error.errors().iter().map(ToString::to_string).collect())
+    }
+}
+
+impl From<Mistakes> for Fatal {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::new(mistakes.0.join("; "))
+    }
+}
+
 /// The folder of main.cf and master.cf.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     env::var_os(CONFIG_VARIABLE).map_or_else(|| CONFIG_DIRECTORY.into(), PathBuf::from)
+}
+
+/// Reads main.cf.
+///
+/// # Errors
+/// It cannot be read, or a line is no setting.
+pub(crate) fn main_cf(folder: &Path) -> Result<MainCf, Mistakes> {
+    let mut main_cf = MainCf::read(folder.join("main.cf")).map_err(Mistakes::one)?;
+    main_cf.set_host_name(&machine::host_name());
+    Ok(main_cf)
+}
+
+/// Reads the services of master.cf.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn services(folder: &Path) -> Result<Vec<Result<Service, BadLine>>, Mistakes> {
+    let path = folder.join("master.cf");
+    let failed = |error| Mistakes::one(format_args!("open {}: {}", path.display(), words(&error)));
+    let text = std::fs::read(&path).map_err(failed)?;
+    Ok(master_cf::services(&String::from_utf8_lossy(&text)).collect())
 }
 
 /// Reads main.cf, with what the command line sets over it.
 ///
 /// # Errors
-/// The first mistake.
+/// All mistakes.
 pub(crate) fn config(options: &CommandLine) -> Result<(MainCf, Config), Fatal> {
-    let mut main_cf = MainCf::read(folder().join("main.cf")).map_err(Fatal::new)?;
-    main_cf.set_host_name(&machine::host_name());
+    let mut main_cf = main_cf(&folder())?;
     let config = complete(&mut main_cf, options)?;
     Ok((main_cf, config))
 }
@@ -63,8 +107,8 @@ pub(crate) fn config(options: &CommandLine) -> Result<(MainCf, Config), Fatal> {
 /// Adds to main.cf what the command line says.
 ///
 /// # Errors
-/// The first mistake.
-pub(crate) fn complete(main_cf: &mut MainCf, options: &CommandLine) -> Result<Config, Fatal> {
+/// All mistakes.
+pub(crate) fn complete(main_cf: &mut MainCf, options: &CommandLine) -> Result<Config, Mistakes> {
     main_cf.set_service_name(&options.service_name);
     let set = options
         .parameters
@@ -73,24 +117,25 @@ pub(crate) fn complete(main_cf: &mut MainCf, options: &CommandLine) -> Result<Co
     // The queue manager counts how many deliveries there are at a destination.
     let unlimited = format!("{}_destination_concurrency_limit=0", protocol(options));
     for setting in set.chain([unlimited]) {
-        main_cf.set(&setting).map_err(Fatal::new)?;
+        main_cf.set(&setting).map_err(Mistakes::one)?;
     }
-    main_cf.config(protocol(options)).map_err(Fatal::new)
+    Ok(main_cf.checked(protocol(options))?)
 }
 
 /// The number of requests that the service may serve at once; `None`: as many as come.
 ///
 /// # Errors
-/// A mistake in main.cf.
+/// A mistake in main.cf, or a master.cf that cannot be read.
 pub(crate) fn process_limit(options: &CommandLine) -> Result<Option<u32>, Fatal> {
-    let text = || std::fs::read(folder().join("master.cf")).unwrap_or_default();
     let limit = match () {
         () if options.has(Switch::Alone) => 1,
         () if options.has(Switch::Unlimited) => 0,
         () => {
-            match master_cf::process_limit(&String::from_utf8_lossy(&text()), &options.service_name)
-                .flatten()
-            {
+            let services = services(&folder())?;
+            let ours = services.into_iter().flatten().find(|service| {
+                service.name == options.service_name && service.transport == "unix"
+            });
+            match ours.and_then(|service| service.limit) {
                 Some(limit) => limit,
                 None => config(options)?.1.daemon.default_process_limit,
             }
@@ -105,17 +150,17 @@ pub(crate) fn process_limit(options: &CommandLine) -> Result<Option<u32>, Fatal>
 /// All mistakes, in one text.
 pub(crate) fn read(options: &CommandLine) -> Result<Site, Fatal> {
     let (main_cf, config) = config(options)?;
-    compile(&main_cf, config)
+    Ok(compile(&main_cf, config)?)
 }
 
 /// Reads everything that main.cf names.
 ///
 /// # Errors
-/// All mistakes, in one text.
-pub(crate) fn compile(main_cf: &MainCf, config: Config) -> Result<Site, Fatal> {
+/// All mistakes.
+pub(crate) fn compile(main_cf: &MainCf, config: Config) -> Result<Site, Mistakes> {
     if !Log::knows_facility(&config.daemon.syslog_facility) {
         let name = &config.daemon.syslog_facility;
-        return Err(Fatal::new(format!(
+        return Err(Mistakes::one(format_args!(
             "syslog_facility: unknown facility: {name}"
         )));
     }
@@ -125,7 +170,7 @@ pub(crate) fn compile(main_cf: &MainCf, config: Config) -> Result<Site, Fatal> {
         services: &services,
     };
     let Compiled { policy, mut tables } =
-        compile_client(main_cf, &config, machine::resolver(), machine).map_err(Fatal::new)?;
+        compile_client(main_cf, &config, machine::resolver(), machine)?;
     let mut context = TableContext::new(main_cf.directory());
     let parents = &config.general.parent_domain_matches_subdomains;
     let kind = match parents.iter().any(|name| name == "fast_flush_domains") {
@@ -133,7 +178,7 @@ pub(crate) fn compile(main_cf: &MainCf, config: Config) -> Result<Site, Fatal> {
         false => MatchKind::Hosts,
     };
     let flush_domains = match_list_in(&config.daemon.fast_flush_domains, kind, &mut context)
-        .map_err(|error| Fatal::new(format!("fast_flush_domains: {error}")))?;
+        .map_err(|error| Mistakes::one(format_args!("fast_flush_domains: {error}")))?;
     tables.append(&mut context.take_opened());
     Ok(Site {
         config,
@@ -143,22 +188,20 @@ pub(crate) fn compile(main_cf: &MainCf, config: Config) -> Result<Site, Fatal> {
     })
 }
 
-impl Site {
-    /// `queue_directory`.
-    pub(crate) fn queue_directory(&self) -> &Path {
-        &self.config.general.queue_directory
-    }
+/// The socket of the service that writes `maillog_file`.
+pub(crate) fn postlog_socket(config: &Config) -> PathBuf {
+    let public = config.general.queue_directory.join("public");
+    public.join(&config.daemon.postlog_service_name)
+}
 
+impl Site {
     /// Opens the log as main.cf wants it.
     pub(crate) fn open_log(&self, options: &CommandLine) -> Log {
         let daemon = &self.config.daemon;
         let target = match daemon.maillog_file.is_empty() {
             true => Target::Syslog(daemon.syslog_facility.clone()),
             false => Target::Postlog {
-                socket: self
-                    .queue_directory()
-                    .join("public")
-                    .join(&daemon.postlog_service_name),
+                socket: postlog_socket(&self.config),
                 host: log::first_label(&self.config.general.myhostname),
             },
         };
