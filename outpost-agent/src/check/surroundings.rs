@@ -46,7 +46,7 @@ impl Installed {
             }
             // As postfix-script says.
             Ok(data) if data.uid() != 0 => {
-                section.warning(format_args!("not owned by root: {shown}"))
+                section.warning(format_args!("not owned by root: {shown}"));
             }
             Ok(data) if data.mode() & WRITABLE != 0 => {
                 section.warning(format_args!("group or other writable: {shown}"));

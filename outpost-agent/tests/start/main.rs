@@ -166,7 +166,7 @@ fn rights_that_are_not_there_cannot_be_given_up() {
         assert_fatal(installation.start_as_nobody(words), why);
     }
     let main_cf = installation.path("main.cf");
-    let none = std::os::unix::fs::PermissionsExt::from_mode(0);
+    let none = std::os::unix::fs::PermissionsExt::from_mode(0o000);
     fs::set_permissions(main_cf, none).unwrap();
     assert_fatal(
         installation.start_as_nobody(&[]),

@@ -109,6 +109,11 @@ impl Attributes {
             "connection_reuse" => {
                 return Err(format!("attribute \"{name}\" has bad value: \"{value}\""));
             }
+            // As in a Postfix whose TLS library has no raw public keys (RFC 7250).
+            "enable_rpk" if ["yes", "no"].contains(&value.to_ascii_lowercase().as_str()) => {}
+            "enable_rpk" => {
+                return Err(format!("attribute \"{name}\" has bad value: \"{value}\""));
+            }
             _ => return Err(format!("invalid attribute name: \"{name}\"")),
         }
         Ok(())
@@ -146,7 +151,7 @@ mod tests {
     #[test]
     fn entries_say_level_and_attributes() {
         let entry = "secure match=a.example:.b.example, match=nexthop ciphers=high \
-                     {protocols = >=TLSv1.2} servername=hostname connection_reuse=YES tafile=/ta";
+                     {protocols = >=TLSv1.2} servername=hostname connection_reuse=YES tafile=/ta enable_rpk=Yes";
         let (level, found) = parse(entry, &mut Vec::new()).unwrap();
         assert_eq!(level, TlsLevel::Secure);
         let names: Vec<String> = found.names.iter().map(ToString::to_string).collect();
@@ -192,6 +197,10 @@ mod tests {
             (
                 "may connection_reuse=maybe",
                 "attribute \"connection_reuse\" has bad value: \"maybe\"",
+            ),
+            (
+                "may enable_rpk=maybe",
+                "attribute \"enable_rpk\" has bad value: \"maybe\"",
             ),
             (
                 "may high",

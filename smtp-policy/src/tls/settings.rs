@@ -105,7 +105,13 @@ impl Tls {
             depth: 9,
             resumption: None,
             connection_reuse: false,
-            dane: Dane::default(),
+            dane: Dane {
+                insecure_mx: match protocol {
+                    Protocol::Smtp => TlsLevel::Dane,
+                    Protocol::Lmtp => TlsLevel::May,
+                },
+                ..Dane::default()
+            },
             anchors: None,
             anchor_files: BTreeMap::new(),
             material: Ok(TlsMaterial::default()),
