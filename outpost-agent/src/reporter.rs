@@ -24,6 +24,7 @@ use smtp_policy::{
 
 use crate::{
     agent::Agent,
+    fatal::words,
     message::Message,
     talk::{self, Conversation, TalkError},
     watchdog::Pulse,
@@ -203,7 +204,7 @@ impl Reporter {
 
     fn mark(&self, named: &Recipient, outcome: &Outcome) {
         let marked = match named.mark() {
-            Ok(Some(mark)) => self.message.mark(mark).map_err(|error| error.to_string()),
+            Ok(Some(mark)) => self.message.mark(mark).map_err(|error| words(&error)),
             Ok(None) => Ok(()),
             Err(error) => Err(error.to_string()),
         };

@@ -3,6 +3,7 @@
 
 mod crew;
 mod modes;
+#[allow(dead_code, reason = "the tests of the whole program use the rest")]
 mod neighbours;
 mod panics;
 mod queue_files;

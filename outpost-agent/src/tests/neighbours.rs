@@ -4,6 +4,8 @@
 use std::{
     fs,
     io::{Read, Write},
+    mem,
+    os::fd::AsRawFd,
     os::unix::{
         fs::FileExt,
         net::{UnixDatagram, UnixListener, UnixStream},
@@ -17,6 +19,16 @@ use std::{
     time::Duration,
 };
 
+use nix::{
+    sys::{
+        signal::{Signal, kill},
+        socket::{
+            self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr, getsockopt, socket,
+            sockopt::PeerCredentials,
+        },
+    },
+    unistd::Pid,
+};
 use postfix_ipc::{
     announce::{Announcement, CleanupAnnouncement, Service},
     attr::{List, ListReader, Value},
@@ -53,6 +65,12 @@ pub(crate) enum Manner {
     Babbles(&'static [u8]),
     /// It says nothing.
     Silent,
+    /// It is too busy to accept.
+    Deaf,
+    /// It kills the first who tells it something, and answers that all is well from then on.
+    KillsFirst,
+    /// The same, and the first is answered, too.
+    KillsFirstInTheEnd,
 }
 
 /// The events, in order.
@@ -257,6 +275,14 @@ impl Mail {
         self.request.recipients.iter().map(letter).collect()
     }
 
+    /// Forgets the recipients who are done with, as the queue manager does when it delivers again.
+    pub(crate) fn forget_done(&mut self) {
+        let marks = self.marks();
+        let mut marks = marks.chars();
+        let recipients = &mut self.request.recipients;
+        recipients.retain(|_| marks.next() == Some('R'));
+    }
+
     pub(crate) fn with_flags(mut self, flags: u32) -> Self {
         self.request.head.flags = RequestFlags(flags);
         self
@@ -273,10 +299,18 @@ fn run(service: Service, name: &'static str, path: &Path, manner: Manner, scribe
     if matches!(manner, Manner::Absent) {
         return;
     }
+    if matches!(manner, Manner::Deaf) {
+        return be_deaf(path);
+    }
     let listener = UnixListener::bind(path).unwrap();
     let scribe = Arc::downgrade(scribe);
     thread::spawn(move || {
+        let mut next = manner;
         for stream in listener.incoming().flatten() {
+            let manner = next;
+            if let Manner::KillsFirst | Manner::KillsFirstInTheEnd = manner {
+                next = Manner::Answers(0);
+            }
             let Some(scribe) = scribe.upgrade() else {
                 return;
             };
@@ -325,6 +359,31 @@ fn converse(
         Manner::Answers(status) => stream.write_all(&StatusReply { status }.encode()),
         Manner::Babbles(bytes) => stream.write_all(bytes),
         Manner::Silent => stream.read(&mut bytes).map(|_| ()),
+        Manner::KillsFirst => kill_peer(&stream),
+        Manner::KillsFirstInTheEnd => {
+            stream.write_all(&StatusReply { status: 0 }.encode())?;
+            kill_peer(&stream)
+        }
         _ => Ok(()),
     }
+}
+
+/// Listens so that one may wait to be accepted, and lets one wait for ever.
+fn be_deaf(path: &Path) {
+    let listener = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::empty(),
+        None,
+    )
+    .unwrap();
+    socket::bind(listener.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
+    socket::listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    mem::forget((UnixStream::connect(path).unwrap(), listener));
+}
+
+fn kill_peer(stream: &UnixStream) -> std::io::Result<()> {
+    let peer = getsockopt(stream, PeerCredentials)?;
+    assert_ne!(peer.pid().cast_unsigned(), std::process::id());
+    Ok(kill(Pid::from_raw(peer.pid()), Signal::SIGKILL)?)
 }

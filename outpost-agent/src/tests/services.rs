@@ -7,8 +7,9 @@ use super::{
     world::{Manner, World},
 };
 
-const BROKEN: [Manner; 9] = [
+const BROKEN: [Manner; 10] = [
     Manner::Absent,
+    Manner::Deaf,
     Manner::Closes,
     Manner::Leaves,
     Manner::Announces(b"protocol\0queue_flush_protocol\0\0"),
