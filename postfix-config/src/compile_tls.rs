@@ -8,7 +8,8 @@ use smtp_policy::settings::{StsAuthorities, Tls};
 use smtp_policy::tables::KeyCase;
 use smtp_policy::tables::words::split;
 use smtp_policy::tls::{
-    DaneDigests, Digest, Fingerprints, MatchName, NotUnderstood, ServerName, TlsLevel,
+    DaneDigests, Digest, Fingerprints, MatchName, NotUnderstood, RequireTls, RequireTlsItem,
+    RequireTlsPolicy, ServerName, TlsLevel,
 };
 
 pub(super) fn settings(compiler: &mut Compiler<'_>) -> Tls {
@@ -57,7 +58,7 @@ pub(super) fn settings(compiler: &mut Compiler<'_>) -> Tls {
     if !from.tls_ca_file.is_empty() || !from.tls_ca_path.is_empty() {
         tls.sts_authorities = StsAuthorities::Configured;
     }
-    tls.heed_require = compiler.config.newer.requiretls_enable;
+    tls.require = require(compiler);
     tls.heed_waiver = compiler.config.newer.tls_required_enable;
     tls.note_starttls_offer = from.tls_note_starttls_offer;
     tls.block_early_mail_reply = from.tls_block_early_mail_reply;
@@ -72,6 +73,28 @@ pub(super) fn settings(compiler: &mut Compiler<'_>) -> Tls {
         compiler.warnings.push(warning);
     }
     tls
+}
+
+/// The demands of REQUIRETLS, by next hop.
+fn require(compiler: &mut Compiler<'_>) -> RequireTlsPolicy {
+    let newer = &compiler.config.newer;
+    if !newer.requiretls_enable {
+        return RequireTlsPolicy::always(RequireTls::Disable);
+    }
+    let mut items = Vec::new();
+    for word in split(&newer.requiretls_policy) {
+        let item = match RequireTls::parse(word) {
+            Some(demand) => Ok(RequireTlsItem::Demand(demand)),
+            None => compiler
+                .table(KeyCase::Unicode, word)
+                .map(RequireTlsItem::Table),
+        };
+        match item {
+            Ok(item) => items.push(item),
+            Err(error) => compiler.fail(&compiler.named("requiretls_policy"), &error),
+        }
+    }
+    RequireTlsPolicy::new(items)
 }
 
 /// A level of TLS logging: numbers, and names of what is to be logged (`tls_misc.c`, tls_log_mask).

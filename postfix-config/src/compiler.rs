@@ -12,7 +12,7 @@ use smtp_policy::route::{NexthopRules, OwnAddresses, PortNames, ServiceName};
 use smtp_policy::settings::{
     BestMx, Login, NotifyClasses, PixWords, SecurityOptions, Settings, SettingsBuilder,
 };
-use smtp_policy::tables::{KeyCase, Maps, MatchKind, MatchList};
+use smtp_policy::tables::{KeyCase, Maps, MatchKind, MatchList, Table, TableError};
 use smtp_proto::command::HelloName;
 use smtp_proto::reply::KeywordSet;
 use smtp_proto::session::{DeadlineRule, HelloChoice, Timeouts};
@@ -94,6 +94,16 @@ impl<'a> Compiler<'a> {
             .context
             .comparing(case, |context| tables::maps_in(list, context));
         self.or_default(&self.named(name), opened)
+    }
+
+    /// Opens one table.
+    pub(super) fn table(
+        &mut self,
+        case: KeyCase,
+        spec: &str,
+    ) -> Result<Arc<dyn Table>, TableError> {
+        self.context
+            .comparing(case, |context| tables::open_in(spec, context))
     }
 
     fn checks(&mut self, name: &str, list: &str) -> Maps {

@@ -20,7 +20,8 @@ use smtp_proto::session::{DeadlineRule, HelloChoice};
 
 /// Settings of main.cf with which its defaults are those of the builder: names, and opportunistic TLS.
 const BASE: &str = "compatibility_level = 3.6\nmyhostname = a.example\nappend_at_myorigin = no\n\
-                    append_dot_mydomain = no\nsmtp_tls_security_level = may\nlmtp_tls_security_level = may\n";
+                    append_dot_mydomain = no\nsmtp_tls_security_level = may\nlmtp_tls_security_level = may\n\
+                    smtp_requiretls_policy = enforce\nlmtp_requiretls_policy = enforce\n";
 
 fn by_text(text: &str, protocol: Protocol) -> String {
     let text = format!("{BASE}{text}");

@@ -26,8 +26,18 @@ params! {
         tls_required_enable: bool = shared("tls_required_enable", "yes")
             .mapped("what the domain of the recipient publishes is waived; levels that are configured here hold")
             .since("3.10");
-        /// Whether a message that came with REQUIRETLS may go to servers only that are verified and promise the same.
+        /// Whether REQUIRETLS of a message, which demands that servers are verified and promise the same, is heard.
         requiretls_enable: bool = shared("requiretls_enable", "yes").since("3.11");
+        /// The demands on servers for messages with REQUIRETLS: `enforce`, `opportunistic+starttls`, `opportunistic`,
+        /// `disable`, and tables that have one of these for the next hop or, with a dot in front, for a domain above
+        /// it. The first that has a word about the next hop counts, else `enforce`.
+        requiretls_policy: String = apart(
+            "smtp_requiretls_policy",
+            REQUIRETLS_POLICY,
+            "lmtp_requiretls_policy",
+            "opportunistic",
+        )
+        .since("3.11");
     }
     rows {
         /// The services whose servers are found by SRV records instead of MX records.
@@ -71,16 +81,6 @@ params! {
         Bool = twins("smtp_tls_enforce_sts_mx_patterns", "lmtp_tls_enforce_sts_mx_patterns", "yes")
             .mapped("an entry of `smtp_tls_policy_maps` with such a pattern is invalid, and its mail is deferred")
             .since("3.10.5");
-        /// The demands on servers for messages with REQUIRETLS, by next hop.
-        Text = apart(
-            "smtp_requiretls_policy",
-            REQUIRETLS_POLICY,
-            "lmtp_requiretls_policy",
-            "opportunistic",
-        )
-        .same(&["enforce"])
-        .denied("messages with REQUIRETLS are held to `enforce`, whatever their next hop")
-        .since("3.11");
         /// Whether the log line of a recipient says how TLS was used (`tls=`).
         Bool = twins("smtp_log_tls_feature_status", "lmtp_log_tls_feature_status", "yes")
             .mapped("log lines have no `tls=`")

@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use postfix_config::{Parameter, compile};
-use smtp_policy::{Protocol, dns::ResolverConfig, tls::TlsLevel};
+use smtp_policy::{
+    Protocol,
+    dns::ResolverConfig,
+    tls::{RequireTls, TlsLevel},
+};
 
-use crate::{data, lmtp, parse, refusal, smtp, warnings};
+use crate::{data, parse, refusal, warnings};
 
 const DEFAULTS: &str = include_str!("newer-defaults.txt");
 
@@ -97,14 +101,6 @@ fn what_would_send_mail_another_way_is_refused() {
             "use_srv_lookup: only the default is supported: SRV",
         ),
         (
-            "smtp_requiretls_policy = opportunistic",
-            "smtp_requiretls_policy: only the default is supported: messages",
-        ),
-        (
-            "lmtp_requiretls_policy = disable",
-            "lmtp_requiretls_policy: only the default is supported: messages",
-        ),
-        (
             "smtp_sasl_password_result_delimiter = ::",
             "smtp_sasl_password_result_delimiter: \"::\" is not one character",
         ),
@@ -119,8 +115,41 @@ fn what_would_send_mail_another_way_is_refused() {
             "{ours}"
         );
     }
-    smtp("smtp_requiretls_policy = enforce\nlmtp_requiretls_policy = disable\n");
-    lmtp("smtp_requiretls_policy = disable\nlmtp_requiretls_policy = enforce\n");
+}
+
+#[test]
+fn the_policy_for_requiretls_is_read_when_the_configuration_is() {
+    let text = "mydomain = Own.example\n";
+    let policy = compile(&parse(text), ResolverConfig::default(), &[]).unwrap();
+    let demand = |protocol, name| policy.settings(protocol).tls.require.demand(name).unwrap();
+    for (name, smtp) in [
+        ("own.example", RequireTls::Opportunistic),
+        ("mx.own.example", RequireTls::Opportunistic),
+        ("localhost", RequireTls::Opportunistic),
+        ("192.0.2.1", RequireTls::Opportunistic),
+        ("2001:db8::1", RequireTls::Opportunistic),
+        ("example.com", RequireTls::Enforce),
+    ] {
+        assert_eq!(demand(Protocol::Smtp, name), smtp, "{name}");
+        assert_eq!(demand(Protocol::Lmtp, name), RequireTls::Opportunistic);
+    }
+    for (setting, why) in [
+        ("smtp_requiretls_policy = enforced", "enforced: expecting"),
+        (
+            "lmtp_requiretls_policy = nosuch:x",
+            "nosuch:x: unsupported table type",
+        ),
+        (
+            "smtp_requiretls_policy = external:x, enforce",
+            "external:x: an external table",
+        ),
+    ] {
+        let main = parse(&format!("{setting}\n"));
+        let error = compile(&main, ResolverConfig::default(), &[]).unwrap_err();
+        let (name, _) = setting.split_once(" =").unwrap();
+        let start = format!("main.cf: line 1: {name}: {why}");
+        assert!(error.to_string().starts_with(&start), "{error}");
+    }
 }
 
 #[test]
@@ -181,7 +210,9 @@ fn senders_are_heard_unless_the_configuration_says_otherwise() {
         let policy = compile(&parse(text), ResolverConfig::default(), &[]).unwrap();
         for protocol in Protocol::ALL {
             let tls = &policy.settings(protocol).tls;
-            assert_eq!((tls.heed_require, tls.heed_waiver), (require, waiver));
+            let demand = tls.require.demand("example.com").unwrap();
+            assert_eq!(demand != RequireTls::Disable, require);
+            assert_eq!(tls.heed_waiver, waiver);
         }
     }
 }

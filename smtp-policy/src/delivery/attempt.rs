@@ -109,6 +109,7 @@ fn key_owner(cx: &Context) -> KeyOwner<'_> {
         protocol: cx.request.protocol,
         sender: login_sender(cx),
         tls: cx.request.tls,
+        demand: cx.hosts.demand,
     }
 }
 

@@ -173,6 +173,9 @@ pub(super) fn open_site(cx: &mut Context, mut site: Site, label: Arc<str>, domai
         site.places.retain(is_it);
     }
     cx.hosts.label = label;
+    if let Err(text) = cx.require_tls_at(&site.domain) {
+        refuse_site(cx, &mut site, text);
+    }
     if cx.hosts.begun == 1 && !site.places.is_empty() {
         cx.hosts.cache = match cx.is_survey() {
             true => CacheHints::default(),
@@ -191,6 +194,19 @@ pub(super) fn open_site(cx: &mut Context, mut site: Site, label: Arc<str>, domai
         site.trial = Trial::ByNexthop;
     }
     cx.hosts.site = Some(Box::new(site));
+}
+
+/// No server of a destination is tried, since nobody knows what it has to promise.
+fn refuse_site(cx: &mut Context, site: &mut Site, text: String) {
+    let status = EnhancedStatus::new(4, 7, 10);
+    cx.why = Some(Reason::local(
+        status,
+        Scope::Site,
+        "REQUIRETLS policy configuration error",
+    ));
+    site.places.clear();
+    let text = text.into();
+    cx.note(Event::TlsPolicyWarning { text });
 }
 
 /// Begins the next attempt at the present destination; `None` if there is none.

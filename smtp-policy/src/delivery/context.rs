@@ -24,15 +24,18 @@ use crate::{
         Times,
         trouble::{Judge, Reason},
     },
-    request::Request,
+    request::{Request, TlsWish},
     settings::Settings,
-    tls::policy::TlsRules,
+    tls::{RequireTls, policy::TlsRules},
 };
 
 /// The state that all phases of a delivery share.
 #[derive(Debug)]
 pub(super) struct Context {
+    /// What its `tls` says is what counts at the present destination.
     pub(super) request: Request,
+    /// The sender's word about TLS, as far as it is heard here.
+    wish: TlsWish,
     pub(super) policy: Arc<Policy>,
     pub(super) settings: Arc<Settings>,
     pub(super) seed: u64,
@@ -73,7 +76,8 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn new(mut request: Request, policy: Arc<Policy>, seed: u64) -> Self {
         let settings = Arc::clone(policy.settings(request.protocol));
-        request.tls = settings.tls.heeded(request.tls);
+        let wish = settings.tls.heeded(request.tls);
+        request.tls = wish;
         let judge = Judge {
             soft_bounce: settings.verdict.soft_bounce,
             probe: request.probe,
@@ -101,6 +105,7 @@ impl Context {
             request,
             policy,
             settings,
+            wish,
             seed,
             judge,
         }
@@ -149,7 +154,23 @@ impl Context {
     /// Goes on as another client, to which the request was passed.
     pub(super) fn adopt_client(&mut self) {
         self.settings = Arc::clone(self.policy.settings(self.request.protocol));
-        self.request.tls = self.settings.tls.heeded(self.request.tls);
+        self.wish = self.settings.tls.heeded(self.wish);
+    }
+
+    /// Finds out what REQUIRETLS of the message demands at a destination.
+    ///
+    /// # Errors
+    /// The policy for it cannot be had, for the log.
+    pub(super) fn require_tls_at(&mut self, domain: &str) -> Result<(), String> {
+        self.hosts.demand = match self.wish {
+            TlsWish::Required => Some(self.settings.tls.require.demand(domain)?),
+            _ => None,
+        };
+        self.request.tls = match self.hosts.demand {
+            Some(RequireTls::Disable) => TlsWish::Unsaid,
+            _ => self.wish,
+        };
+        Ok(())
     }
 
     /// The sender as text; empty for the null sender.

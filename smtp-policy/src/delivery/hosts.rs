@@ -12,6 +12,7 @@ use crate::{
     reuse::CacheKey,
     route::{Candidate, MailExchange},
     server::{Endpoint, Server},
+    tls::RequireTls,
 };
 
 /// The destinations of a delivery and how far it has come with them.
@@ -37,6 +38,8 @@ pub(super) struct Hosts {
     pub(super) policies: Policies,
     /// The present destination as it is written, or the path of its socket.
     pub(super) label: Arc<str>,
+    /// The demand of REQUIRETLS on servers of the present destination; none: the message has no REQUIRETLS.
+    pub(super) demand: Option<RequireTls>,
     /// Whether the mail was passed to `best_mx_transport` already.
     pub(super) passed: bool,
     /// The addresses to which kept connections led. They are not tried again for a

@@ -201,7 +201,8 @@ pub enum TlsWish {
     #[default]
     Unsaid,
     /// `REQUIRETLS` in MAIL FROM: only a server that is verified and offers REQUIRETLS
-    /// itself may have the message. If there is none, it bounces.
+    /// itself may have the message, unless the [policy](crate::tls::RequireTlsPolicy) for its destination demands less. If
+    /// there is none, it bounces.
     Required,
     /// `TLS-Required: No` in the header, for which whoever makes the request looks: what the domain of the recipient publishes,
     /// TLSA records and MTA-STS, does not keep the message back. What is configured

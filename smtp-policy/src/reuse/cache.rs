@@ -237,6 +237,7 @@ mod tests {
         protocol: Protocol::Smtp,
         sender: None,
         tls: TlsWish::Unsaid,
+        demand: None,
     };
 
     fn at(second: u64) -> Time {

@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::{Protocol, channel::Peer, request::TlsWish, server::Endpoint, tls::TlsLevel};
+use crate::{
+    Protocol,
+    channel::Peer,
+    request::TlsWish,
+    server::Endpoint,
+    tls::{RequireTls, TlsLevel},
+};
 
 /// The key of a kept connection. It holds everything that must be equal for a
 /// connection to serve another message: the client, and the next hop or the
@@ -17,6 +23,7 @@ struct Fields {
     /// No sender at all is not the null sender.
     sender: Option<String>,
     tls: TlsWish,
+    demand: Option<RequireTls>,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +67,8 @@ pub(crate) struct KeyOwner<'a> {
     pub(crate) sender: Option<&'a str>,
     /// What the sender says about TLS, which decides which servers will do.
     pub(crate) tls: TlsWish,
+    /// What follows from that at the destination.
+    pub(crate) demand: Option<RequireTls>,
 }
 
 /// Where a connection leads, as far as it matters.
@@ -98,6 +107,7 @@ impl CacheKey {
             protocol: owner.protocol,
             sender: owner.sender.map(str::to_owned),
             tls: owner.tls,
+            demand: owner.demand,
         }))
     }
 }
@@ -110,6 +120,7 @@ mod tests {
         protocol: Protocol::Smtp,
         sender: None,
         tls: TlsWish::Unsaid,
+        demand: None,
     };
 
     #[test]
@@ -133,10 +144,12 @@ mod tests {
             ..ANYBODY
         };
         let wish = |tls| KeyOwner { tls, ..ANYBODY };
+        let demand = |demand| KeyOwner { demand, ..ANYBODY };
         let keys = [
             CacheKey::destination(wish(TlsWish::Required), Arc::clone(&one)),
             CacheKey::destination(wish(TlsWish::Waived), Arc::clone(&one)),
             CacheKey::endpoint(wish(TlsWish::Required), place),
+            CacheKey::endpoint(demand(Some(RequireTls::Enforce)), place),
             CacheKey::endpoint(wish(TlsWish::Waived), place),
             CacheKey::destination(ANYBODY, Arc::clone(&one)),
             CacheKey::destination(ANYBODY, Arc::clone(&other)),

@@ -38,6 +38,7 @@ mod material;
 mod names;
 pub(crate) mod policy;
 pub(crate) mod protocols;
+pub(crate) mod require;
 mod result;
 #[cfg(feature = "tls")]
 mod rustls;
@@ -67,6 +68,7 @@ pub use self::{
     level::TlsLevel,
     names::{CertificateNames, MatchContext, MatchName, NamePattern, ServerName},
     protocols::{CipherExclusions, CipherGrade, NotUnderstood, Protocols, Versions},
+    require::{RequireTls, RequireTlsItem, RequireTlsPolicy},
     result::{PolicyType, ResultType, TlsResult},
     story::{DaneStory, LevelSource, StsStory, TlsaAnswer, TlsaLookup},
 };

@@ -7,7 +7,7 @@ use smtp_proto::Protocol;
 
 use super::{
     CipherExclusions, CipherGrade, DaneDigests, Digest, Fingerprints, MatchName, Protocols,
-    ServerName, TlsConnector, TlsLevel, TlsMaterial, TrustAnchors, Versions,
+    RequireTlsPolicy, ServerName, TlsConnector, TlsLevel, TlsMaterial, TrustAnchors, Versions,
 };
 use crate::{request::TlsWish, tables::Maps};
 
@@ -62,8 +62,8 @@ pub struct Tls {
     /// The source of TLS engines. None: rustls with `material`, where the feature `tls` is on and a level or a
     /// table wants TLS.
     pub engine: Option<Arc<dyn TlsConnector>>,
-    /// REQUIRETLS of a message holds (`requiretls_enable`).
-    pub heed_require: bool,
+    /// The demands on servers for messages with REQUIRETLS (`smtp_requiretls_policy`, `requiretls_enable`).
+    pub require: RequireTlsPolicy,
     /// `TLS-Required: no` in a message's header waives policies (`tls_required_enable`).
     pub heed_waiver: bool,
     /// A server that offers STARTTLS at level `none` is worth a line (`smtp_tls_note_starttls_offer`).
@@ -117,7 +117,7 @@ impl Tls {
             material: Ok(TlsMaterial::default()),
             sts_authorities: StsAuthorities::System,
             engine: None,
-            heed_require: true,
+            require: RequireTlsPolicy::default(),
             heed_waiver: true,
             note_starttls_offer: false,
             block_early_mail_reply: false,
@@ -130,9 +130,8 @@ impl Tls {
     /// The wish of a sender as far as it counts.
     pub(crate) fn heeded(&self, wish: TlsWish) -> TlsWish {
         match wish {
-            TlsWish::Required if self.heed_require => wish,
-            TlsWish::Waived if self.heed_waiver => wish,
-            _ => TlsWish::Unsaid,
+            TlsWish::Waived if !self.heed_waiver => TlsWish::Unsaid,
+            wish => wish,
         }
     }
 }

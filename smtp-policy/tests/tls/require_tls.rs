@@ -80,6 +80,125 @@ fn only_a_verified_server_that_offers_it_has_the_message() {
 }
 
 #[test]
+fn a_policy_says_by_next_hop_what_is_demanded() {
+    let setting = Setting::new();
+    let config = || setting.good.server();
+    let named = "mx1.example.net[192.0.2.1]";
+    let plain =
+        format!("bounced 5.7.30 REQUIRETLS is wanted, but there is no TLS with host {named}");
+    let unverified =
+        format!("bounced 5.7.30 REQUIRETLS is wanted, but host {named} is not verified by TLS");
+    let table = [
+        ("opportunistic", "may", Offer::Nothing, SENT, false),
+        (
+            "opportunistic",
+            "may",
+            Offer::StartTls(config()),
+            SENT,
+            false,
+        ),
+        (
+            "opportunistic",
+            "may",
+            Offer::RequireTls(config()),
+            SENT,
+            true,
+        ),
+        ("disable", "may", Offer::RequireTls(config()), SENT, false),
+        (
+            "opportunistic+starttls",
+            "may",
+            Offer::RequireTls(config()),
+            SENT,
+            true,
+        ),
+        (
+            "opportunistic+starttls",
+            "may",
+            Offer::StartTls(config()),
+            SENT,
+            false,
+        ),
+        (
+            "opportunistic+starttls",
+            "may",
+            Offer::Nothing,
+            &plain,
+            false,
+        ),
+        (
+            "opportunistic+starttls",
+            "none",
+            Offer::RequireTls(config()),
+            &plain,
+            false,
+        ),
+        (
+            "inline:{example.com=opportunistic}",
+            "may",
+            Offer::Nothing,
+            SENT,
+            false,
+        ),
+        (
+            "inline:{.com=opportunistic}, enforce",
+            "may",
+            Offer::Nothing,
+            SENT,
+            false,
+        ),
+        (
+            "inline:{other=opportunistic}",
+            "may",
+            Offer::Nothing,
+            &unverified,
+            false,
+        ),
+        (
+            "inline:{example.com=nonsense}, opportunistic",
+            "may",
+            Offer::Nothing,
+            "deferred 4.7.10 REQUIRETLS policy configuration error",
+            false,
+        ),
+    ];
+    for (policy, level, offer, expected, said) in table {
+        let mut world = setting.required(offer);
+        let main_cf =
+            format!("smtp_tls_security_level = {level}\nsmtp_requiretls_policy = {policy}\n");
+        assert_eq!(setting.deliver(&mut world, &main_cf), expected, "{policy}");
+        let mails = world.past.iter().flat_map(|past| &past.secret);
+        let found = mails.filter(|line| line.ends_with(" REQUIRETLS")).count() > 0;
+        assert_eq!(found, said, "{policy}");
+    }
+}
+
+#[test]
+fn senders_are_not_heard_where_that_is_turned_off() {
+    let setting = Setting::new();
+    let mut world = setting.required(Offer::Nothing);
+    let main_cf = "smtp_tls_security_level = may\nrequiretls_enable = no\n";
+    assert_eq!(setting.deliver(&mut world, main_cf), SENT);
+    let wrong = RecordData::Tlsa {
+        usage: 3,
+        selector: 0,
+        matching: 1,
+        data: sha256(b"another"),
+    };
+    for (enable, word) in [("yes", "sent"), ("no", "deferred")] {
+        let mut world = World::new(Offer::StartTls(setting.good.server())).with(
+            QueryKind::Tlsa,
+            "_25._tcp.mx1.example.net",
+            Entry::Signed(vec![wrong.clone()]),
+        );
+        world.wish = TlsWish::Waived;
+        let main_cf = format!("smtp_tls_security_level = dane\ntls_required_enable = {enable}\n");
+        let found = setting.deliver(&mut world, &main_cf);
+        assert!(found.starts_with(word), "{enable}: {found}");
+    }
+}
+
+#[test]
 fn the_command_says_it_only_if_it_is_wanted() {
     let setting = Setting::new();
     for (wish, line) in [

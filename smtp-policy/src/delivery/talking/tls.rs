@@ -16,8 +16,7 @@ use crate::{
     delivery::{context::Context, survey::Learned},
     event::{Event, Level, Note},
     report::{Encryption, LogText, ResultType, Scope, TlsSummary, trouble::Reason},
-    request::TlsWish,
-    tls::{TlsFacts, TlsLevel, TlsTrouble, policy::TlsPolicy},
+    tls::{RequireTls, TlsFacts, TlsLevel, TlsTrouble, policy::TlsPolicy},
 };
 
 /// The encryption of one session, as the delivery wants it and as it has come about.
@@ -116,16 +115,23 @@ impl Tls {
     /// has proved who the server is, or that it will require it in turn (RFC 8689
     /// section 4.2.1): another server may be better, and in the end the mail bounces.
     fn go_on_to_login(&self, cx: &Context, channel: &Channel) -> Decision {
-        if cx.request.tls != TlsWish::Required {
+        let Some(demand) = cx.hosts.demand else {
             return Decision::LogIn;
-        }
+        };
         let name = channel.peer.name();
-        let text = if !self.is_verified(channel) {
-            format!("REQUIRETLS is wanted, but host {name} is not verified by TLS")
-        } else if !channel.session.capabilities().require_tls {
-            format!("REQUIRETLS is wanted, but was not offered by host {name}")
-        } else {
-            return Decision::LogIn;
+        let text = match demand {
+            RequireTls::Disable | RequireTls::Opportunistic => return Decision::LogIn,
+            RequireTls::OpportunisticStarttls if channel.is_secure() => return Decision::LogIn,
+            RequireTls::OpportunisticStarttls => {
+                format!("REQUIRETLS is wanted, but there is no TLS with host {name}")
+            }
+            RequireTls::Enforce if !self.is_verified(channel) => {
+                format!("REQUIRETLS is wanted, but host {name} is not verified by TLS")
+            }
+            RequireTls::Enforce if !channel.session.capabilities().require_tls => {
+                format!("REQUIRETLS is wanted, but was not offered by host {name}")
+            }
+            RequireTls::Enforce => return Decision::LogIn,
         };
         let class = if cx.hosts.final_server { 5 } else { 4 };
         let status = EnhancedStatus::new(class, 7, 30);
@@ -419,7 +425,7 @@ mod tests {
     #[test]
     fn mail_that_requires_tls_goes_to_nobody_unverified() {
         let mut cx = context(1);
-        cx.request.tls = TlsWish::Required;
+        cx.hosts.demand = Some(RequireTls::Enforce);
         let channel = channel_offering(&cx, &["REQUIRETLS"]);
         let statuses = [false, true].map(|last| {
             cx.hosts.final_server = last;
