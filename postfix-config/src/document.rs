@@ -31,18 +31,36 @@ pub fn parameters_md() -> String {
             group = parameter.group;
             // Writing to a string cannot fail.
             let _ = write!(out, "\n## {group}\n");
+            judgement(&mut out, group);
         }
         section(&mut out, parameter);
     }
     out
 }
 
-fn section(out: &mut String, parameter: &Parameter) {
-    let names: Vec<String> = parameter
+/// The parameters of a group that Postfix 3.7 does not have, as a table.
+fn judgement(out: &mut String, group: &str) {
+    let newer = |parameter: &&Parameter| parameter.group == group && !parameter.since.is_empty();
+    let mut rows = Parameter::all().filter(newer).peekable();
+    if rows.peek().is_some() {
+        out.push_str("\n| parameter | since | here |\n|---|---|---|\n");
+    }
+    for parameter in rows {
+        let (since, status) = (parameter.since, status(parameter.status));
+        let _ = writeln!(out, "| {} | {since} | {status} |", names(parameter));
+    }
+}
+
+/// The spellings of a parameter.
+fn names(parameter: &Parameter) -> String {
+    let names = parameter
         .spellings()
-        .map(|named| format!("`{}`", named.name))
-        .collect();
-    let _ = write!(out, "\n### {}\n\n{}\n\n", names.join(", "), parameter.doc());
+        .map(|named| format!("`{}`", named.name));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn section(out: &mut String, parameter: &Parameter) {
+    let _ = write!(out, "\n### {}\n\n{}\n\n", names(parameter), parameter.doc());
     let _ = writeln!(out, "- Value: {}", kind(parameter));
     let mut defaults: Vec<&str> = parameter.spellings().map(|named| named.default).collect();
     defaults.dedup();
