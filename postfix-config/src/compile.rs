@@ -10,7 +10,7 @@ use smtp_policy::policy::Policy;
 use super::compiler::Compiler;
 use super::error::{ConfigError, Problem};
 use super::{Config, MainCf, Protocol};
-use crate::tables::OpenedTable;
+use crate::tables::{OpenedTable, ProxyTables};
 
 /// The facts about the machine that main.cf takes for granted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,7 +115,10 @@ pub fn compile<'a>(
         main_cf.directory(),
         resolver,
         &machine.into(),
-        &mut Vec::new(),
+        Surroundings {
+            proxies: ProxyTables::Here,
+            tables: &mut Vec::new(),
+        },
     )
 }
 
@@ -129,7 +132,7 @@ pub struct Compiled {
 }
 
 /// Makes the policy of one client, from its parameters as they were read from a main.cf. What is wrong with the other client's does not matter, and what is odd about main.cf
-/// ([`MainCf::warnings`]) is not among the policy's warnings.
+/// ([`MainCf::warnings`]) is not among the policy's warnings. `proxies` is where `proxy:` tables are opened.
 ///
 /// # Errors
 /// A table that cannot be opened, and values that contradict each other.
@@ -138,6 +141,7 @@ pub fn compile_client<'a>(
     config: &Config,
     resolver: ResolverConfig,
     machine: impl Into<Machine<'a>>,
+    proxies: ProxyTables,
 ) -> Result<Compiled, CompileError> {
     let mut tables = Vec::new();
     let clients = std::iter::once((main_cf, config));
@@ -147,7 +151,10 @@ pub fn compile_client<'a>(
         main_cf.directory(),
         resolver,
         &machine.into(),
-        &mut tables,
+        Surroundings {
+            proxies,
+            tables: &mut tables,
+        },
     )?;
     Ok(Compiled { policy, tables })
 }
@@ -192,8 +199,17 @@ pub fn compile_configs<'a>(
         directory,
         resolver,
         &machine.into(),
-        &mut Vec::new(),
+        Surroundings {
+            proxies: ProxyTables::Here,
+            tables: &mut Vec::new(),
+        },
     )
+}
+
+/// The place where tables of other processes are opened, and the files that tables were read from.
+struct Surroundings<'t> {
+    proxies: ProxyTables,
+    tables: &'t mut Vec<OpenedTable>,
 }
 
 fn policy<'c>(
@@ -202,12 +218,12 @@ fn policy<'c>(
     directory: &Path,
     resolver: ResolverConfig,
     machine: &Machine<'_>,
-    tables: &mut Vec<OpenedTable>,
+    surroundings: Surroundings<'_>,
 ) -> Result<Policy, CompileError> {
     let (mut policy, mut wrong) = (None::<Policy>, CompileError::default());
     let mut probe = DnssecProbe::default();
     for (main, config) in clients {
-        let mut compiler = Compiler::new(main, config, directory);
+        let mut compiler = Compiler::new(main, config, directory, &surroundings.proxies);
         let mut builder = compiler.settings(machine);
         probe = DnssecProbe::parse(&config.lookup.dnssec_probe).unwrap_or_default();
         let mut ours = std::mem::take(&mut warnings);
@@ -225,7 +241,7 @@ fn policy<'c>(
                 .iter()
                 .for_each(|mistake| compiler.fail(mistake.setting, &mistake.reason)),
         }
-        tables.append(&mut compiler.opened());
+        surroundings.tables.append(&mut compiler.opened());
         wrong.add(compiler.errors);
     }
     wrong.unless_empty()?;

@@ -21,7 +21,7 @@ use super::compile::Machine;
 use super::compile_tls as tls;
 use super::error::{ConfigError, Problem};
 use super::{Config, MainCf, Protocol};
-use crate::tables::{self, TableContext};
+use crate::tables::{self, ProxyTables, TableContext};
 
 /// Makes the settings of one client, and notes down what is wrong.
 pub(super) struct Compiler<'a> {
@@ -34,7 +34,12 @@ pub(super) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(super) fn new(main: &'a MainCf, config: &'a Config, directory: &'a Path) -> Self {
+    pub(super) fn new(
+        main: &'a MainCf,
+        config: &'a Config,
+        directory: &'a Path,
+        proxies: &ProxyTables,
+    ) -> Self {
         // The way in which keys are compared where case does not count.
         let case = match *config.general.smtputf8_enable {
             true => KeyCase::Unicode,
@@ -43,7 +48,9 @@ impl<'a> Compiler<'a> {
         Self {
             main,
             config,
-            context: TableContext::new(directory).with_key_case(case),
+            context: TableContext::new(directory)
+                .with_key_case(case)
+                .with_proxies(proxies.clone()),
             directory,
             errors: Vec::new(),
             warnings: Vec::new(),

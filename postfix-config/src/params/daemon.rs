@@ -15,6 +15,10 @@ params! {
         max_use: u32 = shared("max_use", "100").min(1);
         /// Limit for each read and write in exchanges with Postfix's other processes.
         ipc_timeout: Duration = shared("ipc_timeout", "3600s").min(1);
+        /// The time for which a connection to a service stays open that nothing is asked of.
+        ipc_idle: Duration = shared("ipc_idle", "5s").min(1);
+        /// The time after which a connection to a service is closed although it is used.
+        ipc_ttl: Duration = shared("ipc_ttl", "1000s").min(1);
         /// The most processes of a service, unless master.cf says how many. Zero: no limit.
         default_process_limit: u32 = shared("default_process_limit", "100");
         /// The service that records what is returned to the sender.
@@ -33,6 +37,9 @@ params! {
         fast_flush_domains: Derived<String> = shared("fast_flush_domains", "$relay_domains");
         /// The service that takes new messages, here notices to the postmaster.
         cleanup_service_name: String = shared("cleanup_service_name", "cleanup").min(1);
+        /// The service that opens `proxy:` tables; which of them, its `proxy_read_maps` says. A program without Postfix's
+        /// processes around it opens them itself.
+        proxymap_service_name: String = shared("proxymap_service_name", "proxymap").min(1);
         /// The file that log lines go to, by way of `postlog_service_name`. Empty: to syslog.
         maillog_file: String = shared("maillog_file", "");
         /// The service that writes `maillog_file`.

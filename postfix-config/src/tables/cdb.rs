@@ -139,7 +139,6 @@ impl Cdb {
 
     /// The value for a key, which may have been stored with a null byte behind it, as the value is then.
     fn value(&self, key: &[u8]) -> Result<Option<&[u8]>, Corrupt> {
-        let key = until_null(key);
         let ended = [key, b"\0"].concat();
         let value = match self.find(&ended)? {
             Some(value) => Some(value),

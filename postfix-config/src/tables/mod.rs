@@ -16,7 +16,7 @@
 //! | `pipemap:{type:name, …}` | the answer of each table is the key for the next |
 //! | `randmap:{text, …}` | one of the texts, picked anew at each lookup |
 //! | `fail:name` | fails at each lookup; for tests |
-//! | `proxy:type:name` | the same as `type:name`: there is no process boundary to cross |
+//! | `proxy:type:name` | the same as `type:name`, opened here or by another process, see [`ProxyTables`] |
 //! | `external:name` | asked of the driver, see [`Maps::search`](smtp_policy::tables::Maps::search) |
 //!
 //! Of the types with an index, Postfix reads the index. Here it is read where that can be done without `unsafe` and without
@@ -65,6 +65,7 @@ mod pcre;
 mod pipe;
 #[cfg(test)]
 mod properties;
+mod proxied;
 mod rand;
 mod regexp;
 mod rules;
@@ -75,4 +76,5 @@ mod union;
 pub use lists::{byte_maps_in, maps, maps_in, match_list_in, secret_maps_in};
 pub use open::{TableContext, open, open_in};
 pub use opened::OpenedTable;
+pub use proxied::{KeyEncoding, ProxyClient, ProxyTables, RemoteTable};
 pub use smtp_policy::tables::{Steps, Table, TableError, TableFailure};

@@ -37,8 +37,9 @@ impl Octets {
         }
     }
 
-    /// The bytes that a text is in a database, or in another process.
+    /// The bytes of a key in a database, or in another process: they end before the first null byte.
     pub(super) fn bytes(self, text: &str) -> Cow<'_, [u8]> {
+        let text = text.split('\0').next().unwrap_or_default();
         match self {
             Self::Characters if !text.is_ascii() => Cow::Owned(narrow(text)),
             Self::Characters | Self::Utf8 => Cow::Borrowed(text.as_bytes()),

@@ -7,6 +7,7 @@ use super::fixed::Fixed;
 use super::octets::Octets;
 use super::opened::OpenedTable;
 use super::pattern_file::Dialect;
+use super::proxied::{self, ProxyTables};
 use super::texthash::Duplicates;
 use crate::files;
 use smtp_policy::tables::byte_text::{narrow_text, widen};
@@ -33,6 +34,7 @@ pub struct TableContext<'a> {
     utmost: KeyCase,
     /// The way in which keys of the tables are compared that are being opened.
     case: KeyCase,
+    proxies: ProxyTables,
     warnings: Vec<String>,
     opened: Vec<OpenedTable>,
 }
@@ -48,6 +50,7 @@ impl<'a> TableContext<'a> {
             bytes: false,
             utmost: KeyCase::default(),
             case: KeyCase::default(),
+            proxies: ProxyTables::default(),
             warnings: Vec::new(),
             opened: Vec::new(),
         }
@@ -67,6 +70,17 @@ impl<'a> TableContext<'a> {
     pub fn with_key_case(mut self, case: KeyCase) -> Self {
         (self.utmost, self.case) = (case, case);
         self
+    }
+
+    /// The same context with another place where `proxy:` tables are opened.
+    #[must_use]
+    pub fn with_proxies(mut self, proxies: ProxyTables) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    pub(super) fn proxies(&self) -> &ProxyTables {
+        &self.proxies
     }
 
     /// The way in which keys are compared.
@@ -256,8 +270,7 @@ fn dispatch(spec: &str, context: &mut TableContext<'_>) -> Result<Arc<dyn Table>
         }),
         "randmap" => Arc::new(rand::Random::open(name, context.next_seed())?),
         "fail" => Arc::new(static_map::Fail::open(name)),
-        // Postfix's proxymap(8) is a process boundary, nothing else.
-        "proxy" => return open_in(name, context),
+        "proxy" => proxied::open(spec, name, context)?,
         _ => match indexed::Kind::of(kind) {
             Some(kind) => kind.open(spec, name, context)?,
             None => return Err(TableError::new(spec, refusal(kind))),
