@@ -8,7 +8,9 @@ use runtime_blocking::Client;
 use smtp_policy::{Protocol, request::DeliveryFlags, settings::Settings, tables::MatchList};
 
 use crate::{
+    fatal::Fatal,
     log::Log,
+    proxymap::ProxyMap,
     site::{self, Site},
     watchdog::Watchdog,
 };
@@ -26,11 +28,17 @@ pub(crate) struct Agent {
     pub(crate) watchdog: Watchdog,
     config: postfix_config::Config,
     tables: Vec<OpenedTable>,
+    proxymap: Arc<ProxyMap>,
 }
 
 impl Agent {
     /// Prepares everything that needs the rights which the process is about to give up.
-    pub(crate) fn new(options: &CommandLine, site: Site, log: Arc<Log>) -> Self {
+    pub(crate) fn new(
+        options: &CommandLine,
+        site: Site,
+        log: Arc<Log>,
+        proxymap: Arc<ProxyMap>,
+    ) -> Self {
         let Site {
             config,
             policy,
@@ -54,6 +62,7 @@ impl Agent {
             watchdog: Watchdog::default(),
             config,
             tables,
+            proxymap,
         }
     }
 
@@ -111,9 +120,20 @@ impl Agent {
         }
     }
 
-    /// The table that has changed since it was read, if there is one.
-    pub(crate) fn changed_table(&self) -> Option<&str> {
-        let changed = self.tables.iter().find(|table| table.has_changed());
-        changed.map(OpenedTable::spec)
+    /// Returns whether a table has changed since it was read; then the log says so.
+    ///
+    /// # Errors
+    /// A table of proxymap(8) is refused by now.
+    pub(crate) fn is_outdated(&self) -> Result<bool, Fatal> {
+        if let Some(fault) = self.proxymap.fault() {
+            return Err(fault);
+        }
+        let Some(table) = self.tables.iter().find(|table| table.has_changed()) else {
+            return Ok(false);
+        };
+        let spec = table.spec();
+        self.log
+            .info(format_args!("table {spec} has changed -- restarting"));
+        Ok(true)
     }
 }

@@ -37,10 +37,7 @@ pub(crate) fn run(
             return Ok(());
         }
         let watched = agent.watchdog.watch();
-        if let Some(table) = agent.changed_table() {
-            agent
-                .log
-                .info(format_args!("table {table} has changed -- restarting"));
+        if agent.is_outdated()? {
             return Ok(());
         }
         let accepted = inherited.listener.accept();

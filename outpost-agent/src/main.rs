@@ -16,6 +16,7 @@ mod machine;
 mod master_cf;
 mod message;
 mod poll;
+mod proxymap;
 mod reporter;
 mod serve;
 mod shared;
@@ -28,6 +29,7 @@ mod watchdog;
 use std::{env, process::ExitCode, sync::Arc, thread, time::Duration};
 
 use nix::sys::signal::{SigSet, Signal};
+use postfix_config::tables::ProxyTables;
 use postfix_ipc::command_line::{CommandLine, Mode, Switch};
 
 use crate::{
@@ -36,6 +38,7 @@ use crate::{
     inherited::Inherited,
     jail::Jail,
     log::{Log, Severity},
+    proxymap::ProxyMap,
     shared::{Guard, Leash},
 };
 
@@ -110,11 +113,20 @@ fn work(arguments: impl Iterator<Item = String>, log: &mut Arc<Log>) -> Result<(
 
 /// Everything that needs the rights which are given up then.
 fn begin(options: &CommandLine, log: &mut Arc<Log>) -> Result<Arc<Agent>, Fatal> {
-    let site = site::read(options)?;
-    *log = Arc::new(site.open_log(options));
-    jail::go_to_queue(&site.config.general.queue_directory)?;
+    let (main_cf, config) = site::config(options)?;
+    *log = Arc::new(site::open_log(&config, options));
+    // The sockets of Postfix's other processes have the same names from there as from inside the jail.
+    jail::go_to_queue(&config.general.queue_directory)?;
     jail::raise_file_limit();
-    Ok(Arc::new(Agent::new(options, site, Arc::clone(log))))
+    let proxymap = ProxyMap::new(&config, Arc::clone(log));
+    let proxies = ProxyTables::Elsewhere(Arc::clone(&proxymap) as _);
+    let site = site::compile(&main_cf, config, proxies).map_err(Fatal::from)?;
+    Ok(Arc::new(Agent::new(
+        options,
+        site,
+        Arc::clone(log),
+        proxymap,
+    )))
 }
 
 fn read_options(arguments: impl Iterator<Item = String>) -> Result<CommandLine, Fatal> {

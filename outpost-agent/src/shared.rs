@@ -274,10 +274,7 @@ impl Crew {
                 Some(_) => {}
             }
             let _watched = agent.watchdog.watch();
-            if let Some(table) = agent.changed_table() {
-                agent
-                    .log
-                    .info(format_args!("table {table} has changed -- restarting"));
+            if agent.is_outdated()? {
                 return Ok(None);
             }
             match leash.listener.accept() {

@@ -9,7 +9,7 @@ use std::{
 
 use postfix_config::{
     CompileError, Compiled, Config, Machine, MainCf, compile_client,
-    tables::{OpenedTable, TableContext, match_list_in},
+    tables::{OpenedTable, ProxyTables, TableContext, match_list_in},
 };
 use postfix_ipc::command_line::{CommandLine, Switch};
 use smtp_policy::{
@@ -144,20 +144,19 @@ pub(crate) fn process_limit(options: &CommandLine) -> Result<Option<u32>, Fatal>
     Ok((limit > 0).then_some(limit))
 }
 
-/// Reads main.cf and everything that it names.
+/// Reads everything that main.cf names. Tables of proxymap(8) are asked for by way of this client.
 ///
 /// # Errors
 /// All mistakes, in one text.
-pub(crate) fn read(options: &CommandLine) -> Result<Site, Fatal> {
-    let (main_cf, config) = config(options)?;
-    Ok(compile(&main_cf, config)?)
-}
-
-/// Reads everything that main.cf names.
+/// Reads everything that main.cf names. `proxies` is where `proxy:` tables are opened.
 ///
 /// # Errors
 /// All mistakes.
-pub(crate) fn compile(main_cf: &MainCf, config: Config) -> Result<Site, Mistakes> {
+pub(crate) fn compile(
+    main_cf: &MainCf,
+    config: Config,
+    proxies: ProxyTables,
+) -> Result<Site, Mistakes> {
     if !Log::knows_facility(&config.daemon.syslog_facility) {
         let name = &config.daemon.syslog_facility;
         return Err(Mistakes::one(format_args!(
@@ -169,9 +168,10 @@ pub(crate) fn compile(main_cf: &MainCf, config: Config) -> Result<Site, Mistakes
         addresses: &machine::addresses(),
         services: &services,
     };
+    let resolver = machine::resolver();
     let Compiled { policy, mut tables } =
-        compile_client(main_cf, &config, machine::resolver(), machine)?;
-    let mut context = TableContext::new(main_cf.directory());
+        compile_client(main_cf, &config, resolver, machine, proxies.clone())?;
+    let mut context = TableContext::new(main_cf.directory()).with_proxies(proxies);
     let parents = &config.general.parent_domain_matches_subdomains;
     let kind = match parents.iter().any(|name| name == "fast_flush_domains") {
         true => MatchKind::HostsWithSubdomains,
@@ -194,19 +194,17 @@ pub(crate) fn postlog_socket(config: &Config) -> PathBuf {
     public.join(&config.daemon.postlog_service_name)
 }
 
-impl Site {
-    /// Opens the log as main.cf wants it.
-    pub(crate) fn open_log(&self, options: &CommandLine) -> Log {
-        let daemon = &self.config.daemon;
-        let target = match daemon.maillog_file.is_empty() {
-            true => Target::Syslog(daemon.syslog_facility.clone()),
-            false => Target::Postlog {
-                socket: postlog_socket(&self.config),
-                host: log::first_label(&self.config.general.myhostname),
-            },
-        };
-        // Whatever the program is called: those who read logs look for these names.
-        let tag = format!("{}/{}", *daemon.syslog_name, protocol(options));
-        Log::open(target, tag, options.has(Switch::LogToStderr))
-    }
+/// Opens the log as main.cf wants it.
+pub(crate) fn open_log(config: &Config, options: &CommandLine) -> Log {
+    let daemon = &config.daemon;
+    let target = match daemon.maillog_file.is_empty() {
+        true => Target::Syslog(daemon.syslog_facility.clone()),
+        false => Target::Postlog {
+            socket: postlog_socket(config),
+            host: log::first_label(&config.general.myhostname),
+        },
+    };
+    // Whatever the program is called: those who read logs look for these names.
+    let tag = format!("{}/{}", *daemon.syslog_name, protocol(options));
+    Log::open(target, tag, options.has(Switch::LogToStderr))
 }

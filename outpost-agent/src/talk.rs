@@ -10,7 +10,10 @@ use std::{
 
 use crate::fatal::words;
 
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, socket};
+use nix::{
+    errno::Errno,
+    sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, socket},
+};
 use postfix_ipc::{
     announce::Service,
     attr::{List, ListError, ListReader},
@@ -63,6 +66,16 @@ impl Conversation {
             path,
             lists: ListReader::new(peer),
         })
+    }
+
+    /// Returns whether the other end is still there, and says nothing.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let heard = socket::recv(
+            self.stream.as_raw_fd(),
+            &mut [0],
+            MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK,
+        );
+        matches!(heard, Err(Errno::EAGAIN))
     }
 
     /// Reads the next list.

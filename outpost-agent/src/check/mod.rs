@@ -2,6 +2,7 @@
 //!
 //! Everything is read as the agent reads it, by the same code. Nothing is written, and no socket is opened.
 
+mod proxied;
 mod report;
 mod service;
 mod surroundings;

@@ -1,13 +1,16 @@
 //! The check of one service: the command line that master(8) makes for it, the settings that it has with that, its
 //! rights, its tables.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use postfix_config::{Config, MainCf, Origin, tables::OpenedTable};
+use postfix_config::{
+    Config, MainCf, Origin,
+    tables::{OpenedTable, ProxyTables},
+};
 use postfix_ipc::command_line::{CommandLine, Mode, Switch};
 use smtp_policy::Protocol;
 
-use super::{PROGRAM, report::Section, surroundings::Installed};
+use super::{PROGRAM, proxied::Proxied, report::Section, surroundings::Installed};
 use crate::{
     master_cf::Service,
     site::{self, Mistakes, Site},
@@ -83,12 +86,19 @@ fn settings(main_cf: &MainCf, options: &CommandLine, service: &Service, section:
     for warning in warnings.filter(|warning| warning.origin == Origin::Override) {
         section.warning(warning);
     }
+    let proxied = Arc::<Proxied>::default();
     let site = read.and_then(|config| {
         manner(&config, options, service, section);
-        site::compile(&main_cf, config)
+        let proxies = ProxyTables::Elsewhere(Arc::clone(&proxied) as _);
+        site::compile(&main_cf, config, proxies)
     });
     match site {
-        Ok(site) => opened(&site, options, section),
+        Ok(site) => {
+            opened(&site, options, section);
+            for table in proxied.names() {
+                section.fact("table of proxymap(8)", table);
+            }
+        }
         Err(Mistakes(mistakes)) => mistakes.iter().for_each(|mistake| section.refusal(mistake)),
     }
 }

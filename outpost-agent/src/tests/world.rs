@@ -4,12 +4,13 @@ use std::{
     env, fs,
     io::Write,
     os::unix::net::UnixStream,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, Weak},
     thread,
+    time::Duration,
 };
 
-use postfix_config::MainCf;
+use postfix_config::{MainCf, tables::ProxyTables};
 use postfix_ipc::{command_line::CommandLine, request::FinalReply};
 use tempfile::TempDir;
 
@@ -19,6 +20,7 @@ use crate::{
     agent::Agent,
     fatal::Fatal,
     log::{Log, Target},
+    proxymap::{Limits, ProxyMap},
     site,
 };
 
@@ -26,7 +28,7 @@ use crate::{
 /// meet, since names of services and queue files are numbered.
 static FOLDER: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
 
-fn folder() -> Arc<TempDir> {
+pub(super) fn folder() -> Arc<TempDir> {
     let mut known = FOLDER.lock().unwrap();
     known.upgrade().unwrap_or_else(|| {
         let folder = Arc::new(tempfile::tempdir().unwrap());
@@ -37,6 +39,23 @@ fn folder() -> Arc<TempDir> {
         *known = Arc::downgrade(&folder);
         folder
     })
+}
+
+/// A log that goes to this socket.
+pub(super) fn log(socket: PathBuf) -> Arc<Log> {
+    let host = "mx".to_owned();
+    let target = Target::Postlog { socket, host };
+    Arc::new(Log::open(target, "postfix/smtp".into(), false))
+}
+
+/// The same limits without long pauses.
+pub(super) fn hasty(limits: Limits) -> Limits {
+    let moment = Duration::from_millis(1);
+    Limits {
+        absent: moment,
+        broken: moment,
+        ..limits
+    }
 }
 
 /// An agent in its surroundings.
@@ -78,14 +97,15 @@ impl World {
         let options = CommandLine::parse(words).unwrap();
         let mut main_cf = MainCf::parse(&main, "main.cf", folder.path()).unwrap();
         let config = site::complete(&mut main_cf, &options).unwrap();
-        let site = site::compile(&main_cf, config).unwrap();
-        let host = "mx".to_owned();
-        let log = Log::open(
-            Target::Postlog { socket, host },
-            "postfix/smtp".into(),
-            false,
+        let log = log(socket);
+        let proxymap = ProxyMap::with_limits(
+            config.daemon.proxymap_service_name.clone(),
+            hasty(Limits::of(&config)),
+            Arc::clone(&log),
         );
-        let mut agent = Agent::new(&options, site, Arc::new(log));
+        let proxies = ProxyTables::Elsewhere(Arc::clone(&proxymap) as _);
+        let site = site::compile(&main_cf, config, proxies).unwrap();
+        let mut agent = Agent::new(&options, site, log, proxymap);
         change(&mut agent);
         Self {
             agent: Arc::new(agent),
