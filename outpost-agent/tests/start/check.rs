@@ -134,7 +134,7 @@ fn a_trial_is_proposed_where_no_service_runs_the_program() {
 #[test]
 fn tables_and_what_is_questionable_are_shown_with_the_service() {
     let installation = Installation::new(
-        "smtp_generic_maps = texthash:$queue_directory/../generic\nsmtp_host_lookup = native\n\
+        "smtp_generic_maps = texthash:$queue_directory/../generic, proxy:mysql:names\nsmtp_host_lookup = native\n\
          smtp_tls_security_level = may\nsmtp_tls_CAfile = /nonexistent/ca\n",
         "smtp unix - - y - 0 smtp -o smtp_helo_timeut=5s -D\n",
     );
@@ -144,6 +144,7 @@ fn tables_and_what_is_questionable_are_shown_with_the_service() {
     for line in [
         "mode: classic, a process for each request, as many as there are",
         "table: texthash:ROOT/queue/../generic",
+        "table of proxymap(8): mysql:names",
         "TLS: may",
         "warning: parameter override: unused parameter: smtp_helo_timeut=5s (did you mean \
          smtp_helo_timeout?)",
