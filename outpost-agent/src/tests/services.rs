@@ -54,6 +54,24 @@ fn a_bounce_that_cannot_be_recorded_is_deferred() {
 }
 
 #[test]
+fn a_softened_bounce_that_cannot_be_recorded_is_deferred() {
+    let server = Server::start(UNKNOWN);
+    for manner in BROKEN {
+        let main_cf = "ipc_timeout = 1s\nsoft_bounce = yes\n";
+        let world = World::with(main_cf, &[("defer", manner)], &[], |_| {});
+        let mail = world.mail(&server.nexthop(), &["bad@test"]);
+        assert_eq!(world.serve(&mail).status(), -1, "{manner:?}");
+        let number = world.number;
+        let text = format!("bounce{number} or trace{number} service failure");
+        let verdict = format!("bad@test 4.3.0 deferred ({text})");
+        assert_eq!(world.verdicts(), [verdict], "{manner:?}");
+        assert_eq!(mail.marks(), "R", "{manner:?}");
+        let warning = format!("{}: defer{number} service failure", mail.id);
+        assert!(world.told("log warning: ").contains(&warning), "{manner:?}");
+    }
+}
+
+#[test]
 fn a_bounce_whose_trace_cannot_be_recorded_is_deferred() {
     let server = Server::start(UNKNOWN);
     for manner in BROKEN {

@@ -72,22 +72,25 @@ impl Filing {
         if flags.contains(RequestFlags::USER_VERIFY) {
             return probe(Report::Record(Book::Trace));
         }
+        let deferred = outcome.status == Status::Deferred;
+        // A bounce that soft_bounce makes a deferral is one in all else.
+        let softened = deferred && outcome.word != "deferred";
         let (books, failed) = match outcome.status {
             Status::Sent => (
                 traces(flags, &recipient.reported(outcome)),
                 Failed::Replaced,
             ),
             Status::Bounced => (recorded(Book::Bounce, flags), Failed::Replaced),
+            Status::Deferred if softened => (recorded(Book::Defer, flags), Failed::Replaced),
             Status::Deferred => (recorded(Book::Defer, flags), Failed::Warned),
         };
-        let deferred = outcome.status == Status::Deferred;
         Self {
             reports: books.into_iter().map(Report::Record).collect(),
             mark: outcome.status == Status::Bounced
                 || (!deferred && flags.contains(RequestFlags::SUCCESS)),
             defer: deferred,
-            // A failure that soft_bounce softens would not go away by trying.
-            flush: deferred && outcome.word == "deferred",
+            // It would not go away by trying.
+            flush: deferred && !softened,
             failed,
         }
     }
@@ -241,13 +244,16 @@ mod tests {
     }
 
     #[test]
-    fn soft_bounces_are_not_flushed() {
+    fn soft_bounces_are_bounces_but_for_their_book() {
         let mut deferred = outcome(Status::Deferred);
         let flush =
             |outcome: &Outcome| Filing::new(RequestFlags(3), &Recipient::default(), outcome).flush;
         assert!(flush(&deferred));
         deferred.word = "SOFTBOUNCE";
         assert!(!flush(&deferred));
+        let filing = Filing::new(RequestFlags(3), &Recipient::default(), &deferred);
+        assert_eq!(filing.reports, [Report::Record(Book::Defer)]);
+        assert!(filing.defer && !filing.mark && filing.failed == Failed::Replaced);
     }
 
     #[test]
