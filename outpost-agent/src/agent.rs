@@ -5,7 +5,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 use postfix_config::tables::OpenedTable;
 use postfix_ipc::{announce::Service, command_line::CommandLine, queue_file::Hashing};
 use runtime_blocking::Client;
-use smtp_policy::{Protocol, request::DeliveryFlags, settings::Settings, tables::MatchList};
+use smtp_policy::{
+    Protocol,
+    request::{DeliveryFlags, ServiceName},
+    settings::Settings,
+    tables::MatchList,
+};
 
 use crate::{
     fatal::Fatal,
@@ -21,7 +26,7 @@ pub(crate) struct Agent {
     pub(crate) client: Client,
     pub(crate) settings: Arc<Settings>,
     pub(crate) protocol: Protocol,
-    pub(crate) service: String,
+    pub(crate) service: ServiceName,
     pub(crate) flags: DeliveryFlags,
     pub(crate) hashing: Hashing,
     pub(crate) flush_domains: MatchList,
@@ -33,12 +38,15 @@ pub(crate) struct Agent {
 
 impl Agent {
     /// Prepares everything that needs the rights which the process is about to give up.
+    ///
+    /// # Errors
+    /// The service has a name that can be none.
     pub(crate) fn new(
         options: &CommandLine,
         site: Site,
         log: Arc<Log>,
         proxymap: Arc<ProxyMap>,
-    ) -> Self {
+    ) -> Result<Self, Fatal> {
         let Site {
             config,
             policy,
@@ -48,14 +56,15 @@ impl Agent {
         for warning in policy.warnings() {
             log.warning(warning);
         }
+        let service = ServiceName::parse(&*options.service_name).map_err(Fatal::new)?;
         let daemon = &config.daemon;
         let depth = usize::try_from(daemon.hash_queue_depth).unwrap_or(usize::MAX);
-        Self {
+        Ok(Self {
             log,
             settings: Arc::clone(policy.settings(site::protocol(options))),
             client: Client::new(policy),
             protocol: site::protocol(options),
-            service: options.service_name.clone(),
+            service,
             flags: options.flags,
             hashing: Hashing::new(&daemon.hash_queue_names.join(" "), depth),
             flush_domains,
@@ -63,7 +72,7 @@ impl Agent {
             config,
             tables,
             proxymap,
-        }
+        })
     }
 
     /// `queue_directory`.

@@ -15,6 +15,7 @@ mod log;
 mod machine;
 mod master_cf;
 mod message;
+mod pass;
 mod poll;
 mod proxymap;
 mod reporter;
@@ -121,12 +122,7 @@ fn begin(options: &CommandLine, log: &mut Arc<Log>) -> Result<Arc<Agent>, Fatal>
     let proxymap = ProxyMap::new(&config, Arc::clone(log));
     let proxies = ProxyTables::Elsewhere(Arc::clone(&proxymap) as _);
     let site = site::compile(&main_cf, config, proxies).map_err(Fatal::from)?;
-    Ok(Arc::new(Agent::new(
-        options,
-        site,
-        Arc::clone(log),
-        proxymap,
-    )))
+    Agent::new(options, site, Arc::clone(log), proxymap).map(Arc::new)
 }
 
 fn read_options(arguments: impl Iterator<Item = String>) -> Result<CommandLine, Fatal> {

@@ -53,9 +53,12 @@ impl Observer for Reporter {
         self.pulse.beat();
         let mut outcome = outcome.clone();
         outcome.times = self.head.stats.times(outcome.times);
-        match self.recipients.get(index) {
-            Some(named) => self.report(named, recipient, outcome),
-            None => self.defer(&outcome),
+        let Some(named) = self.recipients.get(index) else {
+            return self.defer(&outcome);
+        };
+        match outcome.pass_to.take() {
+            Some(to) => self.pass(named, recipient, outcome, &to),
+            None => self.report(named, recipient, outcome),
         }
     }
 
@@ -83,7 +86,12 @@ impl Observer for Reporter {
 
 impl Reporter {
     /// Reports, logs and marks a verdict. One that cannot be reported becomes another.
-    fn report(&self, named: &Recipient, recipient: &policy::Recipient, mut outcome: Outcome) {
+    pub(crate) fn report(
+        &self,
+        named: &Recipient,
+        recipient: &policy::Recipient,
+        mut outcome: Outcome,
+    ) {
         let filing = Filing::new(self.head.flags, named, &outcome);
         if !self.file(&filing, named, &mut outcome) {
             let (bounce, trace) = (
@@ -191,14 +199,15 @@ impl Reporter {
             queue_id: id.clone(),
         };
         let name = agent.name_of(Service::Flush);
-        match talk::ask::<StatusReply>(Service::Flush, name, agent.ipc_timeout(), &add) {
-            Ok(reply) if FlushStatus::from(reply) == FlushStatus::Failed => {
-                agent
-                    .log
-                    .warning(format_args!("unable to update {name} for {site}"));
-            }
-            Ok(_) => {}
-            Err(error) => agent.log.warning(error),
+        let asked = talk::ask::<StatusReply>(Service::Flush, name, agent.ipc_timeout(), &add);
+        let status = asked.map(FlushStatus::from).unwrap_or_else(|error| {
+            agent.log.warning(error);
+            FlushStatus::Failed
+        });
+        if status == FlushStatus::Failed {
+            agent
+                .log
+                .warning(format_args!("{id}: {name} service failure"));
         }
     }
 
@@ -245,7 +254,7 @@ impl Reporter {
     }
 
     /// Notes that a recipient is to be tried again, and what that says of the destination.
-    fn defer(&self, outcome: &Outcome) {
+    pub(crate) fn defer(&self, outcome: &Outcome) {
         let mut reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner);
         reply.status = -1;
         *reply = mem::take(&mut *reply).throttled(outcome);

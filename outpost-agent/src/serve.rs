@@ -155,7 +155,8 @@ impl Agent {
         }
         let (understood, recipients, refused) = understood(recipients);
         let asked = head.text_offset().and_then(|offset| {
-            let request = head.to_policy(self.protocol, self.flags, understood)?;
+            let mut request = head.to_policy(self.protocol, self.flags, understood)?;
+            request.service = Some(self.service.clone());
             Ok((request, offset))
         });
         let reply = Arc::new(Mutex::new(FinalReply::done()));

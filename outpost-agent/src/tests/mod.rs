@@ -6,6 +6,7 @@ mod modes;
 #[allow(dead_code, reason = "the tests of the whole program use the rest")]
 mod neighbours;
 mod panics;
+mod passing;
 mod proxymap;
 mod queue_files;
 mod requests;

@@ -1,8 +1,13 @@
 //! The consequences of a verdict: reports, log, marks, and the reply.
 
-use postfix_ipc::{attr::Value, request::NotifyFlags};
+use postfix_ipc::{
+    attr::Value,
+    queue_file::{Record, RecordKind},
+    request::NotifyFlags,
+};
 
 use super::{
+    neighbours::line,
     server::{Script, Server},
     world::{Mail, Manner, World},
 };
@@ -281,7 +286,7 @@ fn verify_does_not_hear_of_failures_that_are_not_kept() {
 #[test]
 fn two_recipients_are_too_many_for_a_header_field_of_one() {
     for flags in ["flags=D", "flags=O"] {
-        let world = World::with("", &[], &[flags], |_| {});
+        let world = World::with("", &[], &["-n", "relay", flags], |_| {});
         let server = Server::start(&[]);
         let mail = world.mail(&server.nexthop(), &["a@test", "b@test"]);
         assert_eq!(world.serve(&mail).status(), -1);
@@ -292,11 +297,40 @@ fn two_recipients_are_too_many_for_a_header_field_of_one() {
         );
         assert_eq!((mail.marks().as_str(), server.heard().len()), ("RR", 0));
         assert_eq!(world.told("defer ").len(), 2);
-        assert_eq!(
-            world.told("log warning: ").len(),
-            1,
-            "{:?}",
-            world.journal()
+        let letter = &flags[6..];
+        let warning = format!("flag `{letter}' requires relay_destination_recipient_limit = 1");
+        assert_eq!(world.told("log warning: "), [warning]);
+        let lines = world.told(&format!("log {}: to=", mail.id));
+        assert!(
+            lines.iter().all(|line| line.contains(", relay=relay, ")),
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn mail_that_was_here_before_is_returned_in_the_name_of_the_service() {
+    let server = Server::start(&[]);
+    let text = "mail forwarding loop for a@test";
+    for (main_cf, book, status, verdict, mark) in [
+        ("", "bounce ", 0, "5.4.6 bounced", "D"),
+        ("soft_bounce = yes\n", "defer ", -1, "4.4.6 SOFTBOUNCE", "R"),
+    ] {
+        let world = World::with(main_cf, &[], &["-n", "relay", "flags=D"], |_| {});
+        let mail = world.mail_of(&server.nexthop(), &["a@test"], |file| {
+            line(file, "Delivered-To: a@test");
+            Record::write(RecordKind::EXTRACTED, b"", file);
+        });
+        let mail = mail.with_flags(1027);
+        let served = world.serve(&mail);
+        assert_eq!((served.status(), served.hop().0.as_str()), (status, ""));
+        assert_eq!(mail.marks(), mark);
+        assert_eq!(world.verdicts(), [format!("a@test {verdict} ({text})")]);
+        assert_eq!((world.told(book).len(), server.heard().len()), (1, 0));
+        let trace = world.told("trace ").pop().unwrap();
+        assert!(
+            trace.ends_with(&format!("reason delivery via relay: {text}")),
+            "{trace}"
         );
     }
 }

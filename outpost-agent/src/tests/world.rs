@@ -105,7 +105,7 @@ impl World {
         );
         let proxies = ProxyTables::Elsewhere(Arc::clone(&proxymap) as _);
         let site = site::compile(&main_cf, config, proxies).unwrap();
-        let mut agent = Agent::new(&options, site, log, proxymap);
+        let mut agent = Agent::new(&options, site, log, proxymap).unwrap();
         change(&mut agent);
         Self {
             agent: Arc::new(agent),

@@ -73,7 +73,7 @@ impl Start {
             if wanted && several {
                 cx.note(Event::FlagNeedsOneRecipient {
                     flag: letter,
-                    protocol: cx.request.protocol,
+                    service: cx.request.service_name(),
                 });
                 let status = EnhancedStatus::new(4, 3, 5);
                 return reject(cx, status, "mail system configuration error");

@@ -62,20 +62,31 @@ fn is_relayhost(cx: &Context) -> bool {
     destinations.next() == relayhost.map(Nexthop::as_str)
 }
 
-/// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all
-/// transports only the two clients of this engine can be reached from here.
+/// Hands the mail to `best_mx_transport` (`transport[:nexthop]`). Of all transports only the two clients of this engine
+/// can be reached from here; a service of master.cf can reach each.
 fn pass_to(cx: &mut Context, best_mx: BestMx) -> Phase {
+    let unavailable = || {
+        let status = EnhancedStatus::new(4, 3, 0);
+        let reason = Reason::local(status, Scope::Site, "mail transport unavailable");
+        // That is another destination's failure.
+        reason.without_blame()
+    };
+    if cx.request.service.is_some() {
+        let pass_to = Some(Box::new(best_mx));
+        let reason = Reason {
+            pass_to,
+            ..unavailable()
+        };
+        cx.settle_left(reason, &Origin::default());
+        return Phase::Choosing(Choosing);
+    }
     let name = &best_mx.transport;
     cx.note(Event::PassedOn {
         id: cx.request.id.clone(),
         transport: name.clone(),
     });
     let (Some(protocol), false) = (best_mx.protocol(), cx.hosts.passed) else {
-        let status = EnhancedStatus::new(4, 3, 0);
-        let reason = Reason::local(status, Scope::Site, "mail transport unavailable");
-        // That is another destination's failure.
-        let reason = reason.without_blame();
-        cx.settle_left(reason, &Origin::default());
+        cx.settle_left(unavailable(), &Origin::default());
         return Phase::Choosing(Choosing);
     };
     if *name != cx.request.protocol.as_str() {

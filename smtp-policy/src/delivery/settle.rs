@@ -112,7 +112,7 @@ impl Context {
     /// server to blame (`src/smtp/smtp.c`, reject_deliver_request).
     pub(super) fn settle_by_service(&mut self, reason: &Reason) {
         let service = Origin {
-            relay: Relay::Service(self.request.protocol),
+            relay: Relay::Service(self.request.service_name()),
             ..Origin::default()
         };
         self.give_verdict(Whom::Left, reason, &service);

@@ -12,7 +12,7 @@ use super::{About, Level};
 use crate::{
     Protocol,
     report::{LogText, Notice, TlsResult, TlsSummary},
-    request::QueueId,
+    request::{QueueId, ServiceName},
     server::{ConnectError, Server},
     survey::Finding,
     tables::TableFailure,
@@ -411,9 +411,9 @@ events! {
     FlagNeedsOneRecipient {
         /// The letter.
         flag: char,
-        /// The client.
-        protocol: Protocol,
-    } => Warning, ("flag `{flag}' requires {protocol}_destination_recipient_limit = 1");
+        /// The service.
+        service: ServiceName,
+    } => Warning, ("flag `{flag}' requires {service}_destination_recipient_limit = 1");
     /// A line of the text is longer than `smtp_line_length_limit` and is broken.
     LineBroken {
         /// The message.

@@ -85,7 +85,8 @@ impl LogStyle {
         )
     }
 
-    fn address(&self, address: &Address) -> String {
+    /// An address as lines show it, without the angle brackets.
+    pub fn address(&self, address: &Address) -> String {
         match self.addresses {
             AddressFormat::External => address.quoted_822().into_owned(),
             AddressFormat::Internal => address.as_str().to_owned(),

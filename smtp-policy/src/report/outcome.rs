@@ -6,7 +6,12 @@ use std::{borrow::Cow, sync::Arc};
 use smtp_proto::{dsn::Notify, reply::Reply, session::Stage, status::EnhancedStatus};
 
 use super::{Encryption, Times, log_line::LogStyle, queue_id::queue_id, text::LogText};
-use crate::{Protocol, printable::printable, request::Recipient, server::Server};
+use crate::{
+    printable::printable,
+    request::{Recipient, ServiceName},
+    server::Server,
+    settings::BestMx,
+};
 
 /// What became of a recipient, in Postfix's three words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,8 +133,8 @@ pub enum Relay {
     /// No server, since there was no connection: `none`.
     #[default]
     None,
-    /// The delivery itself, before it looked for a server: `smtp` or `lmtp`.
-    Service(Protocol),
+    /// The delivery itself, before it looked for a server: the name of the service.
+    Service(ServiceName),
     /// A server: `host[address]:port`.
     Server(Arc<Server>),
 }
@@ -153,7 +158,7 @@ impl fmt::Display for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("none"),
-            Self::Service(protocol) => protocol.fmt(f),
+            Self::Service(service) => service.fmt(f),
             Self::Server(server) => server.fmt(f),
         }
     }
@@ -208,6 +213,9 @@ pub struct Outcome {
     /// where the failure was another one, and where any session of the same delivery came
     /// to a good end. It is for queue managers alone, and counts if somebody is to be tried again.
     pub hop: Option<Box<HopStatus>>,
+    /// The transport that is to deliver in place of this verdict, which holds only if that cannot
+    /// be reached. It is for requests of a [`service`](crate::request::Request::service) alone.
+    pub pass_to: Option<Box<BestMx>>,
     /// The action that a delivery status notification names.
     pub action: Action,
     /// How many messages went over the connection, this one included: 1 on a new
@@ -238,6 +246,7 @@ impl Outcome {
             scope: Scope::Recipient,
             uncertain: false,
             hop: None,
+            pass_to: None,
             action: match status {
                 Status::Sent => Action::Relayed,
                 Status::Deferred => Action::Delayed,

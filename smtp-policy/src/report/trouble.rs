@@ -15,7 +15,7 @@ use super::{
     Encryption, Relay,
     outcome::{Action, HopStatus, Outcome, Scope, Status},
 };
-use crate::server::Server;
+use crate::{server::Server, settings::BestMx};
 
 /// The one that a failure speaks against, besides the mail.
 ///
@@ -51,6 +51,8 @@ pub(crate) struct Reason {
     pub(crate) uncertain: bool,
     /// The encryption of the connection, if there was one.
     pub(crate) encryption: Option<Box<Encryption>>,
+    /// The transport that is to deliver instead.
+    pub(crate) pass_to: Option<Box<BestMx>>,
 }
 
 impl Reason {
@@ -65,6 +67,7 @@ impl Reason {
             blame: scope.into(),
             uncertain: false,
             encryption: None,
+            pass_to: None,
         }
     }
 
@@ -118,6 +121,7 @@ impl Reason {
             blame: scope.into(),
             uncertain: false,
             encryption: None,
+            pass_to: None,
         }
     }
 
@@ -166,6 +170,7 @@ impl Reason {
             blame: Scope::Session.into(),
             uncertain: stage.is_uncertain(),
             encryption: None,
+            pass_to: None,
         })
     }
 
@@ -225,6 +230,7 @@ impl Judge {
         outcome.stage = reason.stage;
         outcome.scope = reason.scope;
         outcome.uncertain = reason.uncertain;
+        outcome.pass_to.clone_from(&reason.pass_to);
         outcome.encryption = reason.encryption.as_deref().cloned();
         outcome
     }

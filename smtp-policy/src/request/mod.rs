@@ -34,7 +34,7 @@ use smtp_proto::{
 
 pub use self::survey::Survey;
 pub use self::text::{
-    ClientValue, EnvelopeId, Nexthop, Orcpt, OriginalRecipient, QueueId, TextError,
+    ClientValue, EnvelopeId, Nexthop, Orcpt, OriginalRecipient, QueueId, ServiceName, TextError,
 };
 use crate::{Protocol, line_ends::StrayCr};
 
@@ -78,6 +78,10 @@ pub struct Request {
     pub client: Option<ClientInfo>,
     /// The `flags=` attribute of the transport in master.cf.
     pub flags: DeliveryFlags,
+    /// The service of master.cf that delivers, which verdicts of the delivery itself name; `None`
+    /// outside of a mail system. With it, mail for `best_mx_transport` is left to whoever delivers
+    /// ([`Outcome::pass_to`](crate::report::Outcome::pass_to)).
+    pub service: Option<ServiceName>,
     /// An address verification probe instead of a delivery: the dialogue stops
     /// at `smtp_address_verify_target`.
     pub probe: bool,
@@ -115,6 +119,7 @@ impl Request {
             size: None,
             client: None,
             flags: DeliveryFlags::default(),
+            service: None,
             probe: false,
             survey: None,
             cache: CacheHints::default(),
@@ -130,6 +135,12 @@ impl Request {
             survey: Some(survey),
             ..Self::new(protocol, nexthop, ReversePath::Null, Vec::new())
         }
+    }
+
+    /// The service that delivers; that of the client's name if nothing was said.
+    pub(crate) fn service_name(&self) -> ServiceName {
+        let service = self.service.clone();
+        service.unwrap_or_else(|| self.protocol.into())
     }
 
     /// The request in parts of at most `limit` recipients

@@ -9,6 +9,8 @@
 
 use core::{fmt, ops::Deref, str::FromStr};
 
+use crate::Protocol;
+
 /// The most bytes of a text; as many as an address may have.
 const MAX_LEN: usize = 2048;
 /// The most bytes of a next hop, which can be a list.
@@ -216,6 +218,31 @@ text! {
         empty: Empty::Allowed,
         limit: MAX_ID,
         forbidden: |c| c.is_control() || c.is_whitespace(),
+    }
+}
+
+text! {
+    /// The name of a service of master.cf: a word of at most 255 bytes that looks like no server.
+    ///
+    /// ```
+    /// use smtp_policy::request::ServiceName;
+    ///
+    /// assert_eq!(ServiceName::parse("relay")?, "relay");
+    /// assert!(ServiceName::parse("mx.example[192.0.2.1]").is_err());
+    /// # Ok::<(), smtp_policy::request::TextError>(())
+    /// ```
+    ServiceName: Rule {
+        what: "service name",
+        empty: Empty::Refused,
+        limit: MAX_ID,
+        forbidden: |c| c.is_control() || c.is_whitespace() || "[]:,".contains(c),
+    }
+}
+
+/// The service that has the name of the client, as in the master.cf that comes with Postfix.
+impl From<Protocol> for ServiceName {
+    fn from(protocol: Protocol) -> Self {
+        Self(protocol.as_str().to_owned())
     }
 }
 

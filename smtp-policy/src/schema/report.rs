@@ -312,9 +312,9 @@ fn relay<E: de::Error>(text: &str, server: Option<ServerForm>) -> Result<Relay, 
         (Some(server), _) => Relay::Server(Arc::new(server.read()?)),
         (None, "none") => Relay::None,
         (None, name) => {
-            let protocol = name.parse();
+            let service = name.parse();
             let unknown = |_| E::custom(format_args!("relay \"{name}\" has no key \"server\""));
-            Relay::Service(protocol.map_err(unknown)?)
+            Relay::Service(service.map_err(unknown)?)
         }
     })
 }

@@ -18,7 +18,7 @@ use crate::{
     line_ends::StrayCr,
     request::{
         CacheHints, ClientInfo, ClientSource, ClientValue, DeliveryFlags, Encoding, EnvelopeId,
-        Nexthop, Orcpt, OriginalRecipient, QueueId, Recipient, Request, TlsWish,
+        Nexthop, Orcpt, OriginalRecipient, QueueId, Recipient, Request, ServiceName, TlsWish,
     },
 };
 
@@ -342,5 +342,6 @@ texts!(
     EnvelopeId,
     Orcpt,
     OriginalRecipient,
-    ClientValue
+    ClientValue,
+    ServiceName
 );

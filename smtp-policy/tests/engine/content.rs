@@ -277,7 +277,7 @@ fn a_recipient_that_the_message_was_delivered_to_before_is_returned() {
     let outcomes = deliver(&mut world, "", &text, flagged("D", &["a@example.com"]));
     assert_eq!(brief(&outcomes), ["bounced 5.4.6"]);
     assert_eq!(outcomes[0].text, "mail forwarding loop for a@example.com");
-    let service = Relay::Service(Protocol::Smtp);
+    let service = Relay::Service(Protocol::Smtp.into());
     assert_eq!((&outcomes[0].relay, world.connects), (&service, 0));
 
     let text = format!("{header}\nDelivered-To: a@example.com\n");

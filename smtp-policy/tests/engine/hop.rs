@@ -186,3 +186,23 @@ fn a_delivery_that_is_ended_from_outside_says_nothing_of_the_destination() {
         );
     }
 }
+
+#[test]
+fn a_service_passes_mail_on_by_another_agent() {
+    let mut world = World::new();
+    let main_cf = "inet_interfaces = 192.0.2.1\nbest_mx_transport = lmtp:inet:[192.0.2.9]:2525\n";
+    let mut request = request(&["a@example.com", "b@example.com"]);
+    request.service = Some("relay".parse().unwrap());
+    let outcomes = world.run(main_cf, request);
+    assert_eq!(brief(&outcomes), ["deferred 4.3.0", "deferred 4.3.0"]);
+    assert_eq!((world.connects, world.notes.len()), (0, 0));
+    for outcome in &outcomes {
+        let to = outcome.pass_to.as_deref().unwrap();
+        let nexthop = to.nexthop.as_deref();
+        assert_eq!(
+            (to.transport.as_str(), nexthop),
+            ("lmtp", Some("inet:[192.0.2.9]:2525"))
+        );
+        assert_eq!(hop(outcome), "");
+    }
+}

@@ -49,7 +49,7 @@ fn lines_about_the_message() {
         (
             Event::FlagNeedsOneRecipient {
                 flag: 'D',
-                protocol: Protocol::Smtp,
+                service: Protocol::Smtp.into(),
             },
             Level::Warning,
             "flag `D' requires smtp_destination_recipient_limit = 1",
