@@ -5,12 +5,14 @@
 //! stays the same process, and master(8) notices nothing.
 
 use std::{
-    env,
+    env, fs,
     io::{self, IsTerminal, Write},
     os::unix::{
+        ffi::OsStrExt,
         net::{UnixListener, UnixStream},
         process::CommandExt,
     },
+    path::Path,
     process::{self, Command},
 };
 
@@ -25,6 +27,15 @@ use crate::fatal::Fatal;
 
 /// The program of this process, whatever its name has become since.
 pub(crate) const SELF: &str = "/proc/self/exe";
+
+/// Gives this process the name of its command back, for ps(1) and its like: [`SELF`] goes by another.
+pub(crate) fn go_by_command() {
+    let command = env::args_os().next().unwrap_or_default();
+    if let Some(name) = Path::new(&command).file_name() {
+        // Nothing depends on it.
+        let _ = fs::write("/proc/self/comm", name.as_bytes());
+    }
+}
 
 /// The descriptors that master(8) hands down.
 #[derive(Debug)]

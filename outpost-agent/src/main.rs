@@ -47,6 +47,7 @@ fn main() -> ExitCode {
     if let Some(status) = by_hand::answer() {
         return status;
     }
+    inherited::go_by_command();
     keep_alive();
     let arguments = env::args_os().map(|argument| argument.to_string_lossy().into_owned());
     let mut log = Arc::new(Log::open(log::early(), log::early_tag(), false));

@@ -38,6 +38,20 @@ fn a_classic_agent_is_taken_from_the_connection_to_its_end() {
 }
 
 #[test]
+fn processes_go_by_the_name_of_the_command() {
+    for mode in MODES {
+        let (postfix, server) = (Postfix::new("", &[]), Server::start(&[]));
+        let agent = postfix.start(&[mode]);
+        let mail = postfix.mail(&server.nexthop(), &["a@test"]);
+        assert_eq!(postfix.serve(&mail).unwrap().status, 0);
+        for pid in [agent.pid(), agent.server()] {
+            let name = fs::read_to_string(proc(pid, "comm")).unwrap();
+            assert_eq!(name, "outpost-agent\n", "{mode}");
+        }
+    }
+}
+
+#[test]
 fn a_guard_is_never_taken() {
     let (postfix, server) = (Postfix::new("", &[]), Server::start(&[]));
     let agent = postfix.start(&["mode=shared"]);
