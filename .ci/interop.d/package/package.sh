@@ -35,11 +35,23 @@ private_mail() {
     python3 "$here/dropin.d/harness.py" run --agent real --against none --retries 0 "$conf/package/$1.json"
 }
 
+# The installed program finds nothing to refuse in Debian's configuration with a line for it.
+check_package() {
+    mkdir "$scratch/check"
+    cp /usr/share/postfix/main.cf.debian "$scratch/check/main.cf"
+    cp /usr/share/postfix/master.cf.dist "$scratch/check/master.cf"
+    echo 'outpost unix - - y - - outpost-agent mode=shared' >>"$scratch/check/master.cf"
+    "$daemons/outpost-agent" --check -c "$scratch/check" >"$scratch/check/said" || { cat "$scratch/check/said" >&2; return 1; }
+    grep -q '^service outpost ' "$scratch/check/said"
+    echo "interop: --check: $(tail -n 1 "$scratch/check/said")"
+}
+
 try_package() {
     if command -v lintian >/dev/null; then lintian --allow-root --fail-on error "$package"; fi
     dpkg -i "$package" >/dev/null
     unchanged "by installing the package"
     [ -e /usr/share/man/man8/outpost-agent.8.gz ] && [ -e /usr/share/doc/outpost-agent/copyright ]
+    check_package
     private_mail named
     refuses "belongs to a package" "$top/packaging/install" "$agent"
     dpkg -P outpost-agent >/dev/null
