@@ -41,6 +41,7 @@ pub(crate) fn run(folder: &Path) -> Report {
             return report;
         }
     };
+    common.fact("compatibility_level", &config.general.compatibility_level);
     for warning in main_cf.warnings() {
         common.warning(warning);
     }

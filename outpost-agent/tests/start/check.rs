@@ -50,6 +50,7 @@ fn a_service_is_described_as_it_would_run() {
     assert_eq!(
         part(&text, "ROOT/main.cf"),
         [
+            "compatibility_level: 3.6",
             "warning: ROOT/main.cf: line 7: no effect: smtp_tls_loglevel_maps=static:1 \
           (the level of TLS logging is the same for all servers)"
         ]

@@ -152,6 +152,21 @@ fn the_policy_for_requiretls_is_read_when_the_configuration_is() {
     }
 }
 
+#[cfg(feature = "sasl")]
+#[test]
+fn passwords_are_read_with_their_delimiter() {
+    for (text, delimiter) in [
+        ("", ':'),
+        ("smtp_sasl_password_result_delimiter = |\n", '|'),
+    ] {
+        let text =
+            format!("smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = static:x\n{text}");
+        let policy = compile(&parse(&text), ResolverConfig::default(), &[]).unwrap();
+        let login = policy.settings(Protocol::Smtp).login.as_ref().unwrap();
+        assert_eq!(login.delimiter, delimiter);
+    }
+}
+
 #[test]
 fn obsolete_demands_for_tls_count_beside_a_default() {
     for (text, level) in [
