@@ -170,9 +170,10 @@ fn jail(config: &Config, section: &mut Section) {
 fn opened(site: &Site, options: &CommandLine, section: &mut Section) {
     let settings = site.policy.settings(site::protocol(options));
     section.fact("TLS", settings.tls.level);
-    let tables: BTreeSet<&str> = site.tables.iter().map(OpenedTable::spec).collect();
-    for table in tables {
-        section.fact("table", table);
+    let tables = site.tables.iter();
+    let tables: BTreeSet<_> = tables.map(|table| (table.spec(), table.source())).collect();
+    for (table, source) in tables {
+        section.fact("table", format_args!("{table}, from {}", source.display()));
     }
     if let Err(why) = &settings.tls.material {
         section.warning(why);

@@ -135,16 +135,20 @@ fn a_trial_is_proposed_where_no_service_runs_the_program() {
 #[test]
 fn tables_and_what_is_questionable_are_shown_with_the_service() {
     let installation = Installation::new(
-        "smtp_generic_maps = texthash:$queue_directory/../generic, proxy:mysql:names\nsmtp_host_lookup = native\n\
+        "smtp_generic_maps = texthash:$queue_directory/../generic, proxy:mysql:names\n\
+         smtp_pix_workaround_maps = hash:$queue_directory/../names\nsmtp_host_lookup = native\n\
          smtp_tls_security_level = may\nsmtp_tls_CAfile = /nonexistent/ca\n",
         "smtp unix - - y - 0 smtp -o smtp_helo_timeut=5s -D\n",
     );
     installation.write("generic", "a b\nnonsense\n");
+    installation.write("names", "a b\n");
+    installation.write("names.db", "");
     let (text, status) = installation.ask(&["--check"]);
     let service = part(&text, "service smtp (line 1 of master.cf)");
     for line in [
         "mode: classic, a process for each request, as many as there are",
-        "table: texthash:ROOT/queue/../generic",
+        "table: texthash:ROOT/queue/../generic, from ROOT/queue/../generic",
+        "table: hash:ROOT/queue/../names, from ROOT/queue/../names",
         "table of proxymap(8): mysql:names",
         "TLS: may",
         "warning: parameter override: unused parameter: smtp_helo_timeut=5s (did you mean \

@@ -81,7 +81,10 @@ impl Kind {
             context.warn(warning);
         }
         // Postfix looks at the index alone: a text may be written to for a while.
-        context.note_opened(opened);
+        context.note_opened(match self.source {
+            Source::Index => opened,
+            Source::Text => opened.with_source(&text),
+        });
         Ok(table)
     }
 

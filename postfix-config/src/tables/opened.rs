@@ -2,12 +2,13 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A table that was read from a file, which stays open: whoever has gone into a jail since can look at it no other way.
 #[derive(Debug)]
 pub struct OpenedTable {
     spec: String,
+    source: PathBuf,
     file: File,
     state: State,
 }
@@ -17,6 +18,7 @@ impl OpenedTable {
         let file = File::open(path)?;
         Ok(Self {
             spec: spec.to_owned(),
+            source: path.to_owned(),
             state: State::of(&file.metadata()?),
             file,
         })
@@ -25,6 +27,19 @@ impl OpenedTable {
     /// The table as it is written in main.cf, `type:name`.
     pub fn spec(&self) -> &str {
         &self.spec
+    }
+
+    /// The file that the answers are from. Where a text is read in place of its index, it is the text.
+    pub fn source(&self) -> &Path {
+        &self.source
+    }
+
+    /// The same file for a table whose answers are from another one.
+    pub(super) fn with_source(self, source: &Path) -> Self {
+        Self {
+            source: source.to_owned(),
+            ..self
+        }
     }
 
     /// The time of the last change of the file before it was opened.
