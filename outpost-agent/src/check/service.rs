@@ -3,10 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use postfix_config::{
-    Config, MainCf, Origin,
-    tables::{OpenedTable, ProxyTables},
-};
+use postfix_config::{Config, MainCf, Origin, tables::ProxyTables};
 use postfix_ipc::command_line::{CommandLine, Mode, Switch};
 use smtp_policy::Protocol;
 
