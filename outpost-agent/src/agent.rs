@@ -4,9 +4,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use postfix_config::tables::OpenedTable;
 use postfix_ipc::{announce::Service, command_line::CommandLine, queue_file::Hashing};
-use runtime_blocking::Client;
 use smtp_policy::{
     Protocol,
+    policy::Policy,
     request::{DeliveryFlags, ServiceName},
     settings::Settings,
     tables::MatchList,
@@ -23,7 +23,7 @@ use crate::{
 /// A service of Postfix, as this program runs it.
 pub(crate) struct Agent {
     pub(crate) log: Arc<Log>,
-    pub(crate) client: Client,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) protocol: Protocol,
     pub(crate) service: ServiceName,
@@ -62,7 +62,7 @@ impl Agent {
         Ok(Self {
             log,
             settings: Arc::clone(policy.settings(site::protocol(options))),
-            client: Client::new(policy),
+            policy,
             protocol: site::protocol(options),
             service,
             flags: options.flags,

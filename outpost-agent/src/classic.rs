@@ -7,6 +7,7 @@ use nix::{
     fcntl::{Flock, FlockArg},
 };
 use postfix_ipc::status::Availability;
+use runtime_blocking::Client;
 
 use crate::{
     agent::Agent,
@@ -25,6 +26,7 @@ pub(crate) fn run(
     mut inherited: Inherited,
     mut lock: Option<File>,
 ) -> Result<(), Fatal> {
+    let client = Client::new(Arc::clone(&agent.policy));
     let mut served = 0;
     while served < agent.max_use() {
         let held = lock.take().map(hold).transpose()?;
@@ -59,7 +61,7 @@ pub(crate) fn run(
         };
         // Nobody may be there to hear it; then the end of the channel is seen below.
         let _ = inherited.status.tell(Availability::Taken);
-        agent.serve(&mut stream)?;
+        agent.serve(&client, &mut stream)?;
         drop(stream);
         if inherited.status.tell(Availability::Available).is_err() {
             return Ok(());

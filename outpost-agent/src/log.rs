@@ -23,6 +23,9 @@ const LIMIT: usize = 2000;
 /// The most records that wait until the other end has room.
 const MAX_WAITING: usize = 10_000;
 
+/// The time that one who has nothing else to do waits for a log that is busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The names of facilities (syslog(3)) by number.
 const FACILITIES: [&str; 24] = [
     "kern",
@@ -201,6 +204,12 @@ impl Log {
             waiting.push(record);
             self.write(&mut waiting);
         }
+    }
+
+    /// Returns whether records wait until the other end has room.
+    pub(crate) fn is_behind(&self) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        !waiting.records.is_empty()
     }
 
     /// Waits until all records are written, but no longer than `limit`.

@@ -15,6 +15,7 @@ mod log;
 mod machine;
 mod master_cf;
 mod message;
+mod order;
 mod pass;
 mod poll;
 mod proxymap;
@@ -26,8 +27,9 @@ mod talk;
 #[cfg(test)]
 mod tests;
 mod watchdog;
+mod worker;
 
-use std::{env, process::ExitCode, sync::Arc, thread, time::Duration};
+use std::{env, process::ExitCode, sync::Arc, thread};
 
 use nix::sys::signal::{SigSet, Signal};
 use postfix_config::tables::ProxyTables;
@@ -54,12 +56,12 @@ fn main() -> ExitCode {
     let result = run(arguments, &mut log);
     match result {
         Ok(()) => {
-            log.flush(Duration::from_secs(1));
+            log.flush(log::PATIENCE);
             ExitCode::SUCCESS
         }
         Err(fatal) => {
             log.record(Severity::Fatal, &fatal.to_string());
-            log.flush(Duration::from_secs(1));
+            log.flush(log::PATIENCE);
             thread::sleep(FATAL_PAUSE);
             ExitCode::FAILURE
         }
@@ -110,7 +112,7 @@ fn work(arguments: impl Iterator<Item = String>, log: &mut Arc<Log>) -> Result<(
     let agent = begin(&options, log)?;
     jail::enter(Jail::of(&options)?, agent.queue_directory(), agent.owner())?;
     watchdog::start(&agent, leash.farewell()?)?;
-    shared::work(&agent, leash, limit)
+    worker::work(&agent, leash, limit)
 }
 
 /// Everything that needs the rights which are given up then.

@@ -10,7 +10,7 @@ use smtp_policy::{report::Outcome, request as policy, settings::BestMx};
 
 use crate::{
     reporter::Reporter,
-    talk::{Conversation, TalkError},
+    talk::{Conversation, TalkError, waiting},
 };
 
 /// The reason of a recipient that another agent has taken, and nobody knows what became of it.
@@ -46,7 +46,7 @@ impl Reporter {
         agent.log.info(format_args!(
             "{id}: passing <{address}> to transport={transport}"
         ));
-        let error = match self.hand_over(named, to) {
+        let error = match waiting(|| self.hand_over(named, to)) {
             Ok(FinalReply { status: 0, .. }) => return,
             // It has been reported. What is wrong with the other destination is not for this one's queue.
             Ok(_) => return self.defer(&outcome),

@@ -54,7 +54,7 @@ pub(crate) fn wait_for_room(to: BorrowedFd<'_>, limit: Duration) {
 }
 
 /// The pause after a connection that could not be accepted: what is missing may be there again then.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 /// Lets a moment pass in which this is not ready, after an error that waiting alone would meet again at once: returns whether it
 /// stayed so.

@@ -27,7 +27,7 @@ use postfix_ipc::{
 use crate::{
     fatal::{Fatal, words},
     log::Log,
-    talk::{Conversation, TalkError},
+    talk::{Conversation, TalkError, waiting},
 };
 
 /// The most connections at once. proxymap(8) answers one question at a time, and has other clients.
@@ -374,7 +374,7 @@ impl RemoteTable for ProxiedTable {
             TableStatus::Retry,
             TableStatus::Misconfigured,
         ];
-        let answer = self.map.ask(("lookup", &self.table), &question, &good);
+        let answer = waiting(|| self.map.ask(("lookup", &self.table), &question, &good));
         let (status, reply): (_, LookupReply) = answer.map_err(|trouble| self.map.told(trouble))?;
         match status {
             TableStatus::Done => Ok(Some(reply.value.as_bytes().to_vec())),

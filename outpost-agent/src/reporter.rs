@@ -26,7 +26,7 @@ use crate::{
     agent::Agent,
     fatal::words,
     message::Message,
-    talk::{self, Conversation, TalkError},
+    talk::{self, Conversation, TalkError, waiting},
     watchdog::Pulse,
 };
 
@@ -70,7 +70,7 @@ impl Observer for Reporter {
         self.pulse.beat();
         match (&note.event, note.level()) {
             (Event::PostmasterNotice { notice }, _) => {
-                if let Err(error) = self.notify(notice) {
+                if let Err(error) = waiting(|| self.notify(notice)) {
                     let id = &self.head.queue_id;
                     self.agent.log.warning(format_args!(
                         "{id}: postmaster notification failed: {error}"
@@ -173,7 +173,8 @@ impl Reporter {
         question: &impl postfix_ipc::attr::List,
     ) -> Result<bool, TalkError> {
         let (name, limit) = (self.agent.name_of(service), self.agent.ipc_timeout());
-        talk::ask::<StatusReply>(service, name, limit, question).map(StatusReply::is_done)
+        let answer = waiting(|| talk::ask::<StatusReply>(service, name, limit, question));
+        answer.map(StatusReply::is_done)
     }
 
     /// Tells flush(8) that the message waits for the domain of a recipient.
@@ -199,7 +200,8 @@ impl Reporter {
             queue_id: id.clone(),
         };
         let name = agent.name_of(Service::Flush);
-        let asked = talk::ask::<StatusReply>(Service::Flush, name, agent.ipc_timeout(), &add);
+        let asked =
+            waiting(|| talk::ask::<StatusReply>(Service::Flush, name, agent.ipc_timeout(), &add));
         let status = asked.map(FlushStatus::from).unwrap_or_else(|error| {
             agent.log.warning(error);
             FlushStatus::Failed

@@ -1,35 +1,20 @@
-//! One connection of the queue manager: a request, its delivery, the reply (`src/global/deliver_request.c`).
+//! One connection of the queue manager: a request, its delivery, the reply (`src/global/deliver_request.c`), in a process that has
+//! no other.
 
 use std::{
     io::{self, Read, Write},
     os::unix::net::UnixStream,
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::Arc,
 };
 
 use postfix_ipc::{
     attr::List,
-    request::{DeliveryRequest, FinalReply, Recipient, RequestError, RequestReader},
+    request::{DeliveryRequest, FinalReply, RequestError, RequestReader},
 };
-use smtp_policy::{
-    delivery::Observer,
-    report::{Outcome, Status},
-    request as policy,
-};
-use smtp_proto::EnhancedStatus;
+use runtime_blocking::Client;
 
-use crate::{
-    agent::Agent,
-    fatal::Fatal,
-    log::Severity,
-    message::{Message, OpenError},
-    reporter::{self, Reporter},
-    watchdog::Watched,
-};
-
-/// The time that one who has nothing else to do waits for a log that is busy.
-const LOG_PATIENCE: Duration = Duration::from_secs(1);
+use crate::{agent::Agent, fatal::Fatal, log, order::Begun, watchdog::Watched};
 
 impl Agent {
     /// Serves one connection to its end.
@@ -37,43 +22,41 @@ impl Agent {
     /// # Errors
     /// A fault that ends a process of Postfix: the queue file can be neither opened nor locked. There is no reply then; the
     /// queue manager sees the end of the connection.
-    pub(crate) fn serve(self: &Arc<Self>, stream: &mut UnixStream) -> Result<(), Fatal> {
-        match self.converse(stream, &self.watchdog.watch()) {
-            Ok(done) => done,
-            Err(error) => {
-                self.log
-                    .warning(format_args!("{} socket: {error}", self.service));
+    pub(crate) fn serve(
+        self: &Arc<Self>,
+        client: &Client,
+        stream: &mut UnixStream,
+    ) -> Result<(), Fatal> {
+        self.converse(client, stream, &self.watchdog.watch())
+            .unwrap_or_else(|error| {
+                self.lost(&error);
                 Ok(())
-            }
-        }
+            })
     }
 
     fn converse(
         self: &Arc<Self>,
+        client: &Client,
         stream: &mut UnixStream,
         watched: &Watched,
     ) -> io::Result<Result<(), Fatal>> {
         stream.set_write_timeout(Some(self.ipc_timeout()))?;
         stream.write_all(&DeliveryRequest::greeting())?;
-        let reply = match self.read(stream, watched)? {
-            None => return Ok(Ok(())),
-            Some(Ok(request)) => match self.handle(request, watched) {
+        let Some(heard) = self.read(stream, watched)? else {
+            return Ok(Ok(()));
+        };
+        let reply = match self.understand(heard) {
+            Ok(request) => match self.handle(client, request, watched) {
                 Ok(reply) => reply,
                 Err(fatal) => return Ok(Err(fatal)),
             },
-            Some(Err(error)) => {
-                if let Some(source) = std::error::Error::source(&error) {
-                    self.log.warning(source);
-                }
-                self.log.warning(error);
-                FinalReply::deferred()
-            }
+            Err(reply) => reply,
         };
         // Whoever has asked may be gone by now, as after a reload. The marks say what is done.
         if stream.write_all(&reply.encode()).is_ok() {
             let _ = stream.read(&mut [0]);
         }
-        self.log.flush(LOG_PATIENCE);
+        self.log.flush(log::PATIENCE);
         Ok(Ok(()))
     }
 
@@ -109,139 +92,21 @@ impl Agent {
     /// Delivers a request. One whose delivery panics, which a correct program does not do, is tried again later.
     fn handle(
         self: &Arc<Self>,
+        client: &Client,
         request: DeliveryRequest,
         watched: &Watched,
     ) -> Result<FinalReply, Fatal> {
         let id = request.head.queue_id.to_string();
+        let delivery = || {
+            Ok(match self.begin(request, watched.pulse())? {
+                Begun::Over(reply) => reply,
+                Begun::Order(order) => {
+                    client.deliver_whole(order.request, order.text, order.reporter);
+                    order.books.close()
+                }
+            })
+        };
         // What it shares with others is behind locks that nobody leaves half done.
-        let delivery = AssertUnwindSafe(|| self.deliver(request, watched));
-        panic::catch_unwind(delivery).unwrap_or_else(|_| {
-            self.log.record(
-                Severity::Panic,
-                &format!("{id}: the delivery has come to an unexpected end"),
-            );
-            Ok(FinalReply::deferred())
-        })
-    }
-
-    fn deliver(
-        self: &Arc<Self>,
-        request: DeliveryRequest,
-        watched: &Watched,
-    ) -> Result<FinalReply, Fatal> {
-        let DeliveryRequest {
-            mut head,
-            recipients,
-        } = request;
-        head.stamp(reporter::now());
-        let name = match head.queue_file() {
-            Ok(name) => name,
-            Err(error) => {
-                self.log.warning(error);
-                return Ok(FinalReply::deferred());
-            }
-        };
-        let shown = format!("{} {}", head.queue_name, head.queue_id);
-        let message = match Message::open(name, &shown, &self.hashing) {
-            Ok(message) => Arc::new(message),
-            Err(OpenError::Gone(why)) => {
-                self.log.warning(why);
-                return Ok(FinalReply::deferred());
-            }
-            Err(error) => return Err(Fatal::new(error)),
-        };
-        if head.nexthop.is_empty() {
-            return Err(Fatal::new("empty nexthop hostname"));
-        }
-        let (understood, recipients, refused) = understood(recipients);
-        let asked = head.text_offset().and_then(|offset| {
-            let mut request = head.to_policy(self.protocol, self.flags, understood)?;
-            request.service = Some(self.service.clone());
-            Ok((request, offset))
-        });
-        let reply = Arc::new(Mutex::new(FinalReply::done()));
-        let mut reporter = Reporter {
-            agent: Arc::clone(self),
-            head,
-            recipients: refused,
-            message: Arc::clone(&message),
-            reply: Arc::clone(&reply),
-            pulse: watched.pulse(),
-        };
-        reporter.refuse();
-        match asked {
-            Ok((request, _)) if request.recipients.is_empty() => {}
-            Ok((request, offset)) => {
-                reporter.recipients = recipients;
-                self.client
-                    .deliver_whole(request, message.text(offset), reporter);
-            }
-            Err(why) => {
-                self.log
-                    .warning(format_args!("{}: {why}", reporter.head.queue_id));
-                return Ok(FinalReply::deferred());
-            }
-        }
-        let reply = reply.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.look_at(&message, &reply);
-        Ok(reply)
-    }
-
-    /// Puts a queue file aside whose text cannot be read, unless somebody waits for another attempt.
-    fn look_at(&self, message: &Message, reply: &FinalReply) {
-        let Some(corruption) = message.corruption() else {
-            return;
-        };
-        let name = message.name();
-        for warning in corruption.warnings(&name.to_string(), name.id()) {
-            self.log.warning(warning);
-        }
-        if reply.status == 0 {
-            self.log
-                .warning(format_args!("corrupted queue file: {name}"));
-            if let Err(error) = message.set_corrupt() {
-                self.log
-                    .warning(format_args!("change the mode of {name}: {error}"));
-            }
-        }
-    }
-}
-
-/// Takes apart who can be delivered to, with the same recipients as the queue manager named them, and who cannot.
-fn understood(all: Vec<Recipient>) -> (Vec<policy::Recipient>, Vec<Recipient>, Vec<Recipient>) {
-    let (mut understood, mut named, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-    for recipient in all {
-        match recipient.to_policy() {
-            Ok(good) => {
-                understood.push(good);
-                named.push(recipient);
-            }
-            Err(_) => refused.push(recipient),
-        }
-    }
-    (understood, named, refused)
-}
-
-impl Reporter {
-    /// Defers those whose addresses cannot be understood: they are no worse than others, and the fault may be here.
-    fn refuse(&mut self) {
-        for index in 0..self.recipients.len() {
-            let Some(why) = self
-                .recipients
-                .get(index)
-                .and_then(|named| named.to_policy().err())
-            else {
-                continue;
-            };
-            let outcome = Outcome::new(
-                Status::Deferred,
-                EnhancedStatus::new(4, 3, 0),
-                why.to_string(),
-            );
-            let Ok(stand_in) = "unknown".parse::<smtp_proto::Address>() else {
-                continue;
-            };
-            self.settled(index, &policy::Recipient::new(stand_in), &outcome);
-        }
+        panic::catch_unwind(AssertUnwindSafe(delivery)).unwrap_or_else(|_| Ok(self.panicked(&id)))
     }
 }

@@ -5,7 +5,6 @@
 //! master's process group. The guard never says that it is busy, so that master(8) starts no other.
 
 use std::{
-    collections::VecDeque,
     env,
     io::{self, Read, Write},
     os::{
@@ -16,14 +15,10 @@ use std::{
         },
     },
     process::{Child, Command, Stdio},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
-    time::{Duration, Instant},
 };
 
 use crate::{
-    agent::Agent,
-    fatal::{FATAL_PAUSE, Fatal, words},
+    fatal::Fatal,
     inherited::{Inherited, SELF},
     poll,
 };
@@ -149,223 +144,18 @@ impl Leash {
         })
     }
 
+    /// Tells the guard that a request was taken.
+    pub(crate) fn tell_served(&mut self) {
+        self.tell(SERVED);
+    }
+
+    /// Tells the guard that nothing more is accepted.
+    pub(crate) fn tell_leaving(&mut self) {
+        self.tell(LEAVING);
+    }
+
     fn tell(&mut self, what: u8) {
         // Without a guard there is nobody to tell; that is seen elsewhere.
         let _ = self.stream.write_all(&[what]);
     }
-}
-
-/// The threads of a worker, and the requests that they serve.
-struct Crew {
-    agent: Arc<Agent>,
-    state: Mutex<State>,
-    /// Rings when a request comes.
-    bell: Condvar,
-    /// Wakes who accepts, where it waits for a request to end.
-    wake: UnixStream,
-}
-
-#[derive(Debug)]
-struct State {
-    /// Accepted, and taken by nobody yet.
-    requests: VecDeque<UnixStream>,
-    /// Threads that wait for one.
-    idle: usize,
-    /// Requests that are accepted and not over.
-    busy: usize,
-    /// Somebody waits for a request to end.
-    awaited: bool,
-    /// The last time that a request ended.
-    ended: Instant,
-}
-
-/// Serves requests, no more than `limit` at once, until there is a reason to go; then finishes what is under way.
-///
-/// # Errors
-/// The system refuses what is needed to begin.
-pub(crate) fn work(agent: &Arc<Agent>, mut leash: Leash, limit: Option<u32>) -> Result<(), Fatal> {
-    let failed = |error: io::Error| Fatal::new(format!("worker: {error}"));
-    let (wake, woken) = UnixStream::pair().map_err(failed)?;
-    for socket in [&wake, &woken] {
-        socket.set_nonblocking(true).map_err(failed)?;
-    }
-    let crew = Arc::new(Crew {
-        agent: Arc::clone(agent),
-        state: Mutex::new(State {
-            requests: VecDeque::new(),
-            idle: 0,
-            busy: 0,
-            awaited: false,
-            ended: Instant::now(),
-        }),
-        bell: Condvar::new(),
-        wake,
-    });
-    let result = crew.accept(&mut leash, &woken, limit);
-    leash.tell(LEAVING);
-    while crew.is_busy() {
-        poll::wait([woken.as_fd()], None)?;
-        drain(&woken);
-    }
-    agent.client.hang_up();
-    result
-}
-
-impl Crew {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns whether requests are under way; if so, the end of the next one wakes who asks.
-    fn is_busy(&self) -> bool {
-        let mut state = self.state();
-        state.awaited = true;
-        state.busy > 0
-    }
-
-    fn accept(
-        self: &Arc<Self>,
-        leash: &mut Leash,
-        woken: &UnixStream,
-        limit: Option<u32>,
-    ) -> Result<(), Fatal> {
-        let agent = &self.agent;
-        let limit = limit.map_or(usize::MAX, |limit| {
-            usize::try_from(limit).unwrap_or(usize::MAX)
-        });
-        let most = u64::try_from(limit)
-            .unwrap_or(u64::MAX)
-            .saturating_mul(agent.max_use().into());
-        for served in 0..most {
-            while self.is_full(limit) {
-                if poll::wait([leash.stream.as_fd(), woken.as_fd()], None)? == Some(0) {
-                    return Ok(());
-                }
-                drain(woken);
-            }
-            let Some(stream) = self.next(leash)? else {
-                return Ok(());
-            };
-            self.hand(stream)?;
-            if served == 0 {
-                leash.tell(SERVED);
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns whether as many requests are under way as may be; if so, the end of one wakes who asks.
-    fn is_full(&self, limit: usize) -> bool {
-        let mut state = self.state();
-        state.awaited = state.busy >= limit;
-        state.awaited
-    }
-
-    /// Waits for a connection; `None` if there is a reason to go.
-    fn next(&self, leash: &Leash) -> Result<Option<UnixStream>, Fatal> {
-        let agent = &self.agent;
-        loop {
-            let both = [leash.stream.as_fd(), leash.listener.as_fd()];
-            match poll::wait(both, Some(agent.max_idle()))? {
-                None if self.is_idle_since(agent.max_idle()) => return Ok(None),
-                None => continue,
-                // The guard is gone.
-                Some(0) => return Ok(None),
-                Some(_) => {}
-            }
-            let _watched = agent.watchdog.watch();
-            if agent.is_outdated()? {
-                return Ok(None);
-            }
-            match leash.listener.accept() {
-                Ok((stream, _)) => return Ok(Some(stream)),
-                Err(error) if poll::is_passing(&error) => {}
-                Err(error) => {
-                    agent
-                        .log
-                        .error(format_args!("accept connection: {}", words(&error)));
-                    if !poll::pause(leash.stream.as_fd())? {
-                        return Ok(None);
-                    }
-                }
-            }
-        }
-    }
-
-    fn is_idle_since(&self, limit: Duration) -> bool {
-        let state = self.state();
-        state.busy == 0 && state.ended.elapsed() >= limit
-    }
-
-    /// Gives a connection to a thread that waits, or to a new one.
-    fn hand(self: &Arc<Self>, stream: UnixStream) -> Result<(), Fatal> {
-        let mut state = self.state();
-        state.busy += 1;
-        state.requests.push_back(stream);
-        let waits = state.idle >= state.requests.len();
-        drop(state);
-        if waits {
-            self.bell.notify_one();
-            return Ok(());
-        }
-        let crew = Arc::clone(self);
-        let thread = thread::Builder::new().name("request".to_owned());
-        let started = thread.spawn(move || crew.serve());
-        match started {
-            Ok(_) => Ok(()),
-            Err(error) => self.do_without(&error),
-        }
-    }
-
-    /// Leaves a connection to the threads there are, if there are any; else it ends, and is tried again.
-    fn do_without(&self, error: &io::Error) -> Result<(), Fatal> {
-        let text = format!("start thread: {}", words(error));
-        let mut state = self.state();
-        if state.idle > 0 || state.busy > state.requests.len() {
-            drop(state);
-            self.agent.log.warning(text);
-            return Ok(());
-        }
-        state.busy -= state.requests.len();
-        state.requests.clear();
-        Err(Fatal::new(text))
-    }
-
-    fn serve(&self) {
-        loop {
-            let mut state = self.state();
-            let mut stream = loop {
-                if let Some(stream) = state.requests.pop_front() {
-                    break stream;
-                }
-                state.idle += 1;
-                state = self
-                    .bell
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                state.idle -= 1;
-            };
-            drop(state);
-            if let Err(fatal) = self.agent.serve(&mut stream) {
-                // It would end a process that has no other request. The queue manager hears of it no sooner: what is wrong
-                // may be wrong with many messages.
-                self.agent.log.error(fatal);
-                thread::sleep(FATAL_PAUSE);
-            }
-            drop(stream);
-            let mut state = self.state();
-            state.busy -= 1;
-            state.ended = Instant::now();
-            if state.awaited {
-                // If it is full, whoever reads it wakes up.
-                let _ = (&self.wake).write(&[0]);
-            }
-        }
-    }
-}
-
-fn drain(socket: &UnixStream) {
-    let mut bytes = [0; 256];
-    let mut socket = socket;
-    while matches!(socket.read(&mut bytes), Ok(length) if length == bytes.len()) {}
 }

@@ -133,6 +133,11 @@ pub(crate) fn ask<T: List>(
     }
 }
 
+/// Waits for another process. If other requests share the thread, another one takes them over.
+pub(crate) fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(wait)
+}
+
 fn connect(path: &str, limit: Duration) -> Result<UnixStream, TalkError> {
     let open = || {
         let flags = SockFlag::SOCK_CLOEXEC;

@@ -15,10 +15,7 @@ use super::{
     server::Server,
     world::{self, Mail, World},
 };
-use crate::{
-    fatal::Fatal,
-    shared::{self, Leash},
-};
+use crate::{fatal::Fatal, shared::Leash, worker};
 
 /// A worker, and the guard's side of the leash.
 struct Worker {
@@ -35,7 +32,7 @@ impl Worker {
         let (guard, stream) = UnixStream::pair().unwrap();
         let agent = Arc::clone(&world.agent);
         let leash = Leash { listener, stream };
-        let thread = thread::spawn(move || shared::work(&agent, leash, limit));
+        let thread = thread::spawn(move || worker::work(&agent, leash, limit));
         Self {
             path,
             guard,

@@ -24,7 +24,8 @@ use crate::{
     classic,
     fatal::Fatal,
     inherited::{Inherited, StatusChannel},
-    shared::{self, Leash},
+    shared::Leash,
+    worker,
 };
 
 /// A process that accepts requests.
@@ -47,7 +48,7 @@ impl Process {
                 let status = StatusChannel::new(stream, Generation(8));
                 classic::run(&agent, Inherited { listener, status }, None)
             }
-            Mode::Shared => shared::work(&agent, Leash { listener, stream }, Some(2)),
+            Mode::Shared => worker::work(&agent, Leash { listener, stream }, Some(2)),
         });
         Self {
             path,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use runtime_blocking::Client;
 use smtp_policy::{
     policy::Policy,
     settings::Settings,
@@ -30,7 +29,7 @@ fn set_trap(agent: &mut Agent) {
     let mut settings = Settings::smtp().host("mx.test".parse().unwrap());
     settings.verdict.reply_filter = Some(Arc::new(Trap));
     let settings = settings.build_like_postfix().unwrap();
-    agent.client = Client::new(Arc::new(Policy::new(settings)));
+    agent.policy = Arc::new(Policy::new(settings));
 }
 
 pub(super) fn world() -> World {

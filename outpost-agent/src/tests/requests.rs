@@ -48,8 +48,8 @@ fn a_request_that_is_cut_off_is_not_served() {
     for cut in 0..bytes.len() {
         let before = world.journal().len();
         let (mut manager, mut stream) = UnixStream::pair().unwrap();
-        let agent = Arc::clone(&world.agent);
-        let thread = thread::spawn(move || agent.serve(&mut stream));
+        let (agent, client) = (Arc::clone(&world.agent), world.client.clone());
+        let thread = thread::spawn(move || agent.serve(&client, &mut stream));
         world::greeted(&mut manager);
         manager.write_all(&bytes[..cut]).unwrap();
         manager.shutdown(Shutdown::Write).unwrap();

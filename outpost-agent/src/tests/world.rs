@@ -12,6 +12,7 @@ use std::{
 
 use postfix_config::{MainCf, tables::ProxyTables};
 use postfix_ipc::{command_line::CommandLine, request::FinalReply};
+use runtime_blocking::Client;
 use tempfile::TempDir;
 
 use super::neighbours::{self, FOLDERS, Scribe};
@@ -61,6 +62,7 @@ pub(super) fn hasty(limits: Limits) -> Limits {
 /// An agent in its surroundings.
 pub(super) struct World {
     pub(super) agent: Arc<Agent>,
+    pub(super) client: Client,
     pub(super) number: usize,
     /// It is there as long as somebody needs it.
     _folder: Arc<TempDir>,
@@ -108,6 +110,7 @@ impl World {
         let mut agent = Agent::new(&options, site, log, proxymap).unwrap();
         change(&mut agent);
         Self {
+            client: Client::new(Arc::clone(&agent.policy)),
             agent: Arc::new(agent),
             number,
             _folder: folder,
@@ -153,8 +156,8 @@ impl World {
     /// The same with these bytes; the queue manager stays.
     pub(super) fn serve_bytes(&self, request: &[u8]) -> Served {
         let (mut manager, mut stream) = UnixStream::pair().unwrap();
-        let agent = Arc::clone(&self.agent);
-        let thread = thread::spawn(move || agent.serve(&mut stream));
+        let (agent, client) = (Arc::clone(&self.agent), self.client.clone());
+        let thread = thread::spawn(move || agent.serve(&client, &mut stream));
         greeted(&mut manager);
         // What is too long is not read to its end.
         let _ = manager.write_all(request);
