@@ -170,6 +170,31 @@ fn a_dead_server_behind_one_that_has_answered_is_not_told() {
 }
 
 #[test]
+fn the_log_says_that_a_message_may_have_arrived() {
+    let lost = "lost connection with 127.0.0.1[127.0.0.1] while sending end of data -- message may be sent more than once";
+    let relay = format!("smtp_fallback_relay = {}\n", Server::nobody());
+    for (main_cf, last) in [
+        ("", lost),
+        (
+            relay.as_str(),
+            "connect to 127.0.0.1[127.0.0.1]:1: Connection refused",
+        ),
+    ] {
+        let (world, server) = (World::new(main_cf), Server::start(&[("DOT", "close")]));
+        let mail = world.mail(&server.nexthop(), &["a@test"]);
+        assert_eq!(
+            (world.serve(&mail).status(), mail.marks().as_str()),
+            (-1, "R")
+        );
+        assert_eq!(world.verdicts().len(), 1);
+        assert!(world.verdicts()[0].ends_with(&format!(" deferred ({last})")));
+        // Where the verdict is another, a line of its own has said so before, as with smtp(8).
+        let line = format!("log {}: {lost}", mail.id);
+        assert_eq!(world.journal().contains(&line), last != lost);
+    }
+}
+
+#[test]
 fn a_destination_that_refuses_to_talk_is_told_as_it_was() {
     let server = Server::start(&[("GREETING", "554 5.7.1 no")]);
     let reason = "host 127.0.0.1[127.0.0.1] refused to talk to me: 554 5.7.1 no";

@@ -8,7 +8,10 @@
 use core::mem;
 
 use bytes::Bytes;
-use smtp_proto::{session::Taken, status::EnhancedStatus};
+use smtp_proto::{
+    session::{Stage, Taken},
+    status::EnhancedStatus,
+};
 
 use super::{
     Ask, ConnectError,
@@ -197,12 +200,16 @@ impl Phase {
     /// Ends before its time: defers whoever is left, and ends the dialogue as the occasion
     /// allows.
     fn stop(self, cx: &mut Context, why: &Stop) -> Self {
+        let mut reason = why.reason().without_blame();
         if let Self::Talking(phase) = &self
             && phase.awaits_verdict()
         {
             cx.doubt_open();
+            // In the words for a connection that is lost there.
+            let doing = Stage::EndOfData.doing();
+            reason.text = format!("{} while {doing}", reason.text);
         }
-        cx.settle_left(why.reason().without_blame(), &self.origin());
+        cx.settle_left(reason, &self.origin());
         match self {
             Self::Talking(mut phase) => {
                 phase.stop(why);
