@@ -59,6 +59,7 @@ pub(super) fn settings(compiler: &mut Compiler<'_>) -> Tls {
         tls.sts_authorities = StsAuthorities::Configured;
     }
     tls.require = require(compiler);
+    tls.enforce_sts_patterns = compiler.config.newer.tls_enforce_sts_mx_patterns;
     tls.heed_waiver = compiler.config.newer.tls_required_enable;
     tls.note_starttls_offer = from.tls_note_starttls_offer;
     tls.block_early_mail_reply = from.tls_block_early_mail_reply;

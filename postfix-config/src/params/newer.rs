@@ -26,6 +26,14 @@ params! {
         tls_required_enable: bool = shared("tls_required_enable", "yes")
             .mapped("what the domain of the recipient publishes is waived; levels that are configured here hold")
             .since("3.10");
+        /// Whether a server must match an `mx_host_pattern` that a table of policies has taken from an MTA-STS policy, and its
+        /// certificate its own name.
+        tls_enforce_sts_mx_patterns: bool = twins(
+            "smtp_tls_enforce_sts_mx_patterns",
+            "lmtp_tls_enforce_sts_mx_patterns",
+            "yes",
+        )
+        .since("3.10.5");
         /// Whether REQUIRETLS of a message, which demands that servers are verified and promise the same, is heard.
         requiretls_enable: bool = shared("requiretls_enable", "yes").since("3.11");
         /// The demands on servers for messages with REQUIRETLS: `enforce`, `opportunistic+starttls`, `opportunistic`,
@@ -77,10 +85,6 @@ params! {
         )
         .mapped("without effect, as in Postfix where `smtp_tlsrpt_enable` is off")
         .since("3.10");
-        /// Whether a server must match the `mx_host_pattern` that a table of policies has taken from an MTA-STS policy.
-        Bool = twins("smtp_tls_enforce_sts_mx_patterns", "lmtp_tls_enforce_sts_mx_patterns", "yes")
-            .mapped("an entry of `smtp_tls_policy_maps` with such a pattern is invalid, and its mail is deferred")
-            .since("3.10.5");
         /// Whether the log line of a recipient says how TLS was used (`tls=`).
         Bool = twins("smtp_log_tls_feature_status", "lmtp_log_tls_feature_status", "yes")
             .mapped("log lines have no `tls=`")

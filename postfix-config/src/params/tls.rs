@@ -28,7 +28,8 @@ params! {
         /// Per-destination policy. Key: the destination exactly as used (with `[]` and :port if
         /// present), one lookup; a bare host/domain name is tried as is and then as .parent
         /// suffixes. Attributes: ciphers, protocols, match, exclude, servername, tafile,
-        /// `connection_reuse`. Any error yields an invalid policy: every address of the destination
+        /// `connection_reuse`, `enable_rpk` (no effect), and those of a published policy: `policy_type`,
+        /// `mx_host_pattern`, and for reports alone `policy_ttl`, `policy_domain`, `policy_string`, `policy_failure`. Any error yields an invalid policy: every address of the destination
         /// is skipped and mail is deferred 4.7.5. Non-empty value makes `smtp_tls_per_site` ignored
         /// (with warning).
         tls_policy_maps: String = twins("smtp_tls_policy_maps", "lmtp_tls_policy_maps", "")

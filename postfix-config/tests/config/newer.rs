@@ -233,6 +233,23 @@ fn senders_are_heard_unless_the_configuration_says_otherwise() {
 }
 
 #[test]
+fn each_client_has_its_own_rule_for_patterns_of_mta_sts() {
+    for (text, smtp, lmtp) in [
+        ("", true, true),
+        ("smtp_tls_enforce_sts_mx_patterns = no\n", false, true),
+        ("lmtp_tls_enforce_sts_mx_patterns = no\n", true, false),
+    ] {
+        let policy = compile(&parse(text), ResolverConfig::default(), &[]).unwrap();
+        let enforces = |protocol| policy.settings(protocol).tls.enforce_sts_patterns;
+        assert_eq!(
+            (enforces(Protocol::Smtp), enforces(Protocol::Lmtp)),
+            (smtp, lmtp),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_domain_name_can_be_had_in_ascii() {
     for (expression, expected) in [
         ("${domain_to_ascii{$mydomain}}", "example.org"),

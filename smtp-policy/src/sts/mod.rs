@@ -30,6 +30,7 @@ pub(crate) mod search;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use self::policy::names_host;
 pub use self::{
     cache::{Kept, StsCache},
     fetch::{FetchError, Fetched, PolicyFetch},

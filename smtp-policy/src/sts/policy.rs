@@ -147,16 +147,21 @@ impl StsPolicy {
     /// Whether a mail exchanger is one of the policy's. A leading `*` stands for
     /// exactly one label.
     pub fn allows(&self, host: &str) -> bool {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        self.mx
-            .iter()
-            .any(|pattern| match pattern.strip_prefix("*.") {
-                Some(parent) => host.split_once('.').is_some_and(|(label, rest)| {
-                    !label.is_empty() && rest.eq_ignore_ascii_case(parent)
-                }),
-                None => host.eq_ignore_ascii_case(pattern),
-            })
+        names_host(&self.mx, host)
     }
+}
+
+/// Returns whether one of the patterns of a policy stands for a mail exchanger.
+pub(crate) fn names_host(patterns: &[String], host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    patterns
+        .iter()
+        .any(|pattern| match pattern.strip_prefix("*.") {
+            Some(parent) => host.split_once('.').is_some_and(|(label, rest)| {
+                !label.is_empty() && rest.eq_ignore_ascii_case(parent)
+            }),
+            None => host.eq_ignore_ascii_case(pattern),
+        })
 }
 
 fn pattern(value: &str) -> Option<String> {

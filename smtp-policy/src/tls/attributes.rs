@@ -7,7 +7,11 @@ use super::{
     names::{MatchName, ServerName},
     protocols::{CipherExclusions, CipherGrade, NotUnderstood, Protocols},
 };
-use crate::tables::words::{split, unbrace};
+use crate::{
+    dns::names::{Wildcard, is_valid_hostname},
+    sts::names_host,
+    tables::words::{split, unbrace},
+};
 
 /// What an entry says besides the level. What it does not say is left to the
 /// parameters.
@@ -24,6 +28,58 @@ pub(crate) struct Attributes {
     /// Trust anchor files.
     pub(crate) tafiles: Vec<String>,
     pub(crate) connection_reuse: Option<bool>,
+    pub(crate) published: Published,
+}
+
+/// What an entry says of the policy that the domain publishes, from which whoever made the entry has it. But for the patterns it
+/// is meant for reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// `policy_type`: `tlsa`, `sts` or `no-policy-found`.
+    kind: Option<String>,
+    /// `policy_ttl`, `policy_domain` and `policy_failure`.
+    ttl: Option<String>,
+    domain: Option<String>,
+    failure: Option<String>,
+    /// `policy_string` was there.
+    has_text: bool,
+    /// `mx_host_pattern`: the mail exchangers that an MTA-STS policy names.
+    patterns: Vec<String>,
+}
+
+impl Published {
+    const KINDS: [&str; 3] = ["tlsa", "sts", "no-policy-found"];
+
+    /// Takes an attribute; false if it is none of these.
+    fn set(&mut self, name: &str, value: &str) -> Result<bool, String> {
+        let text = || value.to_owned();
+        let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        match name.to_ascii_lowercase().as_str() {
+            "policy_type" if Self::KINDS.contains(&value) => once(&mut self.kind, name, text())?,
+            "policy_ttl" if is_number => once(&mut self.ttl, name, text())?,
+            "policy_domain" if is_valid_hostname(value, Wildcard::Forbidden) => {
+                once(&mut self.domain, name, text())?;
+            }
+            "policy_failure" => once(&mut self.failure, name, text())?,
+            "policy_string" => self.has_text = true,
+            "mx_host_pattern" => self.patterns.push(text()),
+            "policy_type" | "policy_ttl" | "policy_domain" => {
+                return Err(format!(
+                    "attribute \"{name}\" has a malformed value: \"{value}\""
+                ));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Checks that nothing is said of a policy whose type is not.
+    fn check(&self) -> Result<(), String> {
+        match self.kind.is_none() && *self != Self::default() {
+            true => Err("attributes of a published policy without policy_type".to_owned()),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Reads an entry. Warnings are what Postfix logs behind the name of the table and
@@ -52,6 +108,7 @@ pub(crate) fn parse(
         let (name, value) = name_and_value(bare).map_err(|error| malformed(error.to_owned()))?;
         attributes.set(level, name, &value)?;
     }
+    attributes.published.check()?;
     Ok((level, attributes))
 }
 
@@ -71,6 +128,23 @@ fn name_and_value(pair: &str) -> Result<(&str, String), &'static str> {
 }
 
 impl Attributes {
+    /// Has a server match the patterns of an MTA-STS policy, and its certificate its own name
+    /// (`smtp_tls_enforce_sts_mx_patterns`). False if `host` is none of them.
+    pub(crate) fn enforce_sts(&mut self, host: &str) -> bool {
+        let patterns = &self.published.patterns;
+        let is_sts = self.published.kind.as_deref() == Some("sts");
+        if !is_sts || self.names.is_empty() || patterns.is_empty() {
+            return true;
+        }
+        self.names = vec![MatchName::Hostname];
+        names_host(patterns, host)
+    }
+
+    /// The domain of the published policy, for the log.
+    pub(crate) fn published_by(&self) -> &str {
+        self.published.domain.as_deref().unwrap_or_default()
+    }
+
     fn set(&mut self, level: TlsLevel, name: &str, value: &str) -> Result<(), String> {
         let empty = || format!("attribute \"{name}\" has empty value");
         let out_of_place = || format!("attribute \"{name}\" invalid at security level \"{level}\"");
@@ -114,6 +188,7 @@ impl Attributes {
             "enable_rpk" => {
                 return Err(format!("attribute \"{name}\" has bad value: \"{value}\""));
             }
+            _ if self.published.set(name, value)? => {}
             _ => return Err(format!("invalid attribute name: \"{name}\"")),
         }
         Ok(())
@@ -201,6 +276,22 @@ mod tests {
             (
                 "may enable_rpk=maybe",
                 "attribute \"enable_rpk\" has bad value: \"maybe\"",
+            ),
+            (
+                "secure policy_type=dane",
+                "attribute \"policy_type\" has a malformed value: \"dane\"",
+            ),
+            (
+                "secure policy_type=sts policy_ttl=x",
+                "attribute \"policy_ttl\" has a malformed value: \"x\"",
+            ),
+            (
+                "secure policy_type=sts policy_type=sts",
+                "attribute \"policy_type\" is specified multiple times",
+            ),
+            (
+                "secure match=a mx_host_pattern=a",
+                "attributes of a published policy without policy_type",
             ),
             (
                 "may high",

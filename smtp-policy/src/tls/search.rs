@@ -293,7 +293,15 @@ impl PolicySearch {
         self.warnings
             .extend(notes.map(|note| format!("{place}: {note}")));
         match parsed {
-            Ok((level, attributes)) => {
+            Ok((level, mut attributes)) => {
+                let enforced = self.rules.tls.enforce_sts_patterns;
+                let host = &self.subject.host;
+                if enforced && !attributes.enforce_sts(host) {
+                    let domain = attributes.published_by();
+                    let text =
+                        format!("MTA-STS policy of {domain} does not name mail exchanger {host}");
+                    return self.fail(EnhancedStatus::new(4, 7, 5), text);
+                }
                 (self.level, self.attributes) = (level, attributes);
                 self.explicit = true;
                 self.stage = Stage::Level;

@@ -64,6 +64,9 @@ pub struct Tls {
     pub engine: Option<Arc<dyn TlsConnector>>,
     /// The demands on servers for messages with REQUIRETLS (`smtp_requiretls_policy`, `requiretls_enable`).
     pub require: RequireTlsPolicy,
+    /// Servers must match the patterns that entries of `policy` have from an MTA-STS policy, and their certificates their
+    /// own names (`smtp_tls_enforce_sts_mx_patterns`).
+    pub enforce_sts_patterns: bool,
     /// `TLS-Required: no` in a message's header waives policies (`tls_required_enable`).
     pub heed_waiver: bool,
     /// A server that offers STARTTLS at level `none` is worth a line (`smtp_tls_note_starttls_offer`).
@@ -118,6 +121,7 @@ impl Tls {
             sts_authorities: StsAuthorities::System,
             engine: None,
             require: RequireTlsPolicy::default(),
+            enforce_sts_patterns: true,
             heed_waiver: true,
             note_starttls_offer: false,
             block_early_mail_reply: false,

@@ -261,3 +261,55 @@ fn trust_anchor_files_of_the_table_are_read_at_the_start() {
         );
     }
 }
+
+#[test]
+fn patterns_of_an_mta_sts_policy_hold_for_the_server_and_its_certificate() {
+    let ca = Authority::new("ca");
+    let server = ca.issue(&["mx1.example.net"]);
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("ca.pem"), pem("CERTIFICATE", &ca.der)).unwrap();
+    let (secret, held) = (Mail::Secret, Mail::Held);
+    for (entry, enforced, loose) in [
+        (
+            "match=x.example policy_type=sts mx_host_pattern=*.example.net",
+            secret,
+            held,
+        ),
+        (
+            "match=mx1.example.net policy_type=sts mx_host_pattern=mx1.example.net",
+            secret,
+            secret,
+        ),
+        (
+            "match=mx1.example.net policy_type=sts mx_host_pattern=*.example.org",
+            held,
+            secret,
+        ),
+        (
+            "match=mx1.example.net policy_type=sts policy_domain=a.example policy_ttl=9",
+            secret,
+            secret,
+        ),
+        (
+            "match=mx1.example.net policy_type=tlsa mx_host_pattern=*.example.org",
+            secret,
+            secret,
+        ),
+        (
+            "match=mx1.example.net mx_host_pattern=*.example.net",
+            held,
+            held,
+        ),
+    ] {
+        for (enforce, mail) in [("yes", enforced), ("no", loose)] {
+            let main_cf = format!(
+                "smtp_tls_CAfile = ca.pem\nsmtp_tls_enforce_sts_mx_patterns = {enforce}\n\
+                 smtp_tls_policy_maps = inline:{{{{example.com = secure {entry}}}}}\n"
+            );
+            let mut world = World::new(Offer::StartTls(server.server()));
+            let found = world.deliver_in(dir.path(), &main_cf);
+            let about = format!("{enforce} {entry}: {:?}", world.notes);
+            assert_eq!(outcome(&world, &brief(&found)), mail, "{about}");
+        }
+    }
+}
