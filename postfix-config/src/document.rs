@@ -16,6 +16,10 @@ which Postfix decides where mail goes (`transport_maps`, `sender_dependent_relay
 `virtual_alias_maps`, …) give a warning if they are set. So does an unknown name, with a hint if it
 looks like a slip.
 
+Lookup tables are written `type:name`. Of the types with an index, `cdb:` is read from it; `hash:`, `btree:`,
+`lmdb:`, `dbm:` and `sdbm:` are read from the text that `postmap` makes the index of. `outpost` opens `proxy:` tables itself,
+`outpost-agent` asks proxymap(8) (`proxymap_service_name`).
+
 *Supported*: as in Postfix. *Mapped*: accepted, with the effect named here. *Refused*: has no effect,
 for the reason named here; setting it gives a warning. *Denied*: the default alone is done; another value
 keeps the configuration from being used. *Removed*: no parameter of Postfix any more; setting it gives a
