@@ -68,14 +68,14 @@ impl Conversation {
         })
     }
 
-    /// Returns whether the other end is still there, and says nothing.
+    /// Returns whether the other end is still there, and has said nothing that was not read.
     pub(crate) fn is_quiet(&self) -> bool {
         let heard = socket::recv(
             self.stream.as_raw_fd(),
             &mut [0],
             MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK,
         );
-        matches!(heard, Err(Errno::EAGAIN))
+        self.lists.buffered() == 0 && matches!(heard, Err(Errno::EAGAIN))
     }
 
     /// Reads the next list.

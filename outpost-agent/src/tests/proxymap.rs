@@ -4,7 +4,7 @@ use std::{
     io::{Read, Write},
     os::unix::net::{UnixListener, UnixStream},
     sync::{
-        Arc, Condvar, Mutex, Weak,
+        Arc, Barrier, Condvar, Mutex, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -31,9 +31,13 @@ enum Answer {
     Leaves(&'static [u8]),
     /// It says nothing more.
     Silent,
+    /// It does this.
+    Acts(Act),
 }
 
-use Answer::{Leaves, Says, Silent};
+type Act = Box<dyn FnOnce(&mut UnixStream) -> std::io::Result<()>>;
+
+use Answer::{Acts, Leaves, Says, Silent};
 
 /// The rule of a toy: what it does on the connection of this number, counted from 0, when it is asked this, or when it should
 /// announce itself.
@@ -129,6 +133,7 @@ fn serve(
         match answer {
             Says(bytes) => stream.write_all(&bytes)?,
             Leaves(bytes) => return stream.write_all(bytes),
+            Acts(act) => act(&mut stream)?,
             Silent => {
                 return stream.read_to_end(&mut Vec::new()).map(drop);
             }
@@ -256,6 +261,39 @@ fn a_connection_that_was_left_or_is_old_is_not_used_again() {
         assert_eq!(table.lookup(b"k"), Ok(Some(b"k".to_vec())));
         assert_eq!(toy.asked().last().unwrap().0, 1);
     }
+}
+
+#[test]
+fn what_was_not_asked_for_is_no_answer() {
+    // The second answer comes with the first one, or once that was read.
+    let (read, written) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let gates = (Arc::clone(&read), Arc::clone(&written));
+    let toy = Toy::start(move |number, question| match question {
+        Some(text) if text.ends_with(".key.both..") => {
+            Says([found(0, "one"), found(0, "two")].concat())
+        }
+        Some(text) if text.ends_with(".key.late..") => {
+            let (read, written) = (Arc::clone(&gates.0), Arc::clone(&gates.1));
+            Acts(Box::new(move |stream| {
+                stream.write_all(&found(0, "one"))?;
+                read.wait();
+                stream.write_all(&found(0, "two"))?;
+                written.wait();
+                Ok(())
+            }))
+        }
+        _ => proper(number, question),
+    });
+    let table = toy.open(limits()).unwrap();
+    for key in [b"both", b"late"] {
+        assert_eq!(table.lookup(key), Ok(Some(b"one".to_vec())));
+        if key == b"late" {
+            read.wait();
+            written.wait();
+        }
+        assert_eq!(table.lookup(b"k"), Ok(Some(b"k".to_vec())));
+    }
+    assert_eq!(toy.warnings(), [""; 0]);
 }
 
 #[test]

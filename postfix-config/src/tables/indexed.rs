@@ -283,6 +283,13 @@ mod tests {
             };
             assert_eq!(ask(kind, &folder), (expected, vec![]), "{kind}");
         }
+        #[cfg(unix)]
+        for (kind, name) in NAMES {
+            let folder = folder(Some("joe text\n"), None, 0);
+            std::os::unix::fs::symlink(name, folder.path().join(name)).unwrap();
+            let expected = format!("open {name}: Too many levels of symbolic links");
+            assert_eq!(ask(kind, &folder).0, expected);
+        }
         // Nor is the text another source then.
         let folder = folder(Some("joe text\n"), Some(("t.cdb", b"whatever")), 0);
         assert_eq!(ask("cdb", &folder).0, "open t.cdb: the database is corrupt");
