@@ -37,7 +37,13 @@ pub(crate) enum Begun {
     /// There is somebody to deliver to.
     Order(Box<Order>),
     /// Nothing is left to do.
-    Over(FinalReply),
+    Over(Box<FinalReply>),
+}
+
+impl Begun {
+    fn over(reply: FinalReply) -> Self {
+        Self::Over(Box::new(reply))
+    }
 }
 
 /// The end of a request, once it is delivered.
@@ -48,18 +54,18 @@ pub(crate) struct Books {
 }
 
 impl Agent {
-    /// Returns the request that was read; otherwise the reply, after the log was told what is wrong.
+    /// Returns the request that was read. Otherwise the log is told what is wrong, and the message is to be tried again.
     pub(crate) fn understand(
         &self,
         heard: Result<DeliveryRequest, RequestError>,
-    ) -> Result<DeliveryRequest, FinalReply> {
-        heard.map_err(|error| {
+    ) -> Option<DeliveryRequest> {
+        let explain = |error: &RequestError| {
             if let Some(source) = error.source() {
                 self.log.warning(source);
             }
             self.log.warning(error);
-            FinalReply::deferred()
-        })
+        };
+        heard.inspect_err(explain).ok()
     }
 
     /// Tells the log that a connection of the queue manager has failed.
@@ -93,7 +99,7 @@ impl Agent {
             Ok(name) => name,
             Err(error) => {
                 self.log.warning(error);
-                return Ok(Begun::Over(FinalReply::deferred()));
+                return Ok(Begun::over(FinalReply::deferred()));
             }
         };
         let shown = format!("{} {}", head.queue_name, head.queue_id);
@@ -101,7 +107,7 @@ impl Agent {
             Ok(message) => Arc::new(message),
             Err(OpenError::Gone(why)) => {
                 self.log.warning(why);
-                return Ok(Begun::Over(FinalReply::deferred()));
+                return Ok(Begun::over(FinalReply::deferred()));
             }
             Err(error) => return Err(Fatal::new(error)),
         };
@@ -130,7 +136,7 @@ impl Agent {
             reply,
         };
         Ok(match asked {
-            Ok((request, _)) if request.recipients.is_empty() => Begun::Over(books.close()),
+            Ok((request, _)) if request.recipients.is_empty() => Begun::over(books.close()),
             Ok((request, offset)) => {
                 reporter.recipients = recipients;
                 Begun::Order(Box::new(Order {
@@ -143,7 +149,7 @@ impl Agent {
             Err(why) => {
                 self.log
                     .warning(format_args!("{}: {why}", reporter.head.queue_id));
-                Begun::Over(FinalReply::deferred())
+                Begun::over(FinalReply::deferred())
             }
         })
     }

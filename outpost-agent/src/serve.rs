@@ -46,11 +46,11 @@ impl Agent {
             return Ok(Ok(()));
         };
         let reply = match self.understand(heard) {
-            Ok(request) => match self.handle(client, request, watched) {
+            Some(request) => match self.handle(client, request, watched) {
                 Ok(reply) => reply,
                 Err(fatal) => return Ok(Err(fatal)),
             },
-            Err(reply) => reply,
+            None => FinalReply::deferred(),
         };
         // Whoever has asked may be gone by now, as after a reload. The marks say what is done.
         if stream.write_all(&reply.encode()).is_ok() {
@@ -99,7 +99,7 @@ impl Agent {
         let id = request.head.queue_id.to_string();
         let delivery = || {
             Ok(match self.begin(request, watched.pulse())? {
-                Begun::Over(reply) => reply,
+                Begun::Over(reply) => *reply,
                 Begun::Order(order) => {
                     client.deliver_whole(order.request, order.text, order.reporter);
                     order.books.close()

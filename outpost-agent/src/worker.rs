@@ -222,11 +222,11 @@ impl Worker {
             return Ok(Ok(()));
         };
         let reply = match self.agent.understand(heard) {
-            Ok(request) => match self.handle(request, watched).await {
+            Some(request) => match self.handle(request, watched).await {
                 Ok(reply) => reply.encode(),
                 Err(fatal) => return Ok(Err(fatal)),
             },
-            Err(reply) => reply.encode(),
+            None => FinalReply::deferred().encode(),
         };
         // Whoever has asked may be gone by now, as after a reload. The marks say what is done.
         let written = timeout(self.agent.ipc_timeout(), stream.write_all(&reply)).await;
@@ -274,7 +274,7 @@ impl Worker {
         let id = request.head.queue_id.to_string();
         let delivery = async {
             Ok(match self.agent.begin(request, watched.pulse())? {
-                Begun::Over(reply) => reply,
+                Begun::Over(reply) => *reply,
                 Begun::Order(order) => {
                     let delivery =
                         self.client
