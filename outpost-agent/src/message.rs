@@ -23,6 +23,8 @@ use crate::fatal::words;
 pub(crate) struct Message {
     name: QueueFile,
     file: Arc<Flock<File>>,
+    /// The size that it had, in bytes.
+    size: u64,
     corruption: Arc<OnceLock<Corruption>>,
 }
 
@@ -61,10 +63,10 @@ impl Message {
                 _ => OpenError::Fatal(text),
             }
         })?;
-        match file.metadata() {
-            Ok(data) if data.is_file() => {}
+        let size = match file.metadata() {
+            Ok(data) if data.is_file() => data.len(),
             _ => return Err(irregular(&name)),
-        }
+        };
         let locked = Flock::lock(file, FlockArg::LockSharedNonblock);
         let file = locked.map_err(|(_, error)| {
             OpenError::Fatal(format!("shared lock {name}: {}", words(&error.into())))
@@ -72,14 +74,19 @@ impl Message {
         Ok(Self {
             name,
             file: Arc::new(file),
+            size,
             corruption: Arc::default(),
         })
     }
 
     /// The text, whose first record is at `offset`.
     pub(crate) fn text(&self, offset: u64) -> Text {
-        let file = Arc::clone(&self.file);
-        let read: ReadAt = Box::new(move |offset, length| read_at(&file, offset, length));
+        let (file, size) = (Arc::clone(&self.file), self.size);
+        let read: ReadAt = Box::new(move |offset, length| {
+            // No more room than there is something for, and some, since the end has to be seen.
+            let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+            read_at(&file, offset, length.min(left.saturating_add(1)))
+        });
         Text {
             content: ContentText::new(read, offset),
             corruption: Arc::clone(&self.corruption),

@@ -67,7 +67,7 @@ impl Agent {
         watched: &Watched,
     ) -> io::Result<Option<Result<DeliveryRequest, RequestError>>> {
         let mut reader = RequestReader::new(format!("{} socket", self.service));
-        let mut bytes = [0; 16 * 1024];
+        let mut bytes = [0; 4096];
         loop {
             match stream.read(&mut bytes) {
                 Ok(0) => return Ok(reader.ended().map(Err)),

@@ -127,13 +127,16 @@ impl<'a> Attributes<'a> {
             Part::Name => NAME_LIMIT,
             Part::Value | Part::List => VALUE_LIMIT,
         };
-        let mut pieces = self.rest.splitn(2, |&byte| byte == 0);
-        let token = pieces.next().unwrap_or_default();
+        let rest = self.rest;
+        let (token, behind) = match memchr::memchr(0, rest) {
+            Some(end) => (rest.get(..end).unwrap_or_default(), rest.get(end + 1..)),
+            None => (rest, None),
+        };
         if token.len() > limit {
             return Err(Stop::Fault(Fault::TooLong { part, limit }));
         }
         let begun = !token.is_empty();
-        self.rest = pieces.next().ok_or(Stop::Wait { part, begun })?;
+        self.rest = behind.ok_or(Stop::Wait { part, begun })?;
         Ok(token)
     }
 }

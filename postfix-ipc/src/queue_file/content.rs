@@ -1,6 +1,6 @@
 //! The text of a message, from the records of its content.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{
     corruption::Corruption,
@@ -72,6 +72,14 @@ impl Content {
     /// The bytes held.
     pub fn buffered(&self) -> usize {
         self.walk.buffered()
+    }
+
+    /// Appends lines that were read as a whole, until there are `room` bytes or it takes a [`poll`](Self::poll).
+    pub(super) fn copy_lines(&mut self, to: &mut BytesMut, room: usize) {
+        to.reserve(self.buffered().min(room.saturating_sub(to.len())));
+        while self.state == State::Between && self.walk.copy_line(to, room.saturating_sub(to.len()))
+        {
+        }
     }
 
     /// The next step.

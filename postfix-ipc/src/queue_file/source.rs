@@ -60,8 +60,13 @@ impl<R: FnMut(u64, usize) -> io::Result<Bytes>> ContentText<R> {
     fn take(&mut self, mut piece: Bytes, count: usize) -> Bytes {
         let taken = piece.split_to(count.min(piece.len()));
         self.rest = piece;
-        self.at = self.at.saturating_add(length(&taken));
+        self.pass(taken.len());
         taken
+    }
+
+    fn pass(&mut self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.at = self.at.saturating_add(count);
     }
 
     /// Goes to an offset in the text, from the beginning if it lies behind; false if the text
@@ -90,6 +95,14 @@ impl<R: FnMut(u64, usize) -> io::Result<Bytes> + Send> TextSource for ContentTex
         }
         let mut text = BytesMut::new();
         while text.len() < room {
+            if self.rest.is_empty() {
+                let there = text.len();
+                self.content.copy_lines(&mut text, room);
+                self.pass(text.len() - there);
+            }
+            if text.len() >= room {
+                break;
+            }
             let Some(piece) = self.piece()? else {
                 break;
             };
@@ -98,8 +111,4 @@ impl<R: FnMut(u64, usize) -> io::Result<Bytes> + Send> TextSource for ContentTex
         }
         Ok(text.freeze())
     }
-}
-
-fn length(bytes: &Bytes) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,6 @@
 //! A way through the records of a queue file that follows its pointers.
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{
     corruption::Corruption,
@@ -108,6 +108,32 @@ impl Walk {
     /// The bytes held.
     pub fn buffered(&self) -> usize {
         self.chunk.len()
+    }
+
+    /// Copies the line of text that is next, with its end, if all of it was read and there is room for it; false otherwise.
+    /// Nothing is told of it by [`poll`](Self::poll) then.
+    pub(super) fn copy_line(&mut self, to: &mut BytesMut, room: usize) -> bool {
+        if !matches!(self.place, Place::Header | Place::Data(_, 0)) {
+            return false;
+        }
+        let Ok(Header { kind, size, length }) = Header::read(&self.chunk) else {
+            return false;
+        };
+        let data = usize::try_from(length).ok();
+        let end = data.and_then(|length| size.checked_add(length));
+        let Some(line) = end.and_then(|end| self.chunk.get(size..end)) else {
+            return false;
+        };
+        if kind != RecordKind::LINE || line.len() >= room {
+            return false;
+        }
+        to.put_slice(line);
+        to.put_u8(b'\n');
+        let taken = size + line.len();
+        self.chunk.advance(taken);
+        self.at = self.at.saturating_add(wide(taken));
+        self.place = Place::Header;
+        true
     }
 
     fn header(&mut self) -> WalkStep {
