@@ -8,7 +8,7 @@ start_package() { :; }
 
 # Everything that installing the program must not change.
 installed_state() {
-    find "$daemons" -mindepth 1 ! -name outpost-agent -printf '%p %y %m %U:%G %s %i %l\n' | LC_ALL=C sort
+    find "$daemons" -mindepth 1 ! -name outpost-agent -printf '%p %y %m %U:%G %s %T@ %i %l\n' | LC_ALL=C sort
     dpkg-divert --list "$daemons/*"
     md5sum /etc/postfix/*.cf
 }
@@ -50,7 +50,7 @@ try_package() {
     if command -v lintian >/dev/null; then lintian --allow-root --fail-on error "$package"; fi
     dpkg -i "$package" >/dev/null
     unchanged "by installing the package"
-    [ -e /usr/share/man/man8/outpost-agent.8.gz ] && [ -e /usr/share/doc/outpost-agent/copyright ]
+    dpkg -L outpost-agent | grep -q man8/outpost-agent.8.gz
     check_package
     private_mail named
     refuses "belongs to a package" "$top/packaging/install" "$agent"
