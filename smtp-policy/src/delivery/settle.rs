@@ -72,15 +72,28 @@ impl Context {
         if self.judge.settles(&reason, self.hosts.final_server) {
             self.give_verdict(whom, &reason, origin);
         } else {
-            self.note(Event::Postponed {
-                id: self.request.id.clone(),
-                server: origin.relay.server().cloned(),
-                text: reason.text.as_str().into(),
-            });
+            self.note_postponed(&reason, origin);
             failed.iter().for_each(|rcpt| self.roll.keep(*rcpt));
         }
         self.why = Some(reason);
         true
+    }
+
+    /// A session has ended in the middle of a message when nobody was open any more. As with
+    /// smtp(8) that is worth a line, unless no other server follows, and it is the last reason.
+    pub(super) fn fail_nobody(&mut self, reason: Reason, origin: &Origin) {
+        if !self.judge.settles(&reason, self.hosts.final_server) {
+            self.note_postponed(&reason, origin);
+        }
+        self.why = Some(reason);
+    }
+
+    fn note_postponed(&mut self, reason: &Reason, origin: &Origin) {
+        self.note(Event::Postponed {
+            id: self.request.id.clone(),
+            server: origin.relay.server().cloned(),
+            text: reason.text.as_str().into(),
+        });
     }
 
     /// The server took a recipient.

@@ -35,6 +35,47 @@ fn each_recipient_has_a_verdict_of_its_own() {
 }
 
 #[test]
+fn a_server_that_leaves_once_it_has_refused_everybody_is_told_if_another_follows() {
+    let lost = "lost connection with mx1.example[192.0.2.1] while sending DATA command";
+    let cases: &[(Rules, bool, bool)] = &[
+        (&[("RCPT", "421 bye"), ("DATA", "CLOSE")], true, true),
+        (&[("RCPT", "550 no"), ("DATA", "CLOSE")], true, true),
+        (&[("RCPT", "421 bye"), ("DATA", "CLOSE")], false, false),
+        // What the server says to a DATA that nobody is left for is no news.
+        (&[("RCPT", "450 no"), ("DATA", "503 no")], true, false),
+        (
+            &[("EHLO", "250 mx"), ("RCPT", "421 bye"), ("RSET", "CLOSE")],
+            true,
+            false,
+        ),
+    ];
+    for (rules, backup, told) in cases {
+        let mut world = World::new().with_server("192.0.2.1", rules);
+        if *backup {
+            world = world.with_backup("192.0.2.2", &[]);
+        }
+        world.deliver("", &["a@example.com"]);
+        assert_eq!(
+            world.notes.iter().any(|note| note == lost),
+            *told,
+            "{rules:?}"
+        );
+        let count = world
+            .notes
+            .iter()
+            .filter(|note| note.contains("mx1.example"))
+            .count();
+        let refused = usize::from(*backup && rules[0].1 != "550 no");
+        assert_eq!(
+            count,
+            refused + usize::from(*told),
+            "{rules:?} {:?}",
+            world.notes
+        );
+    }
+}
+
+#[test]
 fn a_refused_connection_leads_to_the_backup_and_its_reason_is_the_last_resort() {
     let mut world = World::new().with_backup("192.0.2.2", &[]);
     world.servers.remove("192.0.2.1");

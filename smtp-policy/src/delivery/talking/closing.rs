@@ -77,7 +77,14 @@ impl Talking {
             self.fail(cx, Whom::Open, reason);
         } else if let Some(reason) = ended {
             // Whatever Postfix calls it, a report says what was waited for.
-            self.fail(cx, Whom::Open, Reason { stage, ..reason });
+            let reason = Reason { stage, ..reason };
+            let everybody_failed = !cx.is_survey() && cx.roll.open().next().is_none();
+            match stage {
+                // What comes behind the mail says nothing of it.
+                Some(Stage::Abort | Stage::RsetProbe | Stage::Quit) if everybody_failed => {}
+                _ if everybody_failed => cx.fail_nobody(reason, &self.origin()),
+                _ => self.fail(cx, Whom::Open, reason),
+            }
         }
         match why {
             Closed::Protocol(_, error) if error.is_local() => self.records.record_data_error(),
