@@ -365,9 +365,16 @@ mod tests {
     #[test]
     fn a_log_that_nobody_reads_holds_nothing_up_and_tells_what_was_lost() {
         let (reader, log) = postlog();
-        for number in 0..MAX_WAITING + 1000 {
-            log.info(number);
-        }
+        let (done, all) = std::sync::mpsc::channel();
+        let log = Arc::new(log);
+        let writer = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for number in 0..MAX_WAITING + 1000 {
+                writer.info(number);
+            }
+            done.send(())
+        });
+        all.recv_timeout(Duration::from_secs(20)).unwrap();
         reader.set_nonblocking(true).unwrap();
         let lines = || {
             let (mut lines, mut bytes) = (Vec::new(), [0; 4096]);

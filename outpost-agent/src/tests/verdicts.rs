@@ -3,12 +3,12 @@
 use postfix_ipc::{
     attr::Value,
     queue_file::{Record, RecordKind},
-    request::NotifyFlags,
+    request::{NotifyFlags, Stamp},
 };
 
 use super::{
     neighbours::line,
-    server::{Script, Server},
+    server::{CLOSE, Script, Server},
     world::{Mail, Manner, World},
 };
 
@@ -357,5 +357,47 @@ fn mail_that_was_here_before_is_returned_in_the_name_of_the_service() {
             trace.ends_with(&format!("reason delivery via relay: {text}")),
             "{trace}"
         );
+    }
+}
+
+#[test]
+fn a_message_that_may_have_arrived_is_deferred() {
+    let (world, server) = (World::new(""), Server::start(&[("DOT", CLOSE)]));
+    let mail = world.mail(&server.nexthop(), &["a@test", "b@test"]);
+    assert_eq!(world.serve(&mail).status(), -1);
+    assert_eq!((mail.marks().as_str(), server.count("TEXT")), ("RR", 1));
+    let verdicts = world.verdicts();
+    assert_eq!((verdicts.len(), world.told("defer ").len()), (2, 2));
+    let end = "while sending end of data -- message may be sent more than once)";
+    assert!(
+        verdicts
+            .iter()
+            .all(|line| line.contains(" 4.4.2 deferred (lost connection") && line.ends_with(end)),
+        "{verdicts:?}"
+    );
+}
+
+#[test]
+fn a_clock_that_was_wrong_makes_a_time_zero_and_no_more() {
+    let (world, server) = (World::new(""), Server::start(&[]));
+    for seconds in [1, 4_000_000_000, i64::MAX, i64::MIN, -1] {
+        let mut mail = world.mail(&server.nexthop(), &["a@test"]);
+        let stamp = Stamp {
+            seconds,
+            micros: i64::MAX,
+        };
+        let stats = &mut mail.request.head.stats;
+        (stats.incoming_arrival, stats.active_arrival) = (stamp, stamp);
+        assert_eq!(
+            (world.serve(&mail).status(), mail.marks().as_str()),
+            (0, "D"),
+            "{seconds}"
+        );
+    }
+    let lines = world.told("log ");
+    assert_eq!(lines.len(), 5);
+    // Those whose arrival is to come.
+    for line in &lines[1..3] {
+        assert!(line.contains(", delays=0/0/"), "{line}");
     }
 }
