@@ -159,6 +159,9 @@ fn a_reload_ends_who_is_idle() {
         let postfix = Postfix::new("", &[]);
         let mut agent = postfix.start(&[mode]);
         greeted(&mut postfix.connect());
+        if mode == "mode=classic" {
+            assert_eq!(agent.told(2), [Taken, Available]);
+        }
         let server = agent.server();
         agent.reload();
         assert!(agent.end().success(), "{mode}");
