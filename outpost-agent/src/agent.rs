@@ -52,8 +52,9 @@ impl Agent {
             policy,
             tables,
             flush_domains,
+            warnings,
         } = site;
-        for warning in policy.warnings() {
+        for warning in warnings {
             log.warning(warning);
         }
         let service = ServiceName::parse(&*options.service_name).map_err(Fatal::new)?;

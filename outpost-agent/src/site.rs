@@ -35,6 +35,8 @@ const CONFIG_DIRECTORY: &str = "/etc/postfix";
 pub(crate) struct Site {
     pub(crate) config: Config,
     pub(crate) policy: Arc<Policy>,
+    /// What is odd about it.
+    pub(crate) warnings: Vec<String>,
     /// The tables, to look whether they change.
     pub(crate) tables: Vec<OpenedTable>,
     /// The domains whose waiting messages flush(8) knows (`fast_flush_domains`).
@@ -180,8 +182,11 @@ pub(crate) fn compile(
     let flush_domains = match_list_in(&config.daemon.fast_flush_domains, kind, &mut context)
         .map_err(|error| Mistakes::one(format_args!("fast_flush_domains: {error}")))?;
     tables.append(&mut context.take_opened());
+    let warnings = policy.warnings().iter().map(ToString::to_string);
+    let warnings = warnings.chain(context.take_warnings()).collect();
     Ok(Site {
         config,
+        warnings,
         policy: Arc::new(policy),
         tables,
         flush_domains,

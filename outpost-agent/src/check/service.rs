@@ -175,7 +175,7 @@ fn opened(site: &Site, options: &CommandLine, section: &mut Section) {
     if let Err(why) = &settings.tls.material {
         section.warning(why);
     }
-    for warning in site.policy.warnings() {
+    for warning in &site.warnings {
         section.warning(warning);
     }
 }

@@ -214,6 +214,13 @@ fn a_destination_that_refuses_to_talk_is_told_as_it_was() {
 }
 
 #[test]
+fn what_is_odd_about_a_list_of_domains_is_in_the_log() {
+    let world = World::new("fast_flush_domains = relay.test #them\n");
+    let warning = "#comment after other text is not allowed: #them: ignoring the rest";
+    assert_eq!(world.told("log warning: "), [warning]);
+}
+
+#[test]
 fn flush_hears_of_what_waits_for_its_domains() {
     let world = World::new("fast_flush_domains = $relay_domains\n");
     let mail = world.mail(
