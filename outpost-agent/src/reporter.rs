@@ -78,6 +78,14 @@ impl Observer for Reporter {
                 }
             }
             (_, Level::Trace) => {}
+            // They tell more than smtp(8), whose lines these are to be.
+            (
+                Event::KeptConnectionOver { .. }
+                | Event::KeptConnectionEnded { .. }
+                | Event::UnaskedReplies { .. }
+                | Event::UnansweredLogin { .. },
+                _,
+            ) => {}
             (_, Level::Warning) => self.agent.log.warning(note),
             _ => self.agent.log.info(note),
         }
