@@ -280,3 +280,27 @@ fn a_kept_connection_that_is_no_more_is_told_as_that() {
     let told = format!("{relay}: {over}: lost connection");
     assert!(world.notes.contains(&told), "{:?}", world.notes);
 }
+
+/// A server that has answered is not passed over next time, even if it was lost when nothing more was wanted of it.
+#[test]
+fn the_next_hop_is_not_bound_to_a_backup_behind_a_server_that_has_answered() {
+    for (rules, connects) in [
+        (
+            &[("EHLO", "250 mx"), ("MAIL", "421 bye"), ("RSET", "CLOSE")] as Rules,
+            3,
+        ),
+        (&[("EHLO", "250 mx"), ("MAIL", "CLOSE")], 2),
+    ] {
+        let mut world = World::new()
+            .with_server("192.0.2.1", rules)
+            .with_backup("192.0.2.2", &[]);
+        for _ in 0..2 {
+            let outcomes = world.deliver(
+                "smtp_connection_cache_destinations = example.com\n",
+                &["a@example.com"],
+            );
+            assert_eq!(brief(&outcomes), ["sent 2.0.0"]);
+        }
+        assert_eq!(world.connects, connects, "{rules:?}");
+    }
+}

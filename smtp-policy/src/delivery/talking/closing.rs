@@ -57,7 +57,11 @@ impl Talking {
     fn blame(&mut self, cx: &mut Context, why: Closed) {
         let (stage, why) = (why.stage(), in_hello(why, cx.request.protocol));
         let why = self.tls.in_starttls(why);
-        let ended = Reason::ended(&self.peer().server, why);
+        // What comes behind the mail says nothing of it, nor of the server.
+        let ended = match stage {
+            Some(Stage::Abort | Stage::Quit) => None,
+            _ => Reason::ended(&self.peer().server, why),
+        };
         if ended.is_some() && stage == Some(Stage::Auth) {
             // Postfix counts the login as part of the hello, in all that it says of it.
             let server = self.peer().server();
@@ -78,12 +82,9 @@ impl Talking {
         } else if let Some(reason) = ended {
             // Whatever Postfix calls it, a report says what was waited for.
             let reason = Reason { stage, ..reason };
-            let everybody_failed = !cx.is_survey() && cx.roll.open().next().is_none();
-            match stage {
-                // What comes behind the mail says nothing of it.
-                Some(Stage::Abort | Stage::RsetProbe | Stage::Quit) if everybody_failed => {}
-                _ if everybody_failed => cx.fail_nobody(reason, &self.origin()),
-                _ => self.fail(cx, Whom::Open, reason),
+            match cx.is_survey() || cx.roll.open().next().is_some() {
+                true => self.fail(cx, Whom::Open, reason),
+                false => cx.fail_nobody(reason, &self.origin()),
             }
         }
         match why {
