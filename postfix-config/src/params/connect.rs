@@ -52,7 +52,7 @@ params! {
         /// SMTP only: when this machine turns out to be the best MX host of a domain, the mail goes
         /// to this `transport:nexthop` instead of being returned as a loop.
         best_mx_transport: String = shared("best_mx_transport", "")
-            .mapped("of all transports, smtp, relay and lmtp can be reached");
+            .mapped("outside of master(8), smtp, relay and lmtp are the transports that can be reached");
         /// How many addresses of one destination are tried at most, counting those that are
         /// skipped; each fallback relay counts anew. 0 means no limit.
         mx_address_limit: u32 = twins("smtp_mx_address_limit", "lmtp_mx_address_limit", "5");

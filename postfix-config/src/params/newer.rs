@@ -4,8 +4,8 @@
 //! new. Otherwise the rule is: what only concerns the log or reports gives a warning; where mail would go another way,
 //! or be less safe than its owner believes, the configuration is refused.
 
-use crate::Grammar;
 use crate::parameter::{apart, params, shared, twins};
+use crate::{Derived, Grammar};
 
 /// Postfix's default of `smtp_requiretls_policy`.
 const REQUIRETLS_POLICY: &str = "inline:{{${domain_to_ascii{$mydomain}}=opportunistic}, {.${domain_to_ascii{$mydomain}}=opportunistic}, {localhost=opportunistic}}, cidr:{{0.0.0.0/0 opportunistic}, {::/0 opportunistic}}, enforce";
@@ -39,7 +39,7 @@ params! {
         /// The demands on servers for messages with REQUIRETLS: `enforce`, `opportunistic+starttls`, `opportunistic`,
         /// `disable`, and tables that have one of these for the next hop or, with a dot in front, for a domain above
         /// it. The first that has a word about the next hop counts, else `enforce`.
-        requiretls_policy: String = apart(
+        requiretls_policy: Derived<String> = apart(
             "smtp_requiretls_policy",
             REQUIRETLS_POLICY,
             "lmtp_requiretls_policy",
