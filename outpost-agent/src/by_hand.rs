@@ -1,4 +1,4 @@
-//! What people can ask of the program: `--check`, `--help`, `--version`. master(8) begins with other words.
+//! Questions that people ask of the program: `--check`, `--help`, `--version`. master(8) begins with other words.
 
 use std::{
     env,

@@ -35,7 +35,7 @@ const CONFIG_DIRECTORY: &str = "/etc/postfix";
 pub(crate) struct Site {
     pub(crate) config: Config,
     pub(crate) policy: Arc<Policy>,
-    /// What is odd about it.
+    /// The oddities of it.
     pub(crate) warnings: Vec<String>,
     /// The tables, to look whether they change.
     pub(crate) tables: Vec<OpenedTable>,

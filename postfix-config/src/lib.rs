@@ -126,7 +126,7 @@ pub struct Config {
     pub tls: TlsParams,
     /// Under master(8).
     pub daemon: DaemonParams,
-    /// What Postfix has got since 3.7.
+    /// The parameters that Postfix has got since 3.7.
     pub newer: NewerParams,
 }
 

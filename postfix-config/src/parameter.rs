@@ -86,7 +86,7 @@ pub struct Parameter {
     pub status: Status,
     /// The release of Postfix that brought the parameter. Empty: 3.7, or an older one.
     pub since: &'static str,
-    /// What else comes to the same as the default, such as the default of a later release.
+    /// Other values that come to the same as the default, such as the default of a later release.
     pub same: &'static [&'static str],
     /// Whether the value may hold a secret, which no message shows.
     pub private: bool,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What was found, part by part.
+/// The findings, part by part.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     sections: Vec<Section>,
@@ -21,7 +21,7 @@ pub(super) struct Section {
 enum Finding {
     /// A fact, and what it is about.
     Fact(&'static str, String),
-    /// What probably was not meant so.
+    /// A thing that probably was not meant so.
     Warning(String),
     /// A reason for which nothing runs.
     Refusal(String),

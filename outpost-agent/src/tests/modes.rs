@@ -31,7 +31,7 @@ use crate::{
 /// A process that accepts requests.
 struct Process {
     path: String,
-    /// What master(8) has of a process, or the guard of a worker.
+    /// The end that master(8) has of a process, or the guard of a worker.
     above: UnixStream,
     thread: JoinHandle<Result<(), Fatal>>,
 }
@@ -146,7 +146,7 @@ fn a_request_that_is_not_as_it_should_be_leaves_the_next_alone() {
     }
 }
 
-/// What master(8) was told.
+/// The messages that master(8) was sent.
 fn states(told: &[u8]) -> Vec<Availability> {
     let messages = told.chunks(StatusMessage::SIZE);
     let messages = messages.map(|message| StatusMessage::decode(message).unwrap());

@@ -1,4 +1,4 @@
-//! What master(8) and the queue manager do for an agent, with small servers in the place of the other processes.
+//! The part of master(8) and the queue manager for an agent, with small servers in the place of the other processes.
 
 use std::{
     fs,

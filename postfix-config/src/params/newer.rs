@@ -22,11 +22,11 @@ params! {
         )
         .grammar(Grammar::Separator)
         .since("3.9");
-        /// Whether `TLS-Required: no` in the header of a message frees it from TLS policies.
+        /// Lets `TLS-Required: no` in the header of a message free it from TLS policies.
         tls_required_enable: bool = shared("tls_required_enable", "yes")
             .mapped("what the domain of the recipient publishes is waived; levels that are configured here hold")
             .since("3.10");
-        /// Whether a server must match an `mx_host_pattern` that a table of policies has taken from an MTA-STS policy, and its
+        /// Demands that a server matches an `mx_host_pattern` that a table of policies has taken from an MTA-STS policy, and its
         /// certificate its own name.
         tls_enforce_sts_mx_patterns: bool = twins(
             "smtp_tls_enforce_sts_mx_patterns",
@@ -34,7 +34,7 @@ params! {
             "yes",
         )
         .since("3.10.5");
-        /// Whether REQUIRETLS of a message, which demands that servers are verified and promise the same, is heard.
+        /// Heeds REQUIRETLS of a message, which demands that servers are verified and promise the same.
         requiretls_enable: bool = shared("requiretls_enable", "yes").since("3.11");
         /// The demands on servers for messages with REQUIRETLS: `enforce`, `opportunistic+starttls`, `opportunistic`,
         /// `disable`, and tables that have one of these for the next hop or, with a dot in front, for a domain above
@@ -52,11 +52,11 @@ params! {
         List = shared("use_srv_lookup", "")
             .denied("SRV records are not looked up, and mail would go to other servers than they name")
             .since("3.8");
-        /// Whether MX records or addresses are looked up where the look-up of SRV records fails.
+        /// Looks up MX records or addresses where the look-up of SRV records fails.
         Bool = shared("ignore_srv_lookup_error", "no")
             .mapped("without effect, as in Postfix where `use_srv_lookup` is empty")
             .since("3.8");
-        /// Whether MX records or addresses are looked up where there are no SRV records.
+        /// Looks up MX records or addresses where there are no SRV records.
         Bool = shared("allow_srv_lookup_fallback", "no")
             .mapped("without effect, as in Postfix where `use_srv_lookup` is empty")
             .since("3.8");
@@ -65,11 +65,11 @@ params! {
             .same(&[""])
             .refused("rustls takes no OpenSSL settings")
             .since("3.8");
-        /// Whether servers are asked for a raw public key in place of a certificate.
+        /// Asks servers for a raw public key in place of a certificate.
         Bool = twins("smtp_tls_enable_rpk", "lmtp_tls_enable_rpk", "no")
             .refused("rustls asks servers for certificates, as a Postfix does whose OpenSSL has no raw public keys")
             .since("3.9");
-        /// Whether the results of TLS are handed to a service that makes reports of them (RFC 8460).
+        /// Hands the results of TLS to a service that makes reports of them (RFC 8460).
         Bool = twins("smtp_tlsrpt_enable", "lmtp_tlsrpt_enable", "no")
             .refused("results of TLS are not handed to a TLSRPT service")
             .since("3.10");
@@ -77,7 +77,7 @@ params! {
         Text = twins("smtp_tlsrpt_socket_name", "lmtp_tlsrpt_socket_name", "")
             .refused("results of TLS are not handed to a TLSRPT service")
             .since("3.10");
-        /// Whether handshakes that resume a session are left out of those results.
+        /// Leaves handshakes that resume a session out of those results.
         Bool = twins(
             "smtp_tlsrpt_skip_reused_handshakes",
             "lmtp_tlsrpt_skip_reused_handshakes",
@@ -85,7 +85,7 @@ params! {
         )
         .mapped("without effect, as in Postfix where `smtp_tlsrpt_enable` is off")
         .since("3.10");
-        /// Whether the log line of a recipient says how TLS was used (`tls=`).
+        /// Says in the log line of a recipient how TLS was used (`tls=`).
         Bool = twins("smtp_log_tls_feature_status", "lmtp_log_tls_feature_status", "yes")
             .mapped("log lines have no `tls=`")
             .since("3.11");

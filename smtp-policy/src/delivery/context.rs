@@ -32,7 +32,7 @@ use crate::{
 /// The state that all phases of a delivery share.
 #[derive(Debug)]
 pub(super) struct Context {
-    /// What its `tls` says is what counts at the present destination.
+    /// Its `tls` says what counts at the present destination.
     pub(super) request: Request,
     /// The sender's word about TLS, as far as it is heard here.
     wish: TlsWish,

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::delivery::{Ask, testing::context};
 
-    /// What a queue manager is told when nobody is left who could be tried.
+    /// The word to a queue manager when nobody is left who could be tried.
     fn hop(cx: &mut Context) -> Option<String> {
         let reason = Reason::local(EnhancedStatus::new(4, 2, 1), Scope::Recipient, "busy");
         cx.why = Some(reason);

@@ -180,7 +180,7 @@ impl Reason {
         Self { blame, ..self }
     }
 
-    /// What a queue manager is to be told of the destination.
+    /// The word to a queue manager about the destination.
     pub(crate) fn hop(&self) -> Option<Box<HopStatus>> {
         let hop = || HopStatus {
             code: self.status,

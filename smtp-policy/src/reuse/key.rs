@@ -67,7 +67,7 @@ pub(crate) struct KeyOwner<'a> {
     pub(crate) sender: Option<&'a str>,
     /// What the sender says about TLS, which decides which servers will do.
     pub(crate) tls: TlsWish,
-    /// What follows from that at the destination.
+    /// The consequence of that at the destination.
     pub(crate) demand: Option<RequireTls>,
 }
 

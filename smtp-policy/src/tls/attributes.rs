@@ -31,7 +31,7 @@ pub(crate) struct Attributes {
     pub(crate) published: Published,
 }
 
-/// What an entry says of the policy that the domain publishes, from which whoever made the entry has it. But for the patterns it
+/// The word of an entry about the policy that the domain publishes, from which whoever made the entry has it. But for the patterns it
 /// is meant for reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Published {

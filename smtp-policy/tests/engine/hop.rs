@@ -12,7 +12,7 @@ use crate::{Interruption, Rules, World, brief};
 
 const DEAD: &str = "4.4.1 connect to mx2.example[192.0.2.2]:25: Connection refused";
 
-/// What the queue manager is told of the destination.
+/// The word to the queue manager about the destination.
 fn hop(outcome: &Outcome) -> String {
     let hop = outcome.hop.as_deref();
     hop.map_or(String::new(), |hop| format!("{} {}", hop.code, hop.text))
