@@ -1,0 +1,175 @@
+//! The command line of `outpost deliver`.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments here are help texts, where brackets are brackets"
+)]
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
+use smtp_policy::line_ends::StrayCr;
+
+use super::{EXIT_STATUS, ProtocolName, SurroundingsArgs};
+use crate::size::SizeLimit;
+
+const DELIVER_EXAMPLES: &str = "\
+Examples:
+  Deliver a message file to the mail exchangers of its recipient's domain:
+    outpost deliver --from me@example.org --to you@example.com message.eml
+  The same from standard input, to one server, with parameters of your own:
+    outpost deliver -o smtp_tls_security_level=encrypt \\
+        --nexthop '[mail.example.com]:587' \\
+        --from me@example.org --to you@example.com - < message.eml
+  To a local mailbox server by LMTP, reported as Postfix logs it:
+    outpost deliver --protocol lmtp --nexthop unix:/run/dovecot/lmtp \\
+        --report log --from me@example.org --to joe@example.com message.eml
+  Several requests with all details, asking one DNS server:
+    outpost deliver --config main.cf --dns 192.0.2.53:53 \\
+        --request request.json --report json
+";
+
+const DELIVER_JSON: &str = "\
+With --report json: {\"requests\": [{\"recipients\": [...]}]}, in the order of the
+requests, with error in the place of those that could not be understood.
+  recipients[]  address, status (sent, deferred, bounced, SOFTBOUNCE,
+                deliverable, undeliverable), dsn, relay, text, action (relayed,
+                delivered, delayed, failed), scope (session, site, message,
+                recipient), uncertain, connection_uses, tls, times, and where
+                there is one: report, original, host, server (host, address,
+                port), stage, reply (code, dsn, lines), queue_id (the server's)
+  tls           null where TLS was not tried, or established, error, version,
+                cipher, bits, trust (Verified, Trusted, Untrusted, Anonymous),
+                problem
+  times         seconds: queue, setup, connection, transmission
+With --report jsonl: a line for each verdict, as soon as it has fallen, and one
+at the end of each request. Counts begin with 1.
+  verdict       event (\"verdict\"), request, id, recipient, and the fields of
+                recipients[]
+  end           event (\"request\"), request, id or error, and how many recipients
+                were sent, deferred, bounced
+New fields may come; these stay.
+
+A report that cannot be written goes on on standard error, a line for each
+verdict, and no new delivery begins. A second Ctrl-C writes there, in every form
+of the report, which recipients are settled, in doubt (the message was sent and
+not answered), not delivered, or not begun.";
+
+/// Deliver a message, or the requests of a file, and report on each recipient.
+///
+/// Without --nexthop a message goes to relayhost if main.cf sets it, else to
+/// the domains of its recipients, one after the other or --at-once.
+#[derive(Debug, Args)]
+#[command(after_help = DELIVER_EXAMPLES)]
+#[command(after_long_help = format!("{DELIVER_JSON}\n\n{DELIVER_EXAMPLES}\n{EXIT_STATUS}"))]
+pub(crate) struct DeliverArgs {
+    #[command(flatten)]
+    pub(crate) surroundings: SurroundingsArgs,
+
+    /// Validate DNS answers here instead of taking the word of the DNS servers, which
+    /// have to pass DNSSEC signatures on. Only with --runtime tokio, in a program that
+    /// was built with the feature dnssec.
+    #[arg(long)]
+    pub(crate) dnssec_validate: bool,
+
+    /// Trust the DNSKEY records in this file instead of the keys of the root zone.
+    #[arg(long, value_name = "FILE", requires = "dnssec_validate")]
+    pub(crate) trust_anchor: Option<PathBuf>,
+
+    /// How to report: text for people, json or jsonl for programs, log as Postfix logs.
+    ///
+    /// Each verdict is written as soon as it has fallen; with json, all are at the end.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) report: ReportFormat,
+
+    /// Deliver the requests of this JSON file, one after the other or --at-once.
+    ///
+    /// The file is {"protocol": "smtp" or "lmtp", "requests": [...]}. A request has nexthop,
+    /// sender, recipients (a list of address, original, orcpt, notify), message_base64, and if
+    /// need be id, envid, ret, smtputf8, require_tls, encoding, size, client, flags, probe,
+    /// connection_cache, age, pause_ms.
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["protocol", "nexthop", "from", "to", "message"])]
+    pub(crate) request: Option<PathBuf>,
+
+    /// Have so many requests under way at the same time, 1000 at most.
+    ///
+    /// They begin in their order and share the connections that are kept; a destination gets
+    /// as many as transport_destination_concurrency_limit allows. Each domain of --to is a
+    /// request. The report as text names the request of each verdict.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) at_once: u16,
+
+    /// The protocol to speak [default: smtp].
+    #[arg(long, value_enum)]
+    pub(crate) protocol: Option<ProtocolName>,
+
+    /// Where to deliver: a domain, [host]:port, a list of them; for LMTP also
+    /// unix:/path and inet:host:port.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) nexthop: Option<String>,
+
+    /// The envelope sender; '' or '<>' is the null sender.
+    #[arg(long, value_name = "ADDR", required_unless_present = "request")]
+    pub(crate) from: Option<String>,
+
+    /// An envelope recipient. May be given several times.
+    #[arg(long, value_name = "ADDR", required_unless_present = "request")]
+    pub(crate) to: Vec<String>,
+
+    /// What becomes of a carriage return in the message that ends no line. Servers
+    /// refuse such mail, or do not agree on where it ends. Requests of --request
+    /// pass theirs.
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = StrayCarriageReturn::Replace)]
+    #[arg(conflicts_with = "request")]
+    pub(crate) stray_cr: StrayCarriageReturn,
+
+    /// The most that the message may have: bytes, or with K, M or G for the powers of
+    /// 1024.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "256M",
+        conflicts_with = "request"
+    )]
+    pub(crate) size_limit: SizeLimit,
+
+    /// The message file, or - for standard input. CRLF line ends are taken as
+    /// line ends.
+    #[arg(value_name = "MESSAGE", default_value = "-")]
+    pub(crate) message: PathBuf,
+}
+
+/// What becomes of a carriage return that ends no line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StrayCarriageReturn {
+    /// A blank takes its place, as in Postfix
+    Replace,
+    /// The message is refused, with exit status 65
+    Refuse,
+    /// It goes out as it is
+    Pass,
+}
+
+impl From<StrayCarriageReturn> for StrayCr {
+    fn from(how: StrayCarriageReturn) -> Self {
+        match how {
+            StrayCarriageReturn::Replace => Self::Replace,
+            StrayCarriageReturn::Refuse => Self::Refuse,
+            StrayCarriageReturn::Pass => Self::Pass,
+        }
+    }
+}
+
+/// The forms of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people
+    Text,
+    /// For programs: one JSON object at the end
+    Json,
+    /// For programs: a JSON object in a line for each verdict, as it falls
+    Jsonl,
+    /// The lines that Postfix would log
+    Log,
+}
