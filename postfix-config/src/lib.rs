@@ -27,6 +27,8 @@
 //!
 //! Answers to Postfix's mail_conf*.c, mail_params.c, smtp_params.c, lmtp_params.c and postconf.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod choice;
 mod compile;
 #[cfg(test)]
@@ -236,3 +238,8 @@ impl Config {
         }
     }
 }
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

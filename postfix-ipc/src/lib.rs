@@ -30,6 +30,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod announce;
 pub mod attr;
 pub mod command_line;
@@ -41,3 +43,8 @@ pub mod request;
 pub mod scache;
 pub mod status;
 pub mod tlsmgr;
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -11,9 +11,16 @@
 //! file descriptors until the thread ends; for many deliveries at once, use as many threads.
 //! `examples/deliver.rs` is a whole program.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod client;
 mod net;
 mod runtime;
 mod wait;
 
 pub use client::Client;
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -5,6 +5,8 @@
 //! It knows no mail rule. What is the same without any socket stands in
 //! [`smtp_policy::driver`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod alarm;
 mod client;
 mod dns;
@@ -20,3 +22,8 @@ pub use self::{
     runtime::{Clocked, Runtime},
     socket::Socket,
 };
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

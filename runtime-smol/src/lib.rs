@@ -11,6 +11,8 @@
 //! are watched on smol's global executor.
 //! `examples/deliver.rs` is a whole program.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod reactor;
 mod runtime;
 
@@ -19,3 +21,8 @@ pub use runtime::Smol;
 
 /// Delivers messages on smol, many at once.
 pub type Client = runtime_common::Client<Smol>;
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

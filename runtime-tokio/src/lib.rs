@@ -13,6 +13,8 @@
 //! With the feature `dnssec`, which the other runtimes do not have, a client can
 //! validate the answers of its DNS servers itself.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "dnssec")]
 mod dnssec;
 mod net;
@@ -28,5 +30,5 @@ pub use dnssec::{TrustAnchorError, Validator};
 
 /// The example in README.md compiles.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

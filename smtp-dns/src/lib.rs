@@ -49,6 +49,8 @@
 //! }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod answer;
 mod carrier;
 mod exchange;
@@ -422,3 +424,8 @@ impl core::error::Error for Failure {
         }
     }
 }
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

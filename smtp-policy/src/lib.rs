@@ -25,6 +25,8 @@
 //!
 //! [`policy::Policy`] holds what all deliveries share.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub use smtp_dns as dns;
 use smtp_dns::seed;
 
@@ -53,3 +55,8 @@ pub mod text;
 pub mod tls;
 
 pub use smtp_proto::Protocol;
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -21,6 +21,7 @@
 //! - `std`: vectored writes, `Buf::chunks_vectored` of [`SendQueue`]. Nothing else changes.
 //! - `serde`: serialized forms of addresses, wishes for notifications, replies and stages.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 
 extern crate alloc;
@@ -58,3 +59,8 @@ pub use reply::{
 pub use secret::Secret;
 pub use status::EnhancedStatus;
 pub use time::Time;
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

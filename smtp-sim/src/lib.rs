@@ -64,6 +64,8 @@
 //! [`Scenario`] and [`World::run`] play recordings of dialogues and compare what comes of
 //! them; [`server`] and [`dns_server`] are the scripted ends.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod check;
 pub mod compare;
 pub mod conformance;
@@ -88,3 +90,8 @@ pub use compare::compare;
 pub use scenario::{Picture, RecipientResult, Scenario, SessionRecord};
 pub use server::{ServerConfig, ServerConnection, ServerStep};
 pub use world::{Observation, World};
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,6 +6,8 @@
 //! certificate must be valid, without redirects, proxies, cookies or compression.
 //! What the answer means is for the engine to say.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 use std::{io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
@@ -125,3 +127,8 @@ impl Resolver for Given {
         }
     }
 }
+
+/// The example in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
