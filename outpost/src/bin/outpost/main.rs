@@ -14,6 +14,7 @@ mod exit;
 mod hints;
 mod interrupt;
 mod job;
+mod load;
 mod log_line;
 mod message;
 mod output;
@@ -57,6 +58,7 @@ fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Probe(args) => probe::run(args),
         Command::Sink(args) => sink::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Load(args) => load::run(args),
     }
 }
 

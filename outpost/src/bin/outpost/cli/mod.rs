@@ -7,6 +7,7 @@
 mod config;
 mod deliver;
 mod demo;
+mod load;
 mod probe;
 mod sink;
 
@@ -20,6 +21,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub(crate) use config::ConfigArgs;
 pub(crate) use deliver::{DeliverArgs, ReportFormat};
 pub(crate) use demo::DemoArgs;
+pub(crate) use load::LoadArgs;
 pub(crate) use probe::ProbeArgs;
 pub(crate) use sink::SinkArgs;
 
@@ -69,6 +71,7 @@ pub(crate) enum Command {
     Probe(ProbeArgs),
     Sink(SinkArgs),
     Demo(DemoArgs),
+    Load(LoadArgs),
 }
 
 /// Which parameters apply.

@@ -1,0 +1,162 @@
+//! The command line of `outpost load`.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments here are help texts, where brackets are brackets"
+)]
+
+use std::net::SocketAddr;
+
+use clap::{Args, builder::NonEmptyStringValueParser};
+
+use super::{ParameterArgs, ProtocolName, dns_server};
+use crate::load::values::{Between, Most, Rate, Size, Span};
+
+const EXAMPLES: &str = "\
+Examples:
+  20000 messages of 4 KiB in 64 sessions, each on a connection of its own:
+    outpost load --sessions 64 --messages 20000 127.0.0.1:2525
+  The same on 64 connections that stay open:
+    outpost load --sessions 64 --messages 20000 --per-connection unlimited \\
+        127.0.0.1:2525
+  200 messages in a second for a minute, with TLS:
+    outpost load --sessions 100 --rate 200/s --duration 1m \\
+        -o smtp_tls_security_level=encrypt mail.example.com:25
+  Each message to 10 recipients, with sizes by chance:
+    outpost load --messages 1000 --recipients 10 --size 1KiB..64KiB \\
+        --to 'user{r}@example.com' mail.example.com
+  A mailbox server, by LMTP:
+    outpost load --messages 1000 --protocol lmtp --to joe@example.com \\
+        unix:/run/dovecot/lmtp
+";
+
+const NOTES: &str = "\
+Latencies:
+  connect   from the first step of a delivery to the open connection; where SERVER
+            is a name, its look-up is part of it
+  TLS       from STARTTLS (with smtp_tls_wrappermode, from the connection) to
+            the end of the handshake
+  message   from MAIL to the reply to the final dot, of messages that at least one
+            recipient was accepted for
+  response  with --rate: of the same messages, from the moment when the message
+            was due. A server that is too slow shows here, since what comes late
+            counts in full. The clock has steps of a millisecond
+
+Parameters of the connection, such as TLS and login, are set by -o or --config as
+for outpost deliver. These have other defaults here, unless -o sets them: kept
+connections live for an hour, and smtp_host_lookup is native, so that names in
+/etc/hosts are found, if neither it nor smtp_dns_support_level is set.
+Recipients of a message are never split, and a destination has no limit but
+--sessions.
+
+The first Ctrl-C begins no new message, lets those under way end, and prints the
+summary. The second prints what there is on standard error and ends at once.
+
+Exit status (sysexits.h):
+   0  every recipient was accepted
+  64  the command line is wrong
+  69  a recipient was refused, and none was deferred
+  71  the operating system refused something
+  74  the summary could not be written to standard output
+  75  a recipient was deferred, or no message was sent
+  78  the configuration is wrong
+ 130  ended by a second Ctrl-C";
+
+const JSON: &str = "\
+With --json: one object. Times are seconds.
+  server, protocol, sessions, per_connection (null: unlimited), rate (messages
+  in a second, or null), interrupted, gave_up, seconds, messages_per_second,
+  bytes (of accepted messages)
+  messages     begun, accepted (by all recipients), partly (by some), failed, late
+               (were due and did not begin)
+  recipients   sent, deferred, bounced, uncertain (deferred or bounced, but the
+               server may have taken the message)
+  connections  made, failed, encrypted
+  failures     [{text, count}], the first five that differ; other_failures: how
+               many more
+  latency      connect, tls, message, response: null or count, min, mean, p50,
+               p90, p99, p99_9, max
+  histogram    [{from, to, count}] of response, or else of message
+New fields may come; these stay.";
+
+/// Send generated messages to one server, many at once, and measure how it copes.
+///
+/// Does the job of smtp-source(1). All sessions run on one thread, so that the server is
+/// what is measured. Never aim it at a server that is not yours.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+#[command(after_long_help = format!("{NOTES}\n\n{JSON}\n\n{EXAMPLES}"))]
+pub(crate) struct LoadArgs {
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
+
+    /// Ask this DNS server instead of those in /etc/resolv.conf, at port 53 if none
+    /// is named. May be given several times.
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = dns_server)]
+    pub(crate) dns: Vec<SocketAddr>,
+
+    /// The protocol to speak.
+    #[arg(long, value_enum, default_value_t = ProtocolName::Smtp)]
+    pub(crate) protocol: ProtocolName,
+
+    /// How many messages are under way at the same time, at most.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) sessions: u16,
+
+    /// How many messages to send [default: 1, or no limit with --duration].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) messages: Option<u64>,
+
+    /// Begin no message later than this: 30s, 5m, 1h.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) duration: Option<Span>,
+
+    /// How many messages a connection may take before it ends; unlimited (or 0) keeps
+    /// connections open.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) per_connection: Most,
+
+    /// The size of each message with its header and with CRLF at the ends of lines, or a
+    /// range of which chance takes a size, the same ones in each run.
+    #[arg(long, value_name = "SIZE[..SIZE]", default_value = "4KiB")]
+    pub(crate) size: Between<Size>,
+
+    /// How many recipients a message has.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) recipients: u16,
+
+    /// A steady rate over all sessions: 100/s, 90/m. Messages are due at fixed moments,
+    /// and one that has to wait for a session counts its wait (see response below).
+    #[arg(long, value_name = "N/s")]
+    pub(crate) rate: Option<Rate>,
+
+    /// A pause of each session before its next message, or a range of which chance takes
+    /// one: 1s, 0..500ms.
+    #[arg(long, value_name = "TIME[..TIME]", conflicts_with = "rate")]
+    pub(crate) wait: Option<Between<Span>>,
+
+    /// The envelope sender; '' or '<>' is the null sender. {n} is the number of the
+    /// message [default: load@ and the name of this machine].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) from: Option<String>,
+
+    /// The envelope recipient. {n} is the number of the message, {r} that of the recipient
+    /// in it, which otherwise goes before the @ where there are several [default: load@
+    /// and the name of this machine].
+    #[arg(long, value_name = "ADDR", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) to: Option<String>,
+
+    /// End the run when so many messages in a row have failed; unlimited (or 0) goes on.
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) give_up: Most,
+
+    /// Print the summary as one JSON object; --help names its fields.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// The server: HOST, HOST:PORT, [ADDRESS]:PORT; with --protocol lmtp also
+    /// unix:/PATH. No mail exchangers are looked up.
+    #[arg(value_name = "SERVER", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) server: String,
+}
