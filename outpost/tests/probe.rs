@@ -79,27 +79,13 @@ fn json_has_the_fields_that_help_names() {
 
     let help = run(&["probe", "--help"]).exits(0).stdout;
     let mut unnamed = Vec::new();
-    names(&report, &mut |name| {
+    common::field_names(&report, &mut |name| {
         let words = help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         if !words.into_iter().any(|word| word == name) {
             unnamed.push(name.to_owned());
         }
     });
     assert_eq!(unnamed, [""; 0]);
-}
-
-/// Calls `each` with the name of every field.
-fn names(value: &serde_json::Value, each: &mut impl FnMut(&str)) {
-    match value {
-        serde_json::Value::Object(fields) => {
-            for (name, value) in fields {
-                each(name);
-                names(value, each);
-            }
-        }
-        serde_json::Value::Array(values) => values.iter().for_each(|value| names(value, each)),
-        _ => {}
-    }
 }
 
 #[test]

@@ -229,9 +229,14 @@ pub(crate) fn mute_server() -> (String, mpsc::Receiver<()>) {
             std::thread::spawn(move || {
                 let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
                 stream.write_all(b"220 mute ESMTP\r\n").unwrap();
+                let mut in_text = false;
                 while let Some(Ok(line)) = lines.next() {
                     match line.as_str() {
-                        "DATA" => stream.write_all(b"354 go on\r\n").unwrap(),
+                        line if in_text && line != "." => {}
+                        "DATA" => {
+                            in_text = true;
+                            stream.write_all(b"354 go on\r\n").unwrap();
+                        }
                         "." => there.send(()).unwrap(),
                         line if line.contains("<bad@") => stream.write_all(b"550 no\r\n").unwrap(),
                         line if line.starts_with(['E', 'M', 'R']) && line.contains([' ', ':']) => {
@@ -244,4 +249,18 @@ pub(crate) fn mute_server() -> (String, mpsc::Receiver<()>) {
         }
     });
     (nexthop, told)
+}
+
+/// Calls `each` with the name of every field.
+pub(crate) fn field_names(value: &Value, each: &mut impl FnMut(&str)) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                each(name);
+                field_names(value, each);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| field_names(value, each)),
+        _ => {}
+    }
 }

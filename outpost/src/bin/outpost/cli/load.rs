@@ -31,21 +31,21 @@ Examples:
 
 const NOTES: &str = "\
 Latencies:
-  connect   from the first step of a delivery to the open connection; where SERVER
-            is a name, its look-up is part of it
+  connect   from the first step of a delivery to the open connection; the
+            look-up of SERVER is part of it, where that is a name
   TLS       from STARTTLS (with smtp_tls_wrappermode, from the connection) to
             the end of the handshake
-  message   from MAIL to the reply to the final dot, of messages that at least one
-            recipient was accepted for
-  response  with --rate: of the same messages, from the moment when the message
-            was due. A server that is too slow shows here, since what comes late
-            counts in full. The clock has steps of a millisecond
+  message   from MAIL to the reply to the final dot, of messages that were
+            accepted for at least one recipient
+  response  with --rate: the same messages, from the moment when each was due.
+            A server that is too slow shows here, since delay counts in full.
+            The clock has steps of a millisecond
 
-Parameters of the connection, such as TLS and login, are set by -o or --config as
-for outpost deliver. These have other defaults here, unless -o sets them: kept
-connections live for an hour, and smtp_host_lookup is native, so that names in
-/etc/hosts are found, if neither it nor smtp_dns_support_level is set.
-Recipients of a message are never split, and a destination has no limit but
+Parameters such as those of TLS and of the login are set by -o or --config, as
+for outpost deliver. Two have other defaults here: kept connections live for an
+hour, and smtp_host_lookup is native, so that names in /etc/hosts are found,
+unless it or smtp_dns_support_level is set. A message goes out in one
+transaction, however many recipients it has, and the only limit on sessions is
 --sessions.
 
 The first Ctrl-C begins no new message, lets those under way end, and prints the
@@ -66,8 +66,8 @@ With --json: one object. Times are seconds.
   server, protocol, sessions, per_connection (null: unlimited), rate (messages
   in a second, or null), interrupted, gave_up, seconds, messages_per_second,
   bytes (of accepted messages)
-  messages     begun, accepted (by all recipients), partly (by some), failed, late
-               (were due and did not begin)
+  messages     begun, accepted (for all recipients), partly (for some),
+               failed, late (due and not begun)
   recipients   sent, deferred, bounced, uncertain (deferred or bounced, but the
                server may have taken the message)
   connections  made, failed, encrypted
@@ -136,12 +136,12 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "TIME[..TIME]", conflicts_with = "rate")]
     pub(crate) wait: Option<Between<Span>>,
 
-    /// The envelope sender; '' or '<>' is the null sender. {n} is the number of the
+    /// The envelope sender; '' or '<>' is the null sender. {m} is the number of the
     /// message [default: load@ and the name of this machine].
     #[arg(long, value_name = "ADDR")]
     pub(crate) from: Option<String>,
 
-    /// The envelope recipient. {n} is the number of the message, {r} that of the recipient
+    /// The envelope recipient. {m} is the number of the message, {r} that of the recipient
     /// in it, which otherwise goes before the @ where there are several [default: load@
     /// and the name of this machine].
     #[arg(long, value_name = "ADDR", value_parser = NonEmptyStringValueParser::new())]

@@ -85,9 +85,9 @@ pub(super) struct Tally {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Messages {
     pub(super) begun: u64,
-    /// By all recipients.
+    /// For all recipients.
     pub(super) accepted: u64,
-    /// By some recipients.
+    /// For some recipients.
     pub(super) partly: u64,
     pub(super) failed: u64,
 }

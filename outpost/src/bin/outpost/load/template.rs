@@ -5,7 +5,7 @@ use smtp_proto::address::Address;
 use crate::address;
 
 /// The number of the message.
-const MESSAGE: &str = "{n}";
+const MESSAGE: &str = "{m}";
 /// The number of the recipient in its message.
 const RECIPIENT: &str = "{r}";
 
@@ -32,7 +32,7 @@ impl Template {
         let sample = fill(&text, 1, 1);
         if let Some(at) = sample.find(['{', '}']) {
             let rest: String = sample.chars().skip(at).take(10).collect();
-            return Err(format!("'{rest}' means nothing: there are {{n}} and {{r}}"));
+            return Err(format!("'{rest}' means nothing: there are {{m}} and {{r}}"));
         }
         let address = address::parse(&sample)?;
         Ok(match text.contains(MESSAGE) || text.contains(RECIPIENT) {
@@ -79,16 +79,16 @@ mod tests {
         assert_eq!(made("a@x", false), "a@x");
         assert_eq!(made("a@x", true), "a3@x");
         assert_eq!(made("joe", true), "joe3");
-        assert_eq!(made("a{n}.{r}@x{n}", true), "a12.3@x12");
-        assert_eq!(made("a{n}@x", false), "a12@x");
+        assert_eq!(made("a{m}.{r}@x{m}", true), "a12.3@x12");
+        assert_eq!(made("a{m}@x", false), "a12@x");
     }
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", "@x", "a b@x", "a{m}@x", "a{n@x", "a@x\r\nDATA"] {
+        for text in ["", "@x", "a b@x", "a{n}@x", "a{m@x", "a@x\r\nDATA"] {
             assert!(Template::new(text, false).is_err(), "{text:?}");
         }
-        let error = Template::new("a{m}@x", false).unwrap_err();
-        assert!(error.contains("{m}@x"), "{error}");
+        let error = Template::new("a{n}@x", false).unwrap_err();
+        assert!(error.contains("{n}@x"), "{error}");
     }
 }
