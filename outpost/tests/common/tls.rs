@@ -8,6 +8,7 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::Arc,
     thread,
+    time::{Duration, SystemTime},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -31,10 +32,22 @@ pub(crate) enum Tls {
     Refuse,
 }
 
-/// A certificate for these names in PEM, and a server that has it.
+/// A certificate for this name in PEM, and a server that has it.
 pub(crate) fn certificate(name: &str) -> (String, Arc<ServerConfig>) {
+    with(CertificateParams::new(vec![name.to_owned()]).unwrap())
+}
+
+/// The same with a certificate that ends so many days from now.
+pub(crate) fn certificate_for_days(name: &str, days: i64) -> (String, Arc<ServerConfig>) {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    // Half a day more, so that the tests have time.
+    let hours = u64::try_from(24 * days + 12).unwrap();
+    params.not_after = (SystemTime::now() + Duration::from_secs(3600 * hours)).into();
+    with(params)
+}
+
+fn with(params: CertificateParams) -> (String, Arc<ServerConfig>) {
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     let certificate = params.self_signed(&key).unwrap();
     let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -24,6 +24,43 @@ pub(crate) enum Exit {
     Deferred,
     /// The configuration is wrong (`EX_CONFIG`).
     Config,
+    /// What `--nagios` says, which has numbers of its own.
+    Check(Check),
+}
+
+/// The statuses of monitoring plugins, the gravest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Check {
+    /// All is well.
+    Ok,
+    /// Something is not as it should be, and works.
+    Warning,
+    /// Nobody could tell.
+    Unknown,
+    /// It does not work.
+    Critical,
+}
+
+impl Check {
+    /// The number that the monitoring system sees.
+    pub(crate) const fn status(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+            Self::Unknown => 3,
+        }
+    }
+
+    /// The word that it shows.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warning => "WARNING",
+            Self::Critical => "CRITICAL",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
 }
 
 impl Exit {
@@ -39,6 +76,7 @@ impl Exit {
             Self::Output => 74,
             Self::Deferred => 75,
             Self::Config => 78,
+            Self::Check(check) => check.status(),
         }
     }
 }

@@ -73,6 +73,9 @@ fn usage(answer: &clap::Error) -> Result<Exit, Failure> {
         lines.for_each(output::complain);
         return Ok(Exit::Usage);
     }
+    if answer.use_stderr() && env::args_os().any(|argument| argument == "--nagios") {
+        return probe::misused(answer);
+    }
     let printed = answer
         .print()
         .and_then(|()| io::Write::flush(&mut io::stdout().lock()));

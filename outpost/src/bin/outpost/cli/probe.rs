@@ -4,11 +4,12 @@
     reason = "doc comments here are help texts, where brackets are brackets"
 )]
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 
 use super::{ProtocolName, SurroundingsArgs};
+use crate::probe::{Days, Limits, Seconds};
 
 const PROBE_NOTES: &str = "\
 Exit status:
@@ -17,6 +18,19 @@ Exit status:
   69  there is no server, or none can be used, and mail would be returned
   75  only some servers can be used, or mail would be deferred
   78  the configuration is wrong
+Of several destinations the worst counts: 69, then 75, then 0.
+
+With --nagios:
+   0  OK        all servers can be used, within all limits
+   1  WARNING   some servers cannot be used, or a WARN limit is exceeded
+   2  CRITICAL  no server can be used, or a CRIT limit is exceeded, or there is
+                no certificate where --certificate-days asks for one
+   3  UNKNOWN   wrong command line or configuration, or interrupted
+A server without TLS is OK unless TLS is demanded, as for mail: with
+-o smtp_tls_security_level=encrypt, or with a certificate that fits the name with
+=secure. Performance data: time (of the slowest look-up or server, in seconds),
+certificate_days, servers, usable; with several destinations each has its name
+before it.
 
 Examples:
   outpost probe example.com
@@ -24,12 +38,16 @@ Examples:
       -o smtp_dns_support_level=dnssec example.com
   outpost probe --config main.cf '[mail.example.com]:587'
   outpost probe --protocol lmtp unix:/run/dovecot/lmtp
-  outpost probe --address 192.0.2.1 --json example.com";
+  outpost probe --address 192.0.2.1 --json example.com
+  outpost probe --jobs 20 --json --from-file domains.txt
+  outpost probe --nagios -o smtp_tls_security_level=encrypt \\
+      --certificate-days 14,7 --time 5,10 '[mail.example.com]:587'";
 
 const PROBE_JSON: &str = "\
-With --json: one object with destination, protocol, verdict (usable, partly
-usable, unusable for now, unusable), servers, usable (both counts),
-destinations, hosts.
+With --json: one object for one destination; for several, or with --from-file,
+an object in a line for each, as they end. It has destination, protocol, verdict
+(usable, partly usable, unusable for now, unusable), servers, usable (both
+counts), destinations, hosts.
   destinations[]  destination, fallback, mx {name, owner, dnssec} or null,
                   addresses [{host, address, port, preference, dnssec,
                   canonical}], failure, log
@@ -76,12 +94,39 @@ pub(crate) struct ProbeArgs {
     #[arg(long, value_name = "ADDR")]
     pub(crate) address: Option<IpAddr>,
 
-    /// Print one JSON object at the end; --help names its fields.
-    #[arg(long)]
+    /// Print one JSON object at the end, or a line of JSON for each of several
+    /// destinations; --help names the fields.
+    #[arg(long, conflicts_with = "nagios")]
     pub(crate) json: bool,
 
+    /// Print one line for a monitoring system, as Nagios and Icinga want it, and end
+    /// with its exit status. Several destinations have a line each behind the first one.
+    #[arg(long)]
+    pub(crate) nagios: bool,
+
+    /// Warn when a server's certificate is valid for fewer days than WARN; critical below
+    /// CRIT, and without a certificate.
+    #[arg(long, value_name = "WARN,CRIT", requires = "nagios")]
+    pub(crate) certificate_days: Option<Limits<Days>>,
+
+    /// Warn when the slowest look-up or server took longer than WARN seconds; critical
+    /// above CRIT.
+    #[arg(long, value_name = "WARN,CRIT", requires = "nagios")]
+    pub(crate) time: Option<Limits<Seconds>>,
+
+    /// Read further destinations from this file, or - for standard input: one in a line.
+    /// Empty lines and those that begin with # are passed over.
+    #[arg(long, value_name = "LIST")]
+    pub(crate) from_file: Option<PathBuf>,
+
+    /// Look at so many destinations at the same time.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) jobs: u16,
+
     /// Where mail would go: a domain, [host]:port, a list of them; for LMTP also
-    /// unix:/path and inet:host:port.
+    /// unix:/path and inet:host:port. Several are looked at one by one.
     #[arg(value_name = "DESTINATION", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) destination: String,
+    #[arg(required_unless_present = "from_file")]
+    pub(crate) destination: Vec<String>,
 }

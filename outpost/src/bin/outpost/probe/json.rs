@@ -186,7 +186,7 @@ pub(super) fn file<'a>(
         destinations: Vec::new(),
         hosts: Vec::new(),
     };
-    for Seen { finding, log } in seen {
+    for Seen { finding, log, .. } in seen {
         match finding {
             Finding::Destination(found) => file.destinations.push(destination_entry(found, log)),
             Finding::Host(found) => file.hosts.push(host_entry(found, log)),

@@ -2,16 +2,22 @@
 //! sending anything.
 
 mod json;
+mod limits;
+mod nagios;
+mod several;
 mod text;
 mod watch;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use smtp_policy::{
     Protocol,
     report::Status,
-    request::Request,
+    request::{Nexthop, Request},
     survey::{Finding, Survey},
 };
 
@@ -25,6 +31,7 @@ use crate::{
     runtime::Worker,
     settings,
 };
+pub(crate) use limits::{Days, Limits, Seconds};
 use watch::{Progress, Watch};
 
 /// A finding, with what the log says about it.
@@ -33,26 +40,54 @@ struct Seen {
     finding: Finding,
     /// Lines of the log that came before it, and after the finding before.
     log: Vec<String>,
+    /// The time since the finding before, or since the begin.
+    took: Duration,
 }
 
-/// Looks at a destination as the command line asks for.
+/// Looks at the destinations that the command line asks for.
 pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
-    let destination = args.destination.parse().or_exit(Exit::Usage)?;
-    let policy = settings::policy(&args.surroundings)?;
-    let protocol = match args.protocol {
+    if args.nagios {
+        return nagios::run(args);
+    }
+    match (args.destination.as_slice(), &args.from_file) {
+        ([destination], None) => one(args, destination),
+        _ => several::run(args),
+    }
+}
+
+/// Says that the command line is wrong to a monitoring system.
+pub(crate) fn misused(answer: &clap::Error) -> Result<Exit, Failure> {
+    let text = answer.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    nagios::unknown(line.trim_start_matches("error: "))
+}
+
+const fn protocol(args: &ProbeArgs) -> Protocol {
+    match args.protocol {
         ProtocolName::Smtp => Protocol::Smtp,
         ProtocolName::Lmtp => Protocol::Lmtp,
-    };
-    check_next_hop(&policy, protocol, &args.destination, "destination")?;
+    }
+}
+
+/// A look at this destination.
+fn request(args: &ProbeArgs, destination: Nexthop) -> Request {
+    let survey = args.address.map_or_else(Survey::default, Survey::only);
+    Request::survey(protocol(args), destination, survey)
+}
+
+/// Looks at a single destination, and shows each server as soon as it has been visited.
+fn one(args: &ProbeArgs, name: &str) -> Result<Exit, Failure> {
+    let destination = name.parse().or_exit(Exit::Usage)?;
+    let policy = settings::policy(&args.surroundings)?;
+    let protocol = protocol(args);
+    check_next_hop(&policy, protocol, name, "destination")?;
     let mta_sts = args.surroundings.sts.mta_sts;
-    hints::next_hop(&policy, protocol, &args.destination, mta_sts);
+    hints::next_hop(&policy, protocol, name, mta_sts);
     let worker = Worker::start(args.surroundings.runtime, policy).or_exit(Exit::System)?;
     let interrupt = Interrupt::install().or_exit(Exit::System)?;
     interrupt.on_first(worker.canceller());
 
-    let survey = args.address.map_or_else(Survey::default, Survey::only);
-    let request = Request::survey(protocol, destination, survey);
-    let progress = Progress::start(&args.destination);
+    let progress = Progress::start(name);
     let show: fn(&Seen) -> String = if args.json {
         |_| String::new()
     } else {
@@ -60,7 +95,7 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
     };
     let state = Arc::new(Mutex::new(watch::State::new(show)));
     let watch = Watch::new(Arc::clone(&state), progress.clone());
-    worker.deliver(request, Bytes::new(), watch);
+    worker.deliver(request(args, destination), Bytes::new(), watch);
     worker.close();
     progress.end();
 
@@ -71,16 +106,21 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<Exit, Failure> {
         ..Sum::of(&state.seen)
     };
     if args.json {
-        output.json(&json::file(&args.destination, protocol, &state.seen, sum))?;
+        output.json(&json::file(name, protocol, &state.seen, sum))?;
     } else {
         output.line(sum.words());
     }
+    complain_of_address(args, sum);
+    output.finish(sum.exit())
+}
+
+/// Says so if no server has the address that alone was to be visited.
+fn complain_of_address(args: &ProbeArgs, sum: Sum) {
     if let (Some(address), 0, false, false) =
         (args.address, sum.servers, sum.has_failure, sum.interrupted)
     {
         complain(format_args!("no server has the address {address}"));
     }
-    output.finish(sum.exit())
 }
 
 /// What it all comes to.

@@ -4,7 +4,7 @@
 use std::{
     io::{self, IsTerminal},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -30,6 +30,8 @@ pub(super) struct State {
     pub(super) seen: Vec<Seen>,
     log: Vec<String>,
     show: fn(&Seen) -> String,
+    /// The begin, or the moment of the last finding.
+    since: Instant,
 }
 
 impl State {
@@ -40,6 +42,7 @@ impl State {
             seen: Vec::new(),
             log: Vec::new(),
             show,
+            since: Instant::now(),
         }
     }
 }
@@ -86,7 +89,9 @@ impl Watch {
         let seen = Seen {
             finding: finding.clone(),
             log: std::mem::take(&mut state.log),
+            took: state.since.elapsed(),
         };
+        state.since = Instant::now();
         let text = (state.show)(&seen);
         if !text.is_empty() {
             self.progress.aside(|| state.output.text(&text));
@@ -117,6 +122,30 @@ impl Progress {
         Self { bar }
     }
 
+    /// A spinner for several destinations, which are counted as they end.
+    pub(super) fn start_many(count: usize) -> Self {
+        let progress = Self::start("several destinations");
+        progress.bar.set_length(count as u64);
+        progress
+            .bar
+            .set_message(format!("0 of {count} destinations seen"));
+        progress
+    }
+
+    /// No spinner: for a look that is not alone on the terminal.
+    pub(super) fn none() -> Self {
+        let bar = ProgressBar::hidden();
+        Self { bar }
+    }
+
+    /// One of several destinations has been looked at.
+    pub(super) fn ended(&self) {
+        self.bar.inc(1);
+        let (at, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
+        self.bar
+            .set_message(format!("{at} of {all} destinations seen"));
+    }
+
     fn seen(&self, finding: &Finding) {
         match finding {
             Finding::Destination(found) => {
@@ -130,7 +159,7 @@ impl Progress {
     }
 
     /// Does something that writes to the terminal.
-    fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
+    pub(super) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
         self.bar.suspend(what)
     }
 
