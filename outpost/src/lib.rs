@@ -1,1 +1,111 @@
-//! Delivery of mail.
+//! Delivery of mail: a [`Mailer`] takes a message and an envelope, and says for every recipient what
+//! became of it. It behaves on the wire, and judges, as Postfix's smtp(8) does. It is not a mail
+//! composer, and has no queue: a caller who gets `deferred` tries again later.
+//!
+//! ```no_run
+//! use outpost::{Envelope, Mailer};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mailer = Mailer::submission("smtp.example.com")
+//!         .credentials("me@example.org", std::env::var("SMTP_PASSWORD")?)
+//!         .build()?;
+//!     let envelope = Envelope::new("me@example.org", ["a@example.com", "b@example.net"])?;
+//!     let report = mailer.send(envelope, "Subject: hello\n\nHi there.\n").await;
+//!     println!("{report}");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Ways out
+//!
+//! | mail goes | with |
+//! |---|---|
+//! | to a server where one has an account | [`Mailer::submission`](mailer::Mailer::submission): TLS is demanded, the server verified |
+//! | to the mail exchangers of each recipient | [`Mailer::direct`](mailer::Mailer::direct): TLS where offered, verified by DANE where DNS is validated |
+//! | to one server or domain | [`Mailer::relay`](mailer::Mailer::relay): the same |
+//! | to a mailbox server | [`Mailer::lmtp`](mailer::Mailer::lmtp) |
+//! | as a main.cf says | [`Mailer::postfix`](mailer::Mailer::postfix) |
+//!
+//! [`Builder::configure`] reaches every other setting.
+//!
+//! # Results
+//!
+//! A [`Report`] has an [`Outcome`] for each recipient, in the order of the envelope: sent, deferred or
+//! bounced; the server and its reply; how the connection was encrypted; and whether the verdict is
+//! [uncertain](Outcome::uncertain).
+//!
+//! # Features
+//!
+//! | feature | brings | default |
+//! |---|---|---|
+//! | `tokio` | [`Mailer`] | yes |
+//! | `smol` | [`smol::Mailer`] | |
+//! | `blocking` | [`blocking::Mailer`] | |
+//! | `rustls` | TLS, and with it DANE | yes |
+//! | `idna` | domains beyond ASCII | |
+//! | `mta-sts` | MTA-STS | |
+//! | `postfix` | main.cf and its tables | |
+//! | `spool` | [`Message::read`] keeps big messages in a temporary file | |
+//! | `serde` | reports and events as data | |
+//! | `dnssec` | a validator of DNS answers, on tokio | |
+//! | `cli` | the program `outpost` | |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod address;
+#[cfg(feature = "blocking")]
+pub mod blocking;
+mod builder;
+mod envelope;
+mod error;
+pub mod machine;
+#[cfg(any(feature = "tokio", feature = "smol"))]
+pub mod mailer;
+pub mod message;
+#[cfg(any(feature = "tokio", feature = "smol", feature = "blocking"))]
+mod plan;
+#[cfg(feature = "postfix")]
+mod postfix;
+mod size;
+mod spool;
+
+/// Mailers on tokio. This is the one that most programs want.
+#[cfg(feature = "tokio")]
+pub type Mailer = mailer::Mailer<runtime_tokio::Tokio>;
+
+/// Mailers on smol.
+#[cfg(feature = "smol")]
+pub mod smol {
+    /// Delivers messages on smol.
+    pub type Mailer = crate::mailer::Mailer<runtime_smol::Smol>;
+
+    pub use runtime_smol::start_reactor;
+}
+
+#[cfg(feature = "postfix")]
+pub use self::postfix::PostfixBuilder;
+pub use self::{
+    builder::{Builder, FromPolicy},
+    envelope::{Envelope, EnvelopeError, is_same},
+    error::BuildError,
+    message::{Message, MessageError},
+    size::SizeLimit,
+};
+
+// What the signatures above name, and the storeys below.
+#[cfg(feature = "postfix")]
+pub use postfix_config;
+pub use smtp_policy::{
+    self,
+    delivery::Observer,
+    dns::ResolverConfig,
+    event::{Event, Note},
+    report::{Outcome, Report, Status},
+    request::{EnvelopeId, Recipient},
+    settings::{Settings, SettingsBuilder},
+    tables::{SecretMaps, Table},
+    text::TextSource,
+    tls::TlsLevel,
+};
+pub use smtp_proto::{self, Address, Notify, Ret, ReversePath, Secret};

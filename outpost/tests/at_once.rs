@@ -1,5 +1,5 @@
 //! Several deliveries at the same time.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

@@ -1,5 +1,5 @@
 //! `outpost config`, which follows postconf(1).
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,5 +1,5 @@
 //! Deliveries to the sink, seen from both sides.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

@@ -1,5 +1,5 @@
 //! The demonstration, the README's first command.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

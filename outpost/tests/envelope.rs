@@ -1,5 +1,5 @@
 //! Envelopes and next hops as people type and paste them.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,5 +1,5 @@
 //! Each exit status of the program, and what it says then.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

@@ -1,5 +1,5 @@
 //! Tests of the help texts.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

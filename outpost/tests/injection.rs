@@ -1,6 +1,6 @@
 //! Tests of injection: what strangers have a say in cannot forge a line of the log, the report or the sink,
 //! and no control character of theirs reaches a terminal.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

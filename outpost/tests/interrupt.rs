@@ -1,5 +1,5 @@
 //! Ctrl-C: a polite end with a report, then an end at once.
-
+#![cfg(feature = "cli")]
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 

@@ -1,5 +1,5 @@
 //! Message files as people have them: line ends, size, strange content.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

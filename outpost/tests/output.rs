@@ -1,5 +1,5 @@
 //! Standard output that cannot be written to: one clear line, exit status 74.
-
+#![cfg(feature = "cli")]
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 

@@ -1,5 +1,5 @@
 //! `outpost probe` against the program's own server.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

@@ -1,5 +1,5 @@
 //! Reports that are written as verdicts fall.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

@@ -1,5 +1,5 @@
 //! Too few file descriptors: a clear end or a verdict, never a panic.
-
+#![cfg(feature = "cli")]
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 

@@ -1,5 +1,5 @@
 //! The sink against clients that want too much, and its end.
-
+#![cfg(feature = "cli")]
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 

@@ -1,5 +1,5 @@
 //! Tests of the words on TLS in reports: how mail went, and why TLS failed.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod common;

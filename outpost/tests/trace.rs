@@ -1,5 +1,5 @@
 //! Tests of standard error: `-v`, RUST_LOG, and nothing told twice.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

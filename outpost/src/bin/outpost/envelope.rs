@@ -2,22 +2,21 @@
 
 use std::{io::IsTerminal, path::Path};
 
-use anyhow::Context;
+use anyhow::anyhow;
+use outpost::{Message, address, is_same, message::Intake};
 use smtp_policy::{
     Protocol,
     line_ends::StrayCr,
     policy::Policy,
     request::{Nexthop, Recipient, Request},
 };
-use smtp_proto::address::{Address, ReversePath};
+use smtp_proto::address::ReversePath;
 
 use crate::{
-    address,
     cli::{DeliverArgs, ProtocolName},
     exit::{Exit, Failure, OrExit},
     hints,
-    job::{Job, encoding_of},
-    message::{Intake, Message},
+    job::Job,
     output::complain,
     settings,
 };
@@ -39,12 +38,11 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
     for (nexthop, _) in &groups {
         hints::next_hop(policy, protocol, nexthop, args.surroundings.sts.mta_sts);
     }
-    let intake = Intake {
-        stray_cr: args.stray_cr.into(),
-        limit: args.size_limit,
-    };
+    let mut intake = Intake::default();
+    intake.stray_cr = args.stray_cr.into();
+    intake.limit = args.size_limit;
     let message = message(&args.message, intake)?;
-    if message.facts.length == 0 {
+    if message.facts().length == 0 {
         complain("warning: the message is empty");
     }
 
@@ -53,12 +51,12 @@ pub(crate) fn jobs(args: &DeliverArgs, policy: &Policy) -> Result<Vec<Job>, Fail
         let mut request = Request::new(protocol, nexthop, sender.clone(), recipients);
         let id = format!("M{}", jobs.len() + 1);
         request.id = id.parse().or_exit(Exit::Software)?;
-        request.encoding = encoding_of(message.facts);
+        request.encoding = message.facts().encoding();
         // The line ends have been read already.
         request.stray_cr = StrayCr::Pass;
         // As for mail from sendmail(1): smtputf8_autodetect_classes.
         request.smtputf8 = client.content.smtputf8;
-        request.header_utf8 = message.facts.header_utf8;
+        request.header_utf8 = message.facts().header_utf8;
         request.smtputf8 = request.needs_smtputf8();
         jobs.push(Job::new(request, message.clone()));
     }
@@ -91,14 +89,19 @@ fn sender(text: &str) -> Result<ReversePath, Failure> {
 
 fn message(path: &Path, intake: Intake) -> Result<Message, Failure> {
     if path != Path::new("-") {
-        return Message::open(path, intake).or_exit(Exit::Data);
+        return Message::open_with(path, intake).or_exit(Exit::Data);
     }
     let input = std::io::stdin();
     if input.is_terminal() {
         complain("reading the message from the terminal, up to Ctrl-D");
     }
-    Message::spool(input.lock(), intake)
-        .context("cannot read the message from standard input")
+    Message::read_with(input.lock(), intake)
+        .map_err(|error| {
+            anyhow!(
+                "cannot read the message from standard input: {}",
+                error.cause()
+            )
+        })
         .or_exit(Exit::Data)
 }
 
@@ -139,12 +142,6 @@ fn group(to: &[String], nexthop: Option<&str>) -> Result<Vec<(Nexthop, Vec<Recip
         }
     }
     Ok(groups)
-}
-
-/// Returns whether two addresses surely are one: domains have no case, local parts may.
-fn is_same(one: &Address, other: &Address) -> bool {
-    let folded = |address: &Address| address.domain().map(str::to_lowercase);
-    one.local_part() == other.local_part() && folded(one) == folded(other)
 }
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use smtp_policy::request::{Encoding, Request};
-
-use crate::message::{Facts, Message, Text};
+use outpost::{Message, message::Text};
+use smtp_policy::request::Request;
 
 /// A request with everything that is needed to deliver it.
 #[derive(Clone, Debug)]
@@ -26,7 +25,7 @@ impl Job {
     /// Joins envelope and message. What the envelope leaves open, the facts of
     /// the message decide: the size, and whether a header holds non-ASCII text.
     pub(crate) fn new(mut request: Request, message: Message) -> Self {
-        let Message { text, facts } = message;
+        let (text, facts) = message.into_parts();
         request.size = request.size.or(Some(facts.size));
         request.header_utf8 = facts.header_utf8;
         Self {
@@ -36,14 +35,5 @@ impl Job {
             whole: false,
             pause: Duration::ZERO,
         }
-    }
-}
-
-/// The encoding of a message that nothing else is known about.
-pub(crate) fn encoding_of(facts: Facts) -> Encoding {
-    if facts.eight_bit {
-        Encoding::EightBit
-    } else {
-        Encoding::SevenBit
     }
 }

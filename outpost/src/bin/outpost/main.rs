@@ -3,7 +3,6 @@
 //! It is a thin face over the library crates, and none of them needs it. Exit
 //! statuses are those of `sysexits.h`; `outpost --help` lists them.
 
-mod address;
 mod cli;
 mod config;
 mod deliver;
@@ -16,7 +15,6 @@ mod interrupt;
 mod job;
 mod load;
 mod log_line;
-mod message;
 mod output;
 mod probe;
 mod progress;
@@ -25,7 +23,6 @@ mod request;
 mod runtime;
 mod settings;
 mod sink;
-mod size;
 mod trace;
 mod watch;
 

@@ -9,6 +9,7 @@ use std::{fmt, fs::File, path::Path, time::Duration};
 
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use outpost::{Message, SizeLimit};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use smtp_policy::{
@@ -17,11 +18,7 @@ use smtp_policy::{
     request::{Encoding, Request},
 };
 
-use crate::{
-    job::{Job, encoding_of},
-    message::Message,
-    size::SizeLimit,
-};
+use crate::job::Job;
 
 /// The most that a file of requests may have.
 const LIMIT: SizeLimit = SizeLimit::mebibytes(256);
@@ -112,7 +109,7 @@ fn read_one(value: Value, protocol: Protocol, at: &str, number: u32) -> Result<J
     let mut request: Request =
         serde_json::from_value(Value::Object(map)).map_err(|why| Fault::new(at, why))?;
     if request.encoding == Encoding::Unknown {
-        request.encoding = encoding_of(message.facts);
+        request.encoding = message.facts().encoding();
     }
     Ok(Job {
         // The requests of a file are what a queue manager would hand over.

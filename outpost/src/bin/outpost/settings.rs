@@ -1,14 +1,11 @@
 //! From the command line and the machine to a policy: main.cf, the DNS servers,
 //! the addresses of this machine.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
-    sync::Arc,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::anyhow;
 
+use outpost::machine;
 use postfix_config::{Machine, MainCf, compile};
 use smtp_policy::{
     dns::ResolverConfig, policy::Policy, request::Request, settings::Settings, sts::MtaSts,
@@ -22,7 +19,6 @@ use crate::{
     trace,
 };
 
-const RESOLV_CONF: &str = "/etc/resolv.conf";
 const SERVICES: &str = "/etc/services";
 
 /// The parameters that main.cf and `-o` set.
@@ -45,7 +41,7 @@ pub(crate) fn policy(args: &SurroundingsArgs) -> Result<Arc<Policy>, Failure> {
     let main_cf = main_cf(&args.parameters)?;
     let services = std::fs::read(SERVICES).unwrap_or_default();
     let machine = Machine {
-        addresses: &own_addresses(),
+        addresses: &machine::addresses(),
         services: &String::from_utf8_lossy(&services),
     };
     let mut policy = match compile(&main_cf, resolver(&args.dns), machine) {
@@ -134,72 +130,9 @@ pub(crate) fn host_name() -> String {
 
 /// The given DNS servers, or those of /etc/resolv.conf.
 fn resolver(servers: &[SocketAddr]) -> ResolverConfig {
-    let text = std::fs::read(RESOLV_CONF).unwrap_or_default();
-    let mut config = ResolverConfig::from_resolv_conf(&String::from_utf8_lossy(&text));
+    let mut config = machine::resolver();
     if !servers.is_empty() {
         config.servers = servers.to_vec();
     }
     config
-}
-
-/// The addresses of this machine, for `inet_interfaces = all`.
-///
-/// The standard library cannot list them; on Linux the kernel does in /proc.
-/// Elsewhere only the loopback addresses are known, which matters solely for
-/// finding out that this machine is among a domain's mail exchangers.
-fn own_addresses() -> Vec<IpAddr> {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let mut found = from_fib_trie(&read("/proc/net/fib_trie"));
-    found.extend(from_if_inet6(&read("/proc/net/if_inet6")));
-    if found.is_empty() {
-        found = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    }
-    found
-}
-
-/// In the kernel's routing trie an own address is a leaf (`|-- 192.0.2.1`) with
-/// the line `/32 host LOCAL` below it.
-fn from_fib_trie(text: &str) -> Vec<IpAddr> {
-    let mut found = Vec::new();
-    let mut leaf = None;
-    for line in text.lines().map(str::trim) {
-        if let Some(address) = line.strip_prefix("|-- ") {
-            leaf = address.parse::<IpAddr>().ok();
-        } else if line == "/32 host LOCAL"
-            && let Some(address) = leaf.take()
-            && !found.contains(&address)
-        {
-            found.push(address);
-        }
-    }
-    found
-}
-
-/// Each line begins with an address of 32 hexadecimal digits.
-fn from_if_inet6(text: &str) -> Vec<IpAddr> {
-    text.lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|digits| digits.len() == 32)
-        .filter_map(|digits| u128::from_str_radix(digits, 16).ok())
-        .map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn own_addresses_are_read_from_the_kernel_tables() {
-        let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 127.0.0.0\n        /8 host LOCAL\n     \
-                    |-- 127.0.0.1\n        /32 host LOCAL\n     |-- 127.255.255.255\n        \
-                    /32 link BROADCAST\n     |-- 192.0.2.7\n        /32 host LOCAL\nLocal:\n     \
-                    |-- 192.0.2.7\n        /32 host LOCAL\n";
-        assert_eq!(
-            from_fib_trie(trie),
-            [IpAddr::from([127, 0, 0, 1]), IpAddr::from([192, 0, 2, 7])]
-        );
-        let inet6 = "00000000000000000000000000000001 01 80 10 80       lo\n";
-        assert_eq!(from_if_inet6(inet6), [IpAddr::V6(Ipv6Addr::LOCALHOST)]);
-    }
 }

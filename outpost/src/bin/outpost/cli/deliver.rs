@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use smtp_policy::line_ends::StrayCr;
 
 use super::{EXIT_STATUS, ProtocolName, SurroundingsArgs};
-use crate::size::SizeLimit;
+use outpost::SizeLimit;
 
 const DELIVER_EXAMPLES: &str = "\
 Examples:

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use outpost::{Message, message::Text};
 use postfix_config::{MainCf, compile};
 use smtp_policy::{
     Protocol,
@@ -26,8 +27,7 @@ use crate::{
     cli::{DemoArgs, Runtime},
     exit::{Exit, Failure, OrExit},
     interrupt::Interrupt,
-    job::{Job, encoding_of},
-    message::{Intake, Message, Text},
+    job::Job,
     output::Output,
     progress::Progress,
     report,
@@ -60,10 +60,10 @@ const LAG: Duration = Duration::from_millis(500);
 pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let (message, name) = match &args.message {
         Some(path) => (
-            Message::open(path, Intake::default()).or_exit(Exit::Data)?,
+            Message::open(path).or_exit(Exit::Data)?,
             path.display().to_string(),
         ),
-        None => (Message::exact(MESSAGE.to_vec()), "built in".to_owned()),
+        None => (Message::exact(MESSAGE), "built in".to_owned()),
     };
     let (server, recorder) = start_sink().or_exit(Exit::System)?;
     let runtime = match args.runtime {
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         "A real delivery, all inside this program.\n\n  \
          message    {name}, {} bytes\n  client     Outpost on the {runtime} runtime\n  \
          server     embedded sink on {server} (no network is used)\n\n",
-        message.facts.length
+        message.facts().length
     ));
 
     let start = Instant::now();
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let mut verdicts = String::from("Verdicts, one for each recipient\n\n");
     verdicts += &report::text::blocks(&report);
     output.text(&verdicts);
-    let delivered = compare(&seen.messages, &message.text).or_exit(Exit::Data)?;
+    let delivered = compare(&seen.messages, &message.text()).or_exit(Exit::Data)?;
     output.line(format_args!("The sink received {}", delivered.words()));
     let planned = as_planned(&report);
     let settled = [Ok(report)];
@@ -140,10 +140,10 @@ fn deliver(runtime: Runtime, server: SocketAddr, message: Message) -> Result<Rep
     let nexthop = nexthop.parse().or_exit(Exit::Software)?;
     let mut request = Request::new(Protocol::Smtp, nexthop, sender, recipients);
     request.id = "demo".parse().or_exit(Exit::Software)?;
-    request.encoding = encoding_of(message.facts);
+    request.encoding = message.facts().encoding();
     // The line ends have been read already.
     request.stray_cr = StrayCr::Pass;
-    request.smtputf8 = message.facts.header_utf8;
+    request.smtputf8 = message.facts().header_utf8;
     let Job {
         request,
         text,

@@ -1,16 +1,23 @@
-//! Sizes on the command line: a number of bytes, with K, M or G for the powers of 1024.
+//! Limits of sizes: a number of bytes, with K, M or G for the powers of 1024.
 
 use std::{fmt, io, io::Read, str::FromStr};
 
-/// The most bytes that something may have.
+/// The most bytes that something may have. Read from a text, it is a number of bytes, or one with K, M or G for the
+/// powers of 1024.
+///
+/// ```
+/// let limit: outpost::SizeLimit = "2M".parse()?;
+/// assert_eq!(limit.to_string(), "2 MiB");
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SizeLimit(u64);
+pub struct SizeLimit(u64);
 
 const UNITS: [(char, u64); 3] = [('G', 1 << 30), ('M', 1 << 20), ('K', 1 << 10)];
 
 impl SizeLimit {
     /// A limit of so many mebibytes.
-    pub(crate) const fn mebibytes(count: u64) -> Self {
+    pub const fn mebibytes(count: u64) -> Self {
         Self(count << 20)
     }
 
@@ -19,7 +26,7 @@ impl SizeLimit {
     /// # Errors
     /// Reading fails, or there is more than the limit allows; of an endless source not
     /// much more is read.
-    pub(crate) fn read(self, source: impl Read) -> io::Result<Vec<u8>> {
+    pub fn read(self, source: impl Read) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         source
             .take(self.0.saturating_add(1))
@@ -29,7 +36,7 @@ impl SizeLimit {
     }
 
     /// Says so if `size` is more than the limit.
-    pub(crate) fn check(self, size: u64) -> io::Result<()> {
+    pub fn check(self, size: u64) -> io::Result<()> {
         if size <= self.0 {
             return Ok(());
         }

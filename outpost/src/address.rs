@@ -4,14 +4,39 @@
 //! It is not a reader of header fields (RFC 5322 section 3.4): what is not clearly one
 //! address is refused, with a reason that helps. Nothing is sent as something else than
 //! it says.
+//!
+//! ```
+//! let address = outpost::address::parse("Ann Lee <ann@example.com>")?;
+//! assert_eq!(address.as_str(), "ann@example.com");
+//! assert!(outpost::address::parse("a@example.com, b@example.com").is_err());
+//! # Ok::<(), outpost::address::AddressError>(())
+//! ```
+
+use std::{error, fmt};
 
 use smtp_proto::address::Address;
+
+/// The reason for which a text is not one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressError(String);
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl error::Error for AddressError {}
 
 /// Reads one address.
 ///
 /// # Errors
 /// It is none, or more than one.
-pub(crate) fn parse(text: &str) -> Result<Address, String> {
+pub fn parse(text: &str) -> Result<Address, AddressError> {
+    read(text).map_err(AddressError)
+}
+
+fn read(text: &str) -> Result<Address, String> {
     let text = text.trim();
     let inner = match text.strip_suffix('>') {
         Some(rest) => in_brackets(rest)?,
@@ -179,7 +204,7 @@ mod tests {
             ("\"a\rb\"@x", "a byte 0x0d"),
             ("a@[1.2.3.4", "a '[' is outside"),
         ] {
-            let error = parse(text).unwrap_err();
+            let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(reason), "{text:?}: {error}");
         }
     }
