@@ -25,11 +25,7 @@ impl Default for Spool {
 impl Spool {
     /// Keeps the next bytes.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        io::Write::write_all(&mut self.0, bytes).map_err(|error| {
-            let folder = std::env::temp_dir();
-            let why = format!("cannot keep it in {}: {error}", folder.display());
-            io::Error::new(error.kind(), why)
-        })
+        io::Write::write_all(&mut self.0, bytes)
     }
 
     /// The text that was kept.

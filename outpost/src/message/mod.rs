@@ -23,10 +23,10 @@ mod facts;
 mod text;
 
 use std::{
-    error, fmt,
+    env, error, fmt,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -89,10 +89,7 @@ impl Message {
     /// The file cannot be read, or is not as `intake` wants it.
     pub fn open_with(path: impl AsRef<Path>, intake: Intake) -> Result<Self, MessageError> {
         let path = path.as_ref();
-        Self::open_file(path, intake).map_err(|cause| MessageError {
-            path: Some(path.to_owned()),
-            cause,
-        })
+        Self::open_file(path, intake).map_err(|error| error.with_origin(path.display()))
     }
 
     /// Reads a message to its end. Line ends are read as by [`open`](Self::open). Text beyond
@@ -109,8 +106,9 @@ impl Message {
     /// # Errors
     /// Reading fails, or the text is not as `intake` wants it.
     pub fn read_with(reader: impl Read, intake: Intake) -> Result<Self, MessageError> {
-        let message = Self::take(reader, intake);
-        message.map_err(|cause| MessageError { path: None, cause })
+        let mut intaken = Intaken::new(intake);
+        for_each_chunk(reader, |chunk| intaken.push(chunk).map(|()| true))?;
+        intaken.finish()
     }
 
     /// Takes text byte for byte. Its lines end in LF, and every CR is data.
@@ -147,7 +145,7 @@ impl Message {
         (self.text, self.facts)
     }
 
-    fn open_file(path: &Path, intake: Intake) -> io::Result<Self> {
+    fn open_file(path: &Path, intake: Intake) -> Result<Self, MessageError> {
         let mut file = File::open(path)?;
         let data = file.metadata()?;
         if data.is_file() {
@@ -160,13 +158,7 @@ impl Message {
             let text = Text::file(file)?;
             return Ok(Self { text, facts });
         }
-        Self::take(file, intake)
-    }
-
-    fn take(reader: impl Read, intake: Intake) -> io::Result<Self> {
-        let mut intaken = Intaken::new(intake);
-        for_each_chunk(reader, |chunk| intaken.push(chunk).map(|()| true))?;
-        intaken.finish()
+        Self::read_with(file, intake)
     }
 
     /// Takes text in memory whose lines end in LF or CR LF.
@@ -248,20 +240,20 @@ impl Intaken {
     }
 
     /// Takes the next bytes; none is the end.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), MessageError> {
         self.taken += bytes.len() as u64;
         self.intake.limit.check(self.taken)?;
         let text = self.line_ends.push(Bytes::copy_from_slice(bytes));
         let text = text.map_err(|stray| io::Error::new(io::ErrorKind::InvalidData, stray))?;
         self.scan.push(&text);
-        self.kept.write(&text)
+        self.kept.write(&text).map_err(MessageError::spooling)
     }
 
     /// The message that was taken.
-    pub(crate) fn finish(mut self) -> io::Result<Message> {
+    pub(crate) fn finish(mut self) -> Result<Message, MessageError> {
         self.push(&[])?;
         Ok(Message {
-            text: self.kept.into_text()?,
+            text: self.kept.into_text().map_err(MessageError::spooling)?,
             facts: self.scan.finish(),
         })
     }
@@ -269,7 +261,7 @@ impl Intaken {
 
 /// The facts of a file that can be used as it is, or `None` when it has a CR. The file
 /// is left at its start.
-fn facts_in_place(file: &mut File) -> io::Result<Option<Facts>> {
+fn facts_in_place(file: &mut File) -> Result<Option<Facts>, MessageError> {
     let mut scan = Scan::default();
     let mut unchanged = true;
     for_each_chunk(&mut *file, |chunk| {
@@ -284,8 +276,8 @@ fn facts_in_place(file: &mut File) -> io::Result<Option<Facts>> {
 /// Reads to the end, or until `take` wants no more.
 fn for_each_chunk(
     mut reader: impl Read,
-    mut take: impl FnMut(&[u8]) -> io::Result<bool>,
-) -> io::Result<()> {
+    mut take: impl FnMut(&[u8]) -> Result<bool, MessageError>,
+) -> Result<(), MessageError> {
     let mut chunk = vec![0; CHUNK];
     loop {
         match reader.read(&mut chunk) {
@@ -296,45 +288,71 @@ fn for_each_chunk(
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// A message that cannot be read.
+/// A message that cannot be read. Its [source](error::Error::source) is the reason.
 #[derive(Debug)]
 pub struct MessageError {
-    path: Option<PathBuf>,
+    /// The file, or another place that the message comes from.
+    origin: Option<String>,
+    /// The place of what was read already refuses more.
+    spooling: bool,
     cause: io::Error,
 }
 
 impl MessageError {
-    /// The file, if it is one.
-    pub fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+    /// Names the origin of the message: what follows "cannot read the message".
+    #[must_use]
+    pub fn with_origin(mut self, origin: impl fmt::Display) -> Self {
+        self.origin = Some(origin.to_string());
+        self
     }
 
-    /// The reason.
-    pub const fn cause(&self) -> &io::Error {
-        &self.cause
+    fn spooling(cause: io::Error) -> Self {
+        Self {
+            spooling: true,
+            ..cause.into()
+        }
+    }
+}
+
+impl From<io::Error> for MessageError {
+    fn from(cause: io::Error) -> Self {
+        Self {
+            origin: None,
+            spooling: false,
+            cause,
+        }
     }
 }
 
 impl fmt::Display for MessageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("cannot read the message")?;
-        if let Some(path) = &self.path {
-            write!(f, " {}", path.display())?;
+        if let Some(origin) = &self.origin {
+            write!(f, " {origin}")?;
         }
-        write!(f, ": {}", self.cause)
+        match self.spooling {
+            true => write!(f, ": cannot keep it in {}", env::temp_dir().display()),
+            false => Ok(()),
+        }
     }
 }
 
-impl error::Error for MessageError {}
+impl error::Error for MessageError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&self.cause)
+    }
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::error::Error;
+
     use super::*;
 
     /// Gives its bytes one by one.
@@ -407,11 +425,9 @@ mod tests {
         let passed = read(StrayCr::Pass).unwrap();
         assert_eq!(all(passed.text()), b"A: b\n\nx\ry\r\nz\r");
         assert_eq!(replaced.facts(), passed.facts(), "as long, and of one SIZE");
-        let error = read(StrayCr::Refuse).unwrap_err().to_string();
-        assert!(
-            error.starts_with("cannot read the message: line 3 of the message has"),
-            "{error}"
-        );
+        let error = read(StrayCr::Refuse).unwrap_err();
+        let error = error.source().unwrap().to_string();
+        assert!(error.starts_with("line 3 of the message has"), "{error}");
     }
 
     #[test]

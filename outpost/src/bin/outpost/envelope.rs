@@ -2,7 +2,6 @@
 
 use std::{io::IsTerminal, path::Path};
 
-use anyhow::anyhow;
 use outpost::{Message, address, is_same, message::Intake};
 use smtp_policy::{
     Protocol,
@@ -96,12 +95,7 @@ fn message(path: &Path, intake: Intake) -> Result<Message, Failure> {
         complain("reading the message from the terminal, up to Ctrl-D");
     }
     Message::read_with(input.lock(), intake)
-        .map_err(|error| {
-            anyhow!(
-                "cannot read the message from standard input: {}",
-                error.cause()
-            )
-        })
+        .map_err(|error| error.with_origin("from standard input"))
         .or_exit(Exit::Data)
 }
 
