@@ -56,7 +56,8 @@ pub struct Builder<M> {
     settings: SettingsBuilder,
     route: Route,
     level: Option<TlsLevel>,
-    trust: Trust,
+    /// The authorities that vouch for servers, as certificates in DER; none: those of the system.
+    authorities: Option<Vec<Vec<u8>>>,
     resolver: Option<ResolverConfig>,
     #[cfg(feature = "mta-sts")]
     mta_sts: bool,
@@ -71,15 +72,6 @@ enum Route {
     To(String),
     /// The domain of each recipient.
     Domains,
-}
-
-/// The authorities that vouch for servers.
-#[derive(Clone, Debug)]
-enum Trust {
-    /// Those of the operating system.
-    System,
-    /// These certificates, in DER.
-    Only(Vec<Vec<u8>>),
 }
 
 impl<M: FromPolicy> Builder<M> {
@@ -130,7 +122,7 @@ impl<M: FromPolicy> Builder<M> {
             settings,
             route,
             level: None,
-            trust: Trust::System,
+            authorities: None,
             resolver: None,
             #[cfg(feature = "mta-sts")]
             mta_sts: false,
@@ -194,7 +186,7 @@ impl<M: FromPolicy> Builder<M> {
             Ok(anchors) if anchors.certificates.is_empty() => {
                 self.wrong("authorities", "PEM", "there is no certificate");
             }
-            Ok(anchors) => self.trust = Trust::Only(anchors.certificates),
+            Ok(anchors) => self.authorities = Some(anchors.certificates),
             Err(why) => self.wrong("authorities", "PEM", why),
         }
         self
@@ -271,23 +263,30 @@ impl<M: FromPolicy> Builder<M> {
     }
 
     fn trust_authorities(&mut self, level: TlsLevel) {
-        let given = match &mut self.trust {
-            Trust::Only(given) => std::mem::take(given),
-            #[cfg(feature = "rustls")]
-            Trust::System if level.needs_authority() => {
-                smtp_policy::tls::TlsMaterial::system_authorities()
-            }
-            Trust::System => return,
+        let trusted = match self.authorities.take() {
+            Some(given) => given,
+            None if level.needs_authority() => system_authorities(),
+            None => Vec::new(),
         };
-        let _ = level;
         if let Ok(material) = &mut self.settings.tls.material {
-            material.authorities.extend(given);
+            material.authorities.extend(trusted);
         }
     }
 }
 
 const fn has_tls() -> bool {
     cfg!(feature = "rustls")
+}
+
+#[cfg(feature = "rustls")]
+fn system_authorities() -> Vec<Vec<u8>> {
+    smtp_policy::tls::TlsMaterial::system_authorities()
+}
+
+/// Without TLS nobody is asked for a certificate.
+#[cfg(not(feature = "rustls"))]
+const fn system_authorities() -> Vec<Vec<u8>> {
+    Vec::new()
 }
 
 /// The next hop for all messages, if it makes sense.

@@ -56,8 +56,10 @@
 pub mod address;
 #[cfg(feature = "blocking")]
 pub mod blocking;
+#[cfg(any(feature = "tokio", feature = "smol", feature = "blocking"))]
 mod builder;
 mod envelope;
+#[cfg(any(feature = "tokio", feature = "smol", feature = "blocking"))]
 mod error;
 pub mod machine;
 #[cfg(any(feature = "tokio", feature = "smol"))]
@@ -65,7 +67,10 @@ pub mod mailer;
 pub mod message;
 #[cfg(any(feature = "tokio", feature = "smol", feature = "blocking"))]
 mod plan;
-#[cfg(feature = "postfix")]
+#[cfg(all(
+    feature = "postfix",
+    any(feature = "tokio", feature = "smol", feature = "blocking")
+))]
 mod postfix;
 mod size;
 mod spool;
@@ -83,12 +88,18 @@ pub mod smol {
     pub use runtime_smol::start_reactor;
 }
 
-#[cfg(feature = "postfix")]
+#[cfg(all(
+    feature = "postfix",
+    any(feature = "tokio", feature = "smol", feature = "blocking")
+))]
 pub use self::postfix::PostfixBuilder;
+#[cfg(any(feature = "tokio", feature = "smol", feature = "blocking"))]
 pub use self::{
     builder::{Builder, FromPolicy},
-    envelope::{Envelope, EnvelopeError, is_same},
     error::BuildError,
+};
+pub use self::{
+    envelope::{Envelope, EnvelopeError, is_same},
     message::{Message, MessageError},
     size::SizeLimit,
 };

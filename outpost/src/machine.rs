@@ -21,7 +21,7 @@ pub fn resolver() -> ResolverConfig {
 }
 
 /// The name of this machine as far as a file tells it; otherwise `localhost.localdomain`.
-pub(crate) fn name() -> HelloName {
+pub fn name() -> HelloName {
     let read = |path: &&str| fs::read_to_string(Path::new(path)).ok();
     let mut names = HOST_NAMES.iter().filter_map(read);
     let name = names.find_map(|name| name.trim().parse().ok());
