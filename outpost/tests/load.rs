@@ -1,5 +1,5 @@
 //! `outpost load` against the program's own server, servers that fail, and servers with TLS.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

@@ -1,5 +1,5 @@
 //! `outpost probe` for several destinations, and for monitoring systems.
-
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod common;

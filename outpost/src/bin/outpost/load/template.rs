@@ -2,7 +2,7 @@
 
 use smtp_proto::address::Address;
 
-use crate::address;
+use outpost::address;
 
 /// The number of the message.
 const MESSAGE: &str = "{m}";
@@ -34,7 +34,7 @@ impl Template {
             let rest: String = sample.chars().skip(at).take(10).collect();
             return Err(format!("'{rest}' means nothing: there are {{m}} and {{r}}"));
         }
-        let address = address::parse(&sample)?;
+        let address = address::parse(&sample).map_err(|why| why.to_string())?;
         Ok(match text.contains(MESSAGE) || text.contains(RECIPIENT) {
             true => Self::Numbered(text),
             false => Self::Fixed(address),
@@ -46,7 +46,9 @@ impl Template {
     pub(super) fn address(&self, message: u64, recipient: u64) -> Result<Address, String> {
         match self {
             Self::Fixed(address) => Ok(address.clone()),
-            Self::Numbered(text) => address::parse(&fill(text, message, recipient)),
+            Self::Numbered(text) => {
+                address::parse(&fill(text, message, recipient)).map_err(|why| why.to_string())
+            }
         }
     }
 }
