@@ -10,6 +10,9 @@
 //! thread that asks for it and waits with a `mio::Poll` of that thread, which takes three
 //! file descriptors until the thread ends; for many deliveries at once, use as many threads.
 //! `examples/deliver.rs` is a whole program.
+//!
+//! A text that is [not there yet](smtp_policy::text::TextSource::poll_read) has the thread wait for it, too; what
+//! wakes it must not need another runtime, unless that runs elsewhere.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

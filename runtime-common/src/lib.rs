@@ -14,6 +14,7 @@ mod drive;
 mod https;
 mod runtime;
 mod socket;
+mod source;
 mod wait;
 
 pub use self::{
@@ -21,6 +22,7 @@ pub use self::{
     dns::carry,
     runtime::{Clocked, Runtime},
     socket::Socket,
+    source::{PollReader, PolledSource},
 };
 
 /// The example in README.md compiles.

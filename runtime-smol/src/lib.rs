@@ -15,9 +15,11 @@
 
 mod reactor;
 mod runtime;
+mod source;
 
 pub use reactor::start_reactor;
 pub use runtime::Smol;
+pub use source::AsyncReaderSource;
 
 /// Delivers messages on smol, many at once.
 pub type Client = runtime_common::Client<Smol>;

@@ -21,6 +21,7 @@
 pub mod client;
 pub mod conformance;
 pub mod lookups;
+pub mod sources;
 pub mod toy;
 pub mod web;
 
@@ -30,7 +31,7 @@ use futures_util::future::{Either, select};
 pub use smtp_sim::conformance::Failures;
 
 use crate::{
-    prelude::{Arc, Bytes, Observer, Policy, Report, Request, Table},
+    prelude::{Arc, Bytes, Observer, Policy, Report, Request, Table, TextSource},
     toy::{Peer, policy},
 };
 
@@ -46,7 +47,7 @@ pub mod prelude {
     };
     pub use smtp_policy::{
         delivery::Observer, driver::Submission, policy::Policy, report::Report, request::Request,
-        tables::Table,
+        tables::Table, text::TextSource,
     };
 
     pub use crate::{Client, Droppable, first};
@@ -59,7 +60,12 @@ const TEXT: &[u8] = b"Subject: hello\n\n.world\n";
 pub trait Client: Clone + Send + Sync + 'static {
     fn new(policy: Arc<Policy>) -> Self;
     fn add_table(&self, name: &str, table: Arc<dyn Table>);
-    fn deliver(&self, request: Request, text: Bytes, observer: impl Observer + 'static) -> Report;
+    fn deliver(
+        &self,
+        request: Request,
+        text: impl TextSource + 'static,
+        observer: impl Observer + 'static,
+    ) -> Report;
     fn deliver_whole(&self, request: Request, text: Bytes) -> Report;
     fn deliver_at_once(&self, requests: Vec<Request>, text: Bytes) -> Vec<Report>;
     fn deliver_all(
@@ -115,7 +121,7 @@ macro_rules! waiting_client {
                 fn deliver(
                     &self,
                     request: Request,
-                    text: Bytes,
+                    text: impl TextSource + 'static,
                     observer: impl Observer + 'static,
                 ) -> Report {
                     $block_on(self.0.deliver(request, text, observer))
@@ -222,6 +228,11 @@ macro_rules! suite {
             a_bind_address_that_is_not_ours_is_left_out_or_enforced,
             an_observer_hears_of_the_doubt_before_the_end_of_the_text_is_sent,
             an_observer_sees_every_recipient_settled_once,
+        ], sources: [
+            a_text_is_sent_as_its_source_has_it,
+            a_server_that_hangs_up_while_the_source_is_waited_for_is_heard,
+            a_source_that_gives_nothing_defers_the_mail_in_the_time_for_text,
+            cancelling_ends_a_delivery_that_waits_for_its_source,
         ], lookups: [
             an_answer_of_the_name_server_that_does_not_fit_is_fetched_over_tcp,
             the_operating_system_finds_hosts_for_native_lookups,
@@ -275,7 +286,11 @@ mod tests {
     #[test]
     fn every_test_is_in_the_suite() {
         let suite = include_str!("lib.rs");
-        for source in [include_str!("client.rs"), include_str!("lookups.rs")] {
+        for source in [
+            include_str!("client.rs"),
+            include_str!("lookups.rs"),
+            include_str!("sources.rs"),
+        ] {
             let tests = source
                 .lines()
                 .filter_map(|line| line.strip_prefix("pub fn "));

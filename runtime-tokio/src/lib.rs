@@ -19,9 +19,11 @@
 mod dnssec;
 mod net;
 mod runtime;
+mod source;
 
 pub use net::Watched;
 pub use runtime::Tokio;
+pub use source::AsyncReaderSource;
 
 /// Delivers messages on tokio, many at once.
 pub type Client = runtime_common::Client<Tokio>;

@@ -23,7 +23,7 @@ use runtime_tests::{
     suite,
     toy::{Toy, policy, request},
 };
-use runtime_tokio::Client;
+use runtime_tokio::{AsyncReaderSource, Client};
 use smtp_policy::{
     Protocol::Smtp,
     report::Status,
@@ -82,6 +82,28 @@ fn a_runtime_ends_while_a_table_still_waits() {
     drop(runtime);
     assert_eq!(answered.load(Ordering::SeqCst), 0);
     drop(lets_go);
+}
+
+#[test]
+fn a_file_of_tokio_is_read_without_a_thread_that_waits() {
+    let toy = Toy::tcp("127.0.0.1", |mut peer| {
+        peer.serve_until("nothing");
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = "0123456789abcde\n".repeat(64 * 1024);
+    std::fs::write(file.path(), &text).unwrap();
+    let client = Client::new(policy("", Vec::new()));
+    let mail = request(Smtp, &toy.nexthop, 1);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let report = runtime.block_on(async {
+        let file = tokio::fs::File::open(file.path()).await.unwrap();
+        client.deliver(mail, AsyncReaderSource::new(file), ()).await
+    });
+    assert!(report.all(Status::Sent), "{report:?}");
+    assert!(toy.told() == text, "the text is another");
 }
 
 /// A table that says when it is asked, and waits until it may answer.

@@ -16,7 +16,12 @@ impl Client for Blocking {
         self.0.add_table(name, table);
     }
 
-    fn deliver(&self, request: Request, text: Bytes, observer: impl Observer + 'static) -> Report {
+    fn deliver(
+        &self,
+        request: Request,
+        text: impl TextSource + 'static,
+        observer: impl Observer + 'static,
+    ) -> Report {
         self.0.deliver(request, text, observer)
     }
 

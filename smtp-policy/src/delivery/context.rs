@@ -137,6 +137,12 @@ impl Context {
         self.now >= self.give_up()
     }
 
+    /// The time that the source of the text has for each piece: that which a server has to take one
+    /// (`smtp_data_xfer_timeout`).
+    pub(super) fn source_limit(&self) -> Duration {
+        self.settings.timeouts.session.data_xfer
+    }
+
     /// The present time as Unix time; `None` if nobody has told.
     pub(super) fn unix_time(&self) -> Option<Duration> {
         self.epoch.map(|epoch| epoch + self.now.as_duration())

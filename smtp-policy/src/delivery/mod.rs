@@ -66,6 +66,7 @@ mod testing;
 mod ticket;
 mod transitions;
 mod verdict;
+mod wanted;
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -231,6 +232,21 @@ impl Delivery {
     /// The answer to [`Ask::Text`]. An empty chunk is the end of the message.
     pub fn text(&mut self, chunk: Bytes) {
         self.course.answer(Answer::Text(chunk));
+    }
+
+    /// The answer to [`Ask::Text`] when the source has no text yet: it is not asked for again, and
+    /// [`text`](Self::text) follows when there is some. Meanwhile the delivery writes and
+    /// listens. A source that gives none for as long as a server may take for it
+    /// (`smtp_data_xfer_timeout`) is given up, and the message is deferred.
+    pub fn text_pending(&mut self) {
+        let until = self.cx.now + self.cx.source_limit();
+        self.course.answer(Answer::TextBy(until));
+    }
+
+    /// Returns whether text was asked for and is still wanted. A delivery that has gone on
+    /// without it, since the server refused it for instance, drops it.
+    pub const fn wants_text(&self) -> bool {
+        self.course.wants_text()
     }
 
     /// The answer to [`Ask::Text`] when the text cannot be read. The message is

@@ -5,12 +5,13 @@
 //! empty. It says where the delivery stands next, and what is asked of the driver
 //! meanwhile ([`Next`]).
 
-use core::mem;
+use core::{mem, time::Duration};
 
 use bytes::Bytes;
 use smtp_proto::{
     session::{Stage, Taken},
     status::EnhancedStatus,
+    time::Time,
 };
 
 use super::{
@@ -88,6 +89,8 @@ pub(super) enum Answer {
     Socket(u32, Result<(), ConnectError>),
     /// To [`Ask::Text`].
     Text(Bytes),
+    /// To the same: there is none before, and it is waited for until this time.
+    TextBy(Time),
 }
 
 /// An event from outside that ends a delivery before its time.
@@ -99,6 +102,8 @@ pub(super) enum Stop {
     Cancelled,
     /// The message text cannot be read. No other server would fare better.
     Unreadable(String),
+    /// The source of the message text has not given any for so long.
+    Starved(Duration),
     /// The message is no message, and never will be.
     Corrupt,
     /// Nobody can move this delivery.
@@ -106,7 +111,7 @@ pub(super) enum Stop {
 }
 
 impl Stop {
-    fn reason(&self) -> Reason {
+    pub(super) fn reason(&self) -> Reason {
         let local = |detail, scope, text: String| {
             Reason::local(EnhancedStatus::new(4, 3, detail), scope, text)
         };
@@ -118,6 +123,12 @@ impl Stop {
             Self::Cancelled => local(2, Scope::Message, "delivery was cancelled".into()),
             Self::Unreadable(why) => {
                 let text = format!("cannot read the message text: {why}");
+                local(0, Scope::Message, text)
+            }
+            Self::Starved(limit) => {
+                let seconds = limit.as_secs();
+                let text =
+                    format!("cannot read the message text: its source gave none for {seconds} s");
                 local(0, Scope::Message, text)
             }
             // Returned to the sender, in Postfix's words.
@@ -157,6 +168,7 @@ impl Phase {
             (Self::Preparing(phase), Answer::Text(chunk)) if phase.wants_text() => {
                 phase.text(chunk);
             }
+            (Self::Preparing(phase), Answer::TextBy(until)) => phase.wait_for_text(until),
             (Self::Resolving(phase), Answer::Dns(serial, answer)) if phase.asked(serial) => {
                 phase.resolved(serial, answer);
             }
@@ -182,10 +194,20 @@ impl Phase {
                 phase.looked_up(value);
             }
             (Self::Talking(phase), Answer::Text(chunk)) if phase.wants_text() => phase.text(chunk),
+            (Self::Talking(phase), Answer::TextBy(until)) => phase.wait_for_text(until),
             // Nobody waits for it any more: the delivery has gone on without it, since it was
             // cancelled, took too long, or found out otherwise what it needs. Whoever asked is
             // gone with the question, and whatever phase is here has asked for something else.
             _ => {}
+        }
+    }
+
+    /// Returns whether text is asked for.
+    const fn wants_text(&self) -> bool {
+        match self {
+            Self::Preparing(phase) => phase.wants_text(),
+            Self::Talking(phase) => phase.wants_text(),
+            _ => false,
         }
     }
 
@@ -310,6 +332,11 @@ impl Course {
         }
     }
 
+    /// Returns whether text is asked for.
+    pub(super) const fn wants_text(&self) -> bool {
+        self.phase.wants_text()
+    }
+
     /// Returns whether the message text is complete, so that it may have been accepted.
     pub(super) fn has_sent_text(&self) -> bool {
         match &self.phase {
@@ -416,6 +443,7 @@ mod tests {
             (Stop::Overdue, deferred),
             (Stop::Cancelled, deferred),
             (Stop::Unreadable("no such file".into()), deferred),
+            (Stop::Starved(Duration::from_secs(180)), deferred),
             (Stop::Corrupt, "0 bounced 5.3.0"),
             (Stop::Undriven("no more files".into()), deferred),
         ] {

@@ -9,15 +9,17 @@ use smtp_proto::{
     address::{Address, ReversePath},
     session::Transaction,
     status::EnhancedStatus,
+    time::Time,
 };
 
 use super::{
     Ask,
     choosing::{Choosing, count_destinations},
     context::Context,
-    phase::{Next, Phase},
+    phase::{Next, Phase, Stop},
     roll::Batch,
     settle::Origin,
+    wanted::Wanted,
 };
 use crate::{
     content::{
@@ -59,6 +61,7 @@ pub(super) struct Preparing {
     /// The question about a table that is out.
     question: Option<u32>,
     loop_check: Option<LoopCheck>,
+    wanted: Wanted,
 }
 
 impl Start {
@@ -89,6 +92,7 @@ impl Start {
             taken: 0,
             question: None,
             loop_check: None,
+            wanted: Wanted::Nothing,
         })))
     }
 }
@@ -101,7 +105,12 @@ impl Preparing {
 
     /// Returns whether text is asked for.
     pub(super) const fn wants_text(&self) -> bool {
-        self.loop_check.is_some()
+        self.loop_check.is_some() && self.wanted.is_something()
+    }
+
+    /// The text that was asked for is not there yet.
+    pub(super) const fn wait_for_text(&mut self, until: Time) {
+        self.wanted.wait_until(until);
     }
 
     /// The answer to the question about a table.
@@ -114,6 +123,7 @@ impl Preparing {
 
     /// A piece of the text.
     pub(super) fn text(&mut self, chunk: Bytes) {
+        self.wanted = Wanted::Nothing;
         if let Some(check) = &mut self.loop_check {
             check.push(chunk);
         }
@@ -140,8 +150,18 @@ impl Preparing {
             return self.end_mapping(cx);
         };
         match check.state() {
+            LoopState::Reading if self.wanted.is_overdue(cx) => {
+                let why = Stop::Starved(cx.source_limit());
+                cx.settle_left(why.reason().without_blame(), &Origin::default());
+                Next::Go(Phase::Choosing(Choosing))
+            }
+            LoopState::Reading if self.wanted.waits() => {
+                let until = self.wanted.until();
+                Next::Ask(self.into(), Ask::Wait { until })
+            }
             LoopState::Reading => {
                 let (offset, room) = (check.offset(), HEADER_ROOM);
+                self.wanted = Wanted::Piece;
                 Next::Ask(self.into(), Ask::Text { offset, room })
             }
             LoopState::Clear => prepared(cx),

@@ -1,7 +1,12 @@
 //! The books of a delivery: text is handed over, verdicts are taken down. It does no I/O
 //! but that of the text source.
 
-use std::io::ErrorKind;
+use std::{
+    io::{self, ErrorKind},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
 
 use smtp_proto::status::EnhancedStatus;
 
@@ -39,9 +44,32 @@ impl<T: TextSource, O: Observer> Clerk<T, O> {
         }
     }
 
-    /// Answers [`Ask::Text`](crate::delivery::Ask::Text).
+    /// Answers [`Ask::Text`](crate::delivery::Ask::Text) from a source that does not wait.
     pub fn read(&mut self, job: &mut Delivery, offset: u64, room: usize) {
-        match self.text.read(offset, room) {
+        let read = self.text.read(offset, room);
+        self.hand_over(job, offset, read);
+    }
+
+    /// The same from a source that may have to wait. Where it is pending the delivery goes on meanwhile;
+    /// this is to be called again when `cx` is woken, for as long as the delivery
+    /// [wants text](Delivery::wants_text).
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        job: &mut Delivery,
+        offset: u64,
+        room: usize,
+    ) -> Poll<()> {
+        let Poll::Ready(read) = self.text.poll_read(cx, offset, room) else {
+            job.text_pending();
+            return Poll::Pending;
+        };
+        self.hand_over(job, offset, read);
+        Poll::Ready(())
+    }
+
+    fn hand_over(&mut self, job: &mut Delivery, offset: u64, read: io::Result<Bytes>) {
+        match read {
             Ok(chunk) => {
                 self.observer
                     .progress(offset.saturating_add(chunk.len() as u64));

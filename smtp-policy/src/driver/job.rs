@@ -4,7 +4,7 @@ use std::{
     io::{self, Read, Write},
     mem,
     sync::Arc,
-    task::Waker,
+    task::{Context, Waker},
     vec,
 };
 
@@ -75,6 +75,8 @@ struct Running<S> {
     connecting: Option<u32>,
     /// The readiness of the connection that the driver was last told to wait for.
     awaited: Interest,
+    /// The text that its source did not have yet: where it begins, and how much is welcome.
+    unread: Option<(u64, usize)>,
     spans: Spans,
     /// None where nothing is begun any more.
     place: Option<Place>,
@@ -214,7 +216,8 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
 
     /// Goes on as far as possible, and says what to do next. `waker` is woken when there
     /// is something to do that the driver cannot know: a turn has come, another job has
-    /// heard an answer, all jobs are cancelled.
+    /// heard an answer, all jobs are cancelled, the source of the text
+    /// [has more](TextSource::poll_read).
     ///
     /// After [`Act::Done`] it returns an empty report.
     pub fn poll(&mut self, now: Time, waker: &Waker) -> Act {
@@ -227,7 +230,10 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
         let turn = news.turn;
         match &mut self.stage {
             Stage::Queued(..) if turn || !matches!(self.course, Course::Free) => self.start(turn),
-            Stage::Running(running) => running.hear(&mut self.questions, news, now),
+            Stage::Running(running) => {
+                running.hear(&mut self.questions, news, now);
+                running.read_on(&mut self.clerk, waker);
+            }
             _ => {}
         }
         loop {
@@ -237,7 +243,7 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
                     until: Time::FAR,
                     interest: Interest::Nothing,
                 }),
-                Stage::Running(_) => self.run(now),
+                Stage::Running(_) => self.run(now, waker),
             };
             if let Some(act) = act {
                 return act;
@@ -325,13 +331,14 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
             delivery,
             connecting: None,
             awaited: Interest::Nothing,
+            unread: None,
             spans,
             place,
         }));
     }
 
     /// Lets the part that runs go on.
-    fn run(&mut self, now: Time) -> Option<Act> {
+    fn run(&mut self, now: Time, waker: &Waker) -> Option<Act> {
         let Stage::Running(running) = &mut self.stage else {
             return None;
         };
@@ -369,7 +376,10 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
             }
             Ask::Send { until } => return self.exchange(until, true),
             Ask::Wait { until } => return self.exchange(until, false),
-            Ask::Text { offset, room } => self.clerk.read(&mut running.delivery, offset, room),
+            Ask::Text { offset, room } => {
+                running.unread = Some((offset, room));
+                running.read_on(&mut self.clerk, waker);
+            }
             Ask::Report(index, outcome) => {
                 let recipients = &running.delivery.request().recipients;
                 self.clerk.settle(recipients, index, *outcome);
@@ -442,6 +452,24 @@ impl<S: Read + Write> Running<S> {
             }
         }
         questions.lose_patience(now);
+    }
+
+    /// Reads text that is wanted, if its source has it by now.
+    fn read_on<T: TextSource, O: Observer>(&mut self, clerk: &mut Clerk<T, O>, waker: &Waker) {
+        let wanted = self.unread.take();
+        if let Some((offset, room)) = wanted
+            && self.delivery.wants_text()
+            && clerk
+                .poll_read(
+                    &mut Context::from_waker(waker),
+                    &mut self.delivery,
+                    offset,
+                    room,
+                )
+                .is_pending()
+        {
+            self.unread = wanted;
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod inquiries;
 mod parts;
 mod pool;
 mod spans;
+mod text;
 mod turns;
 mod wire;
 
@@ -33,6 +34,7 @@ use smtp_policy::{
     driver::{Act, Answered, Hub, Job, Slip},
     report::Report,
     request::{Encoding, Recipient, Request},
+    text::TextSource,
 };
 use smtp_proto::{Address, ReversePath, Time};
 
@@ -105,7 +107,12 @@ impl Rest {
 }
 
 /// Goes on until a job waits.
-fn go_on<O: Observer>(job: &mut Jobs<O>, server: &Server, now: Time, waker: &Waker) -> Rest {
+fn go_on<T: TextSource, O: Observer>(
+    job: &mut Job<Socket, T, O>,
+    server: &Server,
+    now: Time,
+    waker: &Waker,
+) -> Rest {
     loop {
         match job.poll(now, waker) {
             Act::Resolve(slip, query) => return Rest::Resolve(slip, query),
@@ -124,6 +131,10 @@ fn go_on<O: Observer>(job: &mut Jobs<O>, server: &Server, now: Time, waker: &Wak
 }
 
 /// The same for whoever is not to be woken.
-fn run<O: Observer>(job: &mut Jobs<O>, server: &Server, now: Time) -> Rest {
+fn run<T: TextSource, O: Observer>(
+    job: &mut Job<Socket, T, O>,
+    server: &Server,
+    now: Time,
+) -> Rest {
     go_on(job, server, now, Waker::noop())
 }

@@ -23,6 +23,10 @@ struct State {
     text_lines: usize,
     /// The number of reads that found nothing.
     vain_reads: usize,
+    /// What connections bring next without being asked.
+    unasked: Vec<u8>,
+    /// Connections are at their end.
+    hung_up: bool,
     expiries: Vec<Time>,
 }
 
@@ -48,6 +52,17 @@ impl Server {
         let server = Self::default();
         server.0.lock().unwrap().refused_at = Some(lines);
         server
+    }
+
+    /// Says something unasked.
+    pub(crate) fn say(&self, line: &str) {
+        let unasked = format!("{line}\r\n");
+        self.0.lock().unwrap().unasked.extend(unasked.bytes());
+    }
+
+    /// Ends its connections.
+    pub(crate) fn hang_up(&self) {
+        self.0.lock().unwrap().hung_up = true;
     }
 
     /// The number of lines of texts that have come.
@@ -101,7 +116,10 @@ impl Server {
 
 impl Socket {
     pub(crate) fn is_ready(&self, interest: Interest) -> bool {
-        interest.writes() || interest.reads() && (self.ended || !self.to_client.is_empty())
+        let state = self.server.0.lock().unwrap();
+        let ended = self.ended || state.hung_up;
+        let more = !self.to_client.is_empty() || !state.unasked.is_empty();
+        interest.writes() || interest.reads() && (ended || more)
     }
 
     fn hear(&mut self, line: &str) {
@@ -141,9 +159,11 @@ impl Drop for Socket {
 
 impl Read for Socket {
     fn read(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.server.0.lock().unwrap();
+        self.to_client.append(&mut state.unasked);
         let count = self.to_client.len().min(scratch.len());
-        if count == 0 && !self.ended {
-            self.server.0.lock().unwrap().vain_reads += 1;
+        if count == 0 && !self.ended && !state.hung_up {
+            state.vain_reads += 1;
             return Err(io::ErrorKind::WouldBlock.into());
         }
         scratch[..count].copy_from_slice(&self.to_client[..count]);

@@ -24,6 +24,8 @@ pub(super) struct Text {
     began_at: u64,
     /// How much it has carried when the final dot is out.
     ends_at: u64,
+    /// The next piece is not here yet, as of the last look.
+    owed: bool,
 }
 
 impl Text {
@@ -79,8 +81,18 @@ impl BodyWriter<'_> {
         ROOM.saturating_sub(self.session.output.len()).max(1)
     }
 
+    /// Says that the next piece is not here yet. The next [`poll`](Session::poll) writes what is
+    /// queued, or waits; the one after it asks again. Meanwhile the server is heard: a refusal
+    /// counts as its reply to the end of the text, and when it hangs up the connection is lost.
+    ///
+    /// The limit of [`Stage::Text`] is about the server. It rests while everything is written.
+    pub fn wait(self) {
+        self.session.state.in_mail(|mail| mail.text.owed = true);
+    }
+
     /// Takes a piece of text, with lines that end in LF. An empty piece is none.
     pub fn push(self, chunk: Bytes) {
+        self.session.timer.resume(Stage::Text);
         let Session {
             state,
             output,
@@ -102,6 +114,7 @@ impl BodyWriter<'_> {
     /// Takes a record of text that does not come straight from the source. It does
     /// not count towards [`offset`](Self::offset).
     pub fn record(self, text: &[u8], end: RecordEnd) {
+        self.session.timer.resume(Stage::Text);
         let Session {
             state,
             output,
@@ -121,6 +134,7 @@ impl BodyWriter<'_> {
 
     /// Ends the text. A last line without a line end gets one.
     pub fn finish(self) {
+        self.session.timer.resume(Stage::Text);
         let pause = self.session.pix.delay_dotcrlf.is_some();
         let Session { state, output, .. } = self.session;
         state.in_mail(|mail| {
@@ -157,7 +171,7 @@ impl Session {
             return None;
         };
         match mail.text.phase {
-            Phase::Body(_) => self.in_text(self.output.sent() > mail.text.began_at),
+            Phase::Body(_) => self.in_text(self.output.sent() > mail.text.began_at, mail.text.owed),
             Phase::Pause(until) => {
                 self.pause_before_dot(until);
                 None
@@ -187,15 +201,31 @@ impl Session {
         }
     }
 
-    fn in_text(&mut self, partly_sent: bool) -> Option<Need> {
+    fn in_text(&mut self, partly_sent: bool, owed: bool) -> Option<Need> {
         if self.line == Line::Dead {
             self.lose_text();
             return None;
         }
-        if partly_sent && self.is_refused_early() {
+        if (partly_sent || owed) && self.is_refused_early() {
+            return None;
+        }
+        if owed {
+            self.state.in_mail(|mail| mail.text.owed = false);
+            self.await_piece();
             return None;
         }
         (self.output.len() < ROOM).then_some(Need::Body)
+    }
+
+    /// Nothing is to be written before the next piece is here. A server that has hung up
+    /// could take the text, but not answer it.
+    fn await_piece(&mut self) {
+        if self.output.is_empty() {
+            match self.line {
+                Line::Open => self.timer.pause(self.now),
+                Line::Silent | Line::Dead => self.lose_text(),
+            }
+        }
     }
 
     /// Whether the next reply can be the one to `stage`. Before the final dot has gone

@@ -42,8 +42,11 @@ impl Timer {
         self.until = None;
     }
 
-    /// Lets a limit run that was armed since the last call.
+    /// Lets a limit run that was armed since the last call. One that is paused stays so.
     pub(super) fn start(&mut self, now: Time) {
+        if self.until == Some(Time::FAR) {
+            return;
+        }
         self.since.get_or_insert(now);
         self.until.get_or_insert(now + whole_seconds(self.left));
     }
@@ -172,6 +175,20 @@ mod tests {
         timer.resume(Stage::Auth);
         timer.start(at(1000));
         assert_eq!((timer.until(), timer.stage()), (at(1006), Stage::Auth));
+    }
+
+    #[test]
+    fn a_pause_goes_on_until_it_is_ended() {
+        let rule = DeadlineRule::PerRequest { min_data_rate: 500 };
+        let mut timer = started(rule, Stage::Text);
+        for second in [4, 50, 100] {
+            timer.pause(at(second));
+            timer.start(at(second));
+            assert_eq!(timer.until(), Time::FAR);
+        }
+        timer.resume(Stage::Text);
+        timer.start(at(200));
+        assert_eq!(timer.until(), at(206));
     }
 
     #[test]

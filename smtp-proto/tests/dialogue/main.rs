@@ -212,6 +212,23 @@ impl Play {
         }
     }
 
+    /// Hands over a piece of text as soon as there is room for it.
+    pub fn fill_with(&mut self, text: &'static str) {
+        while self.session.poll(self.now) != Step::Need(Need::Body) {}
+        self.session.body().unwrap().push(text.into());
+    }
+
+    /// Polls at a time when there is no text to hand over.
+    pub fn owe(&mut self, after: Duration) -> Step {
+        match self.session.poll(Time::at(after)) {
+            Step::Need(Need::Body) => {
+                self.session.body().unwrap().wait();
+                self.session.poll(Time::at(after))
+            }
+            step => step,
+        }
+    }
+
     fn negotiate(&mut self) {
         let negotiation = self.session.negotiation().unwrap();
         if core::mem::take(&mut self.starts_tls) && negotiation.capabilities().starttls {

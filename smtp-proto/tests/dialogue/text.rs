@@ -6,7 +6,7 @@ use bytes::Buf;
 
 use smtp_proto::ReplyError;
 use smtp_proto::Time;
-use smtp_proto::session::{Closed, PixWorkarounds, Protocol, ProtocolError, Stage};
+use smtp_proto::session::{Closed, PixWorkarounds, Protocol, ProtocolError, Stage, Step};
 
 use crate::{Play, profile, transaction};
 
@@ -205,4 +205,61 @@ fn the_final_dot_waits_where_a_pix_needs_it() {
          C: QUIT",
     );
     assert_eq!(play.closed, Some(Closed::Quit));
+}
+
+/// A session that has said DATA and owes the server the rest of its text.
+fn owing() -> Play {
+    let mut play = Play::smtp(&["a@b.example"]).run(BEGIN);
+    play.session().receive(b"354 go\r\n");
+    play.fill_with("Subject: hi\n");
+    play
+}
+
+/// Writes what is queued, at a time; returns the deadline.
+fn flush(play: &mut Play, second: u64) -> Time {
+    let output = play.session().output();
+    output.advance(output.remaining());
+    match play.owe(Duration::from_secs(second)) {
+        Step::Wait { until } => until,
+        step => panic!("{step:?}"),
+    }
+}
+
+#[test]
+fn while_a_piece_of_text_is_owed_the_rest_is_written_and_no_limit_of_the_server_runs() {
+    let mut play = owing();
+    let limit = Time::at(Duration::from_secs(180));
+    let step = play.owe(Duration::ZERO);
+    assert_eq!(step, Step::Send { until: limit });
+    assert_eq!(flush(&mut play, 10), Time::FAR);
+    assert_eq!(flush(&mut play, 1000), Time::FAR);
+    play.session().body().unwrap().push("more\n".into());
+    let step = play.owe(Duration::from_secs(1000));
+    let until = Time::at(Duration::from_secs(1180));
+    assert_eq!(step, Step::Send { until });
+    let step = play.owe(Duration::from_secs(1180));
+    assert_eq!(step, Step::Closed(Closed::TimedOut(Stage::Text)));
+}
+
+#[test]
+fn a_server_that_refuses_while_a_piece_of_text_is_owed_is_heard() {
+    for written in [true, false] {
+        let mut play = owing();
+        if written {
+            flush(&mut play, 0);
+        }
+        play.session().receive(b"421 4.4.2 too slow\r\n");
+        let step = play.owe(Duration::ZERO);
+        assert!(matches!(step, Step::Event(_)), "{step:?}");
+        assert_eq!(play.owe(Duration::ZERO), Step::Closed(Closed::Abandoned));
+    }
+}
+
+#[test]
+fn a_server_that_hangs_up_while_a_piece_of_text_is_owed_is_lost() {
+    let mut play = owing();
+    flush(&mut play, 0);
+    play.session().disconnected();
+    let lost = Step::Closed(Closed::Lost(Stage::Text));
+    assert_eq!(play.owe(Duration::ZERO), lost);
 }

@@ -218,6 +218,21 @@ impl Talking {
         }
     }
 
+    /// The text that was asked for is not there yet.
+    pub(super) const fn wait_for_text(&mut self, until: Time) {
+        if let Progress::Transfer { text, .. } = &mut self.progress {
+            text.wait_until(until);
+        }
+    }
+
+    /// When the source of the text is given up, if it is waited for.
+    const fn source_until(&self) -> Time {
+        match &self.progress {
+            Progress::Transfer { text, .. } => text.source_until(),
+            _ => Time::FAR,
+        }
+    }
+
     /// A piece of the text.
     pub(super) fn text(&mut self, chunk: bytes::Bytes) {
         if let Progress::Transfer { text, .. } = &mut self.progress {
@@ -240,7 +255,11 @@ impl Talking {
     pub(super) fn stop(&mut self, why: &Stop) {
         match why {
             Stop::Cancelled => self.give_up(),
-            Stop::Overdue | Stop::Unreadable(_) | Stop::Corrupt | Stop::Undriven(_) => self.part(),
+            Stop::Overdue
+            | Stop::Unreadable(_)
+            | Stop::Starved(_)
+            | Stop::Corrupt
+            | Stop::Undriven(_) => self.part(),
         }
     }
 
@@ -267,6 +286,7 @@ impl Talking {
         }
         // A farewell has limits of its own.
         let give_up = if over { Time::FAR } else { cx.give_up() };
+        let give_up = give_up.min(self.source_until());
         let step = self.channel.poll(cx.now);
         self.records.take_down(cx, &mut self.channel);
         match step {

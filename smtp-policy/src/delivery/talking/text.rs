@@ -10,7 +10,10 @@ use smtp_proto::{session::Session, status::EnhancedStatus, time::Time};
 use super::{Progress, Talking, Turn, envelope};
 use crate::{
     content::{Pipe, PipeFailure, PipeStep},
-    delivery::{Ask, context::Context, preparing::fields_to_insert, settle::Whom},
+    delivery::{
+        Ask, context::Context, phase::Stop, preparing::fields_to_insert, settle::Whom,
+        wanted::Wanted,
+    },
     event::Event,
     report::{Scope, trouble::Reason},
     tables::TableFailure,
@@ -22,8 +25,7 @@ pub(super) struct Text {
     pipe: Box<Pipe>,
     /// The question about a table that is out.
     question: Option<u32>,
-    /// The driver was asked for text.
-    wanted: bool,
+    wanted: Wanted,
     /// The text is complete: its end is on its way or out.
     ended: bool,
 }
@@ -40,6 +42,8 @@ enum Fed {
     Enough,
     /// All of it is with the session.
     Ended,
+    /// The source is given up.
+    Starved,
     /// It cannot go to this server.
     Failed(PipeFailure),
 }
@@ -55,7 +59,7 @@ impl Text {
         Self {
             pipe: Box::new(pipe),
             question: None,
-            wanted: false,
+            wanted: Wanted::Nothing,
             ended: false,
         }
     }
@@ -69,7 +73,17 @@ impl Text {
     }
 
     pub(super) const fn is_wanted(&self) -> bool {
-        self.wanted
+        self.wanted.is_something()
+    }
+
+    /// The source does not have yet what was asked for.
+    pub(super) const fn wait_until(&mut self, until: Time) {
+        self.wanted.wait_until(until);
+    }
+
+    /// When the source is given up, if it is waited for.
+    pub(super) const fn source_until(&self) -> Time {
+        self.wanted.until()
     }
 
     /// The answer to the question about a table.
@@ -80,23 +94,26 @@ impl Text {
 
     /// A piece of the text, which was asked for.
     pub(super) fn push(&mut self, chunk: Bytes) {
-        self.wanted = false;
+        self.wanted = Wanted::Nothing;
         self.pipe.push(chunk);
     }
 
     /// The session is ready for text: gives it what there is, or asks for more.
     fn feed(&mut self, cx: &mut Context, session: &mut Session) -> Fed {
         loop {
-            let until = session.deadline().0;
-            let idle = session.output().is_empty();
             let Some(body) = session.body() else {
                 return Fed::Enough;
             };
             match self.pipe.step() {
                 PipeStep::Record(record) => body.record(&record.text, record.end),
                 PipeStep::Chunk(chunk) => body.push(chunk),
+                PipeStep::More if self.wanted.is_overdue(cx) => return Fed::Starved,
+                PipeStep::More if self.wanted.waits() => {
+                    body.wait();
+                    return Fed::Enough;
+                }
                 PipeStep::More => {
-                    self.wanted = true;
+                    self.wanted = Wanted::Piece;
                     let (offset, room) = (self.pipe.offset(), body.room());
                     return Fed::Ask(Ask::Text { offset, room });
                 }
@@ -110,9 +127,12 @@ impl Text {
                     self.question = Some(ticket.serial());
                     return Fed::Ask(Ask::LookUp(ticket, query));
                 }
-                PipeStep::Waiting => return wait(idle, until),
+                PipeStep::Waiting => {
+                    body.wait();
+                    return Fed::Enough;
+                }
                 // The driver looks at the clock and comes again at once.
-                PipeStep::Pause => return wait(idle, cx.now),
+                PipeStep::Pause => return pause(session.output().is_empty(), cx.now),
                 PipeStep::Info(text) => return Fed::MessageNote(text),
                 PipeStep::Warning(text) => return Fed::Warning(text),
                 PipeStep::Failed(failure) => return Fed::Failed(failure),
@@ -121,8 +141,8 @@ impl Text {
     }
 }
 
-/// Waits for a table, writing meanwhile what there is to be written.
-const fn wait(idle: bool, until: Time) -> Fed {
+/// Looks at the clock, writing meanwhile what there is to be written.
+const fn pause(idle: bool, until: Time) -> Fed {
     Fed::Ask(match idle {
         true => Ask::Wait { until },
         false => Ask::Send { until },
@@ -150,9 +170,17 @@ impl Talking {
                 text: text.into(),
             }),
             Fed::Warning(text) => cx.note(Event::ContentWarning { text: text.into() }),
+            Fed::Starved => self.starve(cx),
             Fed::Failed(failure) => self.fail_text(cx, failure),
         }
         Turn::Again
+    }
+
+    /// The source of the text is given up. No other server would fare better.
+    fn starve(&mut self, cx: &mut Context) {
+        let reason = Stop::Starved(cx.source_limit()).reason();
+        cx.settle_left(reason.without_blame(), &self.origin());
+        self.part();
     }
 
     /// The text cannot go to this server. There is no way to take back what was
