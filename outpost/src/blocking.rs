@@ -31,6 +31,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Mailer {
     client: Client,
+    policy: Arc<Policy>,
     plan: Arc<Plan>,
 }
 
@@ -146,6 +147,11 @@ impl Mailer {
         &self.client
     }
 
+    /// Everything that decides on deliveries.
+    pub const fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
     /// Ends all running deliveries politely, from any thread: recipients without a verdict are
     /// deferred. Later deliveries end at once. There is no way back.
     pub fn cancel(&self) {
@@ -162,7 +168,8 @@ impl Mailer {
 impl FromPolicy for Mailer {
     fn from_policy(policy: Arc<Policy>, Way(plan): Way) -> Self {
         Self {
-            client: Client::new(policy),
+            client: Client::new(Arc::clone(&policy)),
+            policy,
             plan: Arc::new(plan),
         }
     }

@@ -28,6 +28,7 @@ const HOPS: usize = 32;
 /// and with a verdict for each recipient, use [`cancel`](Self::cancel).
 pub struct Mailer<R: Runtime> {
     client: Client<R>,
+    policy: Arc<Policy>,
     plan: Arc<Plan>,
 }
 
@@ -68,7 +69,8 @@ impl<R: Runtime + Default> Mailer<R> {
 impl<R: Runtime + Default> FromPolicy for Mailer<R> {
     fn from_policy(policy: Arc<Policy>, Way(plan): Way) -> Self {
         Self {
-            client: Client::new(policy),
+            client: Client::new(Arc::clone(&policy)),
+            policy,
             plan: Arc::new(plan),
         }
     }
@@ -143,6 +145,11 @@ impl<R: Runtime> Mailer<R> {
         &self.client
     }
 
+    /// Everything that decides on deliveries.
+    pub const fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
     /// Ends all running deliveries politely: recipients without a verdict are deferred. Later
     /// deliveries end at once. There is no way back.
     pub fn cancel(&self) {
@@ -178,6 +185,7 @@ impl<R: Runtime> Clone for Mailer<R> {
     fn clone(&self) -> Self {
         Self {
             client: self.client.clone(),
+            policy: Arc::clone(&self.policy),
             plan: Arc::clone(&self.plan),
         }
     }

@@ -28,13 +28,21 @@ enum Kind {
     Made(Maker, Lazy),
 }
 
-/// A source that its clone has not made yet.
+/// A source, once its clone has made it. The lock is never waited for: it lets a text be where several
+/// threads see it, which a source cannot.
 #[derive(Default)]
-struct Lazy(Option<Box<dyn TextSource>>);
+struct Lazy(Mutex<Option<Box<dyn TextSource>>>);
+
+impl Lazy {
+    fn source(&mut self, make: &Maker) -> &mut dyn TextSource {
+        let source = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        source.get_or_insert_with(|| make()).as_mut()
+    }
+}
 
 impl Clone for Lazy {
     fn clone(&self) -> Self {
-        Self(None)
+        Self::default()
     }
 }
 
@@ -66,9 +74,7 @@ impl TextSource for Text {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .read(offset, room),
-            Kind::Made(make, Lazy(source)) => {
-                source.get_or_insert_with(|| make()).read(offset, room)
-            }
+            Kind::Made(make, source) => source.source(make).read(offset, room),
         }
     }
 }
