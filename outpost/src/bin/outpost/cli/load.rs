@@ -98,7 +98,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_enum, default_value_t = ProtocolName::Smtp)]
     pub(crate) protocol: ProtocolName,
 
-    /// How many messages are under way at the same time, at most.
+    /// How many messages are under way at the same time, at most. Each takes a file
+    /// descriptor (ulimit -n).
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) sessions: u16,

@@ -15,6 +15,7 @@ const PROBE_NOTES: &str = "\
 Exit status:
    0  all servers can be used
   64  the command line is wrong
+  65  the list of --from-file cannot be read
   69  there is no server, or none can be used, and mail would be returned
   75  only some servers can be used, or mail would be deferred
   78  the configuration is wrong
@@ -26,11 +27,11 @@ With --nagios:
    2  CRITICAL  no server can be used, or a CRIT limit is exceeded, or there is
                 no certificate where --certificate-days asks for one
    3  UNKNOWN   wrong command line or configuration, or interrupted
-A server without TLS is OK unless TLS is demanded, as for mail: with
--o smtp_tls_security_level=encrypt, or with a certificate that fits the name with
-=secure. Performance data: time (of the slowest look-up or server, in seconds),
-certificate_days, servers, usable; with several destinations each has its name
-before it.
+A server without TLS is OK unless TLS is demanded, as for mail: by
+-o smtp_tls_security_level=encrypt, or =secure, which demands a certificate that
+fits. Performance data: time (seconds of the slowest look-up or server),
+certificate_days (of the certificate that expires first), servers, usable; with
+several destinations the name of each comes first.
 
 Examples:
   outpost probe example.com
@@ -119,13 +120,13 @@ pub(crate) struct ProbeArgs {
     #[arg(long, value_name = "LIST")]
     pub(crate) from_file: Option<PathBuf>,
 
-    /// Look at so many destinations at the same time.
+    /// How many destinations to visit at the same time.
     #[arg(long, value_name = "N", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) jobs: u16,
 
     /// Where mail would go: a domain, [host]:port, a list of them; for LMTP also
-    /// unix:/path and inet:host:port. Several are looked at one by one.
+    /// unix:/path and inet:host:port. May be given several times.
     #[arg(value_name = "DESTINATION", value_parser = NonEmptyStringValueParser::new())]
     #[arg(required_unless_present = "from_file")]
     pub(crate) destination: Vec<String>,
