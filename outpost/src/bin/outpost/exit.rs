@@ -12,6 +12,8 @@ pub(crate) enum Exit {
     Usage,
     /// A request or a message could not be read (`EX_DATAERR`).
     Data,
+    /// All recipients that bounced are not known where they should be (`EX_NOUSER`).
+    NoUser,
     /// A recipient bounced, and none was deferred (`EX_UNAVAILABLE`).
     Bounced,
     /// Something of our own did not do what it should (`EX_SOFTWARE`).
@@ -70,6 +72,7 @@ impl Exit {
             Self::Ok => 0,
             Self::Usage => 64,
             Self::Data => 65,
+            Self::NoUser => 67,
             Self::Bounced => 69,
             Self::Software => 70,
             Self::System => 71,

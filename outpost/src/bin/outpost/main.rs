@@ -3,6 +3,7 @@
 //! It is a thin face over the library crates, and none of them needs it. Exit
 //! statuses are those of `sysexits.h`; `outpost --help` lists them.
 
+mod account;
 mod cli;
 mod config;
 mod deliver;
@@ -21,9 +22,11 @@ mod progress;
 mod report;
 mod request;
 mod runtime;
+mod sendmail;
 mod settings;
 mod sink;
 mod trace;
+mod user;
 mod watch;
 
 use std::{env, ffi::OsString, io, process::ExitCode};
@@ -34,7 +37,7 @@ use cli::{Cli, Command};
 use exit::{Exit, Failure};
 
 fn main() -> ExitCode {
-    let exit = match Cli::try_parse() {
+    let exit = match Cli::try_parse_from(sendmail::arguments(env::args_os())) {
         Ok(cli) => {
             trace::start(cli.verbosity.verbose);
             run(&cli.command)
@@ -56,6 +59,8 @@ fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Sink(args) => sink::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Load(args) => load::run(args),
+        Command::Sendmail(args) => sendmail::run(args),
+        Command::Account(args) => account::run(args),
     }
 }
 

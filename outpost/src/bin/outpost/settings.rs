@@ -129,7 +129,7 @@ pub(crate) fn host_name() -> String {
 }
 
 /// The given DNS servers, or those of /etc/resolv.conf.
-fn resolver(servers: &[SocketAddr]) -> ResolverConfig {
+pub(crate) fn resolver(servers: &[SocketAddr]) -> ResolverConfig {
     let mut config = machine::resolver();
     if !servers.is_empty() {
         config.servers = servers.to_vec();

@@ -95,7 +95,7 @@ impl Observer for Watch {
 }
 
 /// Tells a note on standard error: warnings always, others where they are asked for.
-fn tell(id: &str, note: &Note) {
+pub(crate) fn tell(id: &str, note: &Note) {
     match note.level() {
         Level::Warning if tracing::enabled!(target: "outpost", tracing::Level::WARN) => {
             tracing::warn!(target: "outpost", id, "{note}");

@@ -4,11 +4,13 @@
     reason = "doc comments here are help texts, where brackets are brackets"
 )]
 
+mod account;
 mod config;
 mod deliver;
 mod demo;
 mod load;
 mod probe;
+mod sendmail;
 mod sink;
 
 use std::{
@@ -18,11 +20,13 @@ use std::{
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use account::{AccountArgs, AccountCommand, CheckArgs};
 pub(crate) use config::ConfigArgs;
 pub(crate) use deliver::{DeliverArgs, ReportFormat};
 pub(crate) use demo::DemoArgs;
 pub(crate) use load::LoadArgs;
 pub(crate) use probe::ProbeArgs;
+pub(crate) use sendmail::SendmailArgs;
 pub(crate) use sink::SinkArgs;
 
 const EXIT_STATUS: &str = "\
@@ -72,6 +76,8 @@ pub(crate) enum Command {
     Sink(SinkArgs),
     Demo(DemoArgs),
     Load(LoadArgs),
+    Sendmail(SendmailArgs),
+    Account(AccountArgs),
 }
 
 /// Which parameters apply.
