@@ -270,6 +270,11 @@ fn what_nobody_could_find_out_is_unknown() {
         assert!(run.stdout.contains(why), "no {why:?} in {run:#?}");
         assert_eq!(run.stdout.lines().count(), 1, "{run:#?}");
     }
+    // What others may have had a say in ends neither the line nor the words.
+    let odd = probe(&["--nagios", "--jobs", "a\n|\x1b"], &["x"], 3);
+    assert_eq!(odd.stdout.lines().count(), 1, "{odd:#?}");
+    assert!(!odd.stdout.contains(['\x1b', '|']), "{odd:#?}");
+    assert!(odd.stderr.is_empty(), "{odd:#?}");
     // Limits are for monitoring only.
     probe(&["--time", "5,10"], &["x"], 64).complains("--nagios");
 }

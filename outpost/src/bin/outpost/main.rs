@@ -67,6 +67,10 @@ fn run(command: &Command) -> Result<Exit, Failure> {
 /// Prints what clap has to say: help and version when asked for, else what is
 /// wrong with the command line.
 fn usage(answer: &clap::Error) -> Result<Exit, Failure> {
+    let has = |word: &str| env::args_os().any(|argument| argument == word);
+    if answer.use_stderr() && has("probe") && has("--nagios") {
+        return probe::misused(answer);
+    }
     // What is wrong is quoted, and others may have had a say in it.
     let is_odd = |argument: OsString| argument.to_string_lossy().contains(char::is_control);
     if answer.use_stderr() && env::args_os().any(is_odd) {
@@ -74,9 +78,6 @@ fn usage(answer: &clap::Error) -> Result<Exit, Failure> {
         let lines = text.lines().filter(|line| !line.is_empty());
         lines.for_each(output::complain);
         return Ok(Exit::Usage);
-    }
-    if answer.use_stderr() && env::args_os().any(|argument| argument == "--nagios") {
-        return probe::misused(answer);
     }
     let printed = answer
         .print()
