@@ -9,15 +9,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{self, Sender},
-    },
-    thread,
-};
+use std::sync::Arc;
 
-use runtime_blocking::Client;
+use runtime_blocking::{Client, on_threads};
 use smtp_policy::{delivery::Observer, policy::Policy, report::Report, tables::Table};
 
 use crate::{
@@ -34,9 +28,6 @@ pub struct Mailer {
     policy: Arc<Policy>,
     plan: Arc<Plan>,
 }
-
-/// The number of a message, its report, and how its thread hears that it was taken.
-type Ended = (usize, Report, Sender<()>);
 
 impl Mailer {
     /// Hands mail to a submission server, `host` or `host:port`: by default port 587 with STARTTLS;
@@ -105,36 +96,10 @@ impl Mailer {
         &self,
         messages: impl IntoIterator<Item = (Envelope, Message), IntoIter: Send>,
         threads: usize,
-        mut report: impl FnMut(usize, Report),
+        report: impl FnMut(usize, Report),
     ) {
-        let messages = Mutex::new(messages.into_iter().enumerate());
-        // A panic of another thread leaves nothing half-changed there.
-        let next = || {
-            let messages = messages.lock();
-            messages.unwrap_or_else(PoisonError::into_inner).next()
-        };
-        let (ends, ended) = mpsc::channel();
-        let work = |ends: Sender<Ended>| {
-            while let Some((number, (envelope, message))) = next() {
-                let (go_on, may_go_on) = mpsc::channel();
-                let taken = ends.send((number, self.send(envelope, message), go_on));
-                // Whoever takes reports has ended early where that fails.
-                if taken.is_err() || may_go_on.recv().is_err() {
-                    return;
-                }
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..threads.max(1) {
-                let (work, ends) = (&work, ends.clone());
-                scope.spawn(move || work(ends));
-            }
-            drop(ends);
-            for (number, done, go_on) in ended {
-                report(number, done);
-                let _ = go_on.send(());
-            }
-        });
+        let send = |(envelope, message): (Envelope, Message)| self.send(envelope, message);
+        on_threads(messages, threads, send, report);
     }
 
     /// Answers look-ups in `external:NAME` from `table`.

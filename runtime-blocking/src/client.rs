@@ -1,19 +1,13 @@
 //! The client: what a program holds to deliver messages on plain threads.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{self, Sender},
-    },
-    thread,
-};
+use std::sync::Arc;
 
 use smtp_policy::{
     delivery::Observer, driver::Submission, policy::Policy, report::Report, request::Request,
     tables::Table, text::TextSource,
 };
 
-use crate::{runtime::Threads, wait::block_on};
+use crate::{runtime::Threads, threads::on_threads, wait::block_on};
 
 /// Delivers messages, many at once. Clones are the same client: they share its
 /// kept connections, its limits per destination and its clock.
@@ -23,9 +17,6 @@ use crate::{runtime::Threads, wait::block_on};
 /// from another thread.
 #[derive(Clone, Debug)]
 pub struct Client(runtime_common::Client<Threads>);
-
-/// The number of a submission, its report, and how its thread hears that it was taken.
-type Ended = (usize, Report, Sender<()>);
 
 impl Client {
     /// A client with a seed of the system's making.
@@ -86,37 +77,12 @@ impl Client {
         &self,
         submissions: impl IntoIterator<Item = Submission<T, O>, IntoIter: Send>,
         threads: usize,
-        mut report: impl FnMut(usize, Report),
+        report: impl FnMut(usize, Report),
     ) {
-        let submissions = Mutex::new(submissions.into_iter().enumerate());
-        // A panic of another thread leaves nothing half-changed there.
-        let next = || {
-            let submissions = submissions.lock();
-            submissions.unwrap_or_else(PoisonError::into_inner).next()
+        let deliver = |submission: Submission<T, O>| {
+            self.deliver(submission.request, submission.text, submission.observer)
         };
-        let (ends, ended) = mpsc::channel();
-        let work = |ends: Sender<Ended>| {
-            while let Some((number, submission)) = next() {
-                let (go_on, may_go_on) = mpsc::channel();
-                let done = self.deliver(submission.request, submission.text, submission.observer);
-                let taken = ends.send((number, done, go_on));
-                // Whoever takes reports has ended early where that fails.
-                if taken.is_err() || may_go_on.recv().is_err() {
-                    return;
-                }
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..threads.max(1) {
-                let (work, ends) = (&work, ends.clone());
-                scope.spawn(move || work(ends));
-            }
-            drop(ends);
-            for (number, done, go_on) in ended {
-                report(number, done);
-                let _ = go_on.send(());
-            }
-        });
+        on_threads(submissions, threads, deliver, report);
     }
 
     /// Ends all running deliveries politely: recipients without a verdict are

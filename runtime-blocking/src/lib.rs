@@ -19,9 +19,11 @@
 mod client;
 mod net;
 mod runtime;
+mod threads;
 mod wait;
 
 pub use client::Client;
+pub use threads::on_threads;
 
 /// The example in README.md compiles.
 #[cfg(doctest)]
