@@ -48,6 +48,8 @@
 //! | `postfix` | main.cf and its tables | |
 //! | `spool` | [`Message::read`] keeps big messages in a temporary file | |
 //! | `serde` | reports and events as data | |
+//! | `metrics` | [counts](metrics) for the `metrics` facade | |
+//! | `lettre` | mailers as [transports of lettre](lettre) | |
 //! | `dnssec` | a validator of DNS answers, on tokio | |
 //! | `cli` | the program `outpost` | |
 
@@ -61,10 +63,17 @@ mod builder;
 mod envelope;
 #[cfg(any(feature = "tokio", feature = "smol", feature = "blocking"))]
 mod error;
+#[cfg(all(
+    feature = "lettre",
+    any(feature = "tokio", feature = "smol", feature = "blocking")
+))]
+pub mod lettre;
 pub mod machine;
 #[cfg(any(feature = "tokio", feature = "smol"))]
 pub mod mailer;
 pub mod message;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(any(feature = "tokio", feature = "smol", feature = "blocking"))]
 mod plan;
 #[cfg(all(

@@ -56,6 +56,7 @@ impl Plan {
             tls,
         } = envelope;
         let mut books = Books(recipients.iter().map(|_| None).collect());
+        let observer = counted(observer);
         let watch = Arc::new(Mutex::new(Watch {
             observer,
             doubt: BTreeMap::new(),
@@ -150,10 +151,26 @@ impl Books {
     }
 }
 
+/// The caller's observer, and whoever counts.
+#[cfg(feature = "metrics")]
+type Counted<O> = crate::metrics::Metered<O>;
+#[cfg(not(feature = "metrics"))]
+type Counted<O> = O;
+
+#[cfg(feature = "metrics")]
+const fn counted<O>(observer: O) -> Counted<O> {
+    crate::metrics::Metered(observer)
+}
+
+#[cfg(not(feature = "metrics"))]
+const fn counted<O>(observer: O) -> Counted<O> {
+    observer
+}
+
 /// The caller's observer, which all parts share.
 #[derive(Debug)]
 struct Watch<O> {
-    observer: O,
+    observer: Counted<O>,
     /// Who is in doubt, by part.
     doubt: BTreeMap<usize, Vec<RcptIndex>>,
 }

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -75,6 +76,18 @@ impl TextSource for Text {
                 .unwrap_or_else(PoisonError::into_inner)
                 .read(offset, room),
             Kind::Made(make, source) => source.source(make).read(offset, room),
+        }
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        offset: u64,
+        room: usize,
+    ) -> Poll<io::Result<Bytes>> {
+        match &mut self.0 {
+            Kind::Made(make, source) => source.source(make).poll_read(cx, offset, room),
+            _ => Poll::Ready(self.read(offset, room)),
         }
     }
 }
