@@ -195,6 +195,8 @@ fn a_message_or_request_that_cannot_be_read_is_65() {
                 "a@b.example",
                 "--to",
                 "c@d.example",
+                "--input",
+                "message",
                 "/",
             ],
             "cannot read the message /: Is a directory",

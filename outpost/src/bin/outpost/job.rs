@@ -1,6 +1,6 @@
 //! One piece of work: a request with its message text.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use outpost::{Message, message::Text};
 use smtp_policy::request::Request;
@@ -19,6 +19,19 @@ pub(crate) struct Job {
     pub(crate) whole: bool,
     /// How long to wait before the request.
     pub(crate) pause: Duration,
+    /// The source of the message, where it is one of several or in a journal.
+    pub(crate) origin: Option<Arc<Origin>>,
+}
+
+/// The source of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The name for people.
+    pub(crate) name: String,
+    /// The name in a journal.
+    pub(crate) key: String,
+    /// The digest in a journal, of the text as it was read.
+    pub(crate) digest: String,
 }
 
 impl Job {
@@ -34,6 +47,7 @@ impl Job {
             length: facts.length,
             whole: false,
             pause: Duration::ZERO,
+            origin: None,
         }
     }
 }

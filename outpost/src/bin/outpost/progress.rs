@@ -1,11 +1,14 @@
 //! A progress bar on standard error, for work that takes a while on a terminal.
 
 use std::{
+    fmt,
     io::{self, IsTerminal},
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use crate::report::Tally;
 
 /// How often the bar moves by itself, so that its clock runs while a server is
 /// silent.
@@ -17,6 +20,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
+    /// Whether it shows how far a text was sent.
+    follows: bool,
     recipients: usize,
     started: std::time::Instant,
     /// The time that work may take before there is a bar; nothing if there never is one.
@@ -37,18 +42,66 @@ impl Progress {
         }
         let progress = Self {
             bar,
+            follows: true,
             recipients,
             started: std::time::Instant::now(),
             patience: Some(PATIENCE),
         };
-        progress.settled(0);
         progress
+            .bar
+            .set_message(format!("0/{recipients} recipients"));
+        progress
+    }
+
+    /// A bar for many messages, so many if that is known. It stays invisible when standard
+    /// error is not a terminal.
+    pub(crate) fn of_all(messages: Option<u64>) -> Self {
+        let bar = ProgressBar::with_draw_target(messages, ProgressDrawTarget::hidden());
+        let template = match messages {
+            Some(_) => "{bar:30} {human_pos}/{human_len} {per_sec} {msg} {eta}",
+            None => "{spinner} {human_pos} {per_sec} {msg} {elapsed}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+                let _ = write!(out, "{:.0}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("per_sec", rate));
+        }
+        Self {
+            bar,
+            follows: false,
+            recipients: 0,
+            started: std::time::Instant::now(),
+            patience: Some(PATIENCE),
+        }
+    }
+
+    /// So many messages were begun, and their recipients have these verdicts.
+    pub(crate) fn count(&self, messages: u64, tally: Tally) {
+        if self.show_when_long() {
+            let Tally {
+                sent,
+                deferred,
+                bounced,
+                ..
+            } = tally;
+            self.bar.set_message(format!(
+                "sent {sent}, deferred {deferred}, bounced {bounced}"
+            ));
+            self.bar.set_position(messages);
+        }
+    }
+
+    /// The same bar for one of its messages, which only keeps out of its way.
+    pub(crate) fn beside(&self) -> Self {
+        self.clone()
     }
 
     /// No bar: for work that is not alone on the terminal.
     pub(crate) fn none() -> Self {
         Self {
             bar: ProgressBar::hidden(),
+            follows: false,
             recipients: 0,
             started: std::time::Instant::now(),
             patience: None,
@@ -57,15 +110,17 @@ impl Progress {
 
     /// The text was sent up to this offset.
     pub(crate) fn sent(&self, bytes: u64) {
-        self.show_when_long();
-        self.bar.set_position(bytes);
+        if self.follows && self.show_when_long() {
+            self.bar.set_position(bytes);
+        }
     }
 
     /// So many recipients have their verdict.
     pub(crate) fn settled(&self, recipients: usize) {
-        self.show_when_long();
-        self.bar
-            .set_message(format!("{recipients}/{} recipients", self.recipients));
+        if self.follows && self.show_when_long() {
+            self.bar
+                .set_message(format!("{recipients}/{} recipients", self.recipients));
+        }
     }
 
     /// Does something that writes to the terminal.
@@ -73,17 +128,29 @@ impl Progress {
         self.bar.suspend(what)
     }
 
+    /// One message is over: takes its own bar away, if it has one.
+    pub(crate) fn end_of_one(&self) {
+        if self.follows {
+            self.end();
+        }
+    }
+
     /// Takes the bar away.
     pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }
 
-    fn show_when_long(&self) {
+    /// Makes the bar visible when it is time. Returns whether it is.
+    fn show_when_long(&self) -> bool {
+        if !self.bar.is_hidden() {
+            return true;
+        }
         let is_long = |patience| self.started.elapsed() >= patience;
-        if self.bar.is_hidden() && self.patience.is_some_and(is_long) && io::stderr().is_terminal()
-        {
+        let is_due = self.patience.is_some_and(is_long) && io::stderr().is_terminal();
+        if is_due {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
             self.bar.enable_steady_tick(TICK);
         }
+        is_due
     }
 }

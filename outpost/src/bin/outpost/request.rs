@@ -28,7 +28,8 @@ const LIMIT: SizeLimit = SizeLimit::mebibytes(256);
 pub(crate) struct Fault(LogText);
 
 impl Fault {
-    fn new(at: &str, what: impl fmt::Display) -> Self {
+    /// A fault of what has this name.
+    pub(crate) fn new(at: &str, what: impl fmt::Display) -> Self {
         Self(format!("{at}: {what}").into())
     }
 }

@@ -1,13 +1,14 @@
 //! One face for the three runtimes.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread};
 
 use anyhow::Context;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use smtp_policy::{
     delivery::Observer, policy::Policy, report::Report, request::Request, text::TextSource,
 };
 
-use crate::cli::Runtime;
+use crate::{cli::Runtime, output::complain};
 
 /// A client on the runtime that the user chose.
 pub(crate) enum Worker {
@@ -58,19 +59,36 @@ impl Worker {
         }
     }
 
-    /// Delivers one request in a single delivery.
-    pub(crate) fn deliver_whole(
+    /// Runs so many lanes of work to their end: tasks on this thread, or threads where the
+    /// runtime has no tasks.
+    pub(crate) fn run_lanes<F: Future<Output = ()>>(
+        &self,
+        count: usize,
+        lane: impl Fn() -> F + Sync,
+    ) {
+        let lanes = || -> FuturesUnordered<F> { (0..count).map(|_| lane()).collect() };
+        match self {
+            Self::Tokio(runtime, _) => runtime.block_on(lanes().collect::<()>()),
+            Self::Smol(_) => smol::block_on(lanes().collect::<()>()),
+            Self::Blocking(_) => threads(count, || smol::future::block_on(lane())),
+        }
+    }
+
+    /// Delivers one request in a lane, in a single delivery if it is to be `whole`.
+    pub(crate) async fn deliver_in_lane(
         &self,
         request: Request,
         text: impl TextSource + 'static,
         observer: impl Observer + 'static,
+        whole: bool,
     ) -> Report {
-        match self {
-            Self::Tokio(runtime, client) => {
-                runtime.block_on(client.deliver_whole(request, text, observer))
-            }
-            Self::Smol(client) => smol::block_on(client.deliver_whole(request, text, observer)),
-            Self::Blocking(client) => client.deliver_whole(request, text, observer),
+        match (self, whole) {
+            (Self::Tokio(_, client), false) => client.deliver(request, text, observer).await,
+            (Self::Tokio(_, client), true) => client.deliver_whole(request, text, observer).await,
+            (Self::Smol(client), false) => client.deliver(request, text, observer).await,
+            (Self::Smol(client), true) => client.deliver_whole(request, text, observer).await,
+            (Self::Blocking(client), false) => client.deliver(request, text, observer),
+            (Self::Blocking(client), true) => client.deliver_whole(request, text, observer),
         }
     }
 
@@ -101,6 +119,23 @@ impl Worker {
             Self::Blocking(client) => client.hang_up(),
         }
     }
+}
+
+/// Works on the calling thread, and on as many others as are needed.
+fn threads(count: usize, work: impl Fn() + Sync) {
+    thread::scope(|scope| {
+        for number in 1..count {
+            let thread = thread::Builder::new().name(format!("delivery-{number}"));
+            if let Err(error) = thread.spawn_scoped(scope, &work) {
+                let warning = "warning: the system refuses threads, so that there are at most";
+                complain(format_args!(
+                    "{warning} {number} deliveries at once: {error}"
+                ));
+                break;
+            }
+        }
+        work();
+    });
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use smtp_policy::{
     request::{QueueId, RcptIndex, Recipient, Request},
 };
 
-use crate::{log_line::LogForm, output::complain, progress::Progress, report::ledger::Ledger};
+use crate::{
+    journal::Page, log_line::LogForm, output::complain, progress::Progress, report::ledger::Ledger,
+};
 
 /// Where notes and verdicts go while the delivery runs.
 pub(crate) enum Voice {
@@ -28,6 +30,7 @@ pub(crate) struct Watch {
     id: QueueId,
     settled: usize,
     progress: Progress,
+    page: Option<Page>,
 }
 
 impl Watch {
@@ -38,13 +41,22 @@ impl Watch {
             id: request.id.clone(),
             settled: 0,
             progress,
+            page: None,
         }
+    }
+
+    /// Writes into a journal what is settled and what is in doubt.
+    pub(crate) fn writing(self, page: Option<Page>) -> Self {
+        Self { page, ..self }
     }
 }
 
 impl Observer for Watch {
     fn settled(&mut self, index: RcptIndex, recipient: &Recipient, outcome: &Outcome) {
         self.settled += 1;
+        if let Some(page) = &mut self.page {
+            page.settled(index, recipient, outcome);
+        }
         self.progress.settled(self.settled);
         match &self.voice {
             Voice::Report(ledger, request) => self
@@ -70,6 +82,10 @@ impl Observer for Watch {
     }
 
     fn in_doubt(&mut self, recipients: &[RcptIndex]) {
+        // It is the journal that may break the delivery off.
+        if let Some(page) = &mut self.page {
+            page.in_doubt(recipients);
+        }
         match &self.voice {
             Voice::Report(ledger, request) | Voice::Log(ledger, request, _) => {
                 ledger.doubt(*request, recipients);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use smtp_policy::line_ends::StrayCr;
 
-use super::{EXIT_STATUS, ProtocolName, SurroundingsArgs};
+use super::{EXIT_STATUS, ProtocolName, SurroundingsArgs, content::HeaderArgs, many::ManyArgs};
 use outpost::SizeLimit;
 
 const DELIVER_EXAMPLES: &str = "\
@@ -57,7 +57,7 @@ not answered), not delivered, or not begun.";
 /// Deliver a message, or the requests of a file, and report on each recipient.
 ///
 /// Without --nexthop a message goes to relayhost if main.cf sets it, else to
-/// the domains of its recipients, one after the other or --at-once.
+/// the domains of its recipients, one after the other or with --jobs several at once.
 #[derive(Debug, Args)]
 #[command(after_help = DELIVER_EXAMPLES)]
 #[command(after_long_help = format!("{DELIVER_JSON}\n\n{DELIVER_EXAMPLES}\n{EXIT_STATUS}"))]
@@ -81,24 +81,15 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) report: ReportFormat,
 
-    /// Deliver the requests of this JSON file, one after the other or --at-once.
+    /// Deliver the requests of this JSON file, one after the other or with --jobs several at once.
     ///
     /// The file is {"protocol": "smtp" or "lmtp", "requests": [...]}. A request has nexthop,
     /// sender, recipients (a list of address, original, orcpt, notify), message_base64, and if
     /// need be id, envid, ret, smtputf8, require_tls, encoding, size, client, flags, probe,
     /// connection_cache, age, pause_ms.
     #[arg(long, value_name = "FILE")]
-    #[arg(conflicts_with_all = ["protocol", "nexthop", "from", "to", "message"])]
+    #[arg(conflicts_with_all = ["protocol", "nexthop", "from", "to", "source"])]
     pub(crate) request: Option<PathBuf>,
-
-    /// Have so many requests under way at the same time, 1000 at most.
-    ///
-    /// They begin in their order and share the connections that are kept; a destination gets
-    /// as many as transport_destination_concurrency_limit allows. Each domain of --to is a
-    /// request. The report as text names the request of each verdict.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) at_once: u16,
 
     /// The protocol to speak [default: smtp].
     #[arg(long, value_enum)]
@@ -110,11 +101,13 @@ pub(crate) struct DeliverArgs {
     pub(crate) nexthop: Option<String>,
 
     /// The envelope sender; '' or '<>' is the null sender.
-    #[arg(long, value_name = "ADDR", required_unless_present = "request")]
+    #[arg(long, value_name = "ADDR")]
+    #[arg(required_unless_present_any = ["request", "from_header"])]
     pub(crate) from: Option<String>,
 
     /// An envelope recipient. May be given several times.
-    #[arg(long, value_name = "ADDR", required_unless_present = "request")]
+    #[arg(long, value_name = "ADDR")]
+    #[arg(required_unless_present_any = ["request", "to_header"])]
     pub(crate) to: Vec<String>,
 
     /// What becomes of a carriage return in the message that ends no line. Servers
@@ -134,10 +127,16 @@ pub(crate) struct DeliverArgs {
     )]
     pub(crate) size_limit: SizeLimit,
 
-    /// The message file, or - for standard input. CRLF line ends are taken as
-    /// line ends.
-    #[arg(value_name = "MESSAGE", default_value = "-")]
-    pub(crate) message: PathBuf,
+    #[command(flatten)]
+    pub(crate) header: HeaderArgs,
+
+    #[command(flatten)]
+    pub(crate) many: ManyArgs,
+
+    /// The message file, or - for standard input; or any number of message files,
+    /// directories of them, Maildirs and mboxes. CRLF line ends are taken as line ends.
+    #[arg(value_name = "SOURCE", default_value = "-")]
+    pub(crate) source: Vec<PathBuf>,
 }
 
 /// What becomes of a carriage return that ends no line.

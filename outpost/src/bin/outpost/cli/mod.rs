@@ -6,9 +6,11 @@
 
 mod account;
 mod config;
+mod content;
 mod deliver;
 mod demo;
 mod load;
+mod many;
 mod probe;
 mod sendmail;
 mod sink;
@@ -25,6 +27,7 @@ pub(crate) use config::ConfigArgs;
 pub(crate) use deliver::{DeliverArgs, ReportFormat};
 pub(crate) use demo::DemoArgs;
 pub(crate) use load::LoadArgs;
+pub(crate) use many::{Doubt, InputKind, JournalSync};
 pub(crate) use probe::ProbeArgs;
 pub(crate) use sendmail::SendmailArgs;
 pub(crate) use sink::SinkArgs;

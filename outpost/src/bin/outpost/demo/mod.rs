@@ -30,7 +30,7 @@ use crate::{
     job::Job,
     output::Output,
     progress::Progress,
-    report,
+    report::{self, Tally},
     runtime::Worker,
     sink::{
         dialogue::Manner,
@@ -100,7 +100,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let seconds = time.as_secs_f64();
     output.line(format_args!(
         "{}, {word}, in {seconds:.3} s.",
-        report::text::sum(&settled)
+        Tally::of(&settled)
     ));
 
     let good = planned && (delivered.is_identical() || args.message.is_some());

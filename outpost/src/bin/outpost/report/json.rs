@@ -37,6 +37,8 @@ enum Event<'a> {
     Verdict {
         request: usize,
         id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source: Option<&'a str>,
         recipient: usize,
         #[serde(flatten)]
         verdict: Verdict<'a>,
@@ -45,6 +47,8 @@ enum Event<'a> {
         request: usize,
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
         sent: usize,
@@ -72,28 +76,35 @@ impl<'a> RequestEntry<'a> {
     }
 }
 
-/// A line about the verdict on one recipient. Request and recipient count from 1.
+/// A line about the verdict on one recipient, of a message with this id and source. Request and recipient count from 1.
 pub(crate) fn verdict(
     request: usize,
-    id: &str,
+    (id, source): (&str, Option<&str>),
     number: usize,
     (recipient, outcome): (&Recipient, &Outcome),
 ) -> serde_json::Result<String> {
     json_line(&Event::Verdict {
         request,
         id,
+        source,
         recipient: number,
         verdict: Verdict { recipient, outcome },
     })
 }
 
 /// The last line about a request: how many recipients have which status.
-pub(crate) fn end(request: usize, id: &str, report: &Report) -> serde_json::Result<String> {
+pub(crate) fn end(
+    request: usize,
+    id: &str,
+    source: Option<&str>,
+    report: &Report,
+) -> serde_json::Result<String> {
     let outcomes = report.recipients.iter().map(|(_, outcome)| outcome.status);
     let count = |status| outcomes.clone().filter(|found| *found == status).count();
     json_line(&Event::Request {
         request,
         id: Some(id),
+        source,
         error: None,
         sent: count(Status::Sent),
         deferred: count(Status::Deferred),
@@ -106,6 +117,7 @@ pub(crate) fn fault(request: usize, fault: &Fault) -> serde_json::Result<String>
     json_line(&Event::Request {
         request,
         id: None,
+        source: None,
         error: Some(fault.to_string()),
         sent: 0,
         deferred: 0,

@@ -5,6 +5,7 @@
 //! nobody hears.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -16,7 +17,7 @@ use smtp_policy::{
     request::{QueueId, RcptIndex, Recipient},
 };
 
-use super::{Settled, exit_for, json, text};
+use super::{Settled, Tally, json, text};
 use crate::{
     cli::ReportFormat,
     exit::{Exit, Failure},
@@ -30,16 +31,30 @@ pub(crate) struct Ledger {
     form: ReportFormat,
     /// True if verdicts of several requests come in any order.
     mixed: bool,
+    /// True if the requests are not known at the beginning.
+    streamed: bool,
     /// Never locked while something is written, so that it can be read at any time.
-    books: Mutex<Vec<Entry>>,
+    books: Mutex<Books>,
     output: Mutex<Output>,
     /// Ends the deliveries that are running.
     stop: Mutex<Box<dyn Fn() + Send>>,
 }
 
+/// The requests by number. Those that are over are forgotten where there may be any number
+/// of them, and nothing is to be said about them at the end.
+#[derive(Default)]
+struct Books {
+    entries: BTreeMap<usize, Entry>,
+    /// What became of requests, for a report that is written at the end.
+    reports: BTreeMap<usize, Settled>,
+    tally: Tally,
+}
+
 /// One request.
 struct Entry {
     id: QueueId,
+    /// The source of the message, where it is one of several.
+    source: Option<String>,
     begun: bool,
     recipients: Vec<(Recipient, Standing)>,
 }
@@ -55,43 +70,59 @@ enum Standing {
 }
 
 impl Ledger {
-    /// The books of these jobs, none of which has begun, and of which so many will be
-    /// under way at the same time. `stop` is done once when the report cannot be written
-    /// any more.
+    /// The books of no jobs; so many will be under way at the same time. `streamed` says that
+    /// they are not known at the beginning. `stop` is done once when the report cannot be
+    /// written any more.
     pub(crate) fn new(
         form: ReportFormat,
-        jobs: &[Result<Job, Fault>],
         at_once: usize,
+        streamed: bool,
         stop: Box<dyn Fn() + Send>,
     ) -> Arc<Self> {
-        let entry = |job: &Result<Job, Fault>| {
-            let request = job.as_ref().ok().map(|job| &job.request);
-            let recipients = request.map(|request| request.recipients.clone());
-            let recipients = recipients.unwrap_or_default().into_iter();
-            Entry {
-                id: request
-                    .map(|request| request.id.clone())
-                    .unwrap_or_default(),
-                begun: false,
-                recipients: recipients.map(|to| (to, Standing::Open)).collect(),
-            }
-        };
         Arc::new(Self {
             form,
-            mixed: at_once > 1,
-            books: Mutex::new(jobs.iter().map(entry).collect()),
+            mixed: at_once > 1 || streamed,
+            streamed,
+            books: Mutex::default(),
             output: Mutex::default(),
             stop: Mutex::new(stop),
         })
     }
 
+    /// Takes a job up, which has not begun.
+    pub(crate) fn expect(&self, number: usize, job: &Result<Job, Fault>) {
+        let entry = match job {
+            Ok(job) => Entry {
+                id: job.request.id.clone(),
+                source: match self.streamed {
+                    true => job.origin.as_ref().map(|origin| origin.name.clone()),
+                    false => None,
+                },
+                begun: false,
+                recipients: job
+                    .request
+                    .recipients
+                    .iter()
+                    .map(|to| (to.clone(), Standing::Open))
+                    .collect(),
+            },
+            Err(_) => Entry {
+                id: QueueId::default(),
+                source: None,
+                begun: false,
+                recipients: Vec::new(),
+            },
+        };
+        self.books().entries.insert(number, entry);
+    }
+
     /// Begins with a request, unless its verdicts could not be told any more.
     pub(crate) fn begin(&self, request: usize) -> bool {
-        if self.form == ReportFormat::Text && !self.mixed && self.books().len() > 1 {
+        if self.form == ReportFormat::Text && !self.mixed && self.books().entries.len() > 1 {
             self.write(&format!("Request {}\n\n", request + 1));
         }
         let sound = lock(&self.output).is_sound();
-        if let Some(entry) = self.books().get_mut(request) {
+        if let Some(entry) = self.books().entries.get_mut(&request) {
             entry.begun = sound;
         }
         sound
@@ -100,7 +131,7 @@ impl Ledger {
     /// These recipients of a request, in order, are in doubt, and nobody else.
     pub(crate) fn doubt(&self, request: usize, doubtful: &[RcptIndex]) {
         let mut books = self.books();
-        let Some(entry) = books.get_mut(request) else {
+        let Some(entry) = books.entries.get_mut(&request) else {
             return;
         };
         for (index, (_, standing)) in entry.recipients.iter_mut().enumerate() {
@@ -121,17 +152,22 @@ impl Ledger {
         outcome: &Outcome,
         log: Option<LogText>,
     ) {
-        let Some((id, recipient)) = self.note_down(request, index, outcome) else {
+        let Some((id, source, recipient)) = self.note_down(request, index, outcome) else {
             return;
         };
         let line = match self.form {
+            ReportFormat::Text if self.streamed => {
+                let line = text::line(&recipient, outcome);
+                Some(format!("{}{line}\n", self.lead(request)))
+            }
             ReportFormat::Text => {
                 let block = text::block(&recipient, outcome);
                 Some(self.lead(request) + &block)
             }
             ReportFormat::Jsonl => {
                 let about = (&recipient, outcome);
-                Some(json::verdict(request + 1, &id, index + 1, about).unwrap_or_default())
+                let name = (&*id, source.as_deref());
+                Some(json::verdict(request + 1, name, index + 1, about).unwrap_or_default())
             }
             ReportFormat::Log => log.map(|line| format!("{line}\n")),
             ReportFormat::Json => None,
@@ -147,23 +183,44 @@ impl Ledger {
     }
 
     /// A request is done with. Verdicts that were not heard of on the way are told now.
-    pub(crate) fn end(&self, request: usize, report: &Report) {
+    pub(crate) fn end(&self, request: usize, report: Report) {
         for (index, (_, outcome)) in report.recipients.iter().enumerate() {
             if !self.is_settled(request, index) {
                 self.settle(request, index, outcome, None);
             }
         }
         if self.form == ReportFormat::Jsonl {
-            let id = self.books().get(request).map(|entry| entry.id.clone());
-            let line = json::end(request + 1, &id.unwrap_or_default(), report);
+            let books = self.books();
+            let entry = books.entries.get(&request);
+            let about = entry.map(|entry| (entry.id.clone(), entry.source.clone()));
+            drop(books);
+            let (id, source) = about.unwrap_or_default();
+            let line = json::end(request + 1, &id, source.as_deref(), &report);
             self.write(&line.unwrap_or_default());
         }
+        self.close(request, Ok(report));
+    }
+
+    /// Counts what became of a request.
+    fn close(&self, request: usize, settled: Settled) {
+        let mut books = self.books();
+        books.tally.add(&settled);
+        if self.form == ReportFormat::Json {
+            books.reports.insert(request, settled);
+        } else if self.streamed {
+            books.entries.remove(&request);
+        }
+    }
+
+    /// How many recipients have which verdict so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.books().tally
     }
 
     /// The report on a request whose delivery broke off. Verdicts that have fallen stay.
     pub(crate) fn broken_off(&self, request: usize) -> Report {
         let books = self.books();
-        let entry = books.get(request);
+        let entry = books.entries.get(&request);
         let recipients = entry.map_or(&[][..], |entry| &entry.recipients);
         let mut clerk = Clerk::new(recipients.len(), Bytes::new(), ());
         let all: Vec<_> = recipients.iter().map(|(to, _)| to.clone()).collect();
@@ -175,16 +232,20 @@ impl Ledger {
         clerk.report(&all)
     }
 
-    /// A request could not be understood.
-    pub(crate) fn reject(&self, request: usize, fault: &Fault) {
+    /// A request could not be understood, or a message could not be read.
+    pub(crate) fn reject(&self, request: usize, fault: Fault) {
         match self.form {
+            ReportFormat::Text if self.streamed => self.write(&format!("{fault}: not delivered\n")),
             ReportFormat::Text => {
                 let lead = self.lead(request);
                 self.write(&format!("{lead}not delivered: {fault}\n\n"))
             }
-            ReportFormat::Jsonl => self.write(&json::fault(request + 1, fault).unwrap_or_default()),
+            ReportFormat::Jsonl => {
+                self.write(&json::fault(request + 1, &fault).unwrap_or_default())
+            }
             ReportFormat::Json | ReportFormat::Log => true,
         };
+        self.close(request, Err(fault));
     }
 
     /// A line for the log.
@@ -194,14 +255,19 @@ impl Ledger {
 
     /// Writes what comes at the end, and the verdicts that were to come there to
     /// standard error if that is not possible.
-    pub(crate) fn finish(&self, settled: &[Settled]) -> Result<Exit, Failure> {
+    pub(crate) fn finish(&self) -> Result<Exit, Failure> {
+        let tally = self.tally();
         let rest = match self.form {
-            ReportFormat::Text => Ok(text::sum(settled) + "\n"),
-            ReportFormat::Json => json::render(settled),
+            ReportFormat::Text if self.streamed => Ok(String::new()),
+            ReportFormat::Text => Ok(format!("{tally}\n")),
+            ReportFormat::Json => {
+                let reports = std::mem::take(&mut self.books().reports);
+                json::render(&reports.into_values().collect::<Vec<_>>())
+            }
             ReportFormat::Jsonl | ReportFormat::Log => Ok(String::new()),
         };
         let exit = match &rest {
-            Ok(_) => exit_for(settled),
+            Ok(_) => tally.exit(),
             Err(error) => {
                 try_complain(error);
                 Exit::Software
@@ -222,6 +288,13 @@ impl Ledger {
         for line in self.lines(|_| true) {
             let _ = writeln!(account, "outpost: {line}");
         }
+        if self.streamed {
+            let over = self.tally();
+            let _ = writeln!(
+                account,
+                "outpost: over before: {over}; nothing else was begun"
+            );
+        }
         account
     }
 
@@ -229,8 +302,8 @@ impl Ledger {
     fn lines(&self, wanted: impl Fn(&Standing) -> bool) -> Vec<String> {
         let books = self.books();
         let mut lines = Vec::new();
-        for (number, entry) in books.iter().enumerate() {
-            let name = name(&books, number);
+        for (number, entry) in &books.entries {
+            let name = name(&books, *number);
             for (recipient, standing) in &entry.recipients {
                 if wanted(standing) {
                     lines.push(format!(
@@ -243,27 +316,28 @@ impl Ledger {
         lines
     }
 
-    /// Notes a verdict down. Returns the request's id, and the recipient.
+    /// Notes a verdict down. Returns the request's id and source, and the recipient.
     fn note_down(
         &self,
         request: usize,
         index: RcptIndex,
         outcome: &Outcome,
-    ) -> Option<(QueueId, Recipient)> {
+    ) -> Option<(QueueId, Option<String>, Recipient)> {
         let mut books = self.books();
-        let entry = books.get_mut(request)?;
+        let entry = books.entries.get_mut(&request)?;
         let (recipient, standing) = entry.recipients.get_mut(index)?;
         *standing = Standing::Settled {
             outcome: Box::new(outcome.clone()),
             told: false,
         };
-        Some((entry.id.clone(), recipient.clone()))
+        let recipient = recipient.clone();
+        Some((entry.id.clone(), entry.source.clone(), recipient))
     }
 
     /// Notes down whether somebody was told of a verdict.
     fn told(&self, request: usize, index: RcptIndex, is_told: bool) {
         let mut books = self.books();
-        let entry = books.get_mut(request);
+        let entry = books.entries.get_mut(&request);
         if let Some((_, Standing::Settled { told, .. })) =
             entry.and_then(|entry| entry.recipients.get_mut(index))
         {
@@ -281,7 +355,7 @@ impl Ledger {
 
     fn is_settled(&self, request: usize, index: RcptIndex) -> bool {
         let books = self.books();
-        let entry = books.get(request);
+        let entry = books.entries.get(&request);
         let found = entry.and_then(|entry| entry.recipients.get(index));
         matches!(found, Some((_, Standing::Settled { .. })))
     }
@@ -299,16 +373,18 @@ impl Ledger {
         written
     }
 
-    fn books(&self) -> MutexGuard<'_, Vec<Entry>> {
+    fn books(&self) -> MutexGuard<'_, Books> {
         lock(&self.books)
     }
 }
 
 /// The beginning of a line about a request, where there are several.
-fn name(books: &[Entry], request: usize) -> String {
-    match books.len() {
-        0 | 1 => String::new(),
-        _ => format!("request {}: ", request + 1),
+fn name(books: &Books, request: usize) -> String {
+    let source = books.entries.get(&request);
+    match source.and_then(|entry| entry.source.as_ref()) {
+        Some(source) => format!("{source}: "),
+        None if books.entries.len() < 2 => String::new(),
+        None => format!("request {}: ", request + 1),
     }
 }
 

@@ -4,30 +4,14 @@
 
 pub(crate) mod json;
 pub(crate) mod ledger;
+mod tally;
 pub(crate) mod text;
 
-use smtp_policy::report::{Report, Status};
+pub(crate) use self::tally::Tally;
 
-use crate::{exit::Exit, request::Fault};
+use smtp_policy::report::Report;
+
+use crate::request::Fault;
 
 /// What became of one request: a report, or why it could not be read.
 pub(crate) type Settled = Result<Report, Fault>;
-
-/// The exit status for all requests together.
-pub(crate) fn exit_for(requests: &[Settled]) -> Exit {
-    let has = |status| {
-        let reports = requests.iter().filter_map(|settled| settled.as_ref().ok());
-        reports
-            .flat_map(|report| &report.recipients)
-            .any(|(_, outcome)| outcome.status == status)
-    };
-    if requests.iter().any(Result::is_err) {
-        Exit::Data
-    } else if has(Status::Deferred) {
-        Exit::Deferred
-    } else if has(Status::Bounced) {
-        Exit::Bounced
-    } else {
-        Exit::Ok
-    }
-}

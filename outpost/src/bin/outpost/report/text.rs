@@ -7,8 +7,6 @@ use smtp_policy::{
     request::Recipient,
 };
 
-use super::Settled;
-
 /// How wide a block is at most before its text is wrapped.
 const WIDTH: usize = 78;
 /// Where the second column begins.
@@ -82,31 +80,6 @@ fn tls(outcome: &Outcome) -> Option<String> {
         },
         _ => None,
     }
-}
-
-/// How many recipients were sent, deferred and bounced.
-pub(crate) fn sum(requests: &[Settled]) -> String {
-    let mut counts = [
-        (Status::Sent, "sent", 0),
-        (Status::Deferred, "deferred", 0),
-        (Status::Bounced, "bounced", 0),
-    ];
-    let reports = requests.iter().filter_map(|settled| settled.as_ref().ok());
-    for (_, outcome) in reports.flat_map(|report| &report.recipients) {
-        for (status, _, count) in &mut counts {
-            *count += u32::from(*status == outcome.status);
-        }
-    }
-    let mut parts: Vec<String> = counts
-        .iter()
-        .map(|(_, word, count)| format!("{count} {word}"))
-        .collect();
-    match requests.iter().filter(|settled| settled.is_err()).count() {
-        0 => {}
-        1 => parts.push("1 request not understood".to_owned()),
-        many => parts.push(format!("{many} requests not understood")),
-    }
-    parts.join(", ")
 }
 
 fn rows(out: &mut String, recipient: &Recipient, outcome: &Outcome) {

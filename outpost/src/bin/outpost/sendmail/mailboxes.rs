@@ -12,7 +12,7 @@ use outpost::{Address, address};
 ///
 /// # Errors
 /// A part of the list is no address: the part, and the reason.
-pub(super) fn parse(list: &str) -> Result<Vec<Address>, String> {
+pub(crate) fn parse(list: &str) -> Result<Vec<Address>, String> {
     let mut found = Vec::new();
     for text in split(list)? {
         let text = text.trim();

@@ -12,7 +12,7 @@
 mod courier;
 mod head;
 mod input;
-mod mailboxes;
+pub(crate) mod mailboxes;
 mod options;
 mod server;
 mod session;
