@@ -53,7 +53,8 @@ impl Runtime for Threads {
 
     fn watch(inner: Socket) -> io::Result<Watched> {
         let socket = Watched::new(inner);
-        register(&socket).map(|()| socket)
+        // Most sockets are only ever waited for to be read from.
+        register(&socket, Interest::Read).map(|()| socket)
     }
 
     fn system(watched: &Watched) -> SockRef<'_> {
@@ -61,11 +62,25 @@ impl Runtime for Threads {
     }
 
     /// Whatever happens to the socket, everything is looked at again.
-    fn is_ready(socket: &Watched, _: Interest, _: &mut Context<'_>) -> bool {
-        if let Err(error) = register(socket) {
+    fn is_ready(socket: &Watched, on: Interest, _: &mut Context<'_>) -> bool {
+        socket.wait_for();
+        if let Err(error) = register(socket, on) {
             tracing::warn!(target: "outpost", "cannot watch a connection: {error}");
         }
         here(|wait| mem::take(&mut wait.ended))
+    }
+
+    /// What comes before the first wait ends that wait: until then the system is not asked.
+    fn attempt(
+        socket: &mut Watched,
+        on: Interest,
+        _enough: usize,
+        transfer: impl FnOnce(&Socket) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if on == Interest::Read && !socket.was_waited_for() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        transfer(&socket.inner)
     }
 
     fn detach(task: impl Future<Output = ()> + Send + 'static) {
@@ -81,7 +96,17 @@ impl Runtime for Threads {
 }
 
 /// Has this thread hear of what happens to a socket.
-fn register(socket: &Watched) -> io::Result<()> {
+fn register(socket: &Watched, on: Interest) -> io::Result<()> {
     let registry = here(|wait| wait.registry.clone());
-    socket.register(&registry.ok_or(io::ErrorKind::NotConnected)?)
+    let registry = registry.ok_or(io::ErrorKind::NotConnected)?;
+    socket.register(&registry, interest(on))
+}
+
+/// What a poll is to tell: that there is something to read, or the end, in any case.
+fn interest(on: Interest) -> mio::Interest {
+    let read = mio::Interest::READABLE;
+    match on {
+        Interest::Nothing | Interest::Read => read,
+        Interest::Write | Interest::Either => read | mio::Interest::WRITABLE,
+    }
 }

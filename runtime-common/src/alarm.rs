@@ -23,15 +23,15 @@ impl<R: Runtime> Alarm<R> {
         Self(None)
     }
 
-    /// Waits until a time.
+    /// Waits until a time. It is `now`.
     pub(crate) fn poll(
         &mut self,
         clock: &Clocked<R>,
+        mut now: Time,
         until: Time,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
-            let now = clock.time();
             if until <= now {
                 return Poll::Ready(());
             }
@@ -39,6 +39,7 @@ impl<R: Runtime> Alarm<R> {
                 Some((at, sleep)) if *at <= until => {
                     let _ = ready!(sleep.as_mut().poll(cx));
                     self.0 = None;
+                    now = clock.time();
                 }
                 alarm => {
                     let at = until.min(now + ALARM);

@@ -53,13 +53,13 @@ impl<R: Runtime> Carry<R> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if self.poll_wait(until, cx).is_pending() {
+            if self.poll_wait(now, until, cx).is_pending() {
                 return Poll::Pending;
             }
         }
     }
 
-    fn poll_wait(&mut self, until: Time, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_wait(&mut self, now: Time, until: Time, cx: &mut Context<'_>) -> Poll<()> {
         let interest = match self.carrier.is_sending() {
             true => Interest::Write,
             false => Interest::Read,
@@ -69,7 +69,7 @@ impl<R: Runtime> Carry<R> {
         {
             return Poll::Ready(());
         }
-        self.alarm.poll(&self.clock, until, cx)
+        self.alarm.poll(&self.clock, now, until, cx)
     }
 }
 

@@ -75,7 +75,8 @@ async fn look_after<R: Runtime>(clock: Weak<Clocked<R>>, hub: Weak<Hub<Socket<R>
 impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Report> {
         loop {
-            match self.job.poll(self.clock.time(), cx.waker()) {
+            let now = self.clock.time();
+            match self.job.poll(now, cx.waker()) {
                 Act::Resolve(slip, query) => match query.kind {
                     QueryKind::Native(family) => self.ask(|_| async move {
                         let lost = Err(Failure::TryAgain);
@@ -110,7 +111,7 @@ impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
                     let (clock, hub) = (Arc::downgrade(&self.clock), Arc::downgrade(&self.hub));
                     R::detach(look_after(clock, hub, at));
                 }
-                Act::Wait { until, interest } => ready!(self.wait(until, interest, cx)),
+                Act::Wait { until, interest } => ready!(self.wait(now, until, interest, cx)),
                 Act::Yield => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
@@ -130,7 +131,13 @@ impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
     }
 
     /// Waits until an answer has come, the socket is ready, or it is time.
-    fn wait(&mut self, until: Time, interest: Interest, cx: &mut Context<'_>) -> Poll<()> {
+    fn wait(
+        &mut self,
+        now: Time,
+        until: Time,
+        interest: Interest,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         for (at, answer) in self.pending.iter_mut().enumerate() {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 drop(self.pending.swap_remove(at));
@@ -143,6 +150,6 @@ impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
         {
             return Poll::Ready(());
         }
-        self.alarm.poll(&self.clock, until, cx)
+        self.alarm.poll(&self.clock, now, until, cx)
     }
 }

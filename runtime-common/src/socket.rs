@@ -38,15 +38,18 @@ impl<R: Runtime> Socket<R> {
         let mut alarm = Alarm::new();
         poll_fn(|cx| {
             let system = R::system(&socket.watched);
-            match (system.take_error(), system.peer_addr()) {
-                (Ok(Some(error)) | Err(error), _) => return Poll::Ready(Err(failed(error))),
-                (Ok(None), Ok(_)) => return Poll::Ready(Ok(())),
-                (Ok(None), Err(_)) if until <= clock.time() => {
-                    return Poll::Ready(Err(ConnectError::TimedOut));
-                }
-                (Ok(None), Err(_)) => {}
+            // A connection that has failed has no other end either.
+            if system.peer_addr().is_ok() {
+                return Poll::Ready(Ok(()));
             }
-            if socket.is_ready(Interest::Write, cx) || alarm.poll(clock, until, cx).is_ready() {
+            let now = clock.time();
+            match system.take_error() {
+                Ok(Some(error)) | Err(error) => return Poll::Ready(Err(failed(error))),
+                Ok(None) if until <= now => return Poll::Ready(Err(ConnectError::TimedOut)),
+                Ok(None) => {}
+            }
+            if socket.is_ready(Interest::Write, cx) || alarm.poll(clock, now, until, cx).is_ready()
+            {
                 cx.waker().wake_by_ref();
             }
             Poll::Pending
@@ -63,8 +66,7 @@ impl<R: Runtime> Socket<R> {
             Transport::Udp => Type::DGRAM,
             Transport::Tcp => Type::STREAM,
         };
-        let socket = System::new(Domain::for_address(server), kind, None)?;
-        socket.set_nonblocking(true)?;
+        let socket = unblocking(Domain::for_address(server), kind)?;
         start(&socket, &server.into())?;
         Self::new(socket, kind)
     }
@@ -122,8 +124,7 @@ fn begin(target: &Target) -> Result<System, ConnectError> {
             SockAddr::unix(path).map_err(|_| ConnectError::PathTooLong)?,
         ),
     };
-    let socket = System::new(domain, Type::STREAM, None).map_err(failed)?;
-    socket.set_nonblocking(true).map_err(failed)?;
+    let socket = unblocking(domain, Type::STREAM).map_err(failed)?;
     if domain != Domain::UNIX {
         // Commands are small and go out in one piece: nothing is won by waiting.
         socket.set_tcp_nodelay(true).map_err(failed)?;
@@ -143,6 +144,19 @@ fn begin(target: &Target) -> Result<System, ConnectError> {
         bind(&socket, source)?;
     }
     start(&socket, &address).map_err(failed)?;
+    Ok(socket)
+}
+
+/// A socket that does not block, in one system call where the system has it.
+#[cfg(target_os = "linux")]
+fn unblocking(domain: Domain, kind: Type) -> io::Result<System> {
+    System::new(domain, kind.nonblocking(), None)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unblocking(domain: Domain, kind: Type) -> io::Result<System> {
+    let socket = System::new(domain, kind, None)?;
+    socket.set_nonblocking(true)?;
     Ok(socket)
 }
 

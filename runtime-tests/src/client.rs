@@ -7,6 +7,7 @@ use std::{
         mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -267,6 +268,22 @@ pub fn a_large_message_arrives_whole<C: Client>() {
     let report = client.deliver(request(Smtp, &toy.nexthop, 1), sent, ());
     assert!(report.all(Status::Sent), "{report:?}");
     assert!(toy.told() == text, "the text is another");
+}
+
+pub fn a_text_goes_on_when_the_server_takes_it_again<C: Client>() {
+    let toy = Toy::tcp("127.0.0.1", |mut peer| {
+        assert!(peer.serve_until("DATA"));
+        peer.say("354 go on");
+        // Meanwhile the text fills the buffers, and nothing comes that could be read.
+        thread::sleep(Duration::from_millis(300));
+        peer.text();
+        peer.say("250 taken");
+        peer.answer_until("nothing");
+    });
+    let text = Bytes::from("0123456789abcde\n".repeat(512 * 1024));
+    let client = client::<C>("tcp_windowsize = 65536");
+    let report = client.deliver(request(Smtp, &toy.nexthop, 1), text, ());
+    assert!(report.all(Status::Sent), "{report:?}");
 }
 
 pub fn a_server_that_refuses_and_closes_during_the_text_is_heard<C: Client>() {

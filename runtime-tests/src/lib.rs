@@ -220,6 +220,7 @@ macro_rules! suite {
             cancelling_ends_a_delivery_to_a_silent_server,
             a_server_that_talks_while_it_is_written_to_is_no_deadlock,
             a_large_message_arrives_whole,
+            a_text_goes_on_when_the_server_takes_it_again,
             a_server_that_refuses_and_closes_during_the_text_is_heard,
             the_end_of_a_connection_right_behind_a_reply_is_heard,
             a_kept_connection_serves_the_next_message_and_hears_quit_in_the_end,
