@@ -4,9 +4,10 @@ use std::{
     fs::File,
     io::{Read, Write},
     net::Shutdown,
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::net::{UnixDatagram, UnixListener, UnixStream},
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use nix::fcntl::{Flock, FlockArg};
@@ -191,5 +192,36 @@ fn a_locked_queue_file_ends_a_process_that_serves_nobody_else() {
             (Some(0), "D")
         );
         assert_eq!(process.end(), (b"SL".to_vec(), Ok(())));
+    }
+}
+
+#[test]
+fn what_is_left_to_log_is_written_before_the_next_request() {
+    for mode in [Mode::Classic, Mode::Shared] {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("log");
+        let reader = UnixDatagram::bind(&socket).unwrap();
+        reader
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        let log = world::log(socket);
+        let own = Arc::clone(&log);
+        let world = World::with("", &[], &[], |agent| agent.log = own);
+        // Nobody reads, and the request finds no room.
+        while !log.is_behind() {
+            log.info("before");
+        }
+        let server = Server::start(&[]);
+        let process = Process::start(&world, mode);
+        let mail = world.mail(&server.nexthop(), &["a@test"]);
+        assert_eq!(process.serve(&mail.request.encode()), Some(0));
+        let mut bytes = [0; 4096];
+        let mut next = || {
+            let length = reader.recv(&mut bytes).unwrap();
+            String::from_utf8_lossy(&bytes[..length]).into_owned()
+        };
+        while !next().contains(" status=sent ") {}
+        assert!(!log.is_behind());
+        assert_eq!(process.end().1, Ok(()));
     }
 }
