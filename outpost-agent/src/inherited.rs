@@ -51,6 +51,8 @@ pub(crate) struct Inherited {
 pub(crate) struct StatusChannel {
     stream: UnixStream,
     generation: Generation,
+    /// Of this process.
+    pid: i32,
 }
 
 impl Inherited {
@@ -116,7 +118,12 @@ fn run_again() -> Fatal {
 impl StatusChannel {
     /// The channel of the child that master(8) knows under this number.
     pub(crate) fn new(stream: UnixStream, generation: Generation) -> Self {
-        Self { stream, generation }
+        let pid = process::id().cast_signed();
+        Self {
+            stream,
+            generation,
+            pid,
+        }
     }
 
     /// The channel, to wait for its end.
@@ -135,7 +142,7 @@ impl StatusChannel {
     /// master(8) is gone.
     pub(crate) fn tell(&mut self, availability: Availability) -> io::Result<()> {
         let message = StatusMessage {
-            pid: process::id().cast_signed(),
+            pid: self.pid,
             generation: self.generation,
             availability,
         };

@@ -2,9 +2,10 @@
 //! (`src/global/maillog_client.c`, `src/util/msg_logger.c`). It never holds a delivery up.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
-    fmt,
-    io::{self, Write},
+    fmt::{self, Write as _},
+    io::{self, Write as _},
     os::{fd::AsFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -20,6 +21,8 @@ use crate::poll;
 pub(crate) const SYSLOG: &str = "/dev/log";
 /// The most bytes of a record.
 const LIMIT: usize = 2000;
+/// The bytes that most records have room in.
+const USUAL: usize = 384;
 /// The most records that wait until the other end has room.
 const MAX_WAITING: usize = 10_000;
 
@@ -131,14 +134,24 @@ struct Waiting {
     lost: usize,
 }
 
+/// A second, and how records write it.
+#[derive(Debug)]
+struct Moment {
+    /// Since 1970.
+    second: i64,
+    text: String,
+}
+
 /// The log of this process.
 #[derive(Debug)]
 pub(crate) struct Log {
     target: Target,
     facility: usize,
-    /// `postfix/smtp`.
+    /// `postfix/smtp[42]`.
     tag: String,
     zone: TimeZone,
+    /// The time of the last record.
+    moment: Mutex<Moment>,
     to_stderr: bool,
     /// Records that wait until the other end has room.
     waiting: Mutex<Waiting>,
@@ -158,7 +171,11 @@ impl Log {
         Self {
             facility: facility.unwrap_or(2),
             target,
-            tag,
+            tag: format!("{tag}[{}]", std::process::id()),
+            moment: Mutex::new(Moment {
+                second: i64::MIN,
+                text: String::new(),
+            }),
             // Files of time zones cannot be seen from within the jail.
             zone: TimeZone::system(),
             to_stderr,
@@ -172,15 +189,15 @@ impl Log {
     }
 
     pub(crate) fn info(&self, text: impl fmt::Display) {
-        self.record(Severity::Info, &text.to_string());
+        self.record(Severity::Info, &text);
     }
 
     pub(crate) fn warning(&self, text: impl fmt::Display) {
-        self.record(Severity::Warning, &text.to_string());
+        self.record(Severity::Warning, &text);
     }
 
     pub(crate) fn error(&self, text: impl fmt::Display) {
-        self.record(Severity::Error, &text.to_string());
+        self.record(Severity::Error, &text);
     }
 
     /// The present time for a Date field (RFC 5322 section 3.3).
@@ -190,7 +207,7 @@ impl Log {
     }
 
     /// Writes a record, one line without control characters. Where the other end has no room, the record waits.
-    pub(crate) fn record(&self, severity: Severity, text: &str) {
+    pub(crate) fn record(&self, severity: Severity, text: &dyn fmt::Display) {
         let record = self.form(severity, text);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push(record);
@@ -214,6 +231,9 @@ impl Log {
 
     /// Waits until all records are written, but no longer than `limit`.
     pub(crate) fn flush(&self, limit: Duration) {
+        if !self.is_behind() {
+            return;
+        }
         let until = Instant::now() + limit;
         loop {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -249,27 +269,52 @@ impl Log {
         }
     }
 
-    fn form(&self, severity: Severity, text: &str) -> Vec<u8> {
-        let text = printable(text);
-        let pid = std::process::id();
-        let line = format!("{}[{pid}]: {}{text}", self.tag, severity.label());
-        if self.to_stderr {
-            // It may be full, or closed.
-            let _ = writeln!(io::stderr(), "{line}");
-        }
-        let now = self.zone.to_datetime(Timestamp::now());
-        let record = match &self.target {
+    fn form(&self, severity: Severity, text: &dyn fmt::Display) -> Vec<u8> {
+        let mut record = String::with_capacity(USUAL);
+        // A String takes everything, here and below.
+        let _ = match &self.target {
             Target::Syslog(_) => {
                 let priority = self.facility * 8 + severity.priority();
-                format!("<{priority}>{} {line}", now.strftime("%b %e %H:%M:%S"))
+                write!(record, "<{priority}>")
             }
-            Target::Postlog { host, .. } => {
-                format!("{} {host} {line}", now.strftime("%b %d %H:%M:%S"))
-            }
+            Target::Postlog { .. } => Ok(()),
         };
+        self.write_time(&mut record);
+        let _ = match &self.target {
+            Target::Syslog(_) => write!(record, " "),
+            Target::Postlog { host, .. } => write!(record, " {host} "),
+        };
+        let line = record.len();
+        let _ = write!(record, "{}: {}", self.tag, severity.label());
+        let begin = record.len();
+        let _ = write!(record, "{text}");
+        if let Some(Cow::Owned(text)) = record.get(begin..).map(printable) {
+            record.truncate(begin);
+            record += &text;
+        }
+        if self.to_stderr {
+            // It may be full, or closed.
+            let _ = writeln!(io::stderr(), "{}", record.get(line..).unwrap_or_default());
+        }
         let mut record = record.into_bytes();
         record.truncate(LIMIT);
         record
+    }
+
+    /// Writes the present time. It is put into words once in a second.
+    fn write_time(&self, record: &mut String) {
+        let now = Timestamp::now();
+        let mut moment = self.moment.lock().unwrap_or_else(PoisonError::into_inner);
+        if moment.second != now.as_second() {
+            let form = match &self.target {
+                Target::Syslog(_) => "%b %e %H:%M:%S",
+                Target::Postlog { .. } => "%b %d %H:%M:%S",
+            };
+            let text = self.zone.to_datetime(now).strftime(form).to_string();
+            let second = now.as_second();
+            *moment = Moment { second, text };
+        }
+        record.push_str(&moment.text);
     }
 }
 

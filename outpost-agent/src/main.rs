@@ -60,7 +60,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(fatal) => {
-            log.record(Severity::Fatal, &fatal.to_string());
+            log.record(Severity::Fatal, &fatal);
             log.flush(log::PATIENCE);
             thread::sleep(FATAL_PAUSE);
             ExitCode::FAILURE

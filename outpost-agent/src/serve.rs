@@ -40,7 +40,7 @@ impl Agent {
         stream: &mut UnixStream,
         watched: &Watched,
     ) -> io::Result<Result<(), Fatal>> {
-        stream.set_write_timeout(Some(self.ipc_timeout()))?;
+        // This and the reply are all that is written here, and there is room for both.
         stream.write_all(&DeliveryRequest::greeting())?;
         let Some(heard) = self.read(stream, watched)? else {
             return Ok(Ok(()));

@@ -174,7 +174,7 @@ fn end(log: &Log) -> ! {
     });
     // Without that thread there is nobody to end what a last word might wait for.
     if impatient.is_ok() {
-        log.record(Severity::Fatal, "watchdog timeout");
+        log.record(Severity::Fatal, &"watchdog timeout");
         log.flush(Duration::from_secs(1));
     }
     process::exit(1)

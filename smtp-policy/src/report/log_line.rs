@@ -2,6 +2,7 @@
 //! The time and the name of the host in front are added by whatever collects the lines.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use super::{
     Outcome,
@@ -57,7 +58,11 @@ impl Default for LogStyle {
 impl LogStyle {
     /// The line about one recipient, without the name of the message in front.
     pub fn line(&self, recipient: &Recipient, outcome: &Outcome) -> LogText {
-        let mut line = format!("to=<{}>, ", self.address(&recipient.address));
+        // Most lines are shorter, and the room is given back with them.
+        let mut line = String::with_capacity(256);
+        line.push_str("to=<");
+        line.push_str(&self.shown(&recipient.address));
+        line.push_str(">, ");
         if let Some(original) = &recipient.original
             && !original.eq_ignore_ascii_case(recipient.address.as_str())
         {
@@ -87,9 +92,13 @@ impl LogStyle {
 
     /// An address as lines show it, without the angle brackets.
     pub fn address(&self, address: &Address) -> String {
+        self.shown(address).into_owned()
+    }
+
+    fn shown<'a>(&self, address: &'a Address) -> Cow<'a, str> {
         match self.addresses {
-            AddressFormat::External => address.quoted_822().into_owned(),
-            AddressFormat::Internal => address.as_str().to_owned(),
+            AddressFormat::External => address.quoted_822(),
+            AddressFormat::Internal => Cow::Borrowed(address.as_str()),
         }
     }
 

@@ -66,8 +66,14 @@ impl Times {
             connection,
             transmission,
         } = *self;
-        let parts = [queue, setup, connection, transmission];
-        parts.map(|part| seconds(part, digits)).join("/")
+        let mut text = String::with_capacity(32);
+        for part in [queue, setup, connection, transmission] {
+            if !text.is_empty() {
+                text.push('/');
+            }
+            write_seconds(&mut text, part, digits);
+        }
+        text
     }
 }
 
@@ -80,6 +86,12 @@ impl fmt::Display for Times {
 /// A delay in seconds with two digits that count, in steps of 10^-`digits` seconds at the
 /// finest.
 pub(super) fn seconds(delay: Duration, digits: u32) -> String {
+    let mut text = String::new();
+    write_seconds(&mut text, delay, digits);
+    text
+}
+
+fn write_seconds(text: &mut String, delay: Duration, digits: u32) {
     const SECOND: u32 = 1_000_000;
     let (mut seconds, mut micros) = (delay.as_secs(), delay.subsec_micros());
     let mut step = 10_u32
@@ -101,7 +113,8 @@ pub(super) fn seconds(delay: Duration, digits: u32) -> String {
         seconds = seconds.saturating_add(1);
         micros -= SECOND;
     }
-    let mut text = seconds.to_string();
+    // A String takes everything.
+    let _ = write!(text, "{seconds}");
     if micros >= step {
         text.push('.');
     }
@@ -111,7 +124,6 @@ pub(super) fn seconds(delay: Duration, digits: u32) -> String {
         micros %= digit;
         digit /= 10;
     }
-    text
 }
 
 #[cfg(test)]
