@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use smtp_policy::{
-    delivery::Observer, driver::Submission, policy::Policy, report::Report, request::Request,
-    tables::Table, text::TextSource,
+    delivery::Observer,
+    driver::Submission,
+    policy::Policy,
+    report::Report,
+    request::Request,
+    tables::{AsyncTable, Table},
+    text::TextSource,
 };
 
 use crate::{runtime::Threads, threads::on_threads, wait::block_on};
@@ -35,6 +40,12 @@ impl Client {
     /// the mail.
     pub fn add_table(&self, name: impl Into<String>, table: Arc<dyn Table>) {
         self.0.add_table(name, table);
+    }
+
+    /// The same from a table that is awaited on the thread of the delivery that asks it. What wakes it must
+    /// not need another runtime, unless that runs elsewhere.
+    pub fn add_async_table(&self, name: impl Into<String>, table: Arc<dyn AsyncTable>) {
+        self.0.add_async_table(name, table);
     }
 
     /// Delivers one message to one next hop. Returns when every recipient is

@@ -16,7 +16,7 @@ use smtp_policy::{
     policy::Policy,
     report::Report,
     request::Request,
-    tables::Table,
+    tables::{AsyncTable, Table},
     text::TextSource,
 };
 
@@ -63,6 +63,11 @@ impl<R: Runtime> Client<R> {
     /// the mail.
     pub fn add_table(&self, name: impl Into<String>, table: Arc<dyn Table>) {
         self.hub.add_table(name, table);
+    }
+
+    /// The same from a table that is awaited by the delivery that asks it, without a thread.
+    pub fn add_async_table(&self, name: impl Into<String>, table: Arc<dyn AsyncTable>) {
+        self.hub.add_async_table(name, table);
     }
 
     /// Delivers one message to one next hop. Returns when every recipient is

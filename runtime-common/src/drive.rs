@@ -12,7 +12,7 @@ use smtp_policy::{
     driver::{Act, Answered, Hub, Interest, Job},
     report::Report,
     sts::FetchError,
-    tables::TableFailure,
+    tables::{NamedTable, TableFailure, TableQuery},
     text::TextSource,
 };
 use smtp_proto::time::Time;
@@ -23,7 +23,7 @@ use crate::{
     https::fetch,
     runtime::{Clocked, Runtime},
     socket::Socket,
-    wait::apart,
+    wait::{apart, awaited},
 };
 
 /// An answer on its way.
@@ -56,6 +56,18 @@ pub(crate) fn drive<R: Runtime, T: TextSource, O: Observer>(
         clock: Arc::clone(clock),
     };
     std::future::poll_fn(move |cx| drive.poll(cx))
+}
+
+/// Asks a table, on a thread if it may hold that up.
+async fn look_up(table: NamedTable, query: TableQuery) -> Result<Option<String>, TableFailure> {
+    let lost = Err(TableFailure {
+        table: format!("external:{}", query.table),
+        reason: "the table panicked".to_owned(),
+    });
+    match table {
+        NamedTable::Blocking(table) => apart(lost, move || table.lookup(&query.key)).await,
+        NamedTable::Async(table) => awaited(lost, async { table.lookup(&query.key).await }).await,
+    }
 }
 
 /// Closes kept connections when their time is over, from a time on until none is left.
@@ -91,14 +103,9 @@ impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
                         });
                     }
                 },
-                Act::LookUp(slip, table, query) => self.ask(|_| async move {
-                    let lost = Err(TableFailure {
-                        table: format!("external:{}", query.table),
-                        reason: "the table panicked".to_owned(),
-                    });
-                    let value = apart(lost, move || table.lookup(&query.key)).await;
-                    Answered::Table(slip, value)
-                }),
+                Act::LookUp(slip, table, query) => {
+                    self.ask(|_| async move { Answered::Table(slip, look_up(table, query).await) })
+                }
                 Act::Fetch(slip, request) => self.ask(|_| async move {
                     let lost = Err(FetchError::Other("the fetch panicked".to_owned()));
                     let fetched = apart(lost, move || fetch(&request)).await;

@@ -31,7 +31,7 @@ use futures_util::future::{Either, select};
 pub use smtp_sim::conformance::Failures;
 
 use crate::{
-    prelude::{Arc, Bytes, Observer, Policy, Report, Request, Table, TextSource},
+    prelude::{Arc, AsyncTable, Bytes, Observer, Policy, Report, Request, Table, TextSource},
     toy::{Peer, policy},
 };
 
@@ -46,8 +46,13 @@ pub mod prelude {
         stream,
     };
     pub use smtp_policy::{
-        delivery::Observer, driver::Submission, policy::Policy, report::Report, request::Request,
-        tables::Table, text::TextSource,
+        delivery::Observer,
+        driver::Submission,
+        policy::Policy,
+        report::Report,
+        request::Request,
+        tables::{AsyncTable, Table},
+        text::TextSource,
     };
 
     pub use crate::{Client, Droppable, first};
@@ -60,6 +65,7 @@ const TEXT: &[u8] = b"Subject: hello\n\n.world\n";
 pub trait Client: Clone + Send + Sync + 'static {
     fn new(policy: Arc<Policy>) -> Self;
     fn add_table(&self, name: &str, table: Arc<dyn Table>);
+    fn add_async_table(&self, name: &str, table: Arc<dyn AsyncTable>);
     fn deliver(
         &self,
         request: Request,
@@ -116,6 +122,10 @@ macro_rules! waiting_client {
 
                 fn add_table(&self, name: &str, table: Arc<dyn Table>) {
                     self.0.add_table(name, table);
+                }
+
+                fn add_async_table(&self, name: &str, table: Arc<dyn AsyncTable>) {
+                    self.0.add_async_table(name, table);
                 }
 
                 fn deliver(
@@ -238,6 +248,9 @@ macro_rules! suite {
             an_answer_of_the_name_server_that_does_not_fit_is_fetched_over_tcp,
             the_operating_system_finds_hosts_for_native_lookups,
             a_table_that_panics_defers_the_mail,
+            a_table_that_is_awaited_is_asked_on_the_thread_of_its_delivery,
+            a_table_that_is_awaited_and_panics_defers_the_mail,
+            cancelling_does_not_wait_for_a_table_that_is_awaited,
         ]}
     };
     ($client:ty, dropping) => {

@@ -16,6 +16,10 @@ impl Client for Blocking {
         self.0.add_table(name, table);
     }
 
+    fn add_async_table(&self, name: &str, table: Arc<dyn AsyncTable>) {
+        self.0.add_async_table(name, table);
+    }
+
     fn deliver(
         &self,
         request: Request,

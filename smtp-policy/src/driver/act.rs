@@ -1,6 +1,6 @@
 //! The contract between a [`Job`](super::Job) and its driver.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use smtp_proto::time::Time;
 
@@ -9,7 +9,7 @@ use crate::{
     dns::{self, Failure, Query},
     report::Report,
     sts::{FetchError, Fetched, PolicyFetch},
-    tables::{Table, TableFailure},
+    tables::{NamedTable, TableFailure},
 };
 
 /// The next thing to do for a [`Job`](super::Job). Exhaustive on purpose: it is the
@@ -20,8 +20,9 @@ pub enum Act {
     /// Find DNS records, or let getaddrinfo(3) find addresses. Several questions may be
     /// out at once, and each may be answered at any time.
     Resolve(Slip<Dns>, Query),
-    /// Look up the key of the query in the table, where it may wait.
-    LookUp(Slip<External>, Arc<dyn Table>, TableQuery),
+    /// Look up the key of the query in the table: where that may hold up a thread, or by awaiting
+    /// it, as the table has it.
+    LookUp(Slip<External>, NamedTable, TableQuery),
     /// Fetch a file over HTTPS.
     Fetch(Slip<Https>, Box<PolicyFetch>),
     /// Open a connection.

@@ -27,7 +27,7 @@ use crate::{
     policy::Policy,
     request::Request,
     reuse::{CacheKey, CacheKeys, ConnectionCache},
-    tables::{Table, TableFailure},
+    tables::{AsyncTable, NamedTable, Table, TableFailure},
 };
 
 /// The number of locks that the turns at destinations are spread over.
@@ -47,7 +47,7 @@ pub struct Hub<S> {
     seeds: Mutex<Seeds>,
     turns: [Mutex<Turns<Arc<Bell>>>; SHARDS],
     pool: Mutex<Pool<S>>,
-    tables: Mutex<BTreeMap<String, Arc<dyn Table>>>,
+    tables: Mutex<BTreeMap<String, NamedTable>>,
     pub(super) inquiries: Inquiries,
     cancelled: AtomicBool,
 }
@@ -94,10 +94,20 @@ impl<S> Hub<S> {
         lock(&self.seeds).draw()
     }
 
-    /// Answers look-ups in `external:NAME` from `table`. Look-ups in a name that was not
-    /// added fail, which defers the mail.
+    /// Answers look-ups in `external:NAME` from `table`, which may hold up the thread that asks it. It
+    /// takes the place of another one of that name. Look-ups in a name that was not added fail, which
+    /// defers the mail.
     pub fn add_table(&self, name: impl Into<String>, table: Arc<dyn Table>) {
-        lock(&self.tables).insert(name.into(), table);
+        self.add(name.into(), NamedTable::Blocking(table));
+    }
+
+    /// The same from a table that is awaited.
+    pub fn add_async_table(&self, name: impl Into<String>, table: Arc<dyn AsyncTable>) {
+        self.add(name.into(), NamedTable::Async(table));
+    }
+
+    fn add(&self, name: String, table: NamedTable) {
+        lock(&self.tables).insert(name, table);
     }
 
     /// Ends all jobs politely: recipients without a verdict are deferred, and the servers
@@ -203,7 +213,7 @@ impl<S> Hub<S> {
     }
 
     /// The table that a question is for.
-    pub(super) fn table(&self, query: &TableQuery) -> Result<Arc<dyn Table>, TableFailure> {
+    pub(super) fn table(&self, query: &TableQuery) -> Result<NamedTable, TableFailure> {
         let table = lock(&self.tables).get(&query.table).cloned();
         table.ok_or_else(|| TableFailure {
             table: format!("external:{}", query.table),

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     delivery::{Ask, Delivery, Observer, PhasesTaken, TableQuery},
     request::Request,
-    tables::{Table, TableFailure},
+    tables::{NamedTable, TableFailure},
     text::TextSource,
 };
 
@@ -479,7 +479,7 @@ impl Course {
     }
 
     /// The table that a question is for, if it can be asked.
-    fn table<S>(&self, hub: &Hub<S>, query: &TableQuery) -> Result<Arc<dyn Table>, TableFailure> {
+    fn table<S>(&self, hub: &Hub<S>, query: &TableQuery) -> Result<NamedTable, TableFailure> {
         match self {
             Self::Undriven(why) => Err(TableFailure {
                 table: format!("external:{}", query.table),

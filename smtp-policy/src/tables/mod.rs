@@ -4,7 +4,8 @@
 //!
 //! A table maps a key to a text. It does no input or output when it is asked, and can be shared between threads.
 //! A program brings in a table of its own with [`Maps::push`], or under a name with [`Maps::push_external`]
-//! (`external:NAME` in main.cf): then a delivery asks its driver.
+//! (`external:NAME` in main.cf): then a delivery asks its driver. One that has to be awaited is an
+//! [`AsyncTable`], which comes in under a name only.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -36,6 +37,7 @@ pub mod byte_text;
 mod key_case;
 mod maps;
 pub mod match_list;
+mod named;
 mod secret;
 mod steps;
 #[cfg(test)]
@@ -49,6 +51,7 @@ pub use address::{
 pub use key_case::KeyCase;
 pub use maps::{Maps, MapsSearch, MapsStep};
 pub use match_list::{MatchKind, MatchList};
+pub use named::{AsyncTable, LookupFuture, NamedTable};
 pub use secret::SecretMaps;
 pub use steps::Steps;
 
@@ -56,7 +59,8 @@ pub use steps::Steps;
 ///
 /// A program brings in a table of its own under a name, `external:NAME`, wherever a parameter takes a
 /// list of tables. A delivery then asks its driver ([`Ask::LookUp`](crate::delivery::Ask::LookUp));
-/// the clients of the runtimes take such tables with `add_table`.
+/// the clients of the runtimes take such tables with `add_table`, and ask them on a thread that may
+/// wait. A table that is awaited is an [`AsyncTable`].
 pub trait Table: Send + Sync + fmt::Debug {
     /// The text for `key`, or `None` if the table has none.
     ///

@@ -6,7 +6,7 @@ use smtp_policy::{
     delivery::ConnectError,
     report::{Outcome, Status},
     request::{RcptIndex, Recipient},
-    tables::{Table, TableFailure},
+    tables::{AsyncTable, LookupFuture, NamedTable, Table, TableFailure},
 };
 
 use super::*;
@@ -161,6 +161,25 @@ impl Table for Empty {
     }
 }
 
+/// A table that is awaited and knows nothing.
+impl AsyncTable for Empty {
+    fn lookup<'a>(&'a self, _: &'a str) -> LookupFuture<'a> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+#[test]
+fn a_table_that_is_awaited_takes_the_place_of_another_of_its_name() {
+    let hub = hub("smtp_tls_policy_maps = external:policies");
+    hub.add_table("policies", Arc::new(Empty));
+    hub.add_async_table("policies", Arc::new(Empty));
+    let mut job = job(&hub, "[192.0.2.1]");
+    let act = job.poll(Time::ZERO, Waker::noop());
+    let asked =
+        matches!(&act, Act::LookUp(_, NamedTable::Async(_), query) if query.key == "[192.0.2.1]");
+    assert!(asked, "{act:?}");
+}
+
 #[test]
 fn tables_are_known_by_name() {
     let (hub, server) = (
@@ -173,6 +192,9 @@ fn tables_are_known_by_name() {
     let mut job = job(&hub, "[192.0.2.1]");
     while let Act::LookUp(slip, table, query) = job.poll(Time::ZERO, Waker::noop()) {
         assert_eq!(query.table, "policies");
+        let NamedTable::Blocking(table) = table else {
+            panic!("it is awaited: {table:?}")
+        };
         job.answer(Answered::Table(slip, table.lookup(&query.key)));
         if job.turns().0 > 1 {
             break;

@@ -22,6 +22,7 @@ use super::{
     link::Link,
     near::{Happening, Log, Socket},
     resolver::{Question, is_true},
+    tables::look_up,
     trace::Trace,
 };
 use crate::dice::Dice;
@@ -256,7 +257,7 @@ impl World {
                 running.job.answer(Answered::Policy(slip, unsupported));
             }
             Act::LookUp(slip, table, query) => {
-                let value = table.lookup(&query.key);
+                let value = look_up(&table, &query);
                 running.job.answer(Answered::Table(slip, value));
             }
             Act::Connect(slip, target) => {

@@ -28,6 +28,7 @@ mod link;
 mod near;
 mod resolver;
 mod scenario;
+mod tables;
 mod tap;
 mod trace;
 mod zone;

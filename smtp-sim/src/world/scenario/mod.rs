@@ -29,6 +29,8 @@ use crate::scenario::{CONFIG_DIRECTORY, Picture, RequestSpec, Scenario, write_in
 use names::Questions;
 use net::{Arrival, Net, Socket};
 
+use super::tables::look_up;
+
 /// The address of the scripted name server inside a world.
 const NAME_SERVER: SocketAddr = SocketAddr::new(
     std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 153)),
@@ -166,7 +168,7 @@ impl Stage {
                     job.answer(Answered::Policy(slip, Err(FetchError::Unsupported)));
                 }
                 Act::LookUp(slip, table, query) => {
-                    job.answer(Answered::Table(slip, table.lookup(&query.key)));
+                    job.answer(Answered::Table(slip, look_up(&table, &query)));
                 }
                 Act::Connect(slip, target) => {
                     awaited.connecting = Some((slip, self.net.connect(&target, self.now)));
