@@ -157,7 +157,7 @@ impl<M: FromPolicy> Builder<M> {
     }
 
     /// Logs in with what a table answers, `user:password`, by server name or next hop; see
-    /// [`Login::passwords`](smtp_policy::settings::Login::passwords).
+    /// [`Credentials::Passwords`](smtp_policy::settings::Credentials::Passwords).
     pub fn credentials_from(mut self, passwords: SecretMaps) -> Self {
         self.settings.login = Some(smtp_policy::settings::Login::new(passwords));
         self.settings.reuse.by_destination = true;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::compile::*;
 use super::*;
 use smtp_policy::dns::ResolverConfig;
-use smtp_policy::settings::Settings;
+use smtp_policy::settings::{Credentials, Settings};
 use smtp_policy::tables::KeyCase;
 
 fn client(folder: &Path, main_cf: &str) -> Result<Arc<Settings>, CompileError> {
@@ -40,7 +40,10 @@ fn finds(client: &Settings, parameter: &str, key: &str) -> bool {
         "smtp_generic_maps" => &content.generic,
         "smtp_tls_policy_maps" => &client.tls.policy,
         "smtp_tls_per_site" => &client.tls.per_site,
-        "smtp_sasl_password_maps" => client.login.as_ref().unwrap().passwords.expose(),
+        "smtp_sasl_password_maps" => match &client.login.as_ref().unwrap().credentials {
+            Credentials::Passwords(passwords) => passwords.expose(),
+            other => panic!("{other:?}"),
+        },
         "smtp_reply_filter" => {
             let table = client.verdict.reply_filter.as_ref().unwrap();
             return table.lookup(key).unwrap().is_some();

@@ -11,11 +11,12 @@ use smtp_policy::{
     dns::{Failure, Lookup, QueryKind},
     driver::{Act, Answered, Hub, Interest, Job},
     report::Report,
+    settings::{TokenFailure, TokenRequest, TokenSource},
     sts::FetchError,
     tables::{NamedTable, TableFailure, TableQuery},
     text::TextSource,
 };
-use smtp_proto::time::Time;
+use smtp_proto::{Secret, time::Time};
 
 use crate::{
     alarm::Alarm,
@@ -70,6 +71,15 @@ async fn look_up(table: NamedTable, query: TableQuery) -> Result<Option<String>,
     }
 }
 
+/// Asks a source of tokens, on a thread if it may hold that up.
+async fn token(source: TokenSource, wanted: Box<TokenRequest>) -> Result<Secret, TokenFailure> {
+    let lost = Err(TokenFailure::new("its source panicked"));
+    match source {
+        TokenSource::Blocking(source) => apart(lost, move || source.token(&wanted)).await,
+        TokenSource::Async(source) => awaited(lost, async { source.token(&wanted).await }).await,
+    }
+}
+
 /// Closes kept connections when their time is over, from a time on until none is left.
 async fn look_after<R: Runtime>(clock: Weak<Clocked<R>>, hub: Weak<Hub<Socket<R>>>, from: Time) {
     let mut next = Some(from);
@@ -104,7 +114,10 @@ impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
                     }
                 },
                 Act::LookUp(slip, table, query) => {
-                    self.ask(|_| async move { Answered::Table(slip, look_up(table, query).await) })
+                    self.ask(|_| async move { Answered::Table(slip, look_up(table, query).await) });
+                }
+                Act::Token(slip, source, wanted) => {
+                    self.ask(|_| async move { Answered::Token(slip, token(source, wanted).await) });
                 }
                 Act::Fetch(slip, request) => self.ask(|_| async move {
                     let lost = Err(FetchError::Other("the fetch panicked".to_owned()));

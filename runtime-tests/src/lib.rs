@@ -251,6 +251,8 @@ macro_rules! suite {
             a_table_that_is_awaited_is_asked_on_the_thread_of_its_delivery,
             a_table_that_is_awaited_and_panics_defers_the_mail,
             cancelling_does_not_wait_for_a_table_that_is_awaited,
+            a_refused_token_is_renewed_by_its_source_of_either_kind,
+            a_source_of_tokens_that_panics_defers_the_mail,
         ]}
     };
     ($client:ty, dropping) => {

@@ -1,20 +1,28 @@
 //! The questions of a delivery beside its connection: name servers, the system, tables, the web.
 
 use std::{
-    future::pending,
-    sync::{Arc, mpsc},
+    future::{pending, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread::{self, ThreadId},
 };
 
 use smtp_policy::{
     Protocol::Smtp,
+    policy::Policy,
     report::Status,
+    settings::{Credentials, Login, SecurityOptions, Settings, TokenFailure, TokenRequest},
     tables::{AsyncTable, LookupFuture, Table, TableFailure},
 };
 
+use smtp_proto::Secret;
+
 use crate::{
     Client, client, deliver, serve,
-    toy::{self, Toy, policy, request},
+    toy::{self, Peer, Toy, policy, request},
     web,
 };
 
@@ -106,9 +114,10 @@ pub fn cancelling_does_not_wait_for_a_table_that_is_awaited<C: Client>() {
     let (asks, asked) = mpsc::channel();
     client.add_async_table("hanging", Arc::new(Hanging(asks)));
     let report = thread::scope(|scope| {
-        scope.spawn(|| {
+        let canceller = client.clone();
+        scope.spawn(move || {
             asked.recv().unwrap();
-            client.cancel();
+            canceller.cancel();
         });
         deliver(&client, request(Smtp, &Toy::nobody(), 1))
     });
@@ -124,6 +133,73 @@ impl AsyncTable for Hanging {
     fn lookup<'a>(&'a self, _: &'a str) -> LookupFuture<'a> {
         let _ = self.0.send(());
         Box::pin(pending())
+    }
+}
+
+/// Refuses the first login, and takes the second. Tells each, and the message.
+fn refuse_first(mut peer: Peer, logins: &AtomicUsize) {
+    peer.say("220 toy.example ESMTP");
+    assert!(peer.line().starts_with("EHLO"));
+    peer.say("250-toy.example\r\n250 AUTH PLAIN XOAUTH2");
+    let login = peer.line();
+    peer.tell(login);
+    match logins.fetch_add(1, Ordering::SeqCst) {
+        0 => peer.say("535 5.7.8 expired"),
+        _ => peer.say("235 2.7.0 welcome"),
+    }
+    peer.answer_until("nothing");
+}
+
+/// A client that logs in with these credentials, TLS or not.
+fn client_with<C: Client>(credentials: Credentials) -> C {
+    let mut login = Login::new(credentials);
+    login.plaintext = SecurityOptions::NOANONYMOUS;
+    let mut settings = Settings::smtp();
+    settings.login = Some(login);
+    C::new(Arc::new(Policy::new(settings.build().unwrap())))
+}
+
+pub fn a_refused_token_is_renewed_by_its_source_of_either_kind<C: Client>() {
+    let token = |wanted: &TokenRequest| match wanted.refresh {
+        false => Secret::new("old"),
+        true => Secret::new("new"),
+    };
+    let kinds = [
+        Credentials::token("me", move |wanted: &TokenRequest| Ok(token(wanted))),
+        Credentials::async_token("me", move |wanted: TokenRequest| {
+            blocking::unblock(move || Ok(token(&wanted)))
+        }),
+    ];
+    for credentials in kinds {
+        let logins = AtomicUsize::new(0);
+        let toy = Toy::tcp("127.0.0.1", move |peer| refuse_first(peer, &logins));
+        let client = client_with::<C>(credentials);
+        let report = deliver(&client, request(Smtp, &toy.nexthop, 1));
+        assert!(report.all(Status::Sent), "{report:?}");
+        let [old, new] = [toy.told(), toy.told()];
+        assert!(old.starts_with("AUTH XOAUTH2 ") && new.starts_with("AUTH XOAUTH2 "));
+        assert_ne!(old, new);
+    }
+}
+
+pub fn a_source_of_tokens_that_panics_defers_the_mail<C: Client>() {
+    fn broken(wanted: &TokenRequest) -> Result<Secret, TokenFailure> {
+        panic!("there is no token for {}", wanted.host)
+    }
+    let kinds = [
+        Credentials::token("me", broken),
+        Credentials::async_token("me", |wanted: TokenRequest| ready(broken(&wanted))),
+    ];
+    for credentials in kinds {
+        let logins = AtomicUsize::new(0);
+        let toy = Toy::tcp("127.0.0.1", move |peer| refuse_first(peer, &logins));
+        let client = client_with::<C>(credentials);
+        let report = deliver(&client, request(Smtp, &toy.nexthop, 1));
+        let text = &report.recipients[0].1.text;
+        assert!(
+            text.ends_with("no access token: its source panicked"),
+            "{text}"
+        );
     }
 }
 

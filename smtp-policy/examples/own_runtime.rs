@@ -84,7 +84,7 @@ pub fn deliver(request: Request, text: Bytes, host: SocketAddr) -> io::Result<Re
             Ask::Reuse(ticket, _) => job.reused(ticket, None),
             Ask::Close | Ask::Keep(..) => line = None,
             Ask::Done => return Ok(clerk.report(&recipients)),
-            Ask::LookUp(..) | Ask::Fetch(..) => {
+            Ask::LookUp(..) | Ask::Token(..) | Ask::Fetch(..) => {
                 return Err(io::Error::other("there are no tables here, and no web"));
             }
         }

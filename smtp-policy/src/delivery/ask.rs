@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use smtp_proto::time::Time;
 
-use super::ticket::{Cached, Dns, External, Https, Socket, Ticket};
+use super::ticket::{Cached, Dns, External, Https, Socket, Ticket, Token};
 use crate::{
     channel::Channel,
     dns::Query,
@@ -14,6 +14,7 @@ use crate::{
     reuse::{CacheKey, CacheKeys},
     route::Bind,
     server::Endpoint,
+    settings::{TokenRequest, TokenSource},
     sts::PolicyFetch,
     tables::TableQuery,
 };
@@ -28,6 +29,9 @@ pub enum Ask {
     Resolve(Ticket<Dns>, Query),
     /// Ask a table that is not held in memory.
     LookUp(Ticket<External>, TableQuery),
+    /// Ask the source of access tokens: where that may hold up a thread, or by awaiting it, as it has
+    /// it. Comes only where a login uses tokens.
+    Token(Ticket<Token>, TokenSource, Box<TokenRequest>),
     /// Fetch a file over HTTPS. Comes only where MTA-STS was turned on.
     Fetch(Ticket<Https>, Box<PolicyFetch>),
     /// Look in the connection cache. On a hit the driver makes that socket the
@@ -75,6 +79,7 @@ impl Ask {
         Some(match self {
             Self::Resolve(_, query) => format!("look up {:?} of {}", query.kind, query.name),
             Self::LookUp(_, query) => format!("look up {} in external:{}", query.key, query.table),
+            Self::Token(_, _, wanted) => format!("ask for an access token for {}", wanted.host),
             Self::Fetch(_, fetch) => format!("fetch https://{}{}", fetch.host, fetch.path),
             Self::Reuse(..) => "look for a kept connection".to_owned(),
             Self::Connect(_, target) => format!("connect to {}", target.endpoint),

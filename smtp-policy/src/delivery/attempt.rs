@@ -8,7 +8,7 @@ use super::{
     context::Context,
     hosts::{Place, Site},
     profile::AddressLookups,
-    talking::{Tls, password_search},
+    talking::{Tls, account_search},
 };
 use crate::{
     channel::Peer,
@@ -47,9 +47,9 @@ impl Attempt {
                 Arc::new(Peer::new(server, Arc::clone(&cx.hosts.label), true))
             }
         };
-        let passwords = password_search(cx, &peer);
+        let account = account_search(cx, &peer);
         Self {
-            lookups: AddressLookups::new(&cx.settings, &peer.server, passwords),
+            lookups: AddressLookups::new(&cx.settings, &peer.server, account),
             tls: Tls::new(policy, Arc::clone(&site.domain), failed.map(LogText::from)),
             peer,
             place,

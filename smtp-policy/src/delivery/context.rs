@@ -55,6 +55,7 @@ pub(super) struct Context {
     /// The addresses as the servers see them, if that is not as they are in the
     /// request.
     pub(super) envelope: Option<Box<Envelope>>,
+    pub(super) new_token: NewToken,
     /// The last thing that went wrong: it is what left-over recipients are told.
     pub(super) why: Option<Reason>,
     /// A session has come to a good end, whatever the server said to the mail. Whatever goes wrong
@@ -71,6 +72,17 @@ pub(super) struct Context {
     epoch: Option<Duration>,
     /// The delivery is to end as soon as that is polite.
     pub(super) cancelled: bool,
+}
+
+/// A new access token in place of one that a server has refused. There is one for each delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NewToken {
+    /// No server has refused one.
+    Unneeded,
+    /// The next login is to have it.
+    Wanted,
+    /// It was asked for.
+    Asked,
 }
 
 impl Context {
@@ -93,6 +105,7 @@ impl Context {
             // There will be notes, and a report at least.
             asks: VecDeque::with_capacity(4),
             look_out: LookOut::default(),
+            new_token: NewToken::Unneeded,
             why: None,
             served: false,
             arrived: None,

@@ -164,9 +164,16 @@ impl Hosts {
     /// Puts a server in front again, for a session without TLS, which has failed for the
     /// reason `why`. `counted` says that the session counted towards the limit.
     pub(super) fn retry_in_plaintext(&mut self, place: Place, counted: bool, why: &str) {
-        self.final_server = false;
+        self.try_again(place, counted);
         if let Some(site) = &mut self.site {
             site.retry_plain = Some(why.to_owned());
+        }
+    }
+
+    /// Puts a server in front again. `counted` says that the session counted towards the limit.
+    pub(super) fn try_again(&mut self, place: Place, counted: bool) {
+        self.final_server = false;
+        if let Some(site) = &mut self.site {
             site.addresses = site.addresses.saturating_sub(1);
             if counted {
                 site.sessions = site.sessions.saturating_sub(1);

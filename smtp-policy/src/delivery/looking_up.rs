@@ -5,10 +5,11 @@ use super::{
     Ask,
     attempt::Attempt,
     connecting::Connecting,
-    context::Context,
+    context::{Context, NewToken},
     phase::{Next, Phase},
 };
-use crate::tables::TableFailure;
+use crate::{settings::TokenFailure, tables::TableFailure};
+use smtp_proto::secret::Secret;
 
 /// The look-ups for an attempt.
 #[derive(Debug)]
@@ -37,6 +38,12 @@ impl LookingUp {
         self.attempt.lookups.answered(value);
     }
 
+    /// The token.
+    pub(super) fn take_token(&mut self, token: Result<Secret, TokenFailure>) {
+        self.question = None;
+        self.attempt.lookups.take_token(token);
+    }
+
     /// Asks one question after the other, and then for a connection.
     pub(super) fn poll(mut self, cx: &mut Context) -> Next {
         if self.question.is_some() {
@@ -46,6 +53,15 @@ impl LookingUp {
             let ticket = cx.ticket();
             self.question = Some(ticket.serial());
             return Next::Ask(Phase::LookingUp(self), Ask::LookUp(ticket, query));
+        }
+        if let Some((source, wanted)) = self.attempt.lookups.wanted_token() {
+            if wanted.refresh {
+                cx.new_token = NewToken::Asked;
+            }
+            let ticket = cx.ticket();
+            self.question = Some(ticket.serial());
+            let ask = Ask::Token(ticket, source, Box::new(wanted));
+            return Next::Ask(Phase::LookingUp(self), ask);
         }
         Connecting::begin(cx, self.attempt)
     }

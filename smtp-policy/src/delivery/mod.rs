@@ -72,12 +72,12 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smtp_proto::{queue::SendQueue, session::Taken, time::Time};
+use smtp_proto::{queue::SendQueue, secret::Secret, session::Taken, time::Time};
 
 pub use self::{
     ask::{Ask, Target},
     observer::Observer,
-    ticket::{Cached, Dns, External, Https, Socket, Ticket},
+    ticket::{Cached, Dns, External, Https, Socket, Ticket, Token},
     transitions::{PHASE_TRANSITIONS, PhaseName, PhaseTransition, PhasesTaken},
 };
 use self::{
@@ -89,6 +89,7 @@ use crate::{
     dns::{Answer as DnsAnswer, Failure},
     policy::Policy,
     request::{RcptIndex, Request},
+    settings::TokenFailure,
     sts::{FetchError, Fetched},
     tables::TableFailure,
 };
@@ -180,6 +181,11 @@ impl Delivery {
         } else {
             self.course.answer(Answer::Table(ticket.serial(), value));
         }
+    }
+
+    /// The answer to [`Ask::Token`].
+    pub fn token(&mut self, ticket: Ticket<Token>, token: Result<Secret, TokenFailure>) {
+        self.course.answer(Answer::Token(ticket.serial(), token));
     }
 
     /// The answer to [`Ask::Fetch`].

@@ -9,6 +9,7 @@ use core::{mem, time::Duration};
 
 use bytes::Bytes;
 use smtp_proto::{
+    secret::Secret,
     session::{Stage, Taken},
     status::EnhancedStatus,
     time::Time,
@@ -32,6 +33,7 @@ use crate::{
     channel::Channel,
     dns::{Answer as DnsAnswer, Failure},
     report::{Scope, trouble::Reason},
+    settings::TokenFailure,
     sts::{FetchError, Fetched},
     tables::TableFailure,
 };
@@ -81,6 +83,8 @@ pub(super) enum Answer {
     Dns(u32, Result<DnsAnswer, Failure>),
     /// To [`Ask::LookUp`].
     Table(u32, Result<Option<String>, TableFailure>),
+    /// To [`Ask::Token`].
+    Token(u32, Result<Secret, TokenFailure>),
     /// To [`Ask::Fetch`].
     Web(u32, Result<Fetched, FetchError>),
     /// To [`Ask::Reuse`].
@@ -186,6 +190,9 @@ impl Phase {
             }
             (Self::LookingUp(phase), Answer::Table(serial, value)) if phase.asked(serial) => {
                 phase.looked_up(value);
+            }
+            (Self::LookingUp(phase), Answer::Token(serial, token)) if phase.asked(serial) => {
+                phase.take_token(token);
             }
             (Self::Connecting(phase), Answer::Socket(serial, result)) if phase.asked(serial) => {
                 phase.connected(result);

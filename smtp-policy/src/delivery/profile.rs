@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use smtp_proto::{
     reply::{FilterFailure, KeywordSet, LineFilter, ReplyText},
+    secret::Secret,
     session::{PixWorkarounds, Profile},
 };
 
 use super::{TableQuery, talking::Login};
 use crate::{
     request::Request,
-    sasl::PasswordSearch,
+    sasl::AccountSearch,
     server::Server,
-    settings::{PixWords, Settings},
+    settings::{PixWords, Settings, TokenFailure, TokenRequest, TokenSource},
     tables::{Maps, MapsSearch, MapsStep, Table, TableFailure},
 };
 
@@ -24,7 +25,7 @@ use crate::{
 pub(super) struct AddressLookups {
     pix: Found,
     discard: Found,
-    passwords: PasswordSearch,
+    account: AccountSearch,
 }
 
 #[derive(Debug)]
@@ -65,11 +66,11 @@ impl Found {
 }
 
 impl AddressLookups {
-    pub(super) fn new(settings: &Settings, server: &Server, passwords: PasswordSearch) -> Self {
+    pub(super) fn new(settings: &Settings, server: &Server, account: AccountSearch) -> Self {
         Self {
             pix: Found::new(&settings.hello.pix.by_address, server),
             discard: Found::new(&settings.hello.discard_by_address, server),
-            passwords,
+            account,
         }
     }
 
@@ -78,7 +79,7 @@ impl AddressLookups {
         self.pix
             .step()
             .or_else(|| self.discard.step())
-            .or_else(|| self.passwords.step())
+            .or_else(|| self.account.step())
     }
 
     /// The answer to the question of the last [`step`](Self::step).
@@ -89,12 +90,22 @@ impl AddressLookups {
                 return;
             }
         }
-        self.passwords.answered(value);
+        self.account.answered(value);
+    }
+
+    /// The token to ask for when tables are asked no more.
+    pub(super) fn wanted_token(&self) -> Option<(TokenSource, TokenRequest)> {
+        self.account.wanted_token()
+    }
+
+    /// The token that was asked for.
+    pub(super) fn take_token(&mut self, token: Result<Secret, TokenFailure>) {
+        self.account.take_token(token);
     }
 
     /// What is known about login when there are no more questions.
     pub(super) fn into_login(self) -> Login {
-        Login::new(self.passwords)
+        Login::new(self.account)
     }
 
     /// Why the keywords to discard are not known. This ends the session once the

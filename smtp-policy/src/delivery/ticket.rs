@@ -36,6 +36,9 @@ pub enum Dns {}
 /// The kind of ticket that asks a table outside the engine.
 #[derive(Debug)]
 pub enum External {}
+/// The kind of ticket that asks for an access token.
+#[derive(Debug)]
+pub enum Token {}
 /// The kind of ticket that asks for a file on the web.
 #[derive(Debug)]
 pub enum Https {}

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use smtp_proto::time::Time;
+use smtp_proto::{Secret, time::Time};
 
 use crate::{
-    delivery::{ConnectError, Dns, External, Https, Socket, TableQuery, Target, Ticket},
+    delivery::{ConnectError, Dns, External, Https, Socket, TableQuery, Target, Ticket, Token},
     dns::{self, Failure, Query},
     report::Report,
+    settings::{TokenFailure, TokenRequest, TokenSource},
     sts::{FetchError, Fetched, PolicyFetch},
     tables::{NamedTable, TableFailure},
 };
@@ -23,6 +24,9 @@ pub enum Act {
     /// Look up the key of the query in the table: where that may hold up a thread, or by awaiting
     /// it, as the table has it.
     LookUp(Slip<External>, NamedTable, TableQuery),
+    /// Ask the source of access tokens: where that may hold up a thread, or by awaiting it, as it
+    /// has it.
+    Token(Slip<Token>, TokenSource, Box<TokenRequest>),
     /// Fetch a file over HTTPS.
     Fetch(Slip<Https>, Box<PolicyFetch>),
     /// Open a connection.
@@ -99,6 +103,8 @@ pub enum Answered<S> {
     Dns(Slip<Dns>, Result<dns::Answer, Failure>),
     /// The answer to [`Act::LookUp`].
     Table(Slip<External>, Result<Option<String>, TableFailure>),
+    /// The answer to [`Act::Token`].
+    Token(Slip<Token>, Result<Secret, TokenFailure>),
     /// The answer to [`Act::Fetch`].
     Policy(Slip<Https>, Result<Fetched, FetchError>),
     /// The answer to [`Act::Connect`]: a socket that does not block.

@@ -267,6 +267,9 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
             Answered::Table(slip, value) if slip.part == part => {
                 running.delivery.looked_up(slip.ticket, value);
             }
+            Answered::Token(slip, token) if slip.part == part => {
+                running.delivery.token(slip.ticket, token);
+            }
             Answered::Policy(slip, result) if slip.part == part => {
                 running.delivery.fetched(slip.ticket, result);
             }
@@ -362,6 +365,9 @@ impl<S: Read + Write, T: TextSource, O: Observer> Job<S, T, O> {
                 Ok(table) => return Some(Act::LookUp(Slip { part, ticket }, table, query)),
                 Err(failure) => running.delivery.looked_up(ticket, Err(failure)),
             },
+            Ask::Token(ticket, source, wanted) => {
+                return Some(Act::Token(Slip { part, ticket }, source, wanted));
+            }
             Ask::Fetch(ticket, request) => return Some(Act::Fetch(Slip { part, ticket }, request)),
             Ask::Connect(ticket, target) => {
                 running.connecting = Some(ticket.serial());
@@ -495,6 +501,7 @@ const fn needs_driver(ask: &Ask) -> bool {
     matches!(
         ask,
         Ask::Resolve(..)
+            | Ask::Token(..)
             | Ask::Fetch(..)
             | Ask::Reuse(..)
             | Ask::Connect(..)

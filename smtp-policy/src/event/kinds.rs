@@ -394,6 +394,13 @@ events! {
         /// The client.
         protocol: Protocol,
     } => Warning, ("{}{protocol}_sasl_password_maps lookup error", About(id));
+    /// The server has refused an access token. It is tried once more with a new one.
+    TokenRefused {
+        /// The server.
+        server: At,
+        /// Its reply.
+        said: String,
+    } => Info, ("{server} refused the access token, and is tried again with a new one: {said}");
     /// The server has accepted the login.
     LoggedIn {
         /// The server.

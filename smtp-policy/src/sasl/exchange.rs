@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use smtp_proto::secret::Secret;
 
 use super::{
-    Credentials, Party, Refusal,
+    Account, Party, Refusal,
     auth_cache::Fingerprint,
     mechanism::Mechanism,
     scram::{Hash, Scram, ServerProof},
@@ -25,16 +25,17 @@ pub(crate) struct Exchange {
     mechanism: Mechanism,
     next: Next,
     knows_server: bool,
+    refuses_token: bool,
 }
 
 /// What is said to the next challenge, whatever it is unless something else is
 /// noted.
 enum Next {
     /// LOGIN: the user, then the password.
-    User(Credentials),
+    User(Account),
     Password(Secret),
     /// CRAM-MD5: the digest of the challenge.
-    Digest(Credentials),
+    Digest(Account),
     /// SCRAM: the proof; then the server's proof is checked.
     Proof(Box<Scram>),
     ServerProof(ServerProof),
@@ -79,6 +80,7 @@ impl Exchange {
             mechanism,
             next,
             knows_server: false,
+            refuses_token: false,
         };
         Ok((exchange, initial))
     }
@@ -90,7 +92,7 @@ impl Exchange {
     /// The response to a challenge. After a refusal the exchange is over.
     pub(crate) fn step(&mut self, challenge: &[u8]) -> Result<Secret, Refusal> {
         match core::mem::replace(&mut self.next, Next::Nothing) {
-            Next::User(Credentials { user, password }) => {
+            Next::User(Account { user, password, .. }) => {
                 let user = canonical(&user)?;
                 self.next = Next::Password(password);
                 Ok(Secret::new(user))
@@ -107,9 +109,17 @@ impl Exchange {
                 self.knows_server = true;
                 Ok(Secret::default())
             }
-            Next::TokenError(acknowledgement) => Ok(Secret::new(acknowledgement)),
+            Next::TokenError(acknowledgement) => {
+                self.refuses_token = true;
+                Ok(Secret::new(acknowledgement))
+            }
             Next::Nothing => Err(Refusal::Failure),
         }
+    }
+
+    /// Whether the server has said that the token is no good.
+    pub(crate) fn refuses_token(&self) -> bool {
+        self.refuses_token
     }
 
     /// Whether the server has shown that it knows the password.
@@ -158,7 +168,7 @@ pub(crate) fn fingerprint(user: &str, password: &[u8]) -> Fingerprint {
 
 /// RFC 4616. The password may be empty.
 fn plain(party: &Party<'_>) -> Result<Secret, Refusal> {
-    let Credentials { user, password } = party.credentials;
+    let Account { user, password, .. } = party.credentials;
     let parts = [
         party.authzid()?.as_bytes(),
         canonical(user)?.as_bytes(),
@@ -171,7 +181,7 @@ fn plain(party: &Party<'_>) -> Result<Secret, Refusal> {
 }
 
 /// RFC 2195.
-fn cram_md5(credentials: &Credentials, challenge: &[u8]) -> Result<Secret, Refusal> {
+fn cram_md5(credentials: &Account, challenge: &[u8]) -> Result<Secret, Refusal> {
     if challenge.len() > CRAM_LIMIT {
         return Err(Refusal::Protocol);
     }
@@ -183,9 +193,10 @@ fn cram_md5(credentials: &Credentials, challenge: &[u8]) -> Result<Secret, Refus
 }
 
 fn begin_scram(hash: Hash, party: &Party<'_>) -> Result<(Next, Option<Secret>), Refusal> {
-    let credentials = Credentials {
+    let credentials = Account {
         user: canonical(&party.credentials.user)?.to_owned(),
         password: party.credentials.password.clone(),
+        proof: party.credentials.proof,
     };
     let (authzid, binding) = (party.authzid, &party.binding);
     let (scram, first) = Scram::begin(hash, &credentials, authzid, binding, nonce(party));
@@ -205,7 +216,7 @@ fn nonce(party: &Party<'_>) -> String {
 
 /// RFC 7628 section 3.1. The password is the token.
 fn oauthbearer(party: &Party<'_>) -> Result<Secret, Refusal> {
-    let Credentials { user, password } = party.credentials;
+    let Account { user, password, .. } = party.credentials;
     let user = canonical(user)?;
     let name = user.replace('=', "=3D").replace(',', "=2C");
     let port = party
@@ -226,7 +237,7 @@ fn with_token(user: &str, start: &str, token: &Secret) -> Result<Secret, Refusal
 }
 
 /// The predecessor of OAUTHBEARER, as Google documents it.
-fn xoauth2(credentials: &Credentials) -> Result<Secret, Refusal> {
+fn xoauth2(credentials: &Account) -> Result<Secret, Refusal> {
     let user = canonical(&credentials.user)?;
     with_token(user, &format!("user={user}"), &credentials.password)
 }

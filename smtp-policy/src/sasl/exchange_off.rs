@@ -22,6 +22,10 @@ impl Exchange {
         match *self {}
     }
 
+    pub(crate) fn refuses_token(&self) -> bool {
+        match *self {}
+    }
+
     pub(crate) fn knows_server(&self) -> bool {
         match *self {}
     }

@@ -9,14 +9,15 @@
 use super::*;
 use crate::sasl::Binding;
 
-fn credentials(user: &str, password: &str) -> Credentials {
-    Credentials {
+fn credentials(user: &str, password: &str) -> Account {
+    Account {
         user: user.into(),
         password: Secret::new(password),
+        proof: crate::sasl::Proof::Password,
     }
 }
 
-fn party(credentials: &Credentials) -> Party<'_> {
+fn party(credentials: &Account) -> Party<'_> {
     Party {
         credentials,
         authzid: false,

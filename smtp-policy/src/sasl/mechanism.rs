@@ -4,7 +4,7 @@
 
 use smtp_proto::session::MechanismName;
 
-use super::{Binding, Refusal};
+use super::{Binding, Proof, Refusal};
 use crate::{
     tables::{MatchList, TableFailure},
     tls::{ChannelBinding, NotUnderstood},
@@ -143,6 +143,15 @@ impl Mechanism {
             .map_or("", |(name, _, _)| name)
     }
 
+    /// Whether it may be told what proves who the user is. A token goes to nobody who could take it for a
+    /// password; a password may be a token, if the filter of mechanisms says so.
+    const fn takes(self, proof: Proof) -> bool {
+        match proof {
+            Proof::Password => true,
+            Proof::Token => matches!(self, Self::OAuthBearer | Self::XOAuth2),
+        }
+    }
+
     /// Whether the exchange is bound to the TLS connection.
     fn is_bound(self) -> bool {
         self.as_str().ends_with(PLUS)
@@ -206,10 +215,11 @@ impl Offer {
         self.words.is_empty()
     }
 
-    /// The best mechanism with all the properties that are asked for, and how its
+    /// The best mechanism for this proof with all the properties that are asked for, and how its
     /// exchange is bound to the connection, which is known by `binding`.
     pub(crate) fn choose(
         &self,
+        proof: Proof,
         required: SecurityOptions,
         binding: Option<&ChannelBinding>,
     ) -> Option<(Mechanism, Binding)> {
@@ -220,6 +230,7 @@ impl Offer {
         };
         let (_, mechanism, _) = TABLE
             .iter()
+            .filter(|(_, mechanism, _)| mechanism.takes(proof))
             .filter(|(_, mechanism, _)| binding.is_some() || !mechanism.is_bound())
             .find(|(name, _, properties)| properties.include(required) && offered(name))?;
         let bound = match binding {
@@ -257,6 +268,7 @@ mod tests {
         let offer = Offer::read(&lines, filter.as_ref()).unwrap();
         offer
             .choose(
+                Proof::Password,
                 SecurityOptions::parse(options.iter().map(String::as_str)).unwrap(),
                 None,
             )
@@ -320,6 +332,26 @@ mod tests {
     }
 
     #[test]
+    fn a_token_goes_out_by_the_mechanisms_for_tokens_only() {
+        for (line, expected) in [
+            (
+                "PLAIN LOGIN SCRAM-SHA-256 XOAUTH2 OAUTHBEARER",
+                Some("OAUTHBEARER"),
+            ),
+            ("PLAIN XOAUTH2", Some("XOAUTH2")),
+            ("PLAIN LOGIN CRAM-MD5 EXTERNAL ANONYMOUS", None),
+        ] {
+            let offer = Offer::read(&[line.to_owned()], None).unwrap();
+            let chosen = offer.choose(Proof::Token, SecurityOptions::NONE, None);
+            let chosen = chosen.map(|(mechanism, _)| mechanism.as_str());
+            assert_eq!(chosen, expected, "{line}");
+        }
+        let offer = Offer::read(&["OAUTHBEARER XOAUTH2".to_owned()], None).unwrap();
+        let chosen = offer.choose(Proof::Token, SecurityOptions::NOPLAINTEXT, None);
+        assert_eq!(chosen, None);
+    }
+
+    #[test]
     fn a_mechanism_that_is_bound_to_the_connection_comes_first_where_there_is_one() {
         let binding = ChannelBinding {
             kind: BindingKind::TlsExporter,
@@ -362,7 +394,7 @@ mod tests {
         for (line, filtered, binding, expected) in rows {
             let filter = (!filtered.is_empty()).then(|| strings(filtered));
             let offer = Offer::read(&[line.to_owned()], filter.as_ref()).unwrap();
-            let chosen = offer.choose(SecurityOptions::NONE, binding);
+            let chosen = offer.choose(Proof::Password, SecurityOptions::NONE, binding);
             let chosen = chosen.map(|(mechanism, bound)| (mechanism.as_str(), bound));
             assert_eq!(chosen, expected, "{line} / {filtered}");
         }

@@ -4,6 +4,7 @@
 //! | question | module | Postfix |
 //! |---|---|---|
 //! | who are we for this server? | `passwd` | `src/smtp/smtp_sasl_glue.c`, smtp_sasl_passwd_lookup |
+//! | with a password, or with a token? | `account`, `token` | (none) |
 //! | which mechanism? | `mechanism` | `src/smtp/smtp_sasl_proto.c`; sasl_client_start of Cyrus |
 //! | what does it say? | `exchange` | `src/xsasl/xsasl_cyrus_client.c` |
 //! | is it in vain? | `auth_cache` | `src/smtp/smtp_sasl_auth_cache.c` |
@@ -16,6 +17,7 @@
 //! Without the crate feature `sasl` there are no mechanisms, and a configuration
 //! that turns login on is refused.
 
+mod account;
 mod auth_cache;
 #[cfg_attr(not(feature = "sasl"), path = "exchange_off.rs")]
 mod exchange;
@@ -24,6 +26,7 @@ mod passwd;
 #[cfg(feature = "sasl")]
 mod scram;
 pub(crate) mod settings;
+pub(crate) mod token;
 
 use std::{
     fmt,
@@ -33,10 +36,11 @@ use std::{
 pub use self::mechanism::SecurityOptions;
 use self::settings::Login;
 pub(crate) use self::{
+    account::{Account, AccountSearch, Proof, Unknown},
     auth_cache::{AuthCache, Failed},
     exchange::{Exchange, fingerprint},
     mechanism::{Offer, Protection},
-    passwd::{Credentials, PasswordSearch},
+    passwd::PasswordSearch,
 };
 use crate::{
     local::LocalDomains,
@@ -97,7 +101,7 @@ impl Sasl {
 #[derive(Debug)]
 #[cfg_attr(not(feature = "sasl"), expect(dead_code, reason = "nobody asks"))]
 pub(crate) struct Party<'a> {
-    pub(crate) credentials: &'a Credentials,
+    pub(crate) credentials: &'a Account,
     /// Whether the user name is also the identity to act as (`send_cyrus_sasl_authzid`).
     pub(crate) authzid: bool,
     /// Whether the server can know this client by its TLS certificate.

@@ -6,33 +6,24 @@ use std::collections::VecDeque;
 
 use smtp_proto::secret::Secret;
 
-use super::settings::Login;
+use super::{
+    Account, Proof,
+    settings::{Credentials, Login},
+};
 use crate::tables::{
     AddressRules, AddressSearch, AddressStep, KeyForms, MapsSearch, MapsStep, TableFailure,
     TableQuery,
 };
 
-/// A user and a password. Neither is shown in `Debug` output.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credentials {
-    pub(crate) user: String,
-    pub(crate) password: Secret,
-}
-
-impl Credentials {
+impl Account {
     /// Reads `user:password`, or the same with another delimiter. Without one the password is empty.
     fn parse(value: &str, delimiter: char) -> Self {
         let (user, password) = value.split_once(delimiter).unwrap_or((value, ""));
         Self {
             user: user.to_owned(),
             password: Secret::new(password),
+            proof: Proof::Password,
         }
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials")
     }
 }
 
@@ -41,7 +32,7 @@ impl fmt::Debug for Credentials {
 pub(crate) struct PasswordSearch {
     left: VecDeque<Search>,
     delimiter: char,
-    found: Option<Result<Credentials, TableFailure>>,
+    found: Option<Result<Account, TableFailure>>,
 }
 
 enum Search {
@@ -58,7 +49,10 @@ impl PasswordSearch {
         host: &str,
         destination: &str,
     ) -> Self {
-        let maps = login.passwords.expose();
+        let Credentials::Passwords(passwords) = &login.credentials else {
+            return Self::default();
+        };
+        let maps = passwords.expose();
         let sender = sender
             .filter(|(address, _)| !address.is_empty())
             .map(|(address, rules)| {
@@ -91,7 +85,7 @@ impl PasswordSearch {
             };
             self.left.pop_front();
             self.found = result
-                .map(|value| value.map(|value| Credentials::parse(&value, self.delimiter)))
+                .map(|value| value.map(|value| Account::parse(&value, self.delimiter)))
                 .transpose();
         }
         None
@@ -107,7 +101,7 @@ impl PasswordSearch {
     }
 
     /// What was found when there are no more questions.
-    pub(crate) fn result(self) -> Result<Option<Credentials>, TableFailure> {
+    pub(crate) fn result(self) -> Result<Option<Account>, TableFailure> {
         self.found.transpose()
     }
 }
@@ -213,7 +207,7 @@ mod tests {
             ("o=a:b|hush:x", '|', "o=a:b", "hush:x"),
             ("bob:hush", '|', "bob:hush", ""),
         ] {
-            let found = Credentials::parse(value, delimiter);
+            let found = Account::parse(value, delimiter);
             assert_eq!(
                 (&*found.user, found.password.expose()),
                 (user, password.as_bytes())
@@ -223,10 +217,7 @@ mod tests {
 
     #[test]
     fn a_value_without_a_colon_has_an_empty_password() {
-        assert_eq!(Credentials::parse("bob", ':').password, Secret::default());
-        assert_eq!(
-            format!("{:?}", Credentials::parse("bob:hush", ':')),
-            "Credentials"
-        );
+        assert_eq!(Account::parse("bob", ':').password, Secret::default());
+        assert_eq!(format!("{:?}", Account::parse("bob:hush", ':')), "Account");
     }
 }

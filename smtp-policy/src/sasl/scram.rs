@@ -9,7 +9,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use smtp_proto::secret::Secret;
 
-use super::{Binding, Credentials, Refusal};
+use super::{Account, Binding, Refusal};
 
 /// How many rounds of hashing a server may ask for. Fewer are no protection
 /// (RFC 7677 section 4), more would stop this client for a while. The limits are
@@ -91,7 +91,7 @@ impl Scram {
     /// used as they are, without SASLprep, as Cyrus SASL does.
     pub(super) fn begin(
         hash: Hash,
-        credentials: &Credentials,
+        credentials: &Account,
         authzid: bool,
         binding: &Binding,
         nonce: String,
@@ -234,9 +234,10 @@ mod tests {
     ];
 
     fn begin(hash: Hash, user: &str, nonce: &str) -> (Scram, String) {
-        let credentials = Credentials {
+        let credentials = Account {
             user: user.into(),
             password: Secret::new("pencil"),
+            proof: crate::sasl::Proof::Password,
         };
         let (scram, first) =
             Scram::begin(hash, &credentials, false, &Binding::Unknown, nonce.into());

@@ -1,16 +1,62 @@
 //! The settings of the login.
 
 use core::time::Duration;
+use std::sync::Arc;
 
-use super::SecurityOptions;
+use smtp_proto::Secret;
+
+use super::{
+    SecurityOptions,
+    token::{AsyncTokenProvider, TokenLogin, TokenProvider, TokenSource},
+};
 use crate::tables::{MatchList, SecretMaps};
+
+/// The proof of who logs in: passwords, or access tokens.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Credentials {
+    /// User and password, `user:password`, by sender, server name or destination
+    /// (`smtp_sasl_password_maps`). By which mechanism a password goes out depends on the server and on
+    /// [`Login::mechanisms`]. It may be a token, which then never changes.
+    Passwords(SecretMaps),
+    /// One user, and a source of access tokens for it. They go out by OAUTHBEARER and XOAUTH2 only.
+    Token(TokenLogin),
+}
+
+impl Credentials {
+    /// One user and password for all servers. The user must have no colon in it.
+    pub fn password(user: &str, password: &Secret) -> Self {
+        Self::Passwords(SecretMaps::credentials(user, password))
+    }
+
+    /// One user for all servers, and a source of tokens that may hold up its thread.
+    pub fn token(user: impl Into<String>, provider: impl TokenProvider + 'static) -> Self {
+        let source = TokenSource::Blocking(Arc::new(provider));
+        Self::Token(TokenLogin::new(user.into(), source))
+    }
+
+    /// The same with a source of tokens that is awaited.
+    pub fn async_token(
+        user: impl Into<String>,
+        provider: impl AsyncTokenProvider + 'static,
+    ) -> Self {
+        let source = TokenSource::Async(Arc::new(provider));
+        Self::Token(TokenLogin::new(user.into(), source))
+    }
+}
+
+impl From<SecretMaps> for Credentials {
+    fn from(passwords: SecretMaps) -> Self {
+        Self::Passwords(passwords)
+    }
+}
 
 /// Login at the server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Login {
-    /// User and password, `user:password`, by sender, server name or destination (`smtp_sasl_password_maps`).
-    pub passwords: SecretMaps,
+    /// The proof of who logs in.
+    pub credentials: Credentials,
     /// The character between user and password, the first of its kind (`smtp_sasl_password_result_delimiter`).
     pub delimiter: char,
     /// The properties that mechanisms must have without TLS (`smtp_sasl_security_options`).
@@ -34,11 +80,11 @@ pub struct Login {
 }
 
 impl Login {
-    /// A login with these passwords. Passwords go out inside TLS only.
-    pub fn new(passwords: SecretMaps) -> Self {
+    /// A login with these credentials: they go out inside TLS only. Tables of passwords will do.
+    pub fn new(credentials: impl Into<Credentials>) -> Self {
         let noanonymous = SecurityOptions::NOANONYMOUS;
         Self {
-            passwords,
+            credentials: credentials.into(),
             delimiter: ':',
             plaintext: SecurityOptions::NOPLAINTEXT.and(noanonymous),
             tls: noanonymous,

@@ -18,7 +18,7 @@ use crate::tls::TlsMaterial;
 use crate::{
     Protocol,
     route::{DnsSupport, ServiceName},
-    tables::SecretMaps,
+    sasl::settings::Credentials,
     tls::{MatchName, TlsLevel},
 };
 
@@ -130,7 +130,7 @@ impl SettingsBuilder {
     /// Logs in at all servers with this user and password. Without TLS no password goes out.
     #[must_use]
     pub fn credentials(mut self, user: &str, password: Secret) -> Self {
-        self.login = Some(Login::new(SecretMaps::credentials(user, &password)));
+        self.login = Some(Login::new(Credentials::password(user, &password)));
         self.reuse.by_destination = true;
         self
     }
@@ -198,7 +198,12 @@ impl SettingsBuilder {
         let breaks = |text: &str| text.is_empty() || text.contains(char::is_control);
         let line = "is empty or has control characters in it";
         let insecure_mx = [TlsLevel::May, TlsLevel::Encrypt, TlsLevel::Dane];
-        let passwords = login.as_ref().map(|login| &login.passwords);
+        let credentials = login.as_ref().map(|login| &login.credentials);
+        let (no_passwords, bad_user) = match credentials {
+            Some(Credentials::Passwords(passwords)) => (passwords.is_empty(), false),
+            Some(Credentials::Token(token)) => (false, breaks(token.user.trim())),
+            None => (false, false),
+        };
         list([
             (breaks(&identity.mail_name), "identity.mail_name", line),
             (
@@ -227,10 +232,11 @@ impl SettingsBuilder {
                 "login",
                 "this program was built without SASL",
             ),
+            (no_passwords, "login.credentials", "there are no passwords"),
             (
-                passwords.is_some_and(SecretMaps::is_empty),
-                "login.passwords",
-                "there are no passwords",
+                bad_user,
+                "login.credentials",
+                "the user of the tokens is empty or has control characters in it",
             ),
             (log.resolution > 6, "log.resolution", "is more than 6"),
         ])

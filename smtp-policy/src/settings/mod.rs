@@ -63,6 +63,13 @@ pub use self::{
 pub use crate::{
     content::settings::{Content, Rewriting},
     report::AddressFormat,
-    sasl::{SecurityOptions, settings::Login},
+    sasl::{
+        SecurityOptions,
+        settings::{Credentials, Login},
+        token::{
+            AsyncTokenProvider, TokenFailure, TokenFuture, TokenLogin, TokenProvider, TokenRequest,
+            TokenSource,
+        },
+    },
     tls::settings::{Dane, Offer, StsAuthorities, Tls, TlsLog},
 };

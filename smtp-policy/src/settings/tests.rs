@@ -133,7 +133,11 @@ fn each_kind_of_nonsense_is_refused() {
             s.tls.server_name = crate::tls::ServerName::parse("-x-");
         }),
         ("tls.anchors", |s| s.tls.anchors = Some(Err("gone".into()))),
-        ("login.passwords", |s| {
+        ("login.credentials", |s| {
+            let none = |_: &TokenRequest| Err(TokenFailure::new("none"));
+            s.login = Some(Login::new(Credentials::token(" ", none)));
+        }),
+        ("login.credentials", |s| {
             s.login = Some(Login::new(SecretMaps::default()));
         }),
         ("timeouts.session.mail", |s| {
@@ -214,7 +218,10 @@ fn presets_are_secure() {
         .clone()
         .unwrap();
     assert!(login.plaintext == SecurityOptions::NOPLAINTEXT.and(SecurityOptions::NOANONYMOUS));
-    let found = login.passwords.expose().lookup("mail.example").unwrap();
+    let Credentials::Passwords(passwords) = &login.credentials else {
+        panic!("{login:?}")
+    };
+    let found = passwords.expose().lookup("mail.example").unwrap();
     assert_eq!(found.as_deref(), Some("me:a:b,c{d"));
     assert!(!format!("{login:?}").contains("a:b"));
 

@@ -180,6 +180,7 @@ impl Driver {
         match ask {
             Ask::Resolve(ticket, query) => self.ask(job, Open::Name(ticket, query)),
             Ask::LookUp(ticket, _) => self.ask(job, Open::Table(ticket)),
+            Ask::Token(..) => panic!("there are no tokens"),
             Ask::Fetch(ticket, _) => self.ask(job, Open::File(ticket)),
             Ask::Reuse(ticket, _) => self.ask(job, Open::Kept(ticket)),
             Ask::Connect(ticket, _) => self.ask(job, Open::Connection(ticket)),
@@ -190,6 +191,13 @@ impl Driver {
                 let chunk = Bytes::from_static(&LETTER[start..]);
                 match self.choose() % 8 {
                     1 => {}
+                    4 => {
+                        job.text_pending();
+                        assert!(job.wants_text());
+                        if self.choose().is_multiple_of(2) {
+                            job.text(chunk);
+                        }
+                    }
                     2 => job.text_failed("it is gone".into()),
                     3 => {
                         job.text(chunk.clone());

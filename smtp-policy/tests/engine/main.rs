@@ -20,6 +20,7 @@ mod notices;
 mod reuse;
 mod sasl;
 mod tables;
+mod tokens;
 mod verdicts;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -36,6 +37,7 @@ use smtp_policy::{
     report::{Notice, Outcome},
     request::{Recipient, Request},
     reuse::ConnectionCache,
+    settings::TokenSource,
     sts::FetchError,
 };
 use smtp_proto::{Address, ReversePath, Time, session::Taken};
@@ -230,6 +232,12 @@ impl World {
                         None => Ok(None),
                     };
                     job.looked_up(ticket, value);
+                }
+                Ask::Token(ticket, source, wanted) => {
+                    let TokenSource::Blocking(source) = source else {
+                        panic!("nobody awaits it here")
+                    };
+                    job.token(ticket, source.token(&wanted));
                 }
                 Ask::Reuse(ticket, key) => {
                     let hit = self.cache.take(&key, self.now);

@@ -162,6 +162,7 @@ impl World {
                     self.fetched.push(*request);
                     job.fetched(ticket, self.web.clone());
                 }
+                Ask::Token(..) => panic!("there are no tokens"),
                 Ask::LookUp(ticket, _) => job.looked_up(ticket, Ok(None)),
                 Ask::Reuse(ticket, key) => {
                     let hit = self.cache.take(&key, self.now);

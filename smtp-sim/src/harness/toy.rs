@@ -10,6 +10,7 @@ use smtp_policy::{
     dns::{Answer, Failure, Query},
     report::Outcome,
     reuse::ConnectionCache,
+    settings::TokenFailure,
     sts::FetchError,
 };
 use smtp_proto::Time;
@@ -59,6 +60,9 @@ pub(super) fn drive(job: &mut Delivery, around: &mut Surroundings<'_>) -> Seen {
         match job.poll(now) {
             Ask::Resolve(ticket, query) => job.resolved(ticket, (around.resolve)(&query)),
             Ask::Fetch(ticket, _) => job.fetched(ticket, Err(FetchError::Unsupported)),
+            Ask::Token(ticket, ..) => {
+                job.token(ticket, Err(TokenFailure::new("there are no tokens")));
+            }
             Ask::LookUp(ticket, query) => job.looked_up(ticket, Ok((around.look_up)(&query))),
             Ask::Reuse(ticket, key) => {
                 let hit = cache.take(&key, now).map(|(kept, channel)| {

@@ -21,8 +21,8 @@ use super::{
     Event, Span, World,
     link::Link,
     near::{Happening, Log, Socket},
+    outside::{ask_token, look_up},
     resolver::{Question, is_true},
-    tables::look_up,
     trace::Trace,
 };
 use crate::dice::Dice;
@@ -259,6 +259,10 @@ impl World {
             Act::LookUp(slip, table, query) => {
                 let value = look_up(&table, &query);
                 running.job.answer(Answered::Table(slip, value));
+            }
+            Act::Token(slip, source, wanted) => {
+                let token = ask_token(&source, &wanted);
+                running.job.answer(Answered::Token(slip, token));
             }
             Act::Connect(slip, target) => {
                 let (at, result) = self.connect(id, &target);

@@ -26,9 +26,9 @@
 mod job;
 mod link;
 mod near;
+mod outside;
 mod resolver;
 mod scenario;
-mod tables;
 mod tap;
 mod trace;
 mod zone;

@@ -11,7 +11,11 @@ use super::{Progress, Talking, login::in_hello};
 use crate::{
     channel::is_handshake_failure,
     delivery::{
-        Ask, choosing::Choosing, context::Context, looking_up::LookingUp, phase::Phase,
+        Ask,
+        choosing::Choosing,
+        context::{Context, NewToken},
+        looking_up::LookingUp,
+        phase::Phase,
         settle::Whom,
     },
     event::Event,
@@ -116,6 +120,27 @@ impl Talking {
             let why = self.tls.encryption.failure().unwrap_or("lost connection");
             cx.hosts.retry_in_plaintext(place, self.counted, why);
         }
+    }
+
+    /// The server has refused a login. Where it was with a token, the same server is tried once more with a new one,
+    /// if it is one that was connected to just now: returns whether.
+    pub(super) fn retries_with_new_token(&mut self, cx: &mut Context, reply: &Reply) -> bool {
+        if !self.login.was_token_refused() || cx.new_token != NewToken::Unneeded {
+            return false;
+        }
+        let Some(place) = self.place.take() else {
+            return false;
+        };
+        cx.new_token = NewToken::Wanted;
+        cx.hosts.try_again(place, self.counted);
+        cx.note(Event::TokenRefused {
+            server: self.peer().server(),
+            said: reply.one_line(),
+        });
+        self.throttled = true;
+        self.login.end();
+        self.give_up();
+        true
     }
 
     /// Says QUIT, where the dialogue is between two commands.

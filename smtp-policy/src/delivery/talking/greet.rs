@@ -107,7 +107,9 @@ impl Talking {
 
     /// The server's reply to AUTH or to a response.
     pub(super) fn on_auth_reply(&mut self, cx: &mut Context, reply: &Reply) {
-        if let Err(reason) = self.login.conclude(cx, &mut self.channel, reply) {
+        if let Err(reason) = self.login.conclude(cx, &mut self.channel, reply)
+            && !self.retries_with_new_token(cx, reply)
+        {
             self.fail_login(cx, reason);
         }
     }

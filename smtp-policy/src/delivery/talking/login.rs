@@ -16,14 +16,14 @@ use super::records::Records;
 use crate::{
     Protocol,
     channel::{Channel, Peer},
-    delivery::context::Context,
+    delivery::context::{Context, NewToken},
     event::Event,
     report::{Scope, trouble::Reason},
     sasl::{
-        Credentials, Exchange, Failed, Offer, Party, PasswordSearch, Protection, Refusal, Sasl,
-        SecurityOptions, fingerprint,
+        Account, AccountSearch, Exchange, Failed, Offer, Party, PasswordSearch, Proof, Protection,
+        Refusal, Sasl, SecurityOptions, Unknown, fingerprint,
     },
-    tables::TableFailure,
+    settings::Credentials,
     tls::TlsFacts,
 };
 
@@ -34,9 +34,11 @@ const BAD_CREDENTIALS: u16 = 535;
 /// Login in one session: what is known, and what was done.
 #[derive(Debug)]
 pub(in crate::delivery) struct Login {
-    /// The findings in the tables before the connection was opened.
-    credentials: Result<Option<Credentials>, TableFailure>,
+    /// The findings before the connection was opened.
+    credentials: Result<Option<Account>, Unknown>,
     progress: Progress,
+    /// The server has refused a token, and might like a new one.
+    token_refused: bool,
 }
 
 #[derive(Debug)]
@@ -47,10 +49,11 @@ enum Progress {
 }
 
 impl Login {
-    pub(in crate::delivery) fn new(search: PasswordSearch) -> Self {
+    pub(in crate::delivery) fn new(search: AccountSearch) -> Self {
         Self {
             credentials: search.result(),
             progress: Progress::NotYet,
+            token_refused: false,
         }
     }
 
@@ -59,7 +62,13 @@ impl Login {
         Self {
             credentials: Ok(None),
             progress: Progress::Over,
+            token_refused: false,
         }
+    }
+
+    /// Returns whether the server has refused a token, and might like a new one.
+    pub(super) const fn was_token_refused(&self) -> bool {
+        self.token_refused
     }
 
     /// Returns whether there may be something to log in with. A table that cannot tell
@@ -141,9 +150,17 @@ impl Login {
         cx: &mut Context,
         peer: &Peer,
         records: &mut Records,
-    ) -> Result<Option<Credentials>, Reason> {
-        if let Ok(found) = &self.credentials {
-            return Ok(found.clone());
+    ) -> Result<Option<Account>, Reason> {
+        match &self.credentials {
+            Ok(found) => return Ok(found.clone()),
+            Err(Unknown::Token(failure)) => {
+                records.record_data_error();
+                let name = peer.name();
+                return Err(local(format!(
+                    "SASL authentication failed; cannot authenticate to server {name}: {failure}"
+                )));
+            }
+            Err(Unknown::Table) => {}
         }
         cx.note(Event::PasswordLookupFailed {
             id: cx.request.id.clone(),
@@ -158,7 +175,7 @@ impl Login {
         cx: &Context,
         channel: &mut Channel,
         offer: &Offer,
-        credentials: &Credentials,
+        credentials: &Account,
     ) -> Result<(), Refusal> {
         let facts = channel.tls_facts();
         let Some(sasl) = &cx.settings.sasl else {
@@ -166,7 +183,8 @@ impl Login {
         };
         let required = sasl.required(protection(facts.as_ref()));
         let known = facts.as_ref().and_then(|facts| facts.binding.as_ref());
-        let (mechanism, binding) = offer.choose(required, known).ok_or(Refusal::NoMechanism)?;
+        let chosen = offer.choose(credentials.proof, required, known);
+        let (mechanism, binding) = chosen.ok_or(Refusal::NoMechanism)?;
         let party = Party {
             credentials,
             authzid: sasl.login.authzid,
@@ -225,6 +243,9 @@ impl Login {
         let progress = core::mem::replace(&mut self.progress, Progress::Over);
         if !reply.is_success() {
             self.remember_failure(cx, peer, reply);
+            self.token_refused = matches!(&self.credentials, Ok(Some(account)) if account.proof == Proof::Token)
+                && (reply.code() == BAD_CREDENTIALS
+                    || matches!(&progress, Progress::UnderWay(exchange) if exchange.refuses_token()));
             let text = format!("server {} said: {}", peer.name(), one_line(reply.text()));
             let text = format!("SASL authentication failed; {text}");
             return Err(Reason {
@@ -251,7 +272,7 @@ impl Login {
 
     fn remember_failure(&self, cx: &Context, peer: &Peer, reply: &Reply) {
         if reply.code() == BAD_CREDENTIALS
-            && let Ok(Some(Credentials { user, password })) = &self.credentials
+            && let Ok(Some(Account { user, password, .. })) = &self.credentials
             && let Some(sasl) = &cx.settings.sasl
             && let Some(mut memory) = sasl.failed()
         {
@@ -266,26 +287,26 @@ impl Login {
 }
 
 /// The search for credentials for a server.
-pub(in crate::delivery) fn password_search(cx: &Context, peer: &Peer) -> PasswordSearch {
+pub(in crate::delivery) fn account_search(cx: &Context, peer: &Peer) -> AccountSearch {
     let Some(sasl) = &cx.settings.sasl else {
-        return PasswordSearch::default();
+        return AccountSearch::default();
     };
+    if let Credentials::Token(login) = &sasl.login.credentials {
+        let refresh = cx.new_token == NewToken::Wanted;
+        return AccountSearch::token(login, peer.host(), refresh);
+    }
     let by_sender = cx.request.protocol == Protocol::Smtp && sasl.login.by_sender;
     let sender = by_sender.then(|| {
         let address = cx.sender();
         (address, sasl.sender_rules(address))
     });
-    PasswordSearch::new(&sasl.login, sender, peer.host(), &peer.destination)
+    let search = PasswordSearch::new(&sasl.login, sender, peer.host(), &peer.destination);
+    AccountSearch::Passwords(search)
 }
 
 /// A login with these credentials was rejected not long ago.
-fn failed_before(
-    cx: &Context,
-    sasl: &Sasl,
-    peer: &Peer,
-    credentials: &Credentials,
-) -> Option<Reason> {
-    let Credentials { user, password } = credentials;
+fn failed_before(cx: &Context, sasl: &Sasl, peer: &Peer, credentials: &Account) -> Option<Reason> {
+    let Account { user, password, .. } = credentials;
     let password = fingerprint(user, password.expose());
     let failed = sasl.failed()?.find(peer.host(), user, &password, cx.now)?;
     let text = format!(
@@ -380,7 +401,7 @@ mod tests {
     use crate::tables::SecretMaps;
 
     fn login() -> Login {
-        Login::new(PasswordSearch::default())
+        Login::new(AccountSearch::default())
     }
 
     #[test]

@@ -24,7 +24,7 @@ use smtp_proto::{
 };
 
 pub(super) use self::{
-    login::{Login, password_search},
+    login::{Login, account_search},
     tls::Tls,
     tls_report::note_tls_result,
 };

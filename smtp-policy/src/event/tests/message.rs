@@ -31,6 +31,15 @@ fn lines_about_the_login() {
             "4X1: lmtp_sasl_password_maps lookup error",
         ),
         (
+            Event::TokenRefused {
+                server: server(),
+                said: "535 5.7.8 expired".into(),
+            },
+            Level::Info,
+            "mx.example[192.0.2.1]:25 refused the access token, and is tried again with a new one: \
+             535 5.7.8 expired",
+        ),
+        (
             Event::LoggedIn { server: server() },
             Level::Trace,
             "mx.example[192.0.2.1]:25: logged in",

@@ -29,7 +29,7 @@ use crate::scenario::{CONFIG_DIRECTORY, Picture, RequestSpec, Scenario, write_in
 use names::Questions;
 use net::{Arrival, Net, Socket};
 
-use super::tables::look_up;
+use super::outside::{ask_token, look_up};
 
 /// The address of the scripted name server inside a world.
 const NAME_SERVER: SocketAddr = SocketAddr::new(
@@ -169,6 +169,9 @@ impl Stage {
                 }
                 Act::LookUp(slip, table, query) => {
                     job.answer(Answered::Table(slip, look_up(&table, &query)));
+                }
+                Act::Token(slip, source, wanted) => {
+                    job.answer(Answered::Token(slip, ask_token(&source, &wanted)));
                 }
                 Act::Connect(slip, target) => {
                     awaited.connecting = Some((slip, self.net.connect(&target, self.now)));

@@ -1,8 +1,12 @@
-//! Tables outside the engine, in a world where nobody waits for them.
+//! Tables and sources of tokens outside the engine, in a world where nobody waits for them.
 
 use std::task::{Context, Poll, Waker};
 
-use smtp_policy::tables::{NamedTable, TableFailure, TableQuery};
+use smtp_policy::{
+    settings::{TokenFailure, TokenRequest, TokenSource},
+    tables::{NamedTable, TableFailure, TableQuery},
+};
+use smtp_proto::Secret;
 
 /// The answer of a table. One that is not ready at once would have to wait for something outside the world, and
 /// fails.
@@ -23,6 +27,26 @@ pub(super) fn look_up(
                     table: format!("external:{}", query.table),
                     reason: "the table waits for something outside the simulation".to_owned(),
                 }),
+            }
+        }
+    }
+}
+
+/// A token of its source. One that is not there at once would have to wait for something outside the world.
+pub(super) fn ask_token(
+    source: &TokenSource,
+    wanted: &TokenRequest,
+) -> Result<Secret, TokenFailure> {
+    match source {
+        TokenSource::Blocking(source) => source.token(wanted),
+        TokenSource::Async(source) => {
+            let mut token = source.token(wanted);
+            match token.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(token) => token,
+                Poll::Pending => {
+                    let why = "its source waits for something outside the simulation";
+                    Err(TokenFailure::new(why))
+                }
             }
         }
     }
