@@ -23,7 +23,7 @@ use smtp_sim::{
     peer::{Act, Fault, Moment, Temper},
     population::{Knobs, Policies, Population},
     trial,
-    world::{Cut, Host, NameServer, NameServers, Shape, Trouble, World},
+    world::{Cut, Host, NameServer, NameServers, Pace, Shape, Trouble, World},
 };
 
 const SERVER: &str = "192.0.2.1:25";
@@ -334,4 +334,35 @@ fn populations_pass_with_real_handshakes() {
         secure += usize::from(conversation.contains("*< 250 message"));
     }
     assert!(secure > 5, "{secure} conversations inside TLS");
+}
+
+/// The report on a message whose source takes so long for each line, and when it was.
+fn paced(pause: Duration) -> (Outcome, Time) {
+    let mut world = world(
+        "smtp_data_xfer_timeout = 180s",
+        Host::new(Temper::default()),
+    );
+    let to = Recipient::new(Address::parse("user@example.com").unwrap());
+    let nexthop = "[192.0.2.1]".parse().unwrap();
+    let request = Request::new(Protocol::Smtp, nexthop, ReversePath::Null, vec![to]);
+    let text = "Subject: hi\n\nhello\n";
+    let id = world.submit(Duration::ZERO, request, text.into());
+    world.pace(id, Pace { piece: 12, pause });
+    assert_eq!(world.next_finished(), Some(id));
+    let delivered = world.delivery(id).unwrap();
+    let ended = delivered.ended().unwrap();
+    let report = delivered.report.as_ref().unwrap();
+    (report.recipients[0].1.clone(), ended)
+}
+
+#[test]
+fn a_text_comes_at_the_pace_of_its_source() {
+    let (outcome, ended) = paced(Duration::from_secs(100));
+    assert_eq!(outcome.word, "sent", "{outcome:?}");
+    // Two pieces and the end.
+    assert!(ended >= Time::at(Duration::from_secs(300)), "{ended:?}");
+    let (outcome, ended) = paced(Duration::from_secs(200));
+    let why = "cannot read the message text: its source gave none for 180 s";
+    assert_eq!((outcome.word, outcome.text.as_str()), ("deferred", why));
+    assert!(ended < Time::at(Duration::from_secs(200)), "{ended:?}");
 }

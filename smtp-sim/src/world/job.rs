@@ -6,7 +6,6 @@ use std::{
     task::{Wake, Waker},
 };
 
-use bytes::Bytes;
 use smtp_policy::{
     delivery::{ConnectError, Dns, Level, Note, Observer},
     dns::{Answer, Failure, Query, QueryKind},
@@ -23,6 +22,7 @@ use super::{
     near::{Happening, Log, Socket},
     outside::{ask_token, look_up},
     resolver::{Question, is_true},
+    text::{Flow, Text},
     trace::Trace,
 };
 use crate::dice::Dice;
@@ -33,7 +33,9 @@ const MAX_POLLS: u32 = 2_000_000;
 /// A delivery under way.
 #[derive(Debug)]
 pub(super) struct Running {
-    job: Job<Socket, Bytes, Witness>,
+    job: Job<Socket, Text, Witness>,
+    /// The flow of the text, if it has a pace.
+    flow: Option<Flow>,
     waker: Waker,
     /// The connection that it had when it was looked at last.
     link: Option<usize>,
@@ -42,6 +44,15 @@ pub(super) struct Running {
     /// The number of questions that were asked.
     asked: u64,
     pub(super) armed: Option<Time>,
+}
+
+impl Running {
+    /// A piece of the text has come.
+    pub(super) fn text_comes(&self) {
+        if let Some(flow) = &self.flow {
+            flow.come();
+        }
+    }
 }
 
 /// An answer on its way.
@@ -94,7 +105,9 @@ impl World {
         let Some(delivered) = self.deliveries.get(id) else {
             return;
         };
-        let (request, text) = (delivered.request.clone(), delivered.text.clone());
+        let request = delivered.request.clone();
+        let text = Text::new(delivered.text.clone(), delivered.pace);
+        let flow = text.flow();
         let witness = Witness(self.log.clone());
         let mut job = Job::new(Arc::clone(&self.hub), request, text, witness);
         if delivered.cancelled.is_some() {
@@ -103,6 +116,7 @@ impl World {
         if let Some(slot) = self.jobs.get_mut(id) {
             *slot = Some(Box::new(Running {
                 job,
+                flow,
                 waker: Waker::from(Arc::new(Ring(id, self.woken.clone()))),
                 link: None,
                 pending: Vec::new(),
@@ -134,6 +148,11 @@ impl World {
     /// woken.
     pub(super) fn run_job(&mut self, id: usize) {
         self.woken.lock().push_back(id);
+        self.run_woken();
+    }
+
+    /// The same for those who are woken.
+    pub(super) fn run_woken(&mut self) {
         loop {
             let next = self.woken.lock().pop_front();
             let Some(id) = next else { return };
@@ -277,6 +296,9 @@ impl World {
     /// written.
     fn take_down(&mut self, id: usize, running: &mut Running) {
         self.count_turns(id, &running.job);
+        if let Some(pause) = running.flow.as_ref().and_then(Flow::begun) {
+            self.at(self.now + pause, Event::Text(id));
+        }
         let unsent = running.job.unsent();
         if let Some(delivered) = self.deliveries.get_mut(id) {
             delivered.most_queued = delivered.most_queued.max(unsent);
@@ -350,7 +372,7 @@ impl World {
     }
 
     /// Writes down which turns of a delivery have begun and ended.
-    fn count_turns(&mut self, id: usize, job: &Job<Socket, Bytes, Witness>) {
+    fn count_turns(&mut self, id: usize, job: &Job<Socket, Text, Witness>) {
         let (begun, runs) = job.turns();
         let Some(delivered) = self.deliveries.get_mut(id) else {
             return;

@@ -30,6 +30,7 @@ mod outside;
 mod resolver;
 mod scenario;
 mod tap;
+mod text;
 mod trace;
 mod zone;
 
@@ -61,6 +62,7 @@ pub use self::{
     resolver::{NameServer, NameServers},
     scenario::Observation,
     tap::{Wait, Waits},
+    text::Pace,
     trace::Trace,
     zone::{Names, Trouble},
 };
@@ -122,6 +124,8 @@ pub struct Delivered {
     pub request: Request,
     /// The text.
     pub text: Bytes,
+    /// The pace of its source; none: the text is there at once.
+    pub pace: Option<Pace>,
     /// Its turns, in their order: one for each part that
     /// `transport_destination_recipient_limit` cuts it into.
     pub turns: Vec<Span>,
@@ -184,6 +188,7 @@ enum Event {
     Cancel(usize),
     Job(usize),
     Link(usize),
+    Text(usize),
     Expire,
 }
 
@@ -305,6 +310,7 @@ impl World {
             reported: vec![0; request.recipients.len()],
             request,
             text,
+            pace: None,
             turns: Vec::new(),
             report: None,
             cancelled: None,
@@ -314,6 +320,13 @@ impl World {
         self.jobs.push(None);
         self.at(self.now + after, Event::Start(id));
         id
+    }
+
+    /// Lets the source of a message take its time, if its delivery has not begun.
+    pub fn pace(&mut self, id: usize, pace: Pace) {
+        if let Some(delivered) = self.deliveries.get_mut(id) {
+            delivered.pace = Some(pace);
+        }
     }
 
     /// Calls a delivery off in `after` from now, as a client does that is told to end:
@@ -421,6 +434,12 @@ impl World {
                     running.armed = running.armed.filter(|armed| *armed > at);
                 }
                 self.run_job(id);
+            }
+            Event::Text(id) => {
+                if let Some(running) = self.jobs.get(id).and_then(Option::as_ref) {
+                    running.text_comes();
+                }
+                self.run_woken();
             }
             Event::Link(id) => {
                 if let Some(link) = self.links.get_mut(id) {
