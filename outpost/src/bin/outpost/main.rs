@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod deliver;
 mod demo;
+mod dialogue;
 mod dnssec;
 mod envelope;
 mod exit;
@@ -44,7 +45,7 @@ use exit::{Exit, Failure};
 fn main() -> ExitCode {
     let exit = match Cli::try_parse_from(sendmail::arguments(env::args_os())) {
         Ok(cli) => {
-            trace::start(cli.verbosity.verbose);
+            trace::start(&cli.verbosity);
             run(&cli.command)
         }
         Err(answer) => usage(&answer),

@@ -3,30 +3,39 @@
 //! Notes of a delivery come through its observer, which knows where they belong, and not
 //! by way of the runtimes, so that each is told once.
 
-use std::{
-    env,
-    io::{self, IsTerminal},
-};
+use std::{env, io};
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, filter::ParseError};
 
-use crate::output::complain;
+use crate::{cli::VerbosityArgs, dialogue, output::complain};
 
 /// The target under which the runtimes pass notes on.
 const NOTES_OF_RUNTIMES: &str = "outpost::note=off";
 
-/// Begins to trace. `verbosity` is how often `-v` was given.
-pub(crate) fn start(verbosity: u8) {
+/// Begins to trace, or to show the dialogue: that is what `-v` alone is for.
+pub(crate) fn start(args: &VerbosityArgs) {
+    let verbosity = args.verbose;
     let asked = env::var("RUST_LOG").unwrap_or_default();
+    let colored = dialogue::is_colored(args.color);
+    if verbosity == 1 && asked.trim().is_empty() {
+        dialogue::begin(colored);
+        tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(format!(
+                "off,outpost=trace,{NOTES_OF_RUNTIMES}"
+            )))
+            .with_writer(io::stderr)
+            .event_format(dialogue::Questions)
+            .init();
+        return;
+    }
     let filter = filter(&asked, verbosity).or_else(|error| {
         complain(format_args!("warning: RUST_LOG={asked}: {error}"));
         filter("", verbosity)
     });
-    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_default())
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && !no_color)
+        .with_ansi(colored)
         .init();
 }
 

@@ -11,7 +11,8 @@ use smtp_policy::{
 };
 
 use crate::{
-    journal::Page, log_line::LogForm, output::complain, progress::Progress, report::ledger::Ledger,
+    dialogue, journal::Page, log_line::LogForm, output::complain, progress::Progress,
+    report::ledger::Ledger,
 };
 
 /// Where notes and verdicts go while the delivery runs.
@@ -113,7 +114,11 @@ impl Observer for Watch {
 /// Tells a note on standard error: warnings always, others where they are asked for.
 pub(crate) fn tell(id: &str, note: &Note) {
     match note.level() {
-        Level::Warning if tracing::enabled!(target: "outpost", tracing::Level::WARN) => {
+        level if dialogue::is_shown() && level != Level::Warning => dialogue::show(id, note),
+        Level::Warning
+            if !dialogue::is_shown()
+                && tracing::enabled!(target: "outpost", tracing::Level::WARN) =>
+        {
             tracing::warn!(target: "outpost", id, "{note}");
         }
         Level::Warning => complain(format_args!("warning: {note}")),

@@ -23,6 +23,14 @@ Examples:
   To a local mailbox server by LMTP, reported as Postfix logs it:
     outpost deliver --protocol lmtp --nexthop unix:/run/dovecot/lmtp \\
         --report log --from me@example.org --to joe@example.com message.eml
+  All messages of a directory, 20 at once; run again after a stop, it goes on:
+    outpost deliver --from me@example.org --to you@example.com \\
+        --jobs 20 --journal sent.journal messages/
+  An mbox, each message to those whom its header names:
+    outpost deliver --from-header --to-header archive.mbox
+  A generated test message, with the dialogue on the terminal:
+    outpost deliver -v --test --header 'Subject: hello' \\
+        --from me@example.org --to you@example.com
   Several requests with all details, asking one DNS server:
     outpost deliver --config main.cf --dns 192.0.2.53:53 \\
         --request request.json --report json
@@ -47,6 +55,8 @@ at the end of each request. Counts begin with 1.
                 recipients[]
   end           event (\"request\"), request, id or error, and how many recipients
                 were sent, deferred, bounced
+Where messages come from several sources, both have source, too. A summary is on
+standard error then, and the report as text has a line for each recipient.
 New fields may come; these stay.
 
 A report that cannot be written goes on on standard error, a line for each
@@ -54,7 +64,7 @@ verdict, and no new delivery begins. A second Ctrl-C writes there, in every form
 of the report, which recipients are settled, in doubt (the message was sent and
 not answered), not delivered, or not begun.";
 
-/// Deliver a message, or the requests of a file, and report on each recipient.
+/// Deliver messages, or the requests of a file, and report on each recipient.
 ///
 /// Without --nexthop a message goes to relayhost if main.cf sets it, else to
 /// the domains of its recipients, one after the other or with --jobs several at once.

@@ -39,8 +39,9 @@ Exit status (sysexits.h):
   65  a request or a message cannot be read; what could be read was delivered
   69  a recipient bounced, and none was deferred
   71  the operating system refused something, such as a port to listen on
-  74  the report could not be written to standard output
-  75  a recipient was deferred (also after the first Ctrl-C)
+  74  the report, to standard output, or the journal could not be written
+  75  a recipient was deferred (also after the first Ctrl-C), or held back since it
+      is in doubt
   78  the configuration is wrong
  130  ended by a second Ctrl-C
 Of several, 74 wins over 65, 65 over 75, and 75 over 69.";
@@ -65,10 +66,27 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct VerbosityArgs {
     /// Show the dialogue with servers on standard error, without passwords and message
-    /// texts; given twice, also questions to name servers and the like, and what the
+    /// texts: > to the server, < from it, ~ TLS, ? questions to name servers and the like,
+    /// each with the seconds since the start. Given twice, as a trace, with what the
     /// libraries below have to say.
     #[arg(short = 'v', long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    /// Whether -v is in colour; auto is in colour on a terminal, unless the environment
+    /// variable NO_COLOR is set.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub(crate) color: ColorChoice,
+}
+
+/// When standard error is in colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
 }
 
 #[derive(Debug, Subcommand)]

@@ -73,9 +73,7 @@ impl Observer for Watch {
             Level::Warning => format!("warning: {note}"),
             Level::Info => note.to_string(),
             Level::Debug => {
-                return self
-                    .progress
-                    .aside(|| tracing::debug!(target: "outpost", "{note}"));
+                return self.progress.aside(|| crate::watch::tell("", note));
             }
             _ => return,
         };
