@@ -1,5 +1,5 @@
 //! Tests of accounts whose servers want TLS and a password.
-#![cfg(feature = "cli")]
+#![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod common;

@@ -178,7 +178,7 @@ mod tests {
         [accounts.cron]
         host = "c"
         domain = "cron.example"
-        from_patterns = ["boss@work.example"]
+        from_patterns = ["boss@work.example", "me@home.example"]
         [accounts.bare]
         host = "d"
         local_hostname = "box.example"
@@ -207,6 +207,7 @@ mod tests {
     fn account_and_sender_follow_from_the_option_or_else_from_the_field() {
         for (wish, account, sender) in [
             (wish("", None, ""), "home", "me@home.example"),
+            (wish("", None, "me@home.example"), "home", "me@home.example"),
             (
                 wish("", Some("ME@Work.example"), ""),
                 "work",

@@ -273,3 +273,13 @@ fn what_cannot_be_understood_is_told_with_its_line_and_without_passwords() {
         assert!(!found.contains("4711") && !found.contains('\n'), "{found}");
     }
 }
+
+#[test]
+fn the_example_of_the_help_is_understood() {
+    let help = crate::cli::ACCOUNTS_HELP;
+    let (_, example) = help.split_once("/etc/outpost/config.toml:\n").unwrap();
+    let (example, _) = example.split_once("\nThe password").unwrap();
+    let accounts = parse(example).unwrap();
+    assert_eq!(accounts.default.as_deref(), Some("work"));
+    assert_eq!((accounts.accounts.len(), accounts.aliases.len()), (2, 2));
+}

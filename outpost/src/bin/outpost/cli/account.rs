@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-const FILE: &str = "\
+/// The help on the accounts file. Its example is one that is understood.
+pub(crate) const FILE: &str = "\
 The accounts file is the first that is there of $OUTPOST_CONFIG,
 ~/.config/outpost/config.toml ($XDG_CONFIG_HOME counts), and
 /etc/outpost/config.toml:

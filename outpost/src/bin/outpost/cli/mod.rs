@@ -22,6 +22,8 @@ use std::{
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(test)]
+pub(crate) use account::FILE as ACCOUNTS_HELP;
 pub(crate) use account::{AccountArgs, AccountCommand, CheckArgs};
 pub(crate) use config::ConfigArgs;
 pub(crate) use deliver::{DeliverArgs, ReportFormat};

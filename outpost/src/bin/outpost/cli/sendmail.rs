@@ -96,7 +96,7 @@ pub(crate) struct SendmailArgs {
     #[arg(short = 'V', value_name = "ENVID", allow_hyphen_values = true)]
     pub(crate) envid: Option<String>,
 
-    /// 7BIT or 8BITMIME. The message itself decides.
+    /// 7BIT or 8BITMIME. It changes nothing: the message itself is looked at.
     #[arg(short = 'B', value_name = "TYPE", allow_hyphen_values = true)]
     pub(crate) body: Option<String>,
 
