@@ -90,6 +90,10 @@ impl Runtime for Threads {
         }
     }
 
+    async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        Some(blocking::unblock(work).await)
+    }
+
     fn prepare() -> io::Result<()> {
         wait::prepare()
     }

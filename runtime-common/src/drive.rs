@@ -60,22 +60,28 @@ pub(crate) fn drive<R: Runtime, T: TextSource, O: Observer>(
 }
 
 /// Asks a table, on a thread if it may hold that up.
-async fn look_up(table: NamedTable, query: TableQuery) -> Result<Option<String>, TableFailure> {
+async fn look_up<R: Runtime>(
+    table: NamedTable,
+    query: TableQuery,
+) -> Result<Option<String>, TableFailure> {
     let lost = Err(TableFailure {
         table: format!("external:{}", query.table),
         reason: "the table panicked".to_owned(),
     });
     match table {
-        NamedTable::Blocking(table) => apart(lost, move || table.lookup(&query.key)).await,
+        NamedTable::Blocking(table) => apart::<R, _>(lost, move || table.lookup(&query.key)).await,
         NamedTable::Async(table) => awaited(lost, async { table.lookup(&query.key).await }).await,
     }
 }
 
 /// Asks a source of tokens, on a thread if it may hold that up.
-async fn token(source: TokenSource, wanted: Box<TokenRequest>) -> Result<Secret, TokenFailure> {
+async fn token<R: Runtime>(
+    source: TokenSource,
+    wanted: Box<TokenRequest>,
+) -> Result<Secret, TokenFailure> {
     let lost = Err(TokenFailure::new("its source panicked"));
     match source {
-        TokenSource::Blocking(source) => apart(lost, move || source.token(&wanted)).await,
+        TokenSource::Blocking(source) => apart::<R, _>(lost, move || source.token(&wanted)).await,
         TokenSource::Async(source) => awaited(lost, async { source.token(&wanted).await }).await,
     }
 }
@@ -102,7 +108,7 @@ impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
                 Act::Resolve(slip, query) => match query.kind {
                     QueryKind::Native(family) => self.ask(|_| async move {
                         let lost = Err(Failure::TryAgain);
-                        let answer = apart(lost, move || native(&query.name, family)).await;
+                        let answer = apart::<R, _>(lost, move || native(&query.name, family)).await;
                         Answered::Dns(slip, answer)
                     }),
                     _ => {
@@ -114,14 +120,18 @@ impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
                     }
                 },
                 Act::LookUp(slip, table, query) => {
-                    self.ask(|_| async move { Answered::Table(slip, look_up(table, query).await) });
+                    self.ask(
+                        |_| async move { Answered::Table(slip, look_up::<R>(table, query).await) },
+                    );
                 }
                 Act::Token(slip, source, wanted) => {
-                    self.ask(|_| async move { Answered::Token(slip, token(source, wanted).await) });
+                    self.ask(
+                        |_| async move { Answered::Token(slip, token::<R>(source, wanted).await) },
+                    );
                 }
                 Act::Fetch(slip, request) => self.ask(|_| async move {
                     let lost = Err(FetchError::Other("the fetch panicked".to_owned()));
-                    let fetched = apart(lost, move || fetch(&request)).await;
+                    let fetched = apart::<R, _>(lost, move || fetch(&request)).await;
                     Answered::Policy(slip, fetched)
                 }),
                 Act::Connect(slip, target) => self.ask(|clock| async move {

@@ -64,6 +64,12 @@ pub trait Runtime: Send + Sync + Sized + 'static {
     /// Runs a task beside everything else. It need not end when the program does.
     fn detach(task: impl Future<Output = ()> + Send + 'static);
 
+    /// Does work that can only wait on a thread that nobody waits for: not those who end a delivery, and
+    /// not the end of the runtime. The answer is none where there is no such thread. `work` does not panic.
+    fn unblock<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Option<T>> + Send;
+
     /// Finds DNS records.
     fn resolve(
         clock: Arc<Clocked<Self>>,

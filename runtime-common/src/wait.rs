@@ -5,15 +5,16 @@ use std::panic::{self, AssertUnwindSafe};
 
 use futures_util::FutureExt;
 
-/// Does the work on another thread. `lost` is the answer where it panics.
-///
-/// The thread is not one of the runtime's: a runtime that ends would wait for those.
-pub(crate) async fn apart<T: Send + 'static>(
+use crate::runtime::Runtime;
+
+/// Does the work on a thread that the runtime has for such work. `lost` is the answer where it
+/// panics, or where there is no thread.
+pub(crate) async fn apart<R: Runtime, T: Send + 'static>(
     lost: T,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    let work = move || panic::catch_unwind(AssertUnwindSafe(work));
-    blocking::unblock(work).await.unwrap_or(lost)
+    let work = move || panic::catch_unwind(AssertUnwindSafe(work)).ok();
+    R::unblock(work).await.flatten().unwrap_or(lost)
 }
 
 /// Awaits the work here. `lost` is the answer where it panics.

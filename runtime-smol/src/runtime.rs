@@ -40,6 +40,10 @@ impl Runtime for Smol {
         smol::spawn(task).detach();
     }
 
+    async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        Some(smol::unblock(work).await)
+    }
+
     fn prepare() -> io::Result<()> {
         reactor::start_reactor()
     }

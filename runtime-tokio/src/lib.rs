@@ -6,8 +6,9 @@
 //! of it; verdicts, routing, timeouts and wording are decided there. The crates
 //! `runtime-smol` and `runtime-blocking` do the same with other means.
 //!
-//! It runs where sockets are file descriptors (Unix), inside a tokio runtime
-//! with time and I/O enabled. Time is tokio's, so that tests can pause it.
+//! It runs inside a tokio runtime with time and I/O enabled. It is tested on
+//! Linux, and compiles for other systems; where sockets are no file descriptors,
+//! there are no Unix-domain sockets. Time is tokio's, so that tests can pause it.
 //! `examples/deliver.rs` is a whole program.
 //!
 //! With the feature `dnssec`, which the other runtimes do not have, a client can
@@ -15,6 +16,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod apart;
 #[cfg(feature = "dnssec")]
 mod dnssec;
 mod net;

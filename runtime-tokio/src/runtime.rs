@@ -7,7 +7,7 @@ use smtp_policy::driver::Interest;
 use socket2::{SockRef, Socket};
 use tokio::time::{self, Sleep};
 
-use crate::net::Watched;
+use crate::{apart::apart, net::Watched};
 
 /// Tokio, as a client of Outpost runs on it.
 #[derive(Debug, Default)]
@@ -64,6 +64,12 @@ impl Runtime for Tokio {
 
     fn detach(task: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(task);
+    }
+
+    fn unblock<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Option<T>> + Send {
+        apart(work)
     }
 
     /// Asks the validator instead of the servers, if there is one.
