@@ -6,7 +6,8 @@
 //! of it; verdicts, routing, timeouts and wording are decided there. The crates
 //! `runtime-tokio` and `runtime-smol` do the same with other means.
 //!
-//! It runs where sockets are file descriptors (Unix). A delivery runs on the
+//! It is tested on Linux, and compiles for other systems; where sockets are no
+//! file descriptors, there are no Unix-domain sockets. A delivery runs on the
 //! thread that asks for it and waits with a `mio::Poll` of that thread, which takes three
 //! file descriptors until the thread ends; for many deliveries at once, use as many threads.
 //! `examples/deliver.rs` is a whole program.

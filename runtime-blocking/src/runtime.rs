@@ -52,7 +52,7 @@ impl Runtime for Threads {
     }
 
     fn watch(inner: Socket) -> io::Result<Watched> {
-        let socket = Watched::new(inner);
+        let socket = Watched::new(inner)?;
         // Most sockets are only ever waited for to be read from.
         register(&socket, Interest::Read).map(|()| socket)
     }
@@ -80,7 +80,7 @@ impl Runtime for Threads {
         if on == Interest::Read && !socket.was_waited_for() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        transfer(&socket.inner)
+        socket.attempt(transfer)
     }
 
     fn detach(task: impl Future<Output = ()> + Send + 'static) {

@@ -13,6 +13,7 @@ use smtp_policy::{
     driver::{self, Interest},
 };
 use smtp_proto::time::Time;
+use socket2::Domain;
 
 use crate::{
     alarm::Alarm,
@@ -79,8 +80,8 @@ pub(crate) fn native(name: &str, family: Family) -> Result<Answer, Failure> {
         socktype: SockType::Stream.into(),
         address: match family {
             Family::Any => 0,
-            Family::V4 => libc::AF_INET,
-            Family::V6 => libc::AF_INET6,
+            Family::V4 => Domain::IPV4.into(),
+            Family::V6 => Domain::IPV6.into(),
         },
         ..AddrInfoHints::default()
     };

@@ -119,10 +119,16 @@ fn begin(target: &Target) -> Result<System, ConnectError> {
     let failed = |error: io::Error| connect_error(&error);
     let (domain, address) = match &target.endpoint {
         Endpoint::Inet(address) => (Domain::for_address(*address), SockAddr::from(*address)),
+        #[cfg(unix)]
         Endpoint::Unix(path) => (
             Domain::UNIX,
             SockAddr::unix(path).map_err(|_| ConnectError::PathTooLong)?,
         ),
+        #[cfg(not(unix))]
+        Endpoint::Unix(_) => {
+            let reason = "Unix-domain sockets are not available on this system";
+            return Err(ConnectError::Other(reason.to_owned()));
+        }
     };
     let socket = unblocking(domain, Type::STREAM).map_err(failed)?;
     if domain != Domain::UNIX {
@@ -162,9 +168,21 @@ fn unblocking(domain: Domain, kind: Type) -> io::Result<System> {
 
 fn start(socket: &System, address: &SockAddr) -> io::Result<()> {
     match socket.connect(address) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        Err(error) if !is_under_way(&error) => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Whether connect(2) goes on by itself. It does not where a Unix-domain socket has no room (`EAGAIN`).
+#[cfg(unix)]
+fn is_under_way(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EINPROGRESS)
+}
+
+/// Whether connect goes on by itself, as Winsock says it.
+#[cfg(not(unix))]
+fn is_under_way(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
 }
 
 /// Binds to a source address (`smtp_bind_address`). Unless that is enforced,

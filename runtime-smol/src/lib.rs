@@ -6,8 +6,9 @@
 //! of it; verdicts, routing, timeouts and wording are decided there. The crates
 //! `runtime-tokio` and `runtime-blocking` do the same with other means.
 //!
-//! It runs where sockets are file descriptors (Unix), under any executor: I/O and
-//! time are those of `async-io`, which has a thread of its own. Kept connections
+//! It runs under any executor: I/O and time are those of `async-io`, which has a
+//! thread of its own. It is tested on Linux, and compiles for other systems; where
+//! sockets are no file descriptors, there are no Unix-domain sockets. Kept connections
 //! are watched on smol's global executor.
 //! `examples/deliver.rs` is a whole program.
 

@@ -1,17 +1,15 @@
 //! The endpoints of a host: they bind, accept, and hand connections over.
 
 use std::io;
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Shared;
-use super::serve::{Stream, serve};
+use super::serve::serve;
 use crate::scenario::{Accept, Endpoint};
 use crate::server::ServerConfig;
 
@@ -25,16 +23,11 @@ const BACKLOG: i32 = 64;
 /// An endpoint that is open.
 #[derive(Debug)]
 pub(super) struct Listening {
-    endpoint: Endpoint,
+    address: SockAddr,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     /// Keeps the queue of an endpoint full that answers nobody.
     _stuffing: Vec<Socket>,
-}
-
-enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
 }
 
 impl Listening {
@@ -46,23 +39,19 @@ impl Listening {
         let stop = Arc::new(AtomicBool::new(false));
         let (socket, address) = bind(endpoint)?;
         let mut listening = Listening {
-            endpoint: endpoint.clone(),
+            address,
             stop,
             thread: None,
             _stuffing: Vec::new(),
         };
         if config.script.accept == Some(Accept::Stall) {
             socket.listen(0)?;
-            listening._stuffing = stuff(socket, &address)?;
+            listening._stuffing = stuff(socket, &listening.address)?;
             return Ok(listening);
         }
         socket.listen(BACKLOG)?;
-        let listener = match endpoint {
-            Endpoint::Inet(_) => Listener::Tcp(socket.into()),
-            Endpoint::Unix(_) => Listener::Unix(socket.into()),
-        };
         let (shared, stop) = (Arc::clone(shared), Arc::clone(&listening.stop));
-        let work = move || accept_all(&listener, &config, &shared, &stop);
+        let work = move || accept_all(&socket, &config, &shared, &stop);
         listening.thread = Some(std::thread::Builder::new().spawn(work)?);
         Ok(listening)
     }
@@ -73,10 +62,8 @@ impl Listening {
         self.stop.store(true, Ordering::SeqCst);
         // The thread waits in accept(2), so somebody has to come. That nobody can
         // means that the port has been closed already.
-        let came = match &self.endpoint {
-            Endpoint::Inet(address) => TcpStream::connect(address).map(drop),
-            Endpoint::Unix(path) => UnixStream::connect(path).map(drop),
-        };
+        let came = Socket::new(self.address.domain(), Type::STREAM, None)
+            .and_then(|socket| socket.connect(&self.address));
         if came.is_ok() || thread.is_finished() {
             let _ = thread.join();
         }
@@ -116,32 +103,31 @@ fn stuff(listener: Socket, address: &SockAddr) -> io::Result<Vec<Socket>> {
     Ok(sockets)
 }
 
-impl Listener {
-    fn accept(&self) -> io::Result<(Stream, String)> {
-        match self {
-            Listener::Tcp(listener) => {
-                let (stream, peer) = listener.accept()?;
-                stream.set_nodelay(true)?;
-                Ok((Stream::Tcp(stream), peer.ip().to_string()))
-            }
-            Listener::Unix(listener) => {
-                let (stream, _) = listener.accept()?;
-                Ok((Stream::Unix(stream), String::new()))
-            }
+/// Accepts a connection, and says from which address it comes. A Unix-domain socket has none.
+fn accept(listener: &Socket) -> io::Result<(Socket, String)> {
+    let (stream, peer) = loop {
+        match listener.accept() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => break result?,
         }
-    }
+    };
+    let Some(peer) = peer.as_socket() else {
+        return Ok((stream, String::new()));
+    };
+    stream.set_tcp_nodelay(true)?;
+    Ok((stream, peer.ip().to_string()))
 }
 
 /// Accepts connections until it is told to stop or has had enough of them.
 fn accept_all(
-    listener: &Listener,
+    listener: &Socket,
     config: &Arc<ServerConfig>,
     shared: &Arc<Shared>,
     stop: &AtomicBool,
 ) {
     let mut accepted = 0_u32;
     loop {
-        let arrival = listener.accept();
+        let arrival = accept(listener);
         if stop.load(Ordering::SeqCst) {
             return;
         }
@@ -158,10 +144,10 @@ fn accept_all(
     }
 }
 
-/// Has the socket answer with a reset when it is closed.
-pub(super) fn reset_on_close(stream: &Stream) -> io::Result<()> {
-    match stream {
-        Stream::Tcp(stream) => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
-        Stream::Unix(_) => Ok(()),
+/// Has the socket answer with a reset when it is closed. A Unix-domain socket cannot.
+pub(super) fn reset_on_close(stream: &Socket) -> io::Result<()> {
+    match stream.local_addr()?.as_socket() {
+        Some(_) => stream.set_linger(Some(Duration::ZERO)),
+        None => Ok(()),
     }
 }

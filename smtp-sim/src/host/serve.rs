@@ -1,12 +1,12 @@
 //! One connection of a host: a thread that does what the state machine says.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::net::Shutdown;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use smtp_proto::Time;
+use socket2::Socket;
 
 use super::listen::reset_on_close;
 use super::{Shared, lock};
@@ -19,51 +19,9 @@ const TICK: Duration = Duration::from_millis(1);
 /// How often a server that does not read looks whether the client has finished.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// An accepted connection.
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Stream {
-    fn set_limits(&self, read: Option<Duration>, write: Option<Duration>) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => {
-                stream.set_read_timeout(read)?;
-                stream.set_write_timeout(write)
-            }
-            Stream::Unix(stream) => {
-                stream.set_read_timeout(read)?;
-                stream.set_write_timeout(write)
-            }
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.read(buffer),
-            Stream::Unix(stream) => stream.read(buffer),
-        }
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.write_all(bytes),
-            Stream::Unix(stream) => stream.write_all(bytes),
-        }
-    }
-
-    fn shutdown(&self) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
-        }
-    }
-}
-
 /// Writes the connection down and serves it on a thread of its own.
 pub(super) fn serve(
-    stream: Stream,
+    stream: Socket,
     peer: &str,
     config: &Arc<ServerConfig>,
     number: u32,
@@ -91,14 +49,14 @@ fn finished(shared: &Shared) {
     shared.changed.notify_all();
 }
 
-fn talk(mut stream: Stream, connection: &Mutex<ServerConnection>, shared: &Shared) {
+fn talk(mut stream: Socket, connection: &Mutex<ServerConnection>, shared: &Shared) {
     loop {
         let step = lock(connection).poll(shared.now());
         // A client that has gone shows when reading; what cannot be written or
         // set before is of no interest.
         match step {
             ServerStep::Send(bytes) => {
-                let _ = stream.set_limits(None, Some(WRITE_LIMIT));
+                let _ = stream.set_write_timeout(Some(WRITE_LIMIT));
                 let _ = stream.write_all(&bytes);
             }
             ServerStep::Wait { until } => listen(&mut stream, connection, shared, until),
@@ -110,7 +68,7 @@ fn talk(mut stream: Stream, connection: &Mutex<ServerConnection>, shared: &Share
                 }
             }
             ServerStep::Shutdown => {
-                let _ = stream.shutdown();
+                let _ = stream.shutdown(Shutdown::Write);
             }
             ServerStep::Reset => {
                 let _ = reset_on_close(&stream);
@@ -122,11 +80,11 @@ fn talk(mut stream: Stream, connection: &Mutex<ServerConnection>, shared: &Share
 }
 
 /// Reads once, for no longer than until the given time.
-fn listen(stream: &mut Stream, connection: &Mutex<ServerConnection>, shared: &Shared, until: Time) {
+fn listen(stream: &mut Socket, connection: &Mutex<ServerConnection>, shared: &Shared, until: Time) {
     let limit = until.since(shared.now()).max(TICK);
     let mut buffer = [0; 64 * 1024];
     let result = stream
-        .set_limits(Some(limit), None)
+        .set_read_timeout(Some(limit))
         .and_then(|()| stream.read(&mut buffer));
     let mut connection = lock(connection);
     match result {
