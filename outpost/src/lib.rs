@@ -129,3 +129,8 @@ pub use smtp_policy::{
     tls::TlsLevel,
 };
 pub use smtp_proto::{self, Address, Notify, Ret, ReversePath, Secret};
+
+/// The example in README.md compiles.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
