@@ -42,6 +42,22 @@ impl Worker {
         })
     }
 
+    /// The same for [lanes](Self::run_lanes), which share the thread that runs them: with
+    /// tokio, that one also looks after the sockets.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub(crate) fn start_for_lanes(runtime: Runtime, policy: Arc<Policy>) -> anyhow::Result<Self> {
+        if runtime != Runtime::Tokio {
+            return Self::start(runtime, policy);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start tokio")?;
+        Ok(Self::Tokio(runtime, runtime_tokio::Client::new(policy)))
+    }
+
     /// Delivers one request, in as many deliveries as the recipient limit demands;
     /// returns when every recipient is settled.
     pub(crate) fn deliver(

@@ -41,8 +41,8 @@ use crate::{
 pub(crate) fn run(args: &DeliverArgs) -> Result<Exit, Failure> {
     let policy = settings::policy(&args.surroundings)?;
     let (plan, journal) = plan(args, &policy)?;
-    let worker =
-        Worker::start(args.surroundings.runtime, Arc::clone(&policy)).or_exit(Exit::System)?;
+    let worker = Worker::start_for_lanes(args.surroundings.runtime, Arc::clone(&policy))
+        .or_exit(Exit::System)?;
     if args.dnssec_validate {
         dnssec::validate(&worker, args.trust_anchor.as_deref())?;
     }
