@@ -317,8 +317,3 @@ mod tests {
         }
     }
 }
-
-/// The examples in the project's README.md compile. No crate that is published can do this: the file is outside of each.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
