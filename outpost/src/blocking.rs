@@ -12,7 +12,12 @@
 use std::sync::Arc;
 
 use runtime_blocking::{Client, on_threads};
-use smtp_policy::{delivery::Observer, policy::Policy, report::Report, tables::Table};
+use smtp_policy::{
+    delivery::Observer,
+    policy::Policy,
+    report::Report,
+    tables::{AsyncTable, Table},
+};
 
 use crate::{
     Envelope, Message,
@@ -105,6 +110,11 @@ impl Mailer {
     /// Answers look-ups in `external:NAME` from `table`.
     pub fn add_table(&self, name: impl Into<String>, table: Arc<dyn Table>) {
         self.client.add_table(name, table);
+    }
+
+    /// The same from a table that is awaited, without a thread.
+    pub fn add_async_table(&self, name: impl Into<String>, table: Arc<dyn AsyncTable>) {
+        self.client.add_async_table(name, table);
     }
 
     /// The client below, for requests of one's own.

@@ -8,8 +8,7 @@ use smtp_policy::{
     policy::Policy,
     request::Nexthop,
     route::{HostLookup, ServiceName},
-    settings::{Settings, SettingsBuilder},
-    tables::SecretMaps,
+    settings::{AsyncTokenProvider, Credentials, Login, Settings, SettingsBuilder, TokenProvider},
     tls::TlsLevel,
 };
 use smtp_proto::Secret;
@@ -61,6 +60,7 @@ pub struct Builder<M> {
     resolver: Option<ResolverConfig>,
     #[cfg(feature = "mta-sts")]
     mta_sts: bool,
+    dialogue: bool,
     wrong: Vec<Wrong>,
     built: PhantomData<fn() -> M>,
 }
@@ -126,6 +126,7 @@ impl<M: FromPolicy> Builder<M> {
             resolver: None,
             #[cfg(feature = "mta-sts")]
             mta_sts: false,
+            dialogue: false,
             wrong: Vec::new(),
             built: PhantomData,
         }
@@ -152,14 +153,40 @@ impl<M: FromPolicy> Builder<M> {
         if user.contains(':') {
             self.wrong("user", user, "a user has no colon");
         }
-        self.settings = self.settings.credentials(user, Secret::new(password));
-        self
+        self.login(Credentials::password(user, &Secret::new(password)))
     }
 
-    /// Logs in with what a table answers, `user:password`, by server name or next hop; see
-    /// [`Credentials::Passwords`](smtp_policy::settings::Credentials::Passwords).
-    pub fn credentials_from(mut self, passwords: SecretMaps) -> Self {
-        self.settings.login = Some(smtp_policy::settings::Login::new(passwords));
+    /// Logs in with access tokens (OAuth 2.0) of a source that is asked before each connection, and once
+    /// more for a new one when a server has refused a token. They go out by OAUTHBEARER and XOAUTH2 only.
+    ///
+    /// ```
+    /// use outpost::{Mailer, Secret, TokenFailure, TokenRequest};
+    ///
+    /// fn token(wanted: &TokenRequest) -> Result<Secret, TokenFailure> {
+    ///     let file = if wanted.refresh { "/run/token.new" } else { "/run/token" };
+    ///     let token = std::fs::read_to_string(file);
+    ///     token.map(|token| Secret::new(token.trim())).map_err(|why| TokenFailure::new(why.to_string()))
+    /// }
+    ///
+    /// let builder = Mailer::submission("smtp.example.com").token("me@example.com", token);
+    /// ```
+    pub fn token(self, user: impl Into<String>, provider: impl TokenProvider + 'static) -> Self {
+        self.login(Credentials::token(user, provider))
+    }
+
+    /// The same with a source of tokens that is awaited: a closure that returns a future.
+    pub fn async_token(
+        self,
+        user: impl Into<String>,
+        provider: impl AsyncTokenProvider + 'static,
+    ) -> Self {
+        self.login(Credentials::async_token(user, provider))
+    }
+
+    /// Logs in with any credentials, such as [`SecretMaps`](crate::SecretMaps): tables that answer
+    /// `user:password` by server name or next hop.
+    pub fn login(mut self, credentials: impl Into<Credentials>) -> Self {
+        self.settings.login = Some(Login::new(credentials));
         self.settings.reuse.by_destination = true;
         self
     }
@@ -205,6 +232,13 @@ impl<M: FromPolicy> Builder<M> {
         self
     }
 
+    /// Has observers hear each line of the dialogues, [`Event::Said`](crate::Event::Said) and
+    /// [`Event::Heard`](crate::Event::Heard); of a login there is none, and one stands for the text.
+    pub fn dialogue(mut self) -> Self {
+        self.dialogue = true;
+        self
+    }
+
     /// Changes any setting; see [`settings`](smtp_policy::settings).
     pub fn configure(mut self, change: impl FnOnce(&mut SettingsBuilder)) -> Self {
         change(&mut self.settings);
@@ -243,6 +277,10 @@ impl<M: FromPolicy> Builder<M> {
         #[cfg(feature = "mta-sts")]
         let policy = match self.mta_sts {
             true => policy.with_mta_sts(smtp_policy::sts::MtaSts::default()),
+            false => policy,
+        };
+        let policy = match self.dialogue {
+            true => policy.with_dialogue(),
             false => policy,
         };
         let plan = Plan {

@@ -116,6 +116,12 @@ pub use self::{
 // What the signatures above name, and the storeys below.
 #[cfg(feature = "postfix")]
 pub use postfix_config;
+#[cfg(feature = "blocking")]
+pub use runtime_blocking;
+#[cfg(feature = "smol")]
+pub use runtime_smol;
+#[cfg(feature = "tokio")]
+pub use runtime_tokio;
 pub use smtp_policy::{
     self,
     delivery::Observer,
@@ -123,8 +129,11 @@ pub use smtp_policy::{
     event::{Event, Note},
     report::{Outcome, Report, Status},
     request::{EnvelopeId, Recipient},
-    settings::{Settings, SettingsBuilder},
-    tables::{SecretMaps, Table},
+    settings::{
+        AsyncTokenProvider, Credentials, Settings, SettingsBuilder, TokenFailure, TokenProvider,
+        TokenRequest,
+    },
+    tables::{AsyncTable, SecretMaps, Table},
     text::TextSource,
     tls::TlsLevel,
 };

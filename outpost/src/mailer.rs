@@ -10,7 +10,12 @@ use std::{
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use runtime_common::{Client, Runtime};
-use smtp_policy::{delivery::Observer, policy::Policy, report::Report, tables::Table};
+use smtp_policy::{
+    delivery::Observer,
+    policy::Policy,
+    report::Report,
+    tables::{AsyncTable, Table},
+};
 
 use crate::{
     Envelope, Message,
@@ -138,6 +143,11 @@ impl<R: Runtime> Mailer<R> {
     /// Answers look-ups in `external:NAME` from `table`.
     pub fn add_table(&self, name: impl Into<String>, table: Arc<dyn Table>) {
         self.client.add_table(name, table);
+    }
+
+    /// The same from a table that is awaited, without a thread.
+    pub fn add_async_table(&self, name: impl Into<String>, table: Arc<dyn AsyncTable>) {
+        self.client.add_async_table(name, table);
     }
 
     /// The client below, for requests of one's own.

@@ -19,7 +19,8 @@ use futures_util::{StreamExt, stream};
 
 use outpost::{
     Builder, Envelope, FromPolicy, Mailer, Message, Observer, Outcome, Recipient, Report,
-    ResolverConfig, Status, TlsLevel, blocking,
+    ResolverConfig, Secret, Status, TlsLevel, TokenRequest, blocking,
+    runtime_tokio::AsyncReaderSource,
     smtp_policy::{
         event::{Event, Note},
         report::Encryption,
@@ -331,4 +332,74 @@ fn a_relay_with_a_password_is_verified_unless_somebody_wants_less() {
     assert_eq!(level(relay().credentials("me", "secret")), TlsLevel::Secure);
     let less = relay().credentials("me", "secret").tls(TlsLevel::Encrypt);
     assert_eq!(level(less), TlsLevel::Encrypt);
+}
+
+/// A server that takes one token, and refuses all others.
+fn token_server() -> (Value, String) {
+    let (certificate, key) = certificate("smtp.test");
+    let script = json!({
+        "name": "smtp.test",
+        "extensions": ["STARTTLS"],
+        "tls_extensions": ["AUTH XOAUTH2"],
+        "tls": { "certificate": certificate, "key": key },
+        "rules": [
+            // user=me, auth=Bearer new
+            { "on": "AUTH", "line": "AUTH XOAUTH2 dXNlcj1tZQFhdXRoPUJlYXJlciBuZXcBAQ==",
+              "reply": ["235 2.7.0 welcome"] },
+            { "on": "AUTH", "reply": ["535 5.7.8 that token is over"] },
+        ],
+    });
+    (script, certificate)
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_once() {
+    let (script, authority) = token_server();
+    let zone = json!({ "smtp.test": { "A": ["127.0.0.74"] } });
+    let servers = json!({ "127.0.0.74:26550": script });
+    let (host, resolver) = start(servers, zone, "127.0.0.74:26551".parse().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&asked);
+    let mailer = Mailer::submission("smtp.test:26550")
+        .async_token("me", move |wanted: TokenRequest| {
+            told.lock().unwrap().push(wanted.refresh);
+            let token = if wanted.refresh { "new" } else { "old" };
+            async move { Ok(Secret::new(token)) }
+        })
+        .authorities(authority)
+        .resolver(resolver)
+        .configure(|settings| settings.lookup.host_lookup.dns = true)
+        .build()
+        .unwrap();
+    let envelope = Envelope::new("me@example.org", ["you@example.com"]).unwrap();
+    let report = mailer.send(envelope, "Subject: x\n\nx\n").await;
+    host.finish();
+    assert!(report.all(Status::Sent), "{report}");
+    assert_eq!(*asked.lock().unwrap(), [false, true]);
+}
+
+#[tokio::test]
+async fn a_message_is_read_from_a_reader_and_from_a_source_that_are_awaited() {
+    let text = b"Subject: x\r\n\r\ngr\xc3\xbcn\r\n";
+    let message = Message::read_async(&text[..]).await.unwrap();
+    assert_eq!(
+        (message.facts().size, message.facts().eight_bit),
+        (21, true)
+    );
+
+    let (host, resolver) = exchangers(76, 26_538);
+    let mailer = Mailer::direct("me.test")
+        .resolver(resolver)
+        .build()
+        .unwrap();
+    let text = b"Subject: x\n\nlater\n";
+    let facts = outpost::message::Facts::of(text);
+    let message = Message::from_source(facts, move || {
+        AsyncReaderSource::new(std::io::Cursor::new(&text[..]))
+    });
+    let envelope = Envelope::new("me@me.test", ["a@one.test"]).unwrap();
+    let report = mailer.send(envelope, message).await;
+    mailer.close().await;
+    host.finish();
+    assert!(report.all(Status::Sent), "{report}");
 }

@@ -16,7 +16,7 @@
 //! |---|---|
 //! | in memory | `Message::from` a string or bytes |
 //! | in a file | [`Message::open`]; a big file is read where it is |
-//! | in a stream | [`Message::read`] |
+//! | in a stream | [`Message::read`], on tokio `Message::read_async` |
 //! | somewhere else | [`Message::from_source`] |
 
 mod facts;
@@ -111,6 +111,28 @@ impl Message {
         intaken.finish()
     }
 
+    /// Reads a message to its end from a reader of tokio's, as [`read`](Self::read) does.
+    ///
+    /// # Errors
+    /// Reading fails, or there are more than 256 MiB.
+    #[cfg(feature = "tokio")]
+    pub async fn read_async(
+        mut reader: impl tokio::io::AsyncRead + Unpin,
+    ) -> Result<Self, MessageError> {
+        use std::{future::poll_fn, pin::Pin};
+
+        let mut intaken = Intaken::new(Intake::default());
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let mut room = tokio::io::ReadBuf::new(&mut chunk);
+            poll_fn(|cx| Pin::new(&mut reader).poll_read(cx, &mut room)).await?;
+            match room.filled() {
+                [] => return intaken.finish(),
+                read => intaken.push(read)?,
+            }
+        }
+    }
+
     /// Takes text byte for byte. Its lines end in LF, and every CR is data.
     pub fn exact(text: impl Into<Bytes>) -> Self {
         let text = text.into();
@@ -121,7 +143,8 @@ impl Message {
     }
 
     /// A message of which only the [`Facts`] are known here; `make` makes a source of its text for each
-    /// delivery, whose lines end in LF. [`Scan`] finds the facts out.
+    /// delivery, whose lines end in LF. [`Scan`] finds the facts out. The source may be one that is
+    /// [awaited](TextSource::poll_read).
     pub fn from_source<S: TextSource + 'static>(
         facts: Facts,
         make: impl Fn() -> S + Send + Sync + 'static,
