@@ -89,7 +89,7 @@ pub mod world;
 pub use compare::compare;
 pub use scenario::{Picture, RecipientResult, Scenario, SessionRecord};
 pub use server::{ServerConfig, ServerConnection, ServerStep};
-pub use world::{Observation, World};
+pub use world::{Client, Observation, World};
 
 /// The example in README.md compiles.
 #[cfg(doctest)]

@@ -1,7 +1,8 @@
 //! The deliveries of a world: does what each of them asks.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Wake, Waker},
 };
@@ -80,6 +81,16 @@ impl Observer for Witness {
     }
 }
 
+/// The observers of deliveries that have one.
+#[derive(Default)]
+pub(super) struct Observers(pub(super) BTreeMap<usize, Box<dyn Observer>>);
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
 /// The deliveries that were woken, in their order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Woken(Arc<Mutex<VecDeque<usize>>>);
@@ -141,6 +152,20 @@ impl World {
         self.trace.note(self.now, id as u64, || {
             format!("delivery {id} is called off")
         });
+        self.run_job(id);
+    }
+
+    /// Drops a delivery that is not over, and its connection with it.
+    pub(super) fn abandon(&mut self, id: usize) {
+        let delivered = self.deliveries.get_mut(id);
+        let Some(delivered) = delivered.filter(|d| d.report.is_none()) else {
+            return;
+        };
+        // One that has not begun ends as soon as it does.
+        delivered.cancelled = Some(self.now);
+        let running = self.jobs.get_mut(id).and_then(Option::take);
+        drop(running);
+        self.look_back(Some(id));
         self.run_job(id);
     }
 
@@ -347,6 +372,14 @@ impl World {
             }
             Happening::Settled(index, outcome) => {
                 let delivered = self.deliveries.get_mut(about);
+                let recipient = delivered
+                    .as_ref()
+                    .and_then(|d| d.request.recipients.get(index));
+                if let Some(observer) = self.observers.0.get_mut(&about)
+                    && let Some(recipient) = recipient
+                {
+                    observer.settled(index, recipient, &outcome);
+                }
                 if let Some(count) = delivered.and_then(|d| d.reported.get_mut(index)) {
                     *count += 1;
                 }
@@ -359,6 +392,9 @@ impl World {
                 });
             }
             Happening::Noted(note) => {
+                if let Some(observer) = id.and_then(|id| self.observers.0.get_mut(&id)) {
+                    observer.note(&note);
+                }
                 self.trace.note(now, about as u64, || {
                     format!("delivery {name} notes: {note}")
                 });

@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod client;
 mod job;
 mod link;
 mod near;
@@ -52,12 +53,8 @@ use smtp_policy::{
 };
 use smtp_proto::{Time, session::Taken};
 
-use self::{
-    job::{Running, Woken},
-    link::Link,
-    near::{Happening, Log, Near, Socket},
-};
 pub use self::{
+    client::{Client, NothingHappens},
     link::{Cut, Shape},
     resolver::{NameServer, NameServers},
     scenario::Observation,
@@ -65,6 +62,11 @@ pub use self::{
     text::Pace,
     trace::Trace,
     zone::{Names, Trouble},
+};
+use self::{
+    job::{Observers, Running, Woken},
+    link::Link,
+    near::{Happening, Log, Near, Socket},
 };
 use crate::{
     dice::Dice,
@@ -207,6 +209,7 @@ pub struct World {
     jobs: Vec<Option<Box<Running>>>,
     woken: Woken,
     deliveries: Vec<Delivered>,
+    observers: Observers,
     finished: VecDeque<usize>,
     events: BinaryHeap<Reverse<(Time, u64, Event)>>,
     serial: u64,
@@ -243,6 +246,7 @@ impl World {
             jobs: Vec::new(),
             woken: Woken::default(),
             deliveries: Vec::new(),
+            observers: Observers::default(),
             finished: VecDeque::new(),
             events: BinaryHeap::new(),
             serial: 0,
