@@ -2,6 +2,18 @@
 //! [`Job`](smtp_policy::driver::Job) asks, how a connection begins, and threads for what can
 //! only wait. It is not a runtime: a [`Runtime`] brings sockets, time and name servers.
 //!
+//! ```
+//! use runtime_common::{Client, Runtime};
+//! use smtp_policy::{policy::Policy, settings::{Settings, SettingsError}};
+//! use std::sync::Arc;
+//!
+//! /// A client on any runtime.
+//! fn client<R: Runtime + Default>() -> Result<Client<R>, SettingsError> {
+//!     let settings = Settings::smtp().build()?;
+//!     Ok(Client::new(Arc::new(Policy::new(settings))))
+//! }
+//! ```
+//!
 //! It knows no mail rule. What is the same without any socket stands in
 //! [`smtp_policy::driver`].
 

@@ -3,6 +3,23 @@
 //! not a client: sockets, clocks, threads and entropy are the runtimes' business,
 //! and files are read only where a configuration or a table is loaded.
 //!
+//! ```
+//! use smtp_policy::{Protocol, delivery::{Ask, Delivery}, policy::Policy, request::{Recipient, Request}, settings::Settings};
+//! use smtp_proto::{Address, ReversePath, Time};
+//! use std::sync::Arc;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let policy = Arc::new(Policy::new(Settings::smtp().build()?));
+//!     let to = Recipient::new(Address::parse("user@example.com")?);
+//!     let request = Request::new(Protocol::Smtp, "example.com".parse()?, ReversePath::Null, vec![to]);
+//!     let mut delivery = Delivery::new(request, policy, 1);
+//!     // The first thing that it wants to know: the mail exchangers of the domain.
+//!     let Ask::Resolve(_ticket, question) = delivery.poll(Time::ZERO) else { return Err("no question".into()) };
+//!     assert_eq!(question.name, "example.com");
+//!     Ok(())
+//! }
+//! ```
+//!
 //! A [`Request`](request::Request) goes into a [`Delivery`](delivery::Delivery)
 //! together with a [`Policy`](policy::Policy); its driver does what
 //! [`Ask`](delivery::Ask) says until every recipient has an

@@ -3,6 +3,24 @@
 //! random number is in here, bytes and times go in and bytes and decisions
 //! come out.
 //!
+//! ```
+//! use smtp_proto::session::{Event, Profile, Protocol, Session, Step};
+//! use smtp_proto::{HelloName, Time};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let profile = Profile::new(Protocol::Smtp, HelloName::parse("client.example")?);
+//!     let mut session = Session::new(profile, Time::ZERO);
+//!     // What came from the socket. The driver hands on whatever it has read, in pieces of any size.
+//!     session.receive(b"220 mx.example ESMTP\r\n");
+//!     let Step::Event(Event::Reply(_, greeting)) = session.poll(Time::ZERO) else { return Err("no greeting".into()) };
+//!     assert_eq!(greeting.code(), 220);
+//!     // What goes out. `output` is a `bytes::Buf`.
+//!     assert!(matches!(session.poll(Time::ZERO), Step::Send { .. }));
+//!     assert_eq!(bytes::Buf::chunk(session.output()), b"EHLO client.example\r\n");
+//!     Ok(())
+//! }
+//! ```
+//!
 //! The parts, from the wire up:
 //!
 //! - [`SendQueue`]: what waits to be written; [`Time`]: what the driver says the time is.

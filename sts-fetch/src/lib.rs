@@ -2,6 +2,16 @@
 //! [`Ask::Fetch`](smtp_policy::delivery::Ask::Fetch) for every runtime. The call
 //! waits, hence each runtime makes it where waiting does no harm.
 //!
+//! ```no_run
+//! use smtp_policy::sts::{PolicyFetch, StsPolicy};
+//!
+//! /// What a runtime does with the request that a delivery hands it.
+//! fn policy(request: &PolicyFetch) -> Result<StsPolicy, Box<dyn std::error::Error>> {
+//!     let answer = sts_fetch::fetch(request)?;
+//!     Ok(StsPolicy::from_answer(&answer)?)
+//! }
+//! ```
+//!
 //! It is no general web client: one GET to addresses that are given, to a host whose
 //! certificate must be valid, without redirects, proxies, cookies or compression.
 //! What the answer means is for the engine to say.
