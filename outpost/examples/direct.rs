@@ -11,9 +11,8 @@ use outpost::{Envelope, Mailer, Message, Status};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mailer = Mailer::direct("mail.example.org").build()?;
     let envelope = Envelope::new("me@example.org", ["ann@example.com", "bob@example.net"])?;
-    let report = mailer
-        .send(envelope, Message::read(std::io::stdin())?)
-        .await;
+    let message = Message::read(std::io::stdin())?;
+    let report = mailer.send(envelope, message).await;
     for (recipient, outcome) in report.recipients {
         match outcome.status {
             Status::Sent => println!("{} was sent by {}", recipient.address, outcome.relay),
