@@ -373,6 +373,7 @@ async fn a_refused_token_is_renewed_once() {
         .unwrap();
     let envelope = Envelope::new("me@example.org", ["you@example.com"]).unwrap();
     let report = mailer.send(envelope, "Subject: x\n\nx\n").await;
+    mailer.close().await;
     host.finish();
     assert!(report.all(Status::Sent), "{report}");
     assert_eq!(*asked.lock().unwrap(), [false, true]);
@@ -402,4 +403,37 @@ async fn a_message_is_read_from_a_reader_and_from_a_source_that_are_awaited() {
     mailer.close().await;
     host.finish();
     assert!(report.all(Status::Sent), "{report}");
+}
+
+/// Collects what a delivery tells.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Told {
+    fn note(&mut self, note: &Note) {
+        self.0.lock().unwrap().push(note.to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_dialogue_has_the_answers_of_name_servers_and_the_certificate_in_it() {
+    let (host, resolver) = exchangers(78, 26_560);
+    let builder = Mailer::direct("me.test").resolver(resolver).dialogue();
+    let mailer = builder.build().unwrap();
+    let envelope = Envelope::new("me@me.test", ["a@one.test"]).unwrap();
+    let told = Told::default();
+    mailer
+        .send_watched(envelope, "Subject: x\n\nx\n", told.clone())
+        .await;
+    mailer.close().await;
+    host.finish();
+    let told = told.0.lock().unwrap().join("\n");
+    for line in [
+        "one.test MX 10 mx.one.test.",
+        "mx.one.test A 127.0.0.78",
+        "> mx.one.test[127.0.0.78]:25: EHLO me.test",
+        "certificate of mx.one.test[127.0.0.78]:25: CN=rcgen self signed cert, issued by CN=rcgen",
+    ] {
+        assert!(told.contains(line), "no {line:?} in {told}");
+    }
 }

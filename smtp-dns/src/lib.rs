@@ -156,6 +156,42 @@ impl QueryKind {
     }
 }
 
+/// The record as a zone file has it, without its time to live.
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.owner, self.data)
+    }
+}
+
+/// The type and the data as a zone file has them; what is beyond ASCII in a text as in Rust.
+impl fmt::Display for RecordData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::A(address) => write!(f, "A {address}"),
+            Self::Aaaa(address) => write!(f, "AAAA {address}"),
+            Self::Mx { preference, host } => write!(f, "MX {preference} {host}."),
+            Self::Cname(name) => write!(f, "CNAME {name}."),
+            Self::Tlsa {
+                usage,
+                selector,
+                matching,
+                data,
+            } => {
+                write!(f, "TLSA {usage} {selector} {matching} ")?;
+                data.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Self::Ns(name) => write!(f, "NS {name}."),
+            Self::Srv {
+                priority,
+                weight,
+                port,
+                target,
+            } => write!(f, "SRV {priority} {weight} {port} {target}."),
+            Self::Txt(text) => write!(f, "TXT \"{}\"", text.escape_ascii()),
+        }
+    }
+}
+
 impl fmt::Display for QueryKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -146,3 +146,36 @@ fn run_with(
         }
     }
 }
+
+#[test]
+fn records_are_shown_as_a_zone_file_has_them() {
+    let shown = |data: RecordData| {
+        let owner = "x.example".to_owned();
+        let record = Record {
+            owner,
+            ttl: 60,
+            data,
+            validated: false,
+        };
+        record.to_string()
+    };
+    let mx = RecordData::Mx {
+        preference: 10,
+        host: "mx.example".to_owned(),
+    };
+    let tlsa = RecordData::Tlsa {
+        usage: 3,
+        selector: 1,
+        matching: 1,
+        data: vec![0, 0xab],
+    };
+    for (data, text) in [
+        (RecordData::A(Ipv4Addr::LOCALHOST), "A 127.0.0.1"),
+        (RecordData::Aaaa(Ipv6Addr::LOCALHOST), "AAAA ::1"),
+        (mx, "MX 10 mx.example."),
+        (tlsa, "TLSA 3 1 1 00ab"),
+        (RecordData::Txt(b"a\"\n".to_vec()), "TXT \"a\\\"\\n\""),
+    ] {
+        assert_eq!(shown(data), format!("x.example {text}"));
+    }
+}

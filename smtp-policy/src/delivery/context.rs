@@ -275,6 +275,22 @@ impl Context {
         }
     }
 
+    /// Tells an answer of the name servers to those who follow the dialogue.
+    pub(super) fn tell_answer(&mut self, answer: &Result<Answer, Failure>) {
+        if !self.policy.tells_dialogue() {
+            return;
+        }
+        let (answer, validated) = match answer {
+            Ok(found) => {
+                let records: Vec<_> = found.records.iter().map(ToString::to_string).collect();
+                (records.join(", "), found.validated)
+            }
+            Err(failure) => (failure.to_string(), false),
+        };
+        let answer = answer.into();
+        self.note(Event::Answered { answer, validated });
+    }
+
     /// Hands an event to the driver. Its line is in ASCII where there is to be nothing else.
     pub(super) fn note(&mut self, note: impl Into<Note>) {
         let charset = match self.settings.content.smtputf8 {

@@ -165,6 +165,7 @@ impl Delivery {
 
     /// The answer to [`Ask::Resolve`].
     pub fn resolved(&mut self, ticket: Ticket<Dns>, answer: Result<DnsAnswer, Failure>) {
+        self.cx.tell_answer(&answer);
         if self.cx.hear(&ticket, &answer) {
             self.course.answer(Answer::Dns(ticket.serial(), answer));
         }

@@ -73,6 +73,14 @@ type At = Arc<Server>;
 events! {
     // The way to a server.
 
+    /// An answer of the name servers, for those who follow the dialogue
+    /// ([`Policy::with_dialogue`](crate::policy::Policy::with_dialogue)).
+    Answered {
+        /// The records, or why there are none.
+        answer: LogText,
+        /// The name servers have validated it (DNSSEC).
+        validated: bool,
+    } => Trace, ("{answer}{}", if *validated { "; validated" } else { "" });
     /// Something that was noticed on the way from the next hop to addresses.
     Routed {
         /// The remark.
@@ -335,6 +343,17 @@ events! {
         /// The server.
         server: At,
     } => Info, ("{server}: Reusing old session");
+    /// The certificate that a server shows, for those who follow the dialogue.
+    CertificateShown {
+        /// The server.
+        server: At,
+        /// The name of its subject as RFC 4514 writes it.
+        subject: String,
+        /// The name of its issuer.
+        issuer: String,
+        /// The end of its validity, as `2026-11-22T22:05:30Z`.
+        not_after: String,
+    } => Trace, ("certificate of {server}: {subject}, issued by {issuer}, valid until {not_after}");
     /// A handshake has succeeded (`smtp_tls_loglevel = 1`). The certificate may be
     /// worthless all the same.
     TlsEstablished {

@@ -5,8 +5,8 @@
 //! |---|---|
 //! | `>` | a line to the server; passwords and message texts are left out before it comes here |
 //! | `<` | a line of the server; one that refuses is in red |
-//! | `?` | a question: to name servers, for a policy, which address is tried |
-//! | `~` | TLS: what was agreed on, and what the certificate is worth |
+//! | `?` | a question, to name servers or for a policy, and what name servers answer; which address is tried |
+//! | `~` | TLS: the certificate, what was agreed on, and what the certificate is worth |
 //! | `*` | anything else |
 
 use std::{
@@ -108,6 +108,8 @@ fn step(note: &Note) -> (char, Color, String) {
             let text = format!("[message text of {bytes} bytes]");
             ('>', Color::Cyan, text)
         }
+        Event::Answered { .. } => ('?', Color::Dim, note.to_string()),
+        Event::CertificateShown { .. } => ('~', Color::Plain, note.to_string()),
         Event::TlsEstablished { tls, .. } | Event::TlsReused { tls, .. } => tls_step(tls),
         Event::HandshakeFailed { .. } | Event::CertificateProblem { .. } => {
             ('~', Color::Red, note.to_string())

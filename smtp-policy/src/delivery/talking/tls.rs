@@ -11,6 +11,8 @@ use smtp_proto::{
 };
 
 use super::tls_report::{note_handshake, note_session};
+#[cfg(feature = "tls")]
+use crate::tls::CertificateSummary;
 use crate::{
     channel::{Channel, Ending, Handshake, Peer},
     delivery::{context::Context, survey::Learned},
@@ -280,6 +282,9 @@ impl Tls {
             let server = server();
             cx.note(Note::from(Event::TlsResumed { server }).with_level(level));
         }
+        if cx.policy.tells_dialogue() {
+            tell_certificate(cx, peer, facts);
+        }
         let established = Event::TlsEstablished {
             server: server(),
             tls,
@@ -359,6 +364,25 @@ const fn log_level(is_wanted: bool) -> Level {
         false => Level::Trace,
     }
 }
+
+/// Tells which certificate the server shows.
+#[cfg(feature = "tls")]
+fn tell_certificate(cx: &mut Context, peer: &Peer, facts: &TlsFacts) {
+    let certificate = facts.chain.first();
+    let Some(shown) = certificate.and_then(|der| CertificateSummary::read(der)) else {
+        return;
+    };
+    cx.note(Event::CertificateShown {
+        server: peer.server(),
+        subject: shown.subject,
+        issuer: shown.issuer,
+        not_after: shown.validity.1,
+    });
+}
+
+/// Nothing here can read a certificate.
+#[cfg(not(feature = "tls"))]
+const fn tell_certificate(_: &mut Context, _: &Peer, _: &TlsFacts) {}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -83,6 +83,25 @@ fn lines_around_the_delivery() {
             "bad",
         ),
         (
+            Event::Answered {
+                answer: "mx.example A 192.0.2.1".into(),
+                validated: true,
+            },
+            Level::Trace,
+            "mx.example A 192.0.2.1; validated",
+        ),
+        (
+            Event::CertificateShown {
+                server: server(),
+                subject: "CN=mx.example".into(),
+                issuer: "CN=ca".into(),
+                not_after: "2026-11-22T22:05:30Z".into(),
+            },
+            Level::Trace,
+            "certificate of mx.example[192.0.2.1]:25: CN=mx.example, issued by CN=ca, \
+             valid until 2026-11-22T22:05:30Z",
+        ),
+        (
             Event::PostmasterNotice {
                 notice: Box::new(notice),
             },

@@ -8,11 +8,6 @@ use smtp_policy::{
     dns::ResolverConfig,
     event::Note,
     settings::SecurityOptions,
-    tables::{
-        KeyCase, MatchList,
-        block::Block,
-        match_list::{Member, Pattern},
-    },
     tls::{TlsLevel, TrustAnchors},
 };
 use smtp_proto::command::HelloName;
@@ -47,8 +42,7 @@ impl Account {
             Place::Server(server) => submission(server)?.hostname(host_name.as_str()),
         };
         if trace::shows_dialogue() {
-            let everybody = everybody().or_exit(Exit::Software)?;
-            builder = builder.configure(|settings| settings.verdict.debug_peers = everybody);
+            builder = builder.dialogue();
         }
         builder
             .build()
@@ -130,19 +124,6 @@ impl Trust {
         }
         .map_err(|why| Failure::new(Exit::Config, why))
     }
-}
-
-/// All servers, whose dialogue is shown.
-fn everybody() -> anyhow::Result<MatchList> {
-    let all = ["0.0.0.0/0", "::/0"].into_iter().map(|block| {
-        let block = Block::parse(block, true).map_err(|why| anyhow!(why))?;
-        Ok(Member {
-            positive: true,
-            pattern: Pattern::Block(block),
-        })
-    });
-    let all = all.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(MatchList::new(KeyCase::default(), all))
 }
 
 /// Tells what happens on the way: warnings, and the dialogue where it is asked for.
