@@ -126,18 +126,20 @@ pub use smtp_policy::{
     self,
     delivery::Observer,
     dns::ResolverConfig,
-    event::{Event, Note},
-    report::{Outcome, Report, Status},
+    event::{Event, Level, Note},
+    report::{Encryption, Outcome, Report, Scope, Status},
     request::{EnvelopeId, Recipient},
     settings::{
         AsyncTokenProvider, Credentials, Settings, SettingsBuilder, TokenFailure, TokenProvider,
         TokenRequest,
     },
-    tables::{AsyncTable, SecretMaps, Table},
+    tables::{AsyncTable, SecretMaps, Table, TableFailure},
     text::TextSource,
-    tls::TlsLevel,
+    tls::{TlsLevel, Trust},
 };
-pub use smtp_proto::{self, Address, Notify, Ret, ReversePath, Secret};
+pub use smtp_proto::{
+    self, Address, EnhancedStatus, Notify, Reply, Ret, ReversePath, Secret, session::Stage,
+};
 
 /// The example in README.md compiles.
 #[cfg(all(doctest, feature = "tokio"))]
