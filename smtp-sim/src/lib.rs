@@ -20,6 +20,9 @@
 //!    against what the queue has decided: nobody is lost, nobody gets a message twice
 //!    unless its first reply was lost.
 //!
+//! Code that awaits its deliveries takes a [`Client`] in place of the world: it has the `deliver` of the
+//! runtimes' clients, and a `sleep`.
+//!
 //! `cargo run -p smtp-sim --example retry_queue -- --bug` lets the queue make a mistake,
 //! and names the seed that shows it. The same seed shows it again each time.
 //!
