@@ -11,6 +11,7 @@ mod demo;
 mod dialogue;
 mod dnssec;
 mod envelope;
+mod events;
 mod exit;
 mod generated;
 mod header;
@@ -20,12 +21,14 @@ mod job;
 mod journal;
 mod load;
 mod log_line;
+mod manual;
 mod output;
 mod probe;
 mod progress;
 mod report;
 mod request;
 mod runtime;
+mod schema;
 mod sendmail;
 mod settings;
 mod sink;
@@ -39,12 +42,13 @@ use std::{env, ffi::OsString, io, process::ExitCode};
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, LogFormat};
 use exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     let exit = match Cli::try_parse_from(sendmail::arguments(env::args_os())) {
         Ok(cli) => {
+            output::set_log_format(cli.verbosity.log_format);
             trace::start(&cli.verbosity);
             run(&cli.command)
         }
@@ -67,6 +71,9 @@ fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Load(args) => load::run(args),
         Command::Sendmail(args) => sendmail::run(args),
         Command::Account(args) => account::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Completions(args) => manual::completions(args),
+        Command::Manual(args) => manual::run(args),
     }
 }
 
@@ -79,7 +86,11 @@ fn usage(answer: &clap::Error) -> Result<Exit, Failure> {
     }
     // What is wrong is quoted, and others may have had a say in it.
     let is_odd = |argument: OsString| argument.to_string_lossy().contains(char::is_control);
-    if answer.use_stderr() && env::args_os().any(is_odd) {
+    let wants_json = asks_for_json(env::args_os());
+    if wants_json {
+        output::set_log_format(LogFormat::Json);
+    }
+    if answer.use_stderr() && (wants_json || env::args_os().any(is_odd)) {
         let text = answer.render().to_string();
         let lines = text.lines().filter(|line| !line.is_empty());
         lines.for_each(output::complain);
@@ -96,4 +107,11 @@ fn usage(answer: &clap::Error) -> Result<Exit, Failure> {
             format!("cannot write to standard output: {error}"),
         )),
     }
+}
+
+/// Returns whether a command line that makes no sense asks for messages as JSON.
+fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    let arguments: Vec<OsString> = arguments.collect();
+    let apart = |pair: &[OsString]| pair == ["--log-format", "json"];
+    arguments.windows(2).any(apart) || arguments.iter().any(|one| one == "--log-format=json")
 }

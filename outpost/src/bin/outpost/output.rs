@@ -7,20 +7,42 @@ use std::{
     borrow::Cow,
     fmt::{self, Write as _},
     fs::File,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     os::fd::AsFd,
-    sync::mpsc,
+    sync::{OnceLock, mpsc},
     thread,
     time::Duration,
 };
 
+use jiff::Timestamp;
 use serde::Serialize;
 use smtp_policy::report::printable;
 
-use crate::exit::{Exit, Failure, OrExit};
+use crate::{
+    cli::LogFormat,
+    exit::{Exit, Failure, OrExit},
+};
 
 /// The time that an urgent word waits for whoever reads standard error.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The form of standard error, once it is known.
+static LOG_FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// Sets the form of standard error for the rest of the run.
+pub(crate) fn set_log_format(format: LogFormat) {
+    let _ = LOG_FORMAT.set(format);
+}
+
+/// The form of standard error.
+pub(crate) fn log_format() -> LogFormat {
+    LOG_FORMAT.get().copied().unwrap_or_default()
+}
+
+/// Returns whether somebody looks at standard error, for whom bars can be drawn there.
+pub(crate) fn shows_bars() -> bool {
+    io::stderr().is_terminal() && log_format() == LogFormat::Text
+}
 
 /// Standard output. The first error is told on standard error; after it nothing more
 /// is written.
@@ -82,14 +104,62 @@ pub(crate) fn complain(line: impl fmt::Display) {
 
 /// The same, and returns whether it was written.
 pub(crate) fn try_complain(line: impl fmt::Display) -> bool {
-    let line = line.to_string();
-    writeln!(io::stderr().lock(), "outpost: {}", printable(&line)).is_ok()
+    let text = complaint(&line.to_string());
+    io::stderr().lock().write_all(text.as_bytes()).is_ok()
+}
+
+/// A line of standard error, in its form.
+fn complaint(line: &str) -> String {
+    let line = printable(line);
+    match log_format() {
+        LogFormat::Text => format!("outpost: {line}\n"),
+        LogFormat::Json => Complaint::of(&line).render(),
+    }
+}
+
+/// A message of the program in the form that `tracing_subscriber` gives to events.
+#[derive(Serialize)]
+struct Complaint<'a> {
+    timestamp: String,
+    level: &'static str,
+    fields: Words<'a>,
+    target: &'static str,
+}
+
+#[derive(Serialize)]
+struct Words<'a> {
+    message: &'a str,
+}
+
+impl<'a> Complaint<'a> {
+    fn of(line: &'a str) -> Self {
+        let (level, message) = match line.strip_prefix("warning: ") {
+            Some(warning) => ("WARN", warning),
+            None => ("ERROR", line),
+        };
+        Self {
+            timestamp: format!("{:.6}", Timestamp::now()),
+            level,
+            fields: Words { message },
+            target: "outpost",
+        }
+    }
+
+    fn render(&self) -> String {
+        json_line(self).unwrap_or_default()
+    }
 }
 
 /// Writes lines to standard error that must not be held up: neither by another thread
 /// that is in the middle of writing there, nor for long by a reader that does not read.
 pub(crate) fn complain_urgently(lines: &str) {
-    let lines = printable_lines(lines).into_owned();
+    let lines = match log_format() {
+        LogFormat::Text => printable_lines(lines).into_owned(),
+        LogFormat::Json => {
+            let words = |line: &str| complaint(line.strip_prefix("outpost: ").unwrap_or(line));
+            lines.lines().map(words).collect()
+        }
+    };
     let (written, is_written) = mpsc::channel();
     let started = thread::Builder::new().spawn(move || {
         let _ = past_the_lock(lines.as_bytes());

@@ -1,14 +1,10 @@
 //! A progress bar on standard error, for work that takes a while on a terminal.
 
-use std::{
-    fmt,
-    io::{self, IsTerminal},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::report::Tally;
+use crate::{output::shows_bars, report::Tally};
 
 /// How often the bar moves by itself, so that its clock runs while a server is
 /// silent.
@@ -146,7 +142,7 @@ impl Progress {
             return true;
         }
         let is_long = |patience| self.started.elapsed() >= patience;
-        let is_due = self.patience.is_some_and(is_long) && io::stderr().is_terminal();
+        let is_due = self.patience.is_some_and(is_long) && shows_bars();
         if is_due {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
             self.bar.enable_steady_tick(TICK);

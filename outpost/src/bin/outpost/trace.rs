@@ -7,7 +7,11 @@ use std::{env, io};
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, filter::ParseError};
 
-use crate::{cli::VerbosityArgs, dialogue, output::complain};
+use crate::{
+    cli::{LogFormat, VerbosityArgs},
+    dialogue,
+    output::complain,
+};
 
 /// The target under which the runtimes pass notes on.
 const NOTES_OF_RUNTIMES: &str = "outpost::note=off";
@@ -17,7 +21,8 @@ pub(crate) fn start(args: &VerbosityArgs) {
     let verbosity = args.verbose;
     let asked = env::var("RUST_LOG").unwrap_or_default();
     let colored = dialogue::is_colored(args.color);
-    if verbosity == 1 && asked.trim().is_empty() {
+    let is_json = args.log_format == LogFormat::Json;
+    if verbosity == 1 && asked.trim().is_empty() && !is_json {
         dialogue::begin(colored);
         tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(format!(
@@ -32,8 +37,14 @@ pub(crate) fn start(args: &VerbosityArgs) {
         complain(format_args!("warning: RUST_LOG={asked}: {error}"));
         filter("", verbosity)
     });
+    let filter = filter.unwrap_or_default();
+    if is_json {
+        let json = tracing_subscriber::fmt().json().with_env_filter(filter);
+        json.with_writer(io::stderr).init();
+        return;
+    }
     tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_default())
+        .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(colored)
         .init();

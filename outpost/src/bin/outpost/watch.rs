@@ -11,8 +11,8 @@ use smtp_policy::{
 };
 
 use crate::{
-    dialogue, journal::Page, log_line::LogForm, output::complain, progress::Progress,
-    report::ledger::Ledger,
+    dialogue, events::Stream, journal::Page, log_line::LogForm, output::complain,
+    progress::Progress, report::ledger::Ledger,
 };
 
 /// Where notes and verdicts go while the delivery runs.
@@ -32,6 +32,7 @@ pub(crate) struct Watch {
     settled: usize,
     progress: Progress,
     page: Option<Page>,
+    events: Option<Stream>,
 }
 
 impl Watch {
@@ -43,12 +44,18 @@ impl Watch {
             settled: 0,
             progress,
             page: None,
+            events: None,
         }
     }
 
     /// Writes into a journal what is settled and what is in doubt.
     pub(crate) fn writing(self, page: Option<Page>) -> Self {
         Self { page, ..self }
+    }
+
+    /// Writes events there, too.
+    pub(crate) fn streaming(self, events: Option<Stream>) -> Self {
+        Self { events, ..self }
     }
 }
 
@@ -96,6 +103,9 @@ impl Observer for Watch {
     }
 
     fn note(&mut self, note: &Note) {
+        if let Some(events) = &self.events {
+            self.progress.aside(|| events.tell(&self.id, note));
+        }
         self.progress.aside(|| match &self.voice {
             Voice::Log(ledger, _, form) => {
                 if let Some(line) = form.note(note) {

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use smtp_policy::line_ends::StrayCr;
 
-use super::{EXIT_STATUS, ProtocolName, SurroundingsArgs, content::HeaderArgs, many::ManyArgs};
+use super::{
+    EXIT_STATUS, EventArgs, ProtocolName, SurroundingsArgs, content::HeaderArgs, many::ManyArgs,
+};
 use outpost::SizeLimit;
 
 const DELIVER_EXAMPLES: &str = "\
@@ -57,7 +59,8 @@ at the end of each request. Counts begin with 1.
                 were sent, deferred, bounced
 Where messages come from several sources, both have source, too. A summary is on
 standard error then, and the report as text has a line for each recipient.
-New fields may come; these stay.
+New fields may come; these stay. 'outpost schema report' and 'outpost schema
+report-line' have them as JSON Schemas.
 
 A report that cannot be written goes on on standard error, a line for each
 verdict, and no new delivery begins. A second Ctrl-C writes there, in every form
@@ -90,6 +93,9 @@ pub(crate) struct DeliverArgs {
     /// Each verdict is written as soon as it has fallen; with json, all are at the end.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) report: ReportFormat,
+
+    #[command(flatten)]
+    pub(crate) events: EventArgs,
 
     /// Deliver the requests of this JSON file, one after the other or with --jobs several at once.
     ///

@@ -152,7 +152,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) give_up: Most,
 
-    /// Print the summary as one JSON object; --help names its fields.
+    /// Print the summary as one JSON object; --help names its fields, 'outpost schema load'
+    /// describes them.
     #[arg(long)]
     pub(crate) json: bool,
 

@@ -10,6 +10,7 @@ mod content;
 mod deliver;
 mod demo;
 mod load;
+mod machine;
 mod many;
 mod probe;
 mod sendmail;
@@ -29,6 +30,9 @@ pub(crate) use config::ConfigArgs;
 pub(crate) use deliver::{DeliverArgs, ReportFormat};
 pub(crate) use demo::DemoArgs;
 pub(crate) use load::LoadArgs;
+pub(crate) use machine::{
+    CompletionsArgs, EventArgs, LogFormat, ManualArgs, SchemaArgs, SchemaName,
+};
 pub(crate) use many::{Doubt, InputKind, JournalSync};
 pub(crate) use probe::ProbeArgs;
 pub(crate) use sendmail::SendmailArgs;
@@ -71,13 +75,19 @@ pub(crate) struct VerbosityArgs {
     /// texts: > to the server, < from it, ~ TLS, ? questions to name servers and the like,
     /// each with the seconds since the start. Given twice, as a trace, with what the
     /// libraries below have to say.
-    #[arg(short = 'v', long, global = true, action = ArgAction::Count)]
+    #[arg(short = 'v', long, global = true, action = ArgAction::Count, display_order = 996)]
     pub(crate) verbose: u8,
 
     /// Whether -v is in colour; auto is in colour on a terminal, unless the environment
     /// variable NO_COLOR is set.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    #[arg(display_order = 997)]
     pub(crate) color: ColorChoice,
+
+    /// The form of all that goes to standard error.
+    #[arg(long, global = true, value_enum, value_name = "FORM", default_value_t)]
+    #[arg(display_order = 998)]
+    pub(crate) log_format: LogFormat,
 }
 
 /// When standard error is in colour.
@@ -101,6 +111,9 @@ pub(crate) enum Command {
     Load(LoadArgs),
     Sendmail(SendmailArgs),
     Account(AccountArgs),
+    Schema(SchemaArgs),
+    Completions(CompletionsArgs),
+    Manual(ManualArgs),
 }
 
 /// Which parameters apply.

@@ -96,7 +96,7 @@ pub(crate) struct ProbeArgs {
     pub(crate) address: Option<IpAddr>,
 
     /// Print one JSON object at the end, or a line of JSON for each of several
-    /// destinations; --help names the fields.
+    /// destinations; --help names the fields, 'outpost schema probe' describes them.
     #[arg(long, conflicts_with = "nagios")]
     pub(crate) json: bool,
 

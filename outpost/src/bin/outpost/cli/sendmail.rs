@@ -26,6 +26,8 @@ The servers and passwords are in ~/.config/outpost/config.toml: see
 const EXIT_STATUS: &str = "\
 There is no queue: the message is sent before the program ends, and stays with
 the caller if the status is not 0. Standard error has the reasons.
+
+Exit status:
    0  every recipient was sent
   64  the command line is wrong, or there is no recipient
   65  the message cannot be read, or a server refuses it for what it is

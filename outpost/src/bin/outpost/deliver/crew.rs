@@ -15,6 +15,7 @@ use smtp_policy::{Protocol, policy::Policy, report::Report};
 use super::messages::Messages;
 use crate::{
     cli::ReportFormat,
+    events::{Events, Stream},
     interrupt::Interrupt,
     job::Job,
     journal::{Journal, Page},
@@ -41,6 +42,7 @@ pub(super) struct Crew<'a> {
     pub(super) ledger: &'a Arc<Ledger>,
     pub(super) interrupt: &'a Interrupt,
     pub(super) journal: Option<Arc<Journal>>,
+    pub(super) events: Option<Arc<Events>>,
     pub(super) report: ReportFormat,
     /// The number of lanes.
     pub(super) at_once: usize,
@@ -133,7 +135,10 @@ impl Crew<'_> {
         );
         let journal = self.journal.as_ref().zip(origin);
         let page = journal.map(|(journal, origin)| Page::new(journal, &origin, &request));
-        let watch = Watch::new(&request, voice, progress.clone()).writing(page);
+        let events = self.events.as_ref();
+        let events = events.map(|events| Stream::new(events, number + 1));
+        let watch = Watch::new(&request, voice, progress.clone());
+        let watch = watch.writing(page).streaming(events);
         let report = self.worker.deliver_in_lane(request, text, watch, whole);
         let report = report.await;
         progress.end_of_one();

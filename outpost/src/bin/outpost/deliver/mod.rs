@@ -22,6 +22,7 @@ use crate::{
     cli::DeliverArgs,
     dnssec,
     envelope::Envelope,
+    events::Events,
     exit::{Exit, Failure, OrExit},
     generated,
     interrupt::Interrupt,
@@ -63,6 +64,7 @@ pub(crate) fn run(args: &DeliverArgs) -> Result<Exit, Failure> {
             ledger.expect(number, job);
         }
     }
+    let events = Events::open(args, &ledger)?.map(Arc::new);
     let account = Arc::clone(&ledger);
     interrupt.on_second(Box::new(move || account.account()));
 
@@ -73,6 +75,7 @@ pub(crate) fn run(args: &DeliverArgs) -> Result<Exit, Failure> {
         ledger: &ledger,
         interrupt: &interrupt,
         journal: journal.clone(),
+        events: events.clone(),
         report: args.report,
         at_once,
         plan: Mutex::new((plan, 0)),
@@ -84,6 +87,8 @@ pub(crate) fn run(args: &DeliverArgs) -> Result<Exit, Failure> {
         journal.finish();
     }
     let exit = ledger.finish()?;
+    let is_broken = events.is_some_and(|events| !events.is_sound());
+    let exit = if is_broken { Exit::Output } else { exit };
     let Plan::Streamed(messages, bar) = plan else {
         return Ok(exit);
     };

@@ -1,7 +1,6 @@
 //! How far a run has come, on standard error when that is a terminal.
 
 use std::{
-    io::{self, IsTerminal},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -10,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::{task::JoinHandle, time};
 
 use super::{Books, lock, pace::Pace};
-use crate::cli::LoadArgs;
+use crate::{cli::LoadArgs, output::shows_bars};
 
 /// The time between two looks at the books.
 const TICK: Duration = Duration::from_millis(200);
@@ -25,7 +24,7 @@ pub(super) struct Progress {
 impl Progress {
     /// Begins to show the run. To be called inside its runtime.
     pub(super) fn start(pace: &Arc<Pace>, books: &Arc<Mutex<Books>>, args: &LoadArgs) -> Self {
-        if !io::stderr().is_terminal() {
+        if !shows_bars() {
             let bar = ProgressBar::hidden();
             return Self { bar, task: None };
         }

@@ -2,7 +2,6 @@
 //! the probe is while it waits.
 
 use std::{
-    io::{self, IsTerminal},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -16,7 +15,7 @@ use smtp_policy::{
 };
 
 use super::Seen;
-use crate::output::Output;
+use crate::output::{Output, shows_bars};
 
 /// How often the spinner moves.
 const TICK: Duration = Duration::from_millis(200);
@@ -113,7 +112,7 @@ impl Progress {
             bar.set_style(style);
         }
         bar.set_message(format!("asking for {}", printable(destination)));
-        if io::stderr().is_terminal() {
+        if shows_bars() {
             bar.set_draw_target(ProgressDrawTarget::stderr());
             bar.enable_steady_tick(TICK);
         }

@@ -253,6 +253,11 @@ impl Ledger {
         self.write(&format!("{line}\n"));
     }
 
+    /// A line about an event.
+    pub(crate) fn event(&self, line: &str) {
+        self.write(line);
+    }
+
     /// Writes what comes at the end, and the verdicts that were to come there to
     /// standard error if that is not possible.
     pub(crate) fn finish(&self) -> Result<Exit, Failure> {

@@ -1,0 +1,47 @@
+//! `outpost schema`: the JSON Schemas of what the program writes and reads.
+
+use clap::ValueEnum;
+
+use crate::{
+    cli::{SchemaArgs, SchemaName},
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+/// Prints a schema, or their list.
+pub(crate) fn run(args: &SchemaArgs) -> Result<Exit, Failure> {
+    let mut output = Output::default();
+    match args.name {
+        Some(name) => {
+            output.text(text(name));
+        }
+        None => {
+            for value in SchemaName::value_variants() {
+                if let Some(value) = value.to_possible_value() {
+                    let help = value.get_help().map(ToString::to_string);
+                    let help = help.unwrap_or_default();
+                    output.line(format_args!("{:12} {help}", value.get_name()));
+                }
+            }
+        }
+    }
+    output.finish(Exit::Ok)
+}
+
+const fn text(name: SchemaName) -> &'static str {
+    macro_rules! file {
+        ($name:literal) => {
+            include_str!(concat!("../../../schema/", $name, ".schema.json"))
+        };
+    }
+    match name {
+        SchemaName::Request => file!("request"),
+        SchemaName::Report => file!("report"),
+        SchemaName::ReportLine => file!("report-line"),
+        SchemaName::Event => file!("event"),
+        SchemaName::Journal => file!("journal"),
+        SchemaName::Probe => file!("probe"),
+        SchemaName::Load => file!("load"),
+        SchemaName::Log => file!("log"),
+    }
+}

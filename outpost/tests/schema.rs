@@ -1,0 +1,574 @@
+//! What the program writes is what the published schemas describe, and nothing else.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+#[path = "common/schema.rs"]
+mod schema;
+#[path = "common/tls.rs"]
+mod tls;
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use common::{MESSAGE, Run, Sink, folder, request, request_file, run, run_with_input};
+use schema::{NAMES, Strict, published};
+use serde_json::{Value, json};
+use tls::Tls;
+
+const MAY: [&str; 2] = ["-o", "smtp_tls_security_level=may"];
+
+/// Delivers a request file both ways, and returns the whole report and the lines.
+fn reports(path: &str, args: &[&str], exit: i32) -> (Value, Vec<Value>) {
+    let command = [&["deliver", "--request", path], args].concat();
+    let whole = run(&[&command[..], &["--report", "json"]].concat()).exits(exit);
+    let whole = whole.report();
+    Strict::new("report").takes(&whole);
+    let lines = run(&[&command[..], &["--report", "jsonl"]].concat()).exits(exit);
+    (whole, Strict::new("report-line").takes_lines(&lines.stdout))
+}
+
+fn statuses(whole: &Value) -> Vec<&str> {
+    let requests = whole["requests"].as_array().unwrap().iter();
+    let recipients = requests.flat_map(|request| request["recipients"].as_array().unwrap());
+    recipients
+        .map(|to| to["status"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn schemas_are_valid_and_are_what_the_program_prints() {
+    let listed = run(&["schema"]).exits(0).stdout;
+    let listed: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(listed, NAMES);
+    for name in NAMES {
+        let schema = published(name);
+        assert!(jsonschema::draft202012::meta::is_valid(&schema), "{name}");
+        for key in ["$id", "title", "description"] {
+            assert!(schema[key].is_string(), "{name}: {key}");
+        }
+        assert_eq!(
+            schema["$schema"],
+            "https://json-schema.org/draft/2020-12/schema"
+        );
+        assert_eq!(run(&["schema", name]).exits(0).report(), schema, "{name}");
+        // What the program writes may get new fields; what it reads may have no other ones.
+        let text = schema.to_string();
+        let is_closed = text.contains(r#""additionalProperties":false"#);
+        assert_eq!(is_closed, name == "request", "{name}");
+    }
+    assert_eq!(fs::read_dir(schema::folder()).unwrap().count(), NAMES.len());
+}
+
+#[test]
+fn every_value_of_a_schema_is_explained() {
+    fn check(at: &str, schema: &Value) {
+        for (name, value) in schema["properties"].as_object().into_iter().flatten() {
+            let at = format!("{at}.{name}");
+            let explained = value.get("const").is_some() || value.get("$ref").is_some();
+            assert!(explained || value["description"].is_string(), "{at}");
+            check(&at, value);
+        }
+        for (name, value) in schema["$defs"].as_object().into_iter().flatten() {
+            check(&format!("{at}: {name}"), value);
+        }
+    }
+    for name in NAMES {
+        check(name, &published(name));
+    }
+}
+
+#[test]
+fn definitions_of_one_name_are_the_same_in_all_schemas_of_reports() {
+    let (report, line, event) = (
+        published("report"),
+        published("report-line"),
+        published("event"),
+    );
+    for name in ["verdictFields", "server", "stage", "reply", "tls", "trust"] {
+        assert_eq!(report["$defs"][name], line["$defs"][name], "{name}");
+    }
+    for name in ["server", "stage", "reply"] {
+        assert_eq!(report["$defs"][name], event["$defs"][name], "{name}");
+    }
+}
+
+#[test]
+fn a_field_that_is_not_described_is_found() {
+    let sink = Sink::start(&[]);
+    let folder = folder();
+    let path = request_file(&folder, json!([request(&sink.nexthop(), "b@x")]));
+    let (whole, lines) = reports(&path, &[], 0);
+    for (pointer, key) in [
+        ("", "mood"),
+        ("/requests/0", "mood"),
+        ("/requests/0/recipients/0", "mood"),
+        ("/requests/0/recipients/0/reply", "mood"),
+        ("/requests/0/recipients/0/times", "mood"),
+    ] {
+        let mut odd = whole.clone();
+        odd.pointer_mut(pointer).unwrap()[key] = json!(1);
+        assert_eq!(Strict::new("report").faults(&odd).len(), 1, "{pointer}");
+        // To whoever has the published schema it is one to pass over.
+        let open = jsonschema::draft202012::new(&published("report")).unwrap();
+        assert!(open.is_valid(&odd), "{pointer}");
+    }
+    for mut line in lines {
+        line["mood"] = json!(1);
+        assert!(!Strict::new("report-line").faults(&line).is_empty());
+    }
+    let mut poor = whole;
+    poor.pointer_mut("/requests/0/recipients/0")
+        .unwrap()
+        .as_object_mut()
+        .unwrap()
+        .remove("dsn");
+    assert!(!Strict::new("report").faults(&poor).is_empty());
+}
+
+#[test]
+fn reports_are_as_described_whatever_becomes_of_the_mail() {
+    let sink = Sink::start(&[
+        "--fault",
+        "RCPT bounced@=550 5.1.1 no such user",
+        "--fault",
+        "RCPT deferred@=450 4.2.0 later",
+    ]);
+    let folder = folder();
+    let mut all = request(&sink.nexthop(), "sent@x");
+    all["id"] = json!("4XyZ");
+    all["recipients"] = json!([
+        { "address": "sent@x", "original": "o@x", "notify": "SUCCESS" },
+        { "address": "bounced@x" }, { "address": "deferred@x" },
+    ]);
+    let mut bad = all.clone();
+    bad["colour"] = json!("red");
+    let mut asked = request(&sink.nexthop(), "bounced@x");
+    asked["probe"] = json!(true);
+    let nobody = request("[127.0.0.1]:1", "c@x");
+    let path = request_file(&folder, json!([all, bad, asked, nobody]));
+    let (whole, lines) = reports(&path, &[], 65);
+    let found: BTreeSet<&str> = statuses(&whole).into_iter().collect();
+    assert_eq!(
+        found,
+        ["bounced", "deferred", "sent", "undeliverable"].into()
+    );
+    assert!(whole["requests"][1]["error"].is_string());
+    assert_eq!(lines.len(), 5 + 4, "{lines:#?}");
+    // What can be understood is what its schema takes, and nothing else.
+    let file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let faults = Strict::new("request").faults(&file);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with("/requests/1:"), "{faults:?}");
+
+    let (whole, _) = reports(&path, &["-o", "soft_bounce=yes"], 65);
+    assert!(statuses(&whole).contains(&"SOFTBOUNCE"), "{whole:#}");
+}
+
+#[test]
+fn reports_are_as_described_where_nobody_knows_whether_mail_was_accepted() {
+    // Hangs up instead of the reply to the end of the message.
+    let sink = Sink::start(&["--fault", ".=close"]);
+    let folder = folder();
+    let path = request_file(&folder, json!([request(&sink.nexthop(), "b@x")]));
+    let (whole, _) = reports(&path, &[], 75);
+    assert_eq!(
+        whole["requests"][0]["recipients"][0]["uncertain"], true,
+        "{whole:#}"
+    );
+}
+
+#[test]
+fn reports_are_as_described_with_lmtp() {
+    let sink = Sink::start(&["--lmtp"]);
+    let folder = folder();
+    let mut request = request(&sink.nexthop(), "b@x");
+    request["recipients"] = json!([{ "address": "b@x" }, { "address": "c@x" }]);
+    let file = json!({ "protocol": "lmtp", "requests": [request] });
+    Strict::new("request").takes(&file);
+    let path = common::write(&folder, "lmtp.json", file.to_string());
+    let (whole, lines) = reports(&path, &[], 0);
+    assert_eq!(statuses(&whole), ["sent", "sent"]);
+    assert_eq!(lines.len(), 3);
+}
+
+#[test]
+fn reports_are_as_described_with_tls_and_where_it_fails() {
+    let (_, config) = tls::certificate("mx.example");
+    let folder = folder();
+    for (server, level, exit, trust) in [
+        (Tls::Start(config.clone()), "encrypt", 0, Some("Untrusted")),
+        (Tls::Start(config), "secure", 75, Some("Untrusted")),
+        (Tls::Alert, "encrypt", 75, None),
+        (Tls::Refuse, "encrypt", 75, None),
+        (Tls::Refuse, "may", 0, None),
+    ] {
+        let path = request_file(&folder, json!([request(&tls::serve(server), "b@x")]));
+        let level = format!("smtp_tls_security_level={level}");
+        let (whole, _) = reports(&path, &["-o", &level], exit);
+        let recipient = &whole["requests"][0]["recipients"][0];
+        assert_eq!(recipient["tls"]["trust"].as_str(), trust, "{whole:#}");
+        assert!(recipient["tls"].is_object(), "{level}: {whole:#}");
+    }
+}
+
+/// A request with every field that there is.
+#[test]
+fn a_request_file_may_have_every_field_that_its_schema_has() {
+    let sink = Sink::start(&[]);
+    let folder = folder();
+    let schema = published("request");
+    let mut full = request(&sink.nexthop(), "b@x");
+    let more = json!({
+        "id": "4X1", "protocol": "smtp", "sender": "",
+        "recipients": [{ "address": "r@example.com", "original": "o@example.com",
+                         "orcpt": "rfc822;o@example.com", "notify": "SUCCESS,DELAY" }],
+        "envid": "e", "ret": "HDRS", "smtputf8": false, "header_utf8": false, "encoding": "8bit",
+        "stray_cr": "pass", "size": 77, "flags": "DOR", "probe": false,
+        "connection_cache": ["load", "store"], "require_tls": false, "waive_tls": true,
+        "age": 400, "pause_ms": 0,
+        "client": { "name": "n", "address": "192.0.2.1", "port": "25", "proto": "ESMTP",
+                    "helo": "h", "ident": "i", "source": "remote" },
+    });
+    for (key, value) in more.as_object().unwrap() {
+        full[key] = value.clone();
+    }
+    let names = |value: &Value| -> BTreeSet<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    let of = |name: &str| names(&schema["$defs"][name]["properties"]);
+    assert_eq!(names(&full), of("request"));
+    assert_eq!(names(&full["client"]), of("client"));
+    assert_eq!(names(&full["recipients"][0]), of("recipient"));
+    let file = json!({ "protocol": "smtp", "requests": [full] });
+    Strict::new("request").takes(&file);
+    let path = common::write(&folder, "full.json", file.to_string());
+    assert_eq!(statuses(&reports(&path, &[], 0).0), ["sent"]);
+}
+
+#[test]
+fn findings_are_as_described() {
+    let (_, config) = tls::certificate("mx.example");
+    let secure = tls::serve(Tls::Start(config));
+    let sink = Sink::start(&[]);
+    let plain = sink.nexthop();
+    let refusing = Sink::start(&["--fault", "CONNECT=554 5.7.1 go away"]);
+    let alert = tls::serve(Tls::Alert);
+    let strict = Strict::new("probe");
+    let probe = |args: &[&str], to: &[&str]| -> Run {
+        run(&[&["probe", "--json"], &MAY[..], args, to].concat())
+    };
+    for (server, args, exit) in [
+        (&secure, &[][..], 0),
+        (&secure, &["-o", "smtp_tls_security_level=verify"], 75),
+        (&plain, &[], 0),
+        (&plain, &["-o", "smtp_tls_security_level=encrypt"], 75),
+        (&refusing.nexthop(), &[], 75),
+        (&alert, &[], 75),
+    ] {
+        let run = probe(args, &[server]);
+        strict.takes(&run.report());
+        assert_eq!(run.exit, Some(exit), "{run:#?}");
+    }
+    let report = probe(&[], &[&secure]).report();
+    assert!(
+        report["hosts"][0]["tls"]["chain"][0]["subject"].is_string(),
+        "{report:#}"
+    );
+    let several = probe(&[], &[&secure, &plain]).exits(0);
+    assert_eq!(strict.takes_lines(&several.stdout).len(), 2);
+    let socket = run(&["probe", "--json", "--protocol", "lmtp", "unix:/none"]).exits(75);
+    strict.takes(&socket.report());
+}
+
+#[test]
+fn summaries_of_load_are_as_described() {
+    let sink = Sink::start(&["--fault", "RCPT bad@=550 5.1.1 no"]);
+    let server = sink.address.to_string();
+    let strict = Strict::new("load");
+    for (args, exit) in [
+        (&["--messages", "3"][..], 0),
+        (
+            &[
+                "--messages",
+                "3",
+                "--rate",
+                "100/s",
+                "--per-connection",
+                "2",
+            ],
+            0,
+        ),
+        (&["--messages", "2", "--to", "bad@x"], 69),
+    ] {
+        let run = run(&[&["load", "--json"], args, &[&server]].concat()).exits(exit);
+        strict.takes(&run.report());
+    }
+    let (_, config) = tls::certificate("mx.example");
+    let secure = tls::serve(Tls::Start(config)).replace(['[', ']'], "");
+    let run = run(&[&["load", "--json"], &MAY[..], &[&secure]].concat()).exits(0);
+    strict.takes(&run.report());
+    assert!(run.report()["latency"]["tls"].is_object());
+}
+
+/// The table of kinds is read as text: there is no list of them in the program.
+#[test]
+fn every_kind_of_event_is_described_with_its_facts() {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../smtp-policy/src/event/kinds.rs");
+    let table = fs::read_to_string(table).unwrap();
+    let (_, table) = table.split_once("\nevents! {").unwrap();
+    let schema = published("event");
+    let mut kinds = BTreeSet::new();
+    let mut kind = String::new();
+    let mut facts = BTreeSet::new();
+    for line in table.lines() {
+        let fact = line
+            .strip_prefix("        ")
+            .filter(|line| !line.starts_with([' ', '/']));
+        if let Some((fact, _)) = fact.and_then(|fact| fact.split_once(": ")) {
+            facts.insert(fact.to_owned());
+        } else if let Some((name, _)) = line.trim_start().split_once(" {")
+            && line.starts_with("    ")
+            && !line.starts_with("     ")
+            && name.chars().all(char::is_alphanumeric)
+        {
+            kind = kebab(name);
+        }
+        if line.starts_with("    }") || line.contains(" {} => ") {
+            let described = &schema["$defs"][&kind];
+            assert!(
+                described["description"].is_string(),
+                "{kind} is not described"
+            );
+            let names = described["properties"].as_object();
+            let names: BTreeSet<String> = names
+                .into_iter()
+                .flat_map(|names| names.keys().cloned())
+                .collect();
+            assert_eq!(names, std::mem::take(&mut facts), "{kind}");
+            kinds.insert(std::mem::take(&mut kind));
+        }
+    }
+    assert!(kinds.len() > 50, "{kinds:?}");
+    let named = |entry: &Value| {
+        entry["if"]["properties"]["event"]["const"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let conditions: BTreeSet<String> = schema["allOf"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(named)
+        .collect();
+    assert_eq!(conditions, kinds);
+}
+
+/// `GreetedWithOwnName` as it is in JSON.
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.extend(c.to_lowercase());
+    }
+    kebab
+}
+
+#[test]
+fn standard_error_is_lines_of_json_where_that_is_wanted() {
+    let sink = Sink::start(&["--fault", "RCPT bad@=550 5.1.1 no"]);
+    let nexthop = sink.nexthop();
+    let strict = Strict::new("log");
+    let deliver = [
+        "deliver",
+        "--from",
+        "a@x",
+        "--to",
+        "b@x",
+        "--nexthop",
+        &nexthop,
+    ];
+    let json = ["--log-format", "json"];
+    for verbosity in ["-v", "-vv"] {
+        let args = [&deliver[..], &json, &[verbosity]].concat();
+        let run = run_with_input(&args, MESSAGE.as_bytes()).exits(0);
+        let lines = strict.takes_lines(&run.stderr);
+        let said = |line: &Value| {
+            line["fields"]["message"]
+                .as_str()
+                .unwrap_or("")
+                .contains("MAIL FROM")
+        };
+        let mail = lines.iter().find(|line| said(line)).unwrap();
+        assert_eq!(
+            (&mail["level"], &mail["target"]),
+            (&json!("DEBUG"), &json!("outpost"))
+        );
+    }
+    // Messages of the program, of the command line's reader, and warnings.
+    for (args, exit, level) in [
+        (
+            &["deliver", "--from", "a@x", "--to", "b@x", "/none"][..],
+            65,
+            "ERROR",
+        ),
+        (&["deliver", "--colour"], 64, "ERROR"),
+        (&[&deliver[..], &["-"]].concat(), 0, "WARN"),
+    ] {
+        let run = run(&[args, &json].concat()).exits(exit);
+        let lines = strict.takes_lines(&run.stderr);
+        assert!(!lines.is_empty(), "{run:#?}");
+        for line in &lines {
+            assert_eq!(line["level"], level, "{line}");
+            let message = line["fields"]["message"].as_str().unwrap();
+            assert!(
+                !message.starts_with("outpost:") && !message.starts_with("warning"),
+                "{line}"
+            );
+        }
+    }
+    // Otherwise it is for people.
+    let plain = run(&["deliver", "--from", "a@x", "--to", "b@x", "/none"]).exits(65);
+    assert!(plain.stderr.starts_with("outpost: "), "{plain:#?}");
+}
+
+/// Delivers a request with events into a file, and returns them.
+fn events(path: &str, args: &[&str], exit: i32) -> Vec<Value> {
+    let folder = folder();
+    let file = folder.path().join("events.jsonl");
+    let to = [
+        "deliver",
+        "--request",
+        path,
+        "--events",
+        file.to_str().unwrap(),
+    ];
+    run(&[&to, args].concat()).exits(exit);
+    Strict::new("event").takes_lines(&fs::read_to_string(file).unwrap())
+}
+
+fn kinds(events: &[Value]) -> BTreeSet<&str> {
+    events
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn events_are_written_as_they_happen_and_as_described() {
+    let sink = Sink::start(&[]);
+    let folder = folder();
+    let plain = request_file(&folder, json!([request(&sink.nexthop(), "b@x")]));
+    for runtime in common::RUNTIMES {
+        let seen = events(&plain, &["--runtime", runtime], 0);
+        assert!(
+            kinds(&seen).is_superset(&["connected", "disconnected"].into()),
+            "{seen:#?}"
+        );
+        assert!(
+            seen.iter()
+                .all(|event| event["request"] == 1 && event["id"] == "R1")
+        );
+        assert!(!kinds(&seen).contains("said"));
+        let seen = events(&plain, &["-v", "--runtime", runtime], 0);
+        assert!(
+            kinds(&seen).is_superset(&["said", "heard", "text-sent"].into()),
+            "{seen:#?}"
+        );
+    }
+    // A kind of which nobody has written is found.
+    let strict = Strict::new("event");
+    let mut odd = events(&plain, &[], 0).remove(0);
+    odd["event"] = json!("eclipsed");
+    assert!(!strict.faults(&odd).is_empty());
+    let (_, config) = tls::certificate("mx.example");
+    for (server, args, exit, kind) in [
+        (
+            tls::serve(Tls::Start(config)),
+            &["-o", "smtp_tls_loglevel=1"][..],
+            0,
+            "tls-established",
+        ),
+        (tls::serve(Tls::Alert), &[], 75, "handshake-failed"),
+        ("[127.0.0.1]:1".into(), &[], 75, "connect-failed"),
+    ] {
+        let path = request_file(&folder, json!([request(&server, "b@x")]));
+        let seen = events(&path, &[&MAY[..], args].concat(), exit);
+        assert!(kinds(&seen).contains(kind), "{kind}: {seen:#?}");
+    }
+}
+
+#[test]
+fn events_can_go_between_the_lines_of_the_report() {
+    let sink = Sink::start(&[]);
+    let folder = folder();
+    let path = request_file(&folder, json!([request(&sink.nexthop(), "b@x")]));
+    let deliver = ["deliver", "--request", &path, "--events", "-", "--report"];
+    let run_with = |report| run(&[&deliver[..], &[report]].concat());
+    let lines = run_with("jsonl").exits(0).stdout;
+    let (event, report) = (Strict::new("event"), Strict::new("report-line"));
+    let mut order = Vec::new();
+    for line in lines.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        match line["event"].as_str().unwrap() {
+            "verdict" | "request" => report.takes(&line),
+            _ => event.takes(&line),
+        }
+        order.push(line["event"].as_str().unwrap().to_owned());
+    }
+    let place = |kind| order.iter().position(|found| found == kind).unwrap();
+    assert!(place("connected") < place("verdict"), "{order:?}");
+    run_with("json").exits(64).complains("needs --report jsonl");
+}
+
+#[test]
+fn events_that_cannot_be_written_hold_no_mail_up() {
+    let sink = Sink::start(&[]);
+    let folder = folder();
+    let path = request_file(&folder, json!([request(&sink.nexthop(), "b@x")]));
+    let deliver = ["deliver", "--request", &path, "--events"];
+    run(&[&deliver[..], &["/none/events"]].concat())
+        .exits(74)
+        .complains("cannot write /none/events");
+    assert_eq!(sink.messages().len(), 0);
+    let full = run(&[&deliver[..], &["/dev/full"]].concat()).exits(74);
+    assert_eq!(
+        full.stderr
+            .matches("cannot write events to /dev/full")
+            .count(),
+        1,
+        "{full:#?}"
+    );
+    assert_eq!(sink.messages().len(), 1);
+}
+
+#[test]
+fn journals_are_as_described() {
+    let sink = Sink::start(&[
+        "--fault",
+        "RCPT bounced@=550 5.1.1 no such user",
+        "--fault",
+        "RCPT deferred@=450 4.2.0 later",
+    ]);
+    let nexthop = sink.nexthop();
+    let folder = folder();
+    let message = common::write(&folder, "message.eml", MESSAGE);
+    let journal = folder.path().join("journal");
+    let mut args = vec!["deliver", "--nexthop", &nexthop, "--from", "a@x"];
+    args.extend(["--journal", journal.to_str().unwrap(), &message]);
+    for to in ["sent@x", "bounced@x", "deferred@x"] {
+        args.extend(["--to", to]);
+    }
+    run(&args).exits(75);
+    let lines = Strict::new("journal").takes_lines(&fs::read_to_string(journal).unwrap());
+    let events: BTreeSet<&str> = lines
+        .iter()
+        .map(|line| line["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(events, ["doubt", "journal", "verdict"].into(), "{lines:#?}");
+}
