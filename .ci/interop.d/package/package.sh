@@ -1,6 +1,6 @@
-# The part of .ci/interop about installing outpost-agent: the Debian package, and the script for other systems. Read by .ci/interop.
-# Both are tried in this machine's own daemon directory and taken back; its mail goes on as before. What they have installed is
-# shown to work in a private Postfix.
+# The part of .ci/interop about installing: the Debian packages of outpost and outpost-agent, and the script for other systems.
+# Read by .ci/interop. All are tried on this machine, in its own daemon directory, and taken back; its mail goes on as before.
+# What they have installed is shown to work, the agent in a private Postfix.
 
 daemons=/usr/lib/postfix/sbin
 
@@ -46,7 +46,43 @@ check_package() {
     echo "interop: --check: $(tail -n 1 "$scratch/check/said")"
 }
 
+# package_of NAME: the path of a package.
+package_of() {
+    local path
+    for path in $packages; do
+        case ${path##*/} in "$1"_*) echo "$path" ;; esac
+    done
+}
+
+# The installed program is whole: it delivers, and completions, pages and schemas are its own.
+try_program() {
+    local package name file
+    package=$(package_of outpost)
+    if command -v lintian >/dev/null; then lintian --allow-root --fail-on error "$package"; fi
+    dpkg -i "$package" >/dev/null
+    program_in_use=1
+    unchanged "by installing the program's package"
+    setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/outpost demo >"$scratch/demo" ||
+        { cat "$scratch/demo" >&2; package_fails "outpost demo fails"; }
+    for name in $(outpost schema | cut -d' ' -f1); do
+        outpost schema "$name" | cmp - "/usr/share/outpost/schema/$name.schema.json"
+    done
+    outpost completions bash | cmp - /usr/share/bash-completion/completions/outpost
+    bash -n /usr/share/bash-completion/completions/outpost
+    mkdir "$scratch/manual"
+    outpost manual "$scratch/manual"
+    for file in "$scratch"/manual/*; do gzip -dc "/usr/share/man/man1/${file##*/}.gz" | cmp - "$file"; done
+    dpkg -P outpost >/dev/null
+    program_in_use=
+    for file in /usr/bin/outpost /usr/share/outpost /usr/share/man/man1/outpost.1.gz /usr/share/doc/outpost; do
+        [ ! -e "$file" ] || package_fails "$file is left"
+    done
+    unchanged "by removing the program's package"
+}
+
 try_package() {
+    local package
+    package=$(package_of outpost-agent)
     if command -v lintian >/dev/null; then lintian --allow-root --fail-on error "$package"; fi
     dpkg -i "$package" >/dev/null
     unchanged "by installing the package"
@@ -82,6 +118,7 @@ try_script() {
 package_cleanup() {
     "$top/packaging/install" --undo >/dev/null || true
     if dpkg-query -s outpost-agent >/dev/null 2>&1; then dpkg -P outpost-agent >/dev/null; fi
+    if [ -n "${program_in_use:-}" ]; then dpkg -P outpost >/dev/null; fi
 }
 
 test_package() {
@@ -91,8 +128,13 @@ test_package() {
     fi
     state_before=$(installed_state)
     package_in_use=1
+    if [ -e /usr/bin/outpost ]; then
+        echo "interop: outpost is installed here already; its package is not tried"
+    else
+        try_program
+    fi
     try_package
     try_script
     package_in_use=
-    echo "interop: package and script leave everything as it was"
+    echo "interop: packages and script leave everything as it was"
 }
