@@ -2,13 +2,19 @@
 
 use std::{error, fmt};
 
-use smtp_policy::request::{EnvelopeId, Recipient, TlsWish};
+use smtp_policy::{
+    line_ends::StrayCr,
+    request::{CacheHints, EnvelopeId, Nexthop, Recipient, Request, TlsWish},
+};
 use smtp_proto::{
-    Address, ReversePath,
+    Address, Protocol, ReversePath,
     dsn::{Notify, Ret},
 };
 
-use crate::address::{self, AddressError};
+use crate::{
+    address::{self, AddressError},
+    message::Facts,
+};
 
 /// Sender and recipients of one message, and what the sender asks for.
 ///
@@ -89,6 +95,37 @@ impl Envelope {
             self.recipients.push(to.into());
         }
         Ok(self)
+    }
+
+    /// The request for a delivery of a message with these facts to one next hop, for a client of one of
+    /// the runtimes or of the test kit. It is what a mailer asks for.
+    ///
+    /// ```
+    /// use outpost::{Envelope, Message, smtp_proto::Protocol};
+    ///
+    /// let envelope = Envelope::new("me@example.org", ["ann@example.com"])?;
+    /// let message = Message::from("Subject: hello\n\nHi there.\n");
+    /// let request = envelope.request(Protocol::Smtp, "example.com".parse()?, message.facts());
+    /// assert_eq!(request.size, Some(29));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn request(self, protocol: Protocol, nexthop: Nexthop, facts: &Facts) -> Request {
+        let mut request = Request::new(protocol, nexthop, self.sender, self.recipients);
+        request.envid = self.envid;
+        request.ret = self.ret;
+        request.tls = self.tls;
+        facts.describe(&mut request);
+        // The line ends have been read already.
+        request.stray_cr = StrayCr::Pass;
+        // Mail of a program seldom comes alone.
+        request.cache = CacheHints {
+            load: true,
+            store: true,
+        };
+        // As for mail from sendmail(1): smtputf8_autodetect_classes.
+        request.smtputf8 = true;
+        request.smtputf8 = request.needs_smtputf8();
+        request
     }
 
     /// Asks for these reports about every recipient (RFC 3461 section 4.1).

@@ -9,9 +9,8 @@ use smtp_policy::{
     Protocol,
     delivery::Observer,
     event::Note,
-    line_ends::StrayCr,
     report::{Outcome, Report, Status},
-    request::{CacheHints, Nexthop, RcptIndex, Recipient, Request},
+    request::{Nexthop, RcptIndex, Recipient, Request},
 };
 use smtp_proto::EnhancedStatus;
 
@@ -48,13 +47,8 @@ impl Plan {
         facts: &Facts,
         observer: O,
     ) -> (Vec<Part<O>>, Books) {
-        let Envelope {
-            sender,
-            recipients,
-            envid,
-            ret,
-            tls,
-        } = envelope;
+        let mut envelope = envelope;
+        let recipients = std::mem::take(&mut envelope.recipients);
         let mut books = Books(recipients.iter().map(|_| None).collect());
         let observer = counted(observer);
         let watch = Arc::new(Mutex::new(Watch {
@@ -82,21 +76,12 @@ impl Plan {
             }
         }
         let part = |(number, (nexthop, places, recipients))| {
-            let mut request = Request::new(self.protocol, nexthop, sender.clone(), recipients);
-            request.envid.clone_from(&envid);
-            request.ret = ret;
-            request.tls = tls;
-            facts.describe(&mut request);
-            // The line ends have been read already.
-            request.stray_cr = StrayCr::Pass;
-            // Mail of a program seldom comes alone.
-            request.cache = CacheHints {
-                load: true,
-                store: true,
+            let part = Envelope {
+                recipients,
+                ..envelope.clone()
             };
-            // As for mail from sendmail(1): smtputf8_autodetect_classes.
-            request.smtputf8 = self.smtputf8;
-            request.smtputf8 = request.needs_smtputf8();
+            let mut request = part.request(self.protocol, nexthop, facts);
+            request.smtputf8 &= self.smtputf8;
             let places: Arc<[RcptIndex]> = Vec::into(places);
             let observer = PartObserver {
                 watch: Arc::clone(&watch),
