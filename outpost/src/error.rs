@@ -1,4 +1,4 @@
-//! What keeps a mailer from being built.
+//! Errors of building a mailer.
 
 use std::{error, fmt};
 

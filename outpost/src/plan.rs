@@ -156,7 +156,7 @@ const fn counted<O>(observer: O) -> Counted<O> {
 #[derive(Debug)]
 struct Watch<O> {
     observer: Counted<O>,
-    /// Who is in doubt, by part.
+    /// The recipients in doubt, by part.
     doubt: BTreeMap<usize, Vec<RcptIndex>>,
 }
 

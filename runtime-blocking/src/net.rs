@@ -90,7 +90,7 @@ impl Watched {
     }
 }
 
-/// What mio watches: a file descriptor.
+/// The source that mio watches: a file descriptor.
 #[cfg(unix)]
 mod system {
     use std::{io, os::fd::AsRawFd};
@@ -120,7 +120,7 @@ mod system {
     }
 }
 
-/// What mio watches: a second handle of the socket. Whatever its kind, mio holds it as a TCP
+/// The source that mio watches: a second handle of the socket. Whatever its kind, mio holds it as a TCP
 /// connection, of which nothing but readiness matters here. It has to know what would have had to wait.
 #[cfg(not(unix))]
 mod system {

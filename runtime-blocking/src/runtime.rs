@@ -70,7 +70,8 @@ impl Runtime for Threads {
         here(|wait| mem::take(&mut wait.ended))
     }
 
-    /// What comes before the first wait ends that wait: until then the system is not asked.
+    /// Refuses to read before the first wait, without asking the system: bytes that have come by
+    /// then end that wait.
     fn attempt(
         socket: &mut Watched,
         on: Interest,
@@ -106,7 +107,7 @@ fn register(socket: &Watched, on: Interest) -> io::Result<()> {
     socket.register(&registry, interest(on))
 }
 
-/// What a poll is to tell: that there is something to read, or the end, in any case.
+/// Returns the readiness that a poll reports: that there is something to read, or the end, in any case.
 fn interest(on: Interest) -> mio::Interest {
     let read = mio::Interest::READABLE;
     match on {

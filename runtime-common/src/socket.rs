@@ -173,13 +173,14 @@ fn start(socket: &System, address: &SockAddr) -> io::Result<()> {
     }
 }
 
-/// Whether connect(2) goes on by itself. It does not where a Unix-domain socket has no room (`EAGAIN`).
+/// Returns whether connect(2) goes on by itself. It does not where a Unix-domain socket has no room
+/// (`EAGAIN`).
 #[cfg(unix)]
 fn is_under_way(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EINPROGRESS)
 }
 
-/// Whether connect goes on by itself, as Winsock says it.
+/// Returns whether connect goes on by itself, as Winsock says it.
 #[cfg(not(unix))]
 fn is_under_way(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock

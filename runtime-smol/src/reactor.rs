@@ -10,7 +10,7 @@ use smol::{Timer, future};
 /// `smol::block_on`, which starts a reactor too.
 ///
 /// # Errors
-/// What it needs cannot be had. Later it may: this can be tried again.
+/// The system refuses something that the reactor needs. The call may succeed later.
 pub fn start_reactor() -> io::Result<()> {
     static STARTED: OnceLock<()> = OnceLock::new();
     if STARTED.get().is_some() {

@@ -21,7 +21,7 @@ use smtp_policy::{
 };
 use smtp_proto::address::{Address, ReversePath};
 
-/// How long a test waits for what must happen, before it fails.
+/// The time that a test waits for what must happen, before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One connection, from the server's side.
@@ -126,7 +126,7 @@ impl Peer {
 
 /// A running server. Its threads end with their connections.
 pub struct Toy {
-    /// How it is written as a destination.
+    /// The next hop that stands for this server.
     pub nexthop: String,
     told: Mutex<mpsc::Receiver<String>>,
 }
@@ -175,7 +175,7 @@ impl Toy {
             .expect("the server says nothing")
     }
 
-    /// What scripts told and nobody has taken yet.
+    /// Returns the lines that scripts told and that are not taken yet.
     pub fn rest(&self) -> Vec<String> {
         self.told.lock().unwrap().try_iter().collect()
     }

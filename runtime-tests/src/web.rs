@@ -17,7 +17,7 @@ use rustls::{
 };
 use smtp_policy::{dns::ResolverConfig, policy::Policy, sts::MtaSts};
 
-/// What a delivery to example.com is told if its policy was read, and does not name
+/// The text of a delivery to example.com if its policy was read, and does not name
 /// its mail exchanger.
 pub const UNNAMED: &str = "MTA-STS policy of example.com does not name mail exchanger example.com";
 

@@ -165,7 +165,7 @@ impl Validator {
     }
 }
 
-/// What a validating resolver would reply.
+/// Makes the reply that a validating resolver would give.
 fn reply(question: Message, found: Result<DnsResponse, NetError>) -> io::Result<Message> {
     let mut reply = question.into_response();
     reply.metadata.recursion_available = true;
@@ -226,7 +226,7 @@ fn data(records: &[Record]) -> impl Iterator<Item = &Record> {
     records.iter().filter(|r| !r.record_type().is_rrsig())
 }
 
-/// Whether a signature is over a name with fewer labels than the record's.
+/// Returns whether a signature is over a name with fewer labels than the record's.
 fn is_from_wildcard(record: &Record) -> bool {
     match &record.data {
         RData::DNSSEC(DNSSECRData::RRSIG(signature)) => {

@@ -1,4 +1,4 @@
-//! Where message text comes from.
+//! Sources of message text.
 //!
 //! The engine asks for text by offset, because a retry on the next host begins
 //! at zero again. A source answers from memory or from something that can seek.

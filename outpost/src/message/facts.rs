@@ -3,7 +3,7 @@
 
 use smtp_policy::request::{Encoding, Request};
 
-/// What the envelope says about a text.
+/// Facts about a text that its envelope states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Facts {
@@ -11,9 +11,9 @@ pub struct Facts {
     pub length: u64,
     /// The length in bytes when every line ends in CRLF: the value of `SIZE=`.
     pub size: u64,
-    /// Whether a byte above 127 occurs.
+    /// True if a byte above 127 occurs.
     pub eight_bit: bool,
-    /// Whether one occurs in the header.
+    /// True if one occurs in the header.
     pub header_utf8: bool,
 }
 

@@ -27,7 +27,7 @@ struct Entry {
     since: Time,
 }
 
-/// How the server rejected a login.
+/// The server's rejection of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failed {
     pub(crate) status: EnhancedStatus,
@@ -88,7 +88,7 @@ impl AuthCache {
 }
 
 impl fmt::Debug for AuthCache {
-    /// How many there are, and nothing about them.
+    /// Shows the number of entries, and nothing about them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthCache")
             .field("entries", &self.entries.len())

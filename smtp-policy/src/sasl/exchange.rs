@@ -1,4 +1,4 @@
-//! What a mechanism says: an initial response, and a response to each challenge,
+//! The client's side of a mechanism: an initial response, and a response to each challenge,
 //! both without their base64.
 
 use core::fmt;
@@ -28,7 +28,7 @@ pub(crate) struct Exchange {
     refuses_token: bool,
 }
 
-/// What is said to the next challenge, whatever it is unless something else is
+/// The response to the next challenge, whatever that is unless something else is
 /// noted.
 enum Next {
     /// LOGIN: the user, then the password.
@@ -117,12 +117,12 @@ impl Exchange {
         }
     }
 
-    /// Whether the server has said that the token is no good.
+    /// Returns whether the server has refused the token.
     pub(crate) fn refuses_token(&self) -> bool {
         self.refuses_token
     }
 
-    /// Whether the server has shown that it knows the password.
+    /// Returns whether the server has shown that it knows the password.
     pub(crate) fn knows_server(&self) -> bool {
         self.knows_server
     }

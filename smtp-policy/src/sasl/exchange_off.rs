@@ -1,4 +1,4 @@
-//! What stands in for the mechanisms in a build without them. A configuration that
+//! A stand-in for the mechanisms in a build without them. A configuration that
 //! turns login on is refused, so that nothing of this ever runs.
 
 use smtp_proto::secret::Secret;

@@ -88,7 +88,7 @@ impl SecurityOptions {
         self.0 & other.0 == other.0
     }
 
-    /// Whether the server has to show that it knows the password.
+    /// Returns whether the server has to show that it knows the password.
     pub(crate) const fn ask_for_mutual_auth(self) -> bool {
         self.include(Self::MUTUAL_AUTH)
     }
@@ -101,8 +101,8 @@ const SCRAM: SecurityOptions = SecurityOptions::NOPLAINTEXT
 const EXTERNAL: SecurityOptions = SecurityOptions::NOPLAINTEXT
     .and(SecurityOptions::NOANONYMOUS)
     .and(SecurityOptions::NODICTIONARY);
-/// What a name ends with whose exchange is bound to the connection (RFC 5802
-/// section 4).
+/// The end of the name of a mechanism whose exchange is bound to the connection
+/// (RFC 5802 section 4).
 const PLUS: &str = "-PLUS";
 const CRAM: SecurityOptions = SecurityOptions::NOPLAINTEXT.and(SecurityOptions::NOANONYMOUS);
 
@@ -143,8 +143,8 @@ impl Mechanism {
             .map_or("", |(name, _, _)| name)
     }
 
-    /// Whether it may be told what proves who the user is. A token goes to nobody who could take it for a
-    /// password; a password may be a token, if the filter of mechanisms says so.
+    /// Returns whether the mechanism takes this proof of who the user is. A token goes to no mechanism that
+    /// could take it for a password; a password may be a token, if the filter of mechanisms says so.
     const fn takes(self, proof: Proof) -> bool {
         match proof {
             Proof::Password => true,
@@ -152,7 +152,7 @@ impl Mechanism {
         }
     }
 
-    /// Whether the exchange is bound to the TLS connection.
+    /// Returns whether the exchange is bound to the TLS connection.
     fn is_bound(self) -> bool {
         self.as_str().ends_with(PLUS)
     }
@@ -163,7 +163,7 @@ impl Mechanism {
     }
 }
 
-/// How the connection is protected, which decides what may be said on it.
+/// The protection of the connection, which decides what may be said on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protection {
     /// Not at all: `smtp_sasl_security_options`.
@@ -179,7 +179,7 @@ pub(crate) enum Protection {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Offer {
     words: Vec<String>,
-    /// Whether the server binds exchanges to the connection, let it pass or not.
+    /// True if the server offers exchanges bound to the connection, also where the filter removes them.
     binds: bool,
     /// Warnings about lines without any mechanism, in Postfix's words without the
     /// server's name in front.
@@ -210,7 +210,7 @@ impl Offer {
         Ok(offer)
     }
 
-    /// Whether there is nothing to choose from.
+    /// Returns whether there is nothing to choose from.
     pub(crate) fn is_empty(&self) -> bool {
         self.words.is_empty()
     }

@@ -48,7 +48,7 @@ use crate::{
     tls::ChannelBinding,
 };
 
-/// What all sessions of a client share about login, if it is turned on.
+/// The login state that all sessions of a client share, if login is turned on.
 #[derive(Clone, Debug)]
 pub(crate) struct Sasl {
     pub(crate) login: Login,
@@ -102,22 +102,22 @@ impl Sasl {
 #[cfg_attr(not(feature = "sasl"), expect(dead_code, reason = "nobody asks"))]
 pub(crate) struct Party<'a> {
     pub(crate) credentials: &'a Account,
-    /// Whether the user name is also the identity to act as (`send_cyrus_sasl_authzid`).
+    /// True if the user name is also the identity to act as (`send_cyrus_sasl_authzid`).
     pub(crate) authzid: bool,
-    /// Whether the server can know this client by its TLS certificate.
+    /// True if the server can know this client by its TLS certificate.
     pub(crate) has_certificate: bool,
     /// The server's name and port; a UNIX-domain socket has no port.
     pub(crate) host: &'a str,
     pub(crate) port: Option<u16>,
     /// The name of this machine.
     pub(crate) own_name: &'a str,
-    /// How the exchange is bound to the connection.
+    /// The binding of the exchange to the connection.
     pub(crate) binding: Binding,
-    /// What nonces are made from; another one for each session.
+    /// The seed of nonces; another one for each session.
     pub(crate) seed: u64,
 }
 
-/// How an exchange is bound to the TLS connection (RFC 5802 section 6).
+/// The binding of an exchange to the TLS connection (RFC 5802 section 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Binding {
     /// Not at all: there is nothing to be bound to, or it was not chosen.
@@ -133,7 +133,7 @@ pub(crate) enum Binding {
 pub(crate) enum Refusal {
     /// No mechanism that the server offers meets the security options, or none can be used.
     NoMechanism,
-    /// What the server said makes no sense.
+    /// A message of the server makes no sense.
     Protocol,
     /// A challenge ends in the middle of a base64 group.
     Incomplete,

@@ -100,7 +100,7 @@ impl PasswordSearch {
         }
     }
 
-    /// What was found when there are no more questions.
+    /// Returns the account, if one was found, when there are no more questions.
     pub(crate) fn result(self) -> Result<Option<Account>, TableFailure> {
         self.found.transpose()
     }

@@ -11,7 +11,7 @@ use smtp_proto::secret::Secret;
 
 use super::{Account, Binding, Refusal};
 
-/// How many rounds of hashing a server may ask for. Fewer are no protection
+/// The rounds of hashing that a server may ask for. Fewer are no protection
 /// (RFC 7677 section 4), more would stop this client for a while. The limits are
 /// those of Cyrus SASL.
 const ITERATIONS: core::ops::RangeInclusive<u32> = 4096..=65_536;

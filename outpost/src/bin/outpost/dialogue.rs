@@ -65,7 +65,7 @@ impl Color {
     }
 }
 
-/// Whether standard error is to be in colour.
+/// Returns whether standard error is to be in colour.
 pub(crate) fn is_colored(choice: ColorChoice) -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     match choice {
@@ -81,7 +81,7 @@ pub(crate) fn begin(colored: bool) {
     let _ = SHOWN.set(Shown { since, colored });
 }
 
-/// Whether dialogues are shown here, and not among other traces.
+/// Returns whether dialogues are shown here, and not among other traces.
 pub(crate) fn is_shown() -> bool {
     SHOWN.get().is_some()
 }

@@ -23,7 +23,7 @@ use crate::{
 /// A next hop with those who are reached by it.
 type Group = (Nexthop, Vec<Recipient>);
 
-/// What the command line says about the envelopes, and about the header.
+/// The settings of the command line for the envelopes and for the header.
 #[derive(Debug)]
 pub(crate) struct Envelope {
     protocol: Protocol,
@@ -230,7 +230,8 @@ fn group(to: &[Address], nexthop: Option<&Nexthop>) -> Result<Vec<Group>, String
     Ok(groups)
 }
 
-/// What two addresses have alike that surely are one: domains have no case, local parts may.
+/// Returns a key that addresses share if they are surely the same: case means nothing in domains, but
+/// may in local parts.
 fn folded(address: &Address) -> (String, Option<String>) {
     (
         address.local_part().to_owned(),

@@ -1,4 +1,4 @@
-//! How the program ends: the exit statuses of `sysexits.h` and the error that
+//! The end of the program: the exit statuses of `sysexits.h` and the error that
 //! carries one.
 
 use std::{fmt, io, process::ExitCode};
@@ -26,7 +26,7 @@ pub(crate) enum Exit {
     Deferred,
     /// The configuration is wrong (`EX_CONFIG`).
     Config,
-    /// What `--nagios` says, which has numbers of its own.
+    /// The status of `--nagios`, which has numbers of its own.
     Check(Check),
 }
 

@@ -11,7 +11,7 @@ use crate::output::complain_urgently;
 /// The exit status after the second signal: 128 and the number of SIGINT.
 const ENDED_AT_ONCE: i32 = 130;
 
-/// Whether the user asked to stop (SIGINT or SIGTERM).
+/// The user's wish to stop (SIGINT or SIGTERM).
 #[derive(Clone)]
 pub(crate) struct Interrupt {
     shared: Arc<Shared>,
@@ -44,7 +44,7 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// What to do at the first signal; done at once when it has come already.
+    /// Sets the action for the first signal; takes it at once if the signal has come already.
     pub(crate) fn on_first(&self, action: Box<dyn Fn() + Send>) {
         let mut state = self.state();
         if state.asked {
@@ -59,7 +59,7 @@ impl Interrupt {
         self.state().account = Some(account);
     }
 
-    /// Whether a signal has come.
+    /// Returns whether a signal has come.
     pub(crate) fn is_set(&self) -> bool {
         self.state().asked
     }

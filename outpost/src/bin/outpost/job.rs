@@ -14,10 +14,10 @@ pub(crate) struct Job {
     pub(crate) text: Text,
     /// The length of the text in bytes.
     pub(crate) length: u64,
-    /// Whether it goes out in one delivery, whatever
+    /// True if it goes out in one delivery, whatever
     /// `transport_destination_recipient_limit` is.
     pub(crate) whole: bool,
-    /// How long to wait before the request.
+    /// The time to wait before the request.
     pub(crate) pause: Duration,
     /// The source of the message, where it is one of several or in a journal.
     pub(crate) origin: Option<Arc<Origin>>,

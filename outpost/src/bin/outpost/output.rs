@@ -85,7 +85,7 @@ impl Output {
         !self.failed
     }
 
-    /// Whether everything has been written so far.
+    /// Returns whether everything has been written so far.
     pub(crate) fn is_sound(&self) -> bool {
         !self.failed
     }

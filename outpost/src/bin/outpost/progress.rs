@@ -6,17 +6,17 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::{output::shows_bars, report::Tally};
 
-/// How often the bar moves by itself, so that its clock runs while a server is
-/// silent.
+/// The time after which the bar moves by itself, so that its clock runs while a server
+/// is silent.
 const TICK: Duration = Duration::from_millis(200);
 /// The bar stays away from work that is over sooner.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How far one request has come. Clones are the same bar.
+/// The progress of one request. Clones are the same bar.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
-    /// Whether it shows how far a text was sent.
+    /// True if it shows how much of a text was sent.
     follows: bool,
     recipients: usize,
     started: std::time::Instant,

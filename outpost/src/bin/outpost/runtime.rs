@@ -108,7 +108,7 @@ impl Worker {
         }
     }
 
-    /// What ends all deliveries politely, from any thread.
+    /// Returns a function that cancels all deliveries cleanly, from any thread.
     pub(crate) fn canceller(&self) -> Box<dyn Fn() + Send> {
         match self {
             Self::Tokio(_, client) => {

@@ -9,7 +9,7 @@ use outpost::{
 };
 use sha2::{Digest, Sha256};
 
-/// How much is read at a time.
+/// The number of bytes read at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// A text with another header than the one that it came with.

@@ -1,4 +1,4 @@
-//! What the program sees of a running delivery: progress, notes, and when each
+//! The program's view of a running delivery: progress, notes, and when each
 //! recipient was settled.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::{
     progress::Progress, report::ledger::Ledger,
 };
 
-/// Where notes and verdicts go while the delivery runs.
+/// The output for notes and verdicts while the delivery runs.
 pub(crate) enum Voice {
     /// To the report: verdicts, as those of the request with this number.
     Report(Arc<Ledger>, usize),

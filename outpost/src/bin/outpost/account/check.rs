@@ -89,7 +89,7 @@ fn worse(one: Exit, other: Exit) -> Exit {
     }
 }
 
-/// What an account says.
+/// Returns the settings of an account, as names and values.
 fn rows(account: &Account) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
     match &account.place {
@@ -142,7 +142,7 @@ fn server_rows(server: &Server) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What a visit has shown.
+/// The result of a visit.
 struct Found {
     /// The encryption, in the words of the log.
     encryption: Option<String>,
@@ -231,7 +231,7 @@ fn address_of(account: &Account, server: &Server) -> Result<Address, Failure> {
     }
 }
 
-/// What comes up during a visit.
+/// The observations during a visit.
 #[derive(Debug, Default)]
 struct Seen {
     encryption: Option<String>,

@@ -5,7 +5,7 @@ use smtp_proto::address::{Address, ReversePath};
 use super::{Account, Accounts};
 use crate::exit::{Exit, Failure};
 
-/// What the caller says about account and sender.
+/// The caller's choice of account and sender.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wish {
     /// The name of an account.

@@ -160,7 +160,7 @@ impl Source<'_> {
         })
     }
 
-    /// What is wrong with the bytes in `span`.
+    /// Makes the error that the bytes in `span` are wrong.
     pub(super) fn fault(self, span: Range<usize>, what: impl fmt::Display) -> Fault {
         let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

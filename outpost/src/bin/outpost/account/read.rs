@@ -102,7 +102,7 @@ impl Accounts {
     }
 }
 
-/// What the reading of all accounts of a file has in common.
+/// State for the reading of all accounts of a file.
 struct Reader<'a> {
     source: Source<'a>,
     /// The start of relative paths.

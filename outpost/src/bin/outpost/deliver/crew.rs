@@ -27,7 +27,7 @@ use crate::{
     watch::{Voice, Watch},
 };
 
-/// What is to be delivered.
+/// The jobs to deliver.
 pub(super) enum Plan {
     /// Jobs that are all known, so many of them.
     Known(vec::IntoIter<Result<Job, Fault>>, usize),
@@ -35,7 +35,7 @@ pub(super) enum Plan {
     Streamed(Box<Messages>, Progress),
 }
 
-/// What the lanes share.
+/// State that the lanes share.
 pub(super) struct Crew<'a> {
     pub(super) worker: &'a Worker,
     pub(super) policy: &'a Policy,
@@ -46,7 +46,7 @@ pub(super) struct Crew<'a> {
     pub(super) report: ReportFormat,
     /// The number of lanes.
     pub(super) at_once: usize,
-    /// What nobody has taken, and the number of jobs that were.
+    /// The jobs that no lane has taken yet, and the number of those taken.
     pub(super) plan: Mutex<(Plan, usize)>,
 }
 
@@ -111,7 +111,7 @@ impl Crew<'_> {
         Some((number, job))
     }
 
-    /// Whether nothing new is to begin.
+    /// Returns whether no new job may begin.
     fn is_ending(&self) -> bool {
         let is_broken = |journal: &Arc<Journal>| !journal.is_sound();
         self.interrupt.is_set() || self.journal.as_ref().is_some_and(is_broken)

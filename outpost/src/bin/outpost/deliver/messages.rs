@@ -30,7 +30,7 @@ pub(crate) struct Messages {
     counts: Counts,
 }
 
-/// What was met on the way.
+/// Counts of the messages and recipients so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Messages that were read, or should have been.
@@ -62,7 +62,7 @@ impl Messages {
         }
     }
 
-    /// What was met so far.
+    /// Returns the counts so far.
     pub(crate) fn counts(&self) -> Counts {
         self.counts
     }
@@ -110,7 +110,7 @@ impl Messages {
         Ok(Arc::new(origin))
     }
 
-    /// Whether a recipient is to get the message in this run.
+    /// Returns whether a recipient is to get the message in this run.
     fn is_due(&mut self, origin: &Origin, recipient: &Recipient) -> bool {
         let journal = self.journal.as_ref();
         let standing = journal.and_then(|journal| journal.standing(origin, recipient));

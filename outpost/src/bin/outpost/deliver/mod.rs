@@ -105,7 +105,7 @@ pub(crate) fn run(args: &DeliverArgs) -> Result<Exit, Failure> {
     Ok(summary.exit(exit))
 }
 
-/// What is to be delivered, and the journal about it.
+/// Returns the jobs to deliver, and the journal about them.
 fn plan(args: &DeliverArgs, policy: &Policy) -> Result<(Plan, Option<Arc<Journal>>), Failure> {
     let known = |jobs: Vec<_>| {
         let many = jobs.len();

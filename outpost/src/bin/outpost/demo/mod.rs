@@ -52,7 +52,7 @@ const FAULT: &str = "RCPT <nobody@=550 5.1.1 <nobody@demo.example>: no such mail
 /// names and addresses.
 const MAIN_CF: &str = "myhostname = client.outpost.example\ninet_interfaces = 127.0.0.1\n";
 
-/// How long the server may take to see the end of the connection.
+/// The time that the server may take to see the end of the connection.
 const LAG: Duration = Duration::from_millis(500);
 
 /// Delivers the message, shows what happened, and checks that it is what was to
@@ -182,7 +182,7 @@ fn dialogue(lines: &[(Who, String)]) -> String {
     out
 }
 
-/// How what the sink received compares with what was sent.
+/// The comparison of what the sink received with what was sent.
 enum Delivered {
     Identical { length: usize, recipients: String },
     Different { sent: usize, received: usize },
@@ -254,7 +254,7 @@ struct Seen {
 }
 
 impl Recorder {
-    /// What was seen in a whole connection. The client does not wait for the
+    /// Returns what was seen in a whole connection. The client does not wait for the
     /// answer to its QUIT, so the server may be a little behind.
     fn complete(&self) -> MutexGuard<'_, Seen> {
         let over = self

@@ -16,7 +16,7 @@ use crate::texts::with_head;
 
 /// The most bytes of a header that is looked into.
 const LIMIT: usize = 1024 * 1024;
-/// How much of a text is read at a time.
+/// The number of bytes of a text read at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// The fields of a header as they stand, each with its line ends.
@@ -25,7 +25,7 @@ pub(crate) struct Header {
     fields: Vec<Bytes>,
     /// The length in bytes.
     length: u64,
-    /// Whether an empty line follows, or nothing at all.
+    /// True if an empty line follows, or nothing at all.
     ends_well: bool,
 }
 

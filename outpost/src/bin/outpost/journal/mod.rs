@@ -162,7 +162,7 @@ impl Journal {
         }
     }
 
-    /// How a recipient stands after earlier runs; `None` where nothing is known.
+    /// Returns the standing of a recipient after earlier runs; `None` where nothing is known.
     pub(crate) fn standing(&self, origin: &Origin, recipient: &Recipient) -> Option<Standing> {
         self.past.standing(origin, recipient.address.as_str())
     }

@@ -1,4 +1,4 @@
-//! What a journal says about earlier runs.
+//! The results of earlier runs, as a journal has them.
 //!
 //! Names are kept as digests, so that a journal of a million recipients takes some dozens of
 //! megabytes.
@@ -18,7 +18,7 @@ use crate::job::Origin;
 /// The most bytes of a line.
 const LINE_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// How a recipient stands after earlier runs.
+/// The standing of a recipient after earlier runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It was sent, or bounced: there is nothing left to do.
@@ -42,7 +42,7 @@ pub(super) struct Past {
     torn_at: Option<u64>,
 }
 
-/// What is wrong with a journal, and where: what comes behind its name.
+/// A fault in a journal and its place: the part of a message behind the journal's name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault(String);
 
@@ -147,13 +147,13 @@ impl Past {
         self.torn_at
     }
 
-    /// Whether the journal knows another text by this name.
+    /// Returns whether the journal knows another text by this name.
     pub(super) fn has_other_text(&self, origin: &Origin) -> bool {
         let text = self.texts.get(&mark(&[&origin.key]));
         text.is_some_and(|text| *text != mark(&[&origin.digest]))
     }
 
-    /// How a recipient stands.
+    /// Returns the standing of a recipient.
     pub(super) fn standing(&self, origin: &Origin, recipient: &str) -> Option<Standing> {
         let mark = mark(&[&origin.key, &origin.digest, recipient]);
         self.recipients.get(&mark).copied()
@@ -195,7 +195,7 @@ fn unreadable(error: io::Error) -> Fault {
     Fault(format!(" cannot be read: {error}"))
 }
 
-/// What the reader of JSON says, without the place, since each line is a text by itself.
+/// Returns the JSON reader's message without the place, since each line is a text by itself.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = text.rfind(" at line 1 column ");

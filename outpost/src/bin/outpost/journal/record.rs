@@ -41,7 +41,7 @@ pub(super) enum Record<'a> {
         digest: Cow<'a, str>,
         recipient: Cow<'a, str>,
         status: Cow<'a, str>,
-        /// Whether a copy may have been delivered all the same.
+        /// True if a copy may have been delivered all the same.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         uncertain: bool,
         dsn: Cow<'a, str>,
@@ -59,7 +59,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Who is in doubt from here on, and who is not any more.
+    /// Makes the record of recipients that are in doubt from here on, and of those that no longer are.
     pub(super) fn doubt(origin: &'a Origin, doubtful: Vec<&'a str>, cleared: Vec<&'a str>) -> Self {
         Self::Doubt {
             time: now(),

@@ -39,7 +39,7 @@ use tally::Tally;
 use values::{Between, Span};
 use watch::Watch;
 
-/// What is written down while a run goes on.
+/// The records of a run that is under way.
 #[derive(Debug)]
 struct Books {
     tally: Tally,
@@ -101,7 +101,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<Exit, Failure> {
 }
 
 impl Pace {
-    /// How the run stands.
+    /// Returns the state of the run.
     fn outcome(&self, interrupted: bool) -> Done {
         let time = self.elapsed();
         Done {
@@ -112,7 +112,7 @@ impl Pace {
     }
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Clone, Copy, Debug)]
 struct Done {
     interrupted: bool,
@@ -121,7 +121,7 @@ struct Done {
     due: u64,
 }
 
-/// What the sessions of a run share.
+/// State that the sessions of a run share.
 struct Load {
     client: Client,
     plan: Plan,
@@ -172,7 +172,7 @@ impl Load {
     }
 }
 
-/// What a summary is made of. Clones read the same books.
+/// The data for a summary. Clones read the same books.
 #[derive(Clone)]
 struct Summary {
     server: String,

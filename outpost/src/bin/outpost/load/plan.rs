@@ -1,4 +1,4 @@
-//! What is to be sent where: the options, checked and read.
+//! The plan of a run: the options, checked and read.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -23,7 +23,7 @@ use crate::{
     settings,
 };
 
-/// How every message of a run is made.
+/// The rules by which every message of a run is made.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) policy: Arc<Policy>,

@@ -1,4 +1,4 @@
-//! How far a run has come, on standard error when that is a terminal.
+//! The progress of a run, on standard error when that is a terminal.
 
 use std::{
     sync::{Arc, Mutex},

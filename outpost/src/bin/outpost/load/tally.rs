@@ -1,4 +1,4 @@
-//! What a run has come to so far: counts, reasons, latencies.
+//! The results of a run so far: counts, reasons, latencies.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl Latencies {
         Duration::from_micros(self.0.value_at_quantile(part)).min(self.most())
     }
 
-    /// How many there are from one latency up to, and without, another.
+    /// Returns the number of latencies from `from` up to, but not including, `to`.
     pub(super) fn between(&self, from: Duration, to: Duration) -> u64 {
         let (from, to) = (micros(from), micros(to));
         let recorded = self.0.iter_recorded();

@@ -29,7 +29,7 @@ static LAST: LazyLock<Bytes> = LazyLock::new(|| {
     line.into()
 });
 
-/// What the headers of all messages of a run have alike.
+/// The parts that the headers of all messages of a run share.
 #[derive(Debug)]
 pub(super) struct Letterhead {
     /// The date, as a header has it.

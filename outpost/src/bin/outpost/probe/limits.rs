@@ -10,7 +10,7 @@ pub(crate) trait Quantity {
     const FALLS: bool;
     /// The largest limit that makes sense.
     const MOST: f64;
-    /// What was expected instead.
+    /// The form that a limit must have, for errors.
     const EXPECTED: &'static str;
 }
 

@@ -123,7 +123,7 @@ fn complain_of_address(args: &ProbeArgs, sum: Sum) {
     }
 }
 
-/// What it all comes to.
+/// The totals of all visits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sum {
     /// Visits at servers.

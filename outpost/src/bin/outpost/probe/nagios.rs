@@ -101,7 +101,7 @@ fn many(all: &[Judgement]) -> String {
     words
 }
 
-/// What a destination comes to.
+/// The judgement on one destination.
 #[derive(Debug)]
 struct Judgement {
     name: String,
@@ -278,7 +278,7 @@ fn use_of(look: &Look) -> (Check, String) {
     }
 }
 
-/// How mail goes there, in the worst case.
+/// Describes the protection of mail on the way there, in the worst case.
 fn how(look: &Look) -> &'static str {
     let hosts = look.seen.iter().filter_map(|seen| host(&seen.finding));
     let usable = hosts.filter_map(|host| host.result.as_ref().ok());

@@ -82,7 +82,7 @@ const fn worse(one: Exit, other: Exit) -> Exit {
     }
 }
 
-/// How many destinations there were.
+/// The numbers of destinations.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counts {
     pub(super) count: usize,
@@ -234,7 +234,7 @@ fn listed(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     Ok(all)
 }
 
-/// What is printed. Text comes in the order of the destinations.
+/// The printed findings. Text comes in the order of the destinations.
 struct Page {
     protocol: Protocol,
     json: bool,

@@ -19,7 +19,7 @@ use smtp_proto::session::Stage;
 
 use super::Seen;
 
-/// Where the second column begins.
+/// The start of the second column.
 const COLUMN: usize = 13;
 
 /// The block of one finding, followed by an empty line.
@@ -36,7 +36,7 @@ pub(super) fn block(seen: &Seen) -> String {
     page.out
 }
 
-/// Whether the log says again what the verdict says.
+/// Returns whether a line of the log repeats the verdict.
 fn is_verdict(finding: &Finding, line: &str) -> bool {
     match finding {
         Finding::Host(found) => matches!(&found.result, Err(failing) if failing.text == line),
@@ -53,7 +53,7 @@ pub(super) const fn verb(stage: Stage) -> &'static str {
     }
 }
 
-/// What is wrong with the certificates.
+/// Describes the problem with the certificates.
 pub(super) fn problem(problem: &Problem) -> String {
     let whose = |authority: bool| if authority { "an issuer's" } else { "the" };
     match problem {

@@ -17,13 +17,13 @@ use smtp_policy::{
 use super::Seen;
 use crate::output::{Output, shows_bars};
 
-/// How often the spinner moves.
+/// The time between two moves of the spinner.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What has been seen so far.
+/// The findings so far, and their output.
 #[derive(Debug)]
 pub(super) struct State {
-    /// Where findings are shown.
+    /// The output that shows findings.
     pub(super) output: Output,
     /// The findings.
     pub(super) seen: Vec<Seen>,

@@ -45,7 +45,7 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 struct Books {
     entries: BTreeMap<usize, Entry>,
-    /// What became of requests, for a report that is written at the end.
+    /// The results of requests, for a report that is written at the end.
     reports: BTreeMap<usize, Settled>,
     tally: Tally,
 }
@@ -212,7 +212,7 @@ impl Ledger {
         }
     }
 
-    /// How many recipients have which verdict so far.
+    /// Returns the number of recipients with each verdict so far.
     pub(crate) fn tally(&self) -> Tally {
         self.books().tally
     }

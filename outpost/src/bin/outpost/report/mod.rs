@@ -13,5 +13,5 @@ use smtp_policy::report::Report;
 
 use crate::request::Fault;
 
-/// What became of one request: a report, or why it could not be read.
+/// The result of one request: a report, or the reason why it could not be read.
 pub(crate) type Settled = Result<Report, Fault>;

@@ -1,4 +1,4 @@
-//! How many recipients have which verdict, and the exit status that follows.
+//! The number of recipients with each verdict, and the exit status that follows.
 
 use std::fmt;
 

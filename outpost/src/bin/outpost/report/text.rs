@@ -7,9 +7,9 @@ use smtp_policy::{
     request::Recipient,
 };
 
-/// How wide a block is at most before its text is wrapped.
+/// The greatest width of a block; longer text is wrapped.
 const WIDTH: usize = 78;
-/// Where the second column begins.
+/// The start of the second column.
 const COLUMN: usize = 10;
 
 const UNCERTAIN: &str = "The connection was lost after the whole message had been sent and before \

@@ -39,7 +39,7 @@ struct Field {
     bytes: Vec<u8>,
 }
 
-/// What is known of the sender where a header does not say it.
+/// Facts about the sender, for use where a header does not state them.
 #[derive(Clone, Debug)]
 pub(super) struct Origin<'a> {
     /// The envelope sender.
@@ -171,7 +171,7 @@ impl Head {
 }
 
 impl Field {
-    /// What is behind the colon, with its line ends.
+    /// Returns the text behind the colon, with its line ends.
     fn value(&self) -> Option<&str> {
         let text = std::str::from_utf8(&self.bytes).ok()?;
         text.split_once(':').map(|(_, value)| value)

@@ -105,7 +105,7 @@ fn translated(given: Vec<OsString>) -> Vec<OsString> {
     all
 }
 
-/// What is to be done.
+/// The mode of operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     /// Send a message (`-bm`).
@@ -186,7 +186,8 @@ fn usage(what: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Usage, what)
 }
 
-/// What has a meaning for Postfix and none here: going on without it would be something else than was asked for.
+/// Refuses options that mean something to Postfix and cannot be had here: to ignore them would not be
+/// what the caller asked for.
 fn refuse_what_cannot_be_had(args: &SendmailArgs) -> Result<(), Failure> {
     let others = &args.others;
     let body = args.body.as_deref().unwrap_or("7BIT");

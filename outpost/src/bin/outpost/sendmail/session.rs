@@ -11,7 +11,7 @@ const RECIPIENTS: usize = 1000;
 /// The mistakes after which nobody listens any more.
 const MISTAKES: u32 = 20;
 
-/// What comes after a line.
+/// The step after a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// A reply, and the next command.

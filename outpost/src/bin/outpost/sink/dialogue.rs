@@ -5,27 +5,27 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::fault::{Answer, Fault};
 
-/// How the sink presents itself and misbehaves; the same for all connections.
+/// The sink's name, protocol and faults; the same for all connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Manner {
     /// The name in the greeting.
     pub(crate) name: String,
-    /// Whether it speaks LMTP.
+    /// True if it speaks LMTP.
     pub(crate) lmtp: bool,
-    /// What it does wrong.
+    /// The ways in which it misbehaves.
     pub(crate) faults: Vec<Fault>,
 }
 
-/// What the server does next.
+/// The server's next step: a reply, and the step after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Turn {
     /// The lines to send, without line ends.
     pub(crate) reply: Vec<String>,
-    /// What comes then.
+    /// The step after the reply.
     pub(crate) next: Next,
 }
 
-/// What comes after a reply.
+/// The step after a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The next command.
@@ -95,14 +95,14 @@ impl Dialogue {
         }
     }
 
-    /// What to say to a client that has just connected.
+    /// Greets a client that has just connected.
     pub(crate) fn greet(&mut self) -> Turn {
         let protocol = if self.manner.lmtp { "LMTP" } else { "ESMTP" };
         let usual = [format!("220 {} {protocol} Outpost sink", self.manner.name)];
         self.turn("CONNECT", "", usual.to_vec(), Next::Command)
     }
 
-    /// What to do about a command.
+    /// Answers a command.
     pub(crate) fn command(&mut self, line: &str) -> Turn {
         let verb = line
             .split(' ')
@@ -121,7 +121,7 @@ impl Dialogue {
         turn
     }
 
-    /// What to do about a message whose text has been received.
+    /// Answers a message whose text has been received.
     pub(crate) fn message(&mut self, number: u64) -> Turn {
         let usual = if self.manner.lmtp {
             let one = |rcpt| format!("250 2.1.5 <{rcpt}> Ok: kept as {number}");
@@ -149,7 +149,7 @@ impl Dialogue {
         }
     }
 
-    /// How many replies the end of the text has.
+    /// Returns the number of replies to the end of the text.
     pub(crate) fn replies_to_text(&self) -> usize {
         if self.manner.lmtp {
             self.envelope.recipients.len()
@@ -288,7 +288,7 @@ impl Dialogue {
     }
 }
 
-/// What stands between the angle brackets.
+/// Returns the text between the angle brackets.
 fn path(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once('<')?;
     rest.rsplit_once('>').map(|(path, _)| path)

@@ -11,7 +11,7 @@ pub(crate) struct Fault {
     answer: Answer,
 }
 
-/// What the sink does when a fault fits.
+/// The sink's action when a fault fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// Give these reply lines.
@@ -25,7 +25,7 @@ pub(crate) enum Answer {
 }
 
 impl Fault {
-    /// Whether this is the fault for the `count`-th `event` (upper case) of a
+    /// Returns whether this is the fault for the `count`-th `event` (upper case) of a
     /// connection, which came with `line`.
     pub(crate) fn fits(&self, event: &str, count: u32, line: &str) -> bool {
         self.is_about(event)
@@ -41,13 +41,13 @@ impl Fault {
         self.event == event
     }
 
-    /// What is to be done.
+    /// Returns the action to take.
     pub(crate) fn answer(&self) -> &Answer {
         &self.answer
     }
 }
 
-/// What is wrong with the text of a fault.
+/// An error in the text of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FaultError(String);
 

@@ -28,7 +28,7 @@ struct Drafts {
 /// A message below tmp.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    /// Where its text goes.
+    /// The file that its text is written to.
     pub(crate) file: File,
     name: String,
     path: PathBuf,

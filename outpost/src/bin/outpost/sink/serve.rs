@@ -16,18 +16,18 @@ use super::{
     text::Unstuffer,
 };
 
-/// How long a client may be silent.
+/// The longest time that a client may be silent.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// The most connections at once.
 const CONNECTIONS: usize = 500;
 /// The longest command line, in bytes.
 const LINE: u64 = 64 * 1024;
-/// What is read at a time, in bytes.
+/// The number of bytes read at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// What a sink tells whoever runs it. Called from the connections' threads.
+/// A listener to what happens at a sink. Its methods are called from the connections' threads.
 pub(crate) trait Listener: Send + Sync + 'static {
-    /// Where the text of one message goes.
+    /// The writer for the text of one message.
     type Text: Write;
 
     /// A line went over the wire. Message text comes as a line in parentheses
@@ -47,7 +47,7 @@ pub(crate) trait Listener: Send + Sync + 'static {
     fn ended(&self) {}
 }
 
-/// Who said a line.
+/// The speaker of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
     /// The client.

@@ -19,7 +19,7 @@ const TRASHED: char = 'T';
 /// One message file.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Where it was when the folder was listed.
+    /// The path when the folder was listed.
     pub(super) path: PathBuf,
     /// The name that it keeps.
     pub(super) key: String,

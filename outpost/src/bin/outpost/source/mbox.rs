@@ -19,7 +19,7 @@ use outpost::{Message, message::Intake};
 
 use super::FROM_LINE;
 
-/// How much is read at a time, and the most of a line that is looked at together.
+/// The number of bytes read at a time, and the most of a line that is looked at together.
 const CHUNK: usize = 64 * 1024;
 
 /// A reader of an mbox. Between messages its piece is a `From ` line, or nothing at the end.
@@ -98,7 +98,7 @@ struct Pieces<R> {
     reader: BufReader<R>,
     /// The current piece; empty at the end.
     bytes: Vec<u8>,
-    /// Whether it is the beginning of a line.
+    /// True if it is the beginning of a line.
     begins_line: bool,
 }
 
