@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 
 /// The help on the accounts file. Its example is one that is understood.
 pub(crate) const FILE: &str = "\
-The accounts file is the first that is there of $OUTPOST_CONFIG,
-~/.config/outpost/config.toml ($XDG_CONFIG_HOME counts), and
+The accounts file is $OUTPOST_CONFIG if that is set, else the first that exists
+of ~/.config/outpost/config.toml ($XDG_CONFIG_HOME in place of ~/.config) and
 /etc/outpost/config.toml:
 
   default = \"work\"                 # for senders that no account names
@@ -44,9 +44,26 @@ Further keys of an account:
   dns               with direct: name servers in place of the system's
   tls = \"none\"      with insecure = true only: mail and password can be read
                     by anybody on the way
-What is not known is an error, and then no mail goes out.";
+Anything else in the file is an error, and then no mail goes out.
 
-/// Look at the accounts of 'outpost sendmail'.
+Examples:
+  outpost account check                     what the accounts would do
+  outpost account check --login work        try the login of one account";
+
+const CHECK_NOTES: &str = "\
+Exit status:
+   0  all is well
+  64  the command line is wrong
+  69  a server refuses the login, or mail from or to the sender
+  74  the findings could not be written to standard output
+  75  that cannot be known for now: try again later
+  78  the accounts file is missing or wrong
+
+Examples:
+  outpost account check                     what the accounts would do
+  outpost account check --login work        try the login of one account";
+
+/// Check the accounts of 'outpost sendmail'.
 #[derive(Debug, Args)]
 #[command(after_help = FILE, arg_required_else_help = true)]
 pub(crate) struct AccountArgs {
@@ -59,13 +76,11 @@ pub(crate) enum AccountCommand {
     Check(CheckArgs),
 }
 
-/// Read the accounts file, and say what it would do.
-///
-/// Exit status: 0 if all is well, 69 if a server does not take the login or the sender, 75
-/// if that is not known for now, 78 if the file is wrong.
+/// Read the accounts file, and show what each account would do.
 #[derive(Debug, Args)]
+#[command(after_help = CHECK_NOTES)]
 pub(crate) struct CheckArgs {
-    /// Read accounts from this file.
+    /// Read accounts from this file. The environment variable OUTPOST_CONFIG does the same.
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
@@ -74,7 +89,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) login: bool,
 
-    /// The account; all of them when none is named.
+    /// The account to check; all of them when none is named.
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
 }

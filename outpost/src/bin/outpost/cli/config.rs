@@ -8,7 +8,13 @@ use clap::Args;
 
 use super::ParameterArgs;
 
-const CONFIG_EXAMPLES: &str = "\
+const CONFIG_NOTES: &str = "\
+Exit status:
+   0  all is well; an unknown name is a warning
+  64  the command line is wrong
+  74  the parameters could not be written to standard output
+  78  main.cf cannot be read, or has a value that cannot be used
+
 Examples:
   outpost config -d smtp_helo_timeout       the default of one parameter
   outpost config --config main.cf -n        what main.cf sets
@@ -16,12 +22,12 @@ Examples:
 
 /// Show parameters, as postconf(1) does.
 #[derive(Debug, Args)]
-#[command(after_help = CONFIG_EXAMPLES, after_long_help = CONFIG_EXAMPLES)]
+#[command(after_help = CONFIG_NOTES)]
 pub(crate) struct ConfigArgs {
     #[command(flatten)]
     pub(crate) parameters: ParameterArgs,
 
-    /// Show defaults instead of what is set.
+    /// Show defaults instead of the values that are set.
     #[arg(short = 'd', conflicts_with = "non_default")]
     pub(crate) defaults: bool,
 

@@ -25,10 +25,10 @@ Examples:
   To a local mailbox server by LMTP, reported as Postfix logs it:
     outpost deliver --protocol lmtp --nexthop unix:/run/dovecot/lmtp \\
         --report log --from me@example.org --to joe@example.com message.eml
-  All messages of a directory, 20 at once; run again after a stop, it goes on:
+  All messages of a directory, 20 at once; to resume, run the same command:
     outpost deliver --from me@example.org --to you@example.com \\
         --jobs 20 --journal sent.journal messages/
-  An mbox, each message to those whom its header names:
+  An mbox, each message to the recipients in its header:
     outpost deliver --from-header --to-header archive.mbox
   A generated test message, with the dialogue on the terminal:
     outpost deliver -v --test --header 'Subject: hello' \\
@@ -51,8 +51,8 @@ requests, with error in the place of those that could not be understood.
                 cipher, bits, trust (Verified, Trusted, Untrusted, Anonymous),
                 problem
   times         seconds: queue, setup, connection, transmission
-With --report jsonl: a line for each verdict, as soon as it has fallen, and one
-at the end of each request. Counts begin with 1.
+With --report jsonl: a line for each verdict, as soon as it is known, and one at
+the end of each request. Requests are counted from 1.
   verdict       event (\"verdict\"), request, id, recipient, and the fields of
                 recipients[]
   end           event (\"request\"), request, id or error, and how many recipients
@@ -62,7 +62,7 @@ standard error then, and the report as text has a line for each recipient.
 New fields may come; these stay. 'outpost schema report' and 'outpost schema
 report-line' have them as JSON Schemas.
 
-A report that cannot be written goes on on standard error, a line for each
+If the report cannot be written, it continues on standard error, a line for each
 verdict, and no new delivery begins. A second Ctrl-C writes there, in every form
 of the report, which recipients are settled, in doubt (the message was sent and
 not answered), not delivered, or not begun.";
@@ -70,7 +70,7 @@ not answered), not delivered, or not begun.";
 /// Deliver messages, or the requests of a file, and report on each recipient.
 ///
 /// Without --nexthop a message goes to relayhost if main.cf sets it, else to
-/// the domains of its recipients, one after the other or with --jobs several at once.
+/// the domains of its recipients, one after the other, or several at once with --jobs.
 #[derive(Debug, Args)]
 #[command(after_help = DELIVER_EXAMPLES)]
 #[command(after_long_help = format!("{DELIVER_JSON}\n\n{DELIVER_EXAMPLES}\n{EXIT_STATUS}"))]
@@ -78,7 +78,7 @@ pub(crate) struct DeliverArgs {
     #[command(flatten)]
     pub(crate) surroundings: SurroundingsArgs,
 
-    /// Validate DNS answers here instead of taking the word of the DNS servers, which
+    /// Validate DNS answers in this program instead of trusting the DNS servers, which
     /// have to pass DNSSEC signatures on. Only with --runtime tokio, in a program that
     /// was built with the feature dnssec.
     #[arg(long)]
@@ -88,20 +88,20 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_name = "FILE", requires = "dnssec_validate")]
     pub(crate) trust_anchor: Option<PathBuf>,
 
-    /// How to report: text for people, json or jsonl for programs, log as Postfix logs.
+    /// Report format: text for people, json or jsonl for programs, log as Postfix logs.
     ///
-    /// Each verdict is written as soon as it has fallen; with json, all are at the end.
+    /// Each verdict is written as soon as it is known; with json, all are at the end.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) report: ReportFormat,
 
     #[command(flatten)]
     pub(crate) events: EventArgs,
 
-    /// Deliver the requests of this JSON file, one after the other or with --jobs several at once.
+    /// Deliver the requests of this JSON file, one after the other, or several at once with --jobs.
     ///
     /// The file is {"protocol": "smtp" or "lmtp", "requests": [...]}. A request has nexthop,
-    /// sender, recipients (a list of address, original, orcpt, notify), message_base64, and if
-    /// need be id, envid, ret, smtputf8, require_tls, encoding, size, client, flags, probe,
+    /// sender, recipients (a list of address, original, orcpt, notify), message_base64, and
+    /// optionally id, envid, ret, smtputf8, require_tls, encoding, size, client, flags, probe,
     /// connection_cache, age, pause_ms.
     #[arg(long, value_name = "FILE")]
     #[arg(conflicts_with_all = ["protocol", "nexthop", "from", "to", "source"])]
@@ -111,7 +111,7 @@ pub(crate) struct DeliverArgs {
     #[arg(long, value_enum)]
     pub(crate) protocol: Option<ProtocolName>,
 
-    /// Where to deliver: a domain, [host]:port, a list of them; for LMTP also
+    /// Next hop of the mail: a domain, [host]:port, or a list of them; for LMTP also
     /// unix:/path and inet:host:port.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) nexthop: Option<String>,
@@ -126,15 +126,14 @@ pub(crate) struct DeliverArgs {
     #[arg(required_unless_present_any = ["request", "to_header"])]
     pub(crate) to: Vec<String>,
 
-    /// What becomes of a carriage return in the message that ends no line. Servers
-    /// refuse such mail, or do not agree on where it ends. Requests of --request
-    /// pass theirs.
+    /// Treatment of a carriage return in the message that does not end a line. Servers
+    /// refuse such mail, or do not agree on where it ends. Requests of --request are
+    /// sent as they are.
     #[arg(long, value_enum, value_name = "HOW", default_value_t = StrayCarriageReturn::Replace)]
     #[arg(conflicts_with = "request")]
     pub(crate) stray_cr: StrayCarriageReturn,
 
-    /// The most that the message may have: bytes, or with K, M or G for the powers of
-    /// 1024.
+    /// Largest size of a message: bytes, or with K, M or G for powers of 1024.
     #[arg(
         long,
         value_name = "SIZE",
@@ -150,19 +149,19 @@ pub(crate) struct DeliverArgs {
     pub(crate) many: ManyArgs,
 
     /// The message file, or - for standard input; or any number of message files,
-    /// directories of them, Maildirs and mboxes. CRLF line ends are taken as line ends.
+    /// directories of them, Maildirs and mboxes. Lines end in LF or CRLF.
     #[arg(value_name = "SOURCE", default_value = "-")]
     pub(crate) source: Vec<PathBuf>,
 }
 
-/// What becomes of a carriage return that ends no line.
+/// Treatments of a carriage return that does not end a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StrayCarriageReturn {
-    /// A blank takes its place, as in Postfix
+    /// Put a space in its place, as Postfix does
     Replace,
-    /// The message is refused, with exit status 65
+    /// Refuse the message, with exit status 65
     Refuse,
-    /// It goes out as it is
+    /// Send it as it is
     Pass,
 }
 
@@ -183,7 +182,7 @@ pub(crate) enum ReportFormat {
     Text,
     /// For programs: one JSON object at the end
     Json,
-    /// For programs: a JSON object in a line for each verdict, as it falls
+    /// For programs: a line of JSON for each verdict, as soon as it is known
     Jsonl,
     /// The lines that Postfix would log
     Log,

@@ -18,10 +18,10 @@ Examples:
   The same on 64 connections that stay open:
     outpost load --sessions 64 --messages 20000 --per-connection unlimited \\
         127.0.0.1:2525
-  200 messages in a second for a minute, with TLS:
+  200 messages per second for a minute, with TLS:
     outpost load --sessions 100 --rate 200/s --duration 1m \\
         -o smtp_tls_security_level=encrypt mail.example.com:25
-  Each message to 10 recipients, with sizes by chance:
+  Each message to 10 recipients, with random sizes:
     outpost load --messages 1000 --recipients 10 --size 1KiB..64KiB \\
         --to 'user{r}@example.com' mail.example.com
   A mailbox server, by LMTP:
@@ -39,7 +39,7 @@ Latencies:
             accepted for at least one recipient
   response  with --rate: the same messages, from the moment when each was due.
             A server that is too slow shows here, since delay counts in full.
-            The clock has steps of a millisecond
+            The clock has steps of a millisecond.
 
 Parameters such as those of TLS and of the login are set by -o or --config, as
 for outpost deliver. Two have other defaults here: kept connections live for an
@@ -64,7 +64,7 @@ Exit status (sysexits.h):
 const JSON: &str = "\
 With --json: one object. Times are seconds.
   server, protocol, sessions, per_connection (null: unlimited), rate (messages
-  in a second, or null), interrupted, gave_up, seconds, messages_per_second,
+  per second, or null), interrupted, gave_up, seconds, messages_per_second,
   bytes (of accepted messages)
   messages     begun, accepted (for all recipients), partly (for some),
                failed, late (due and not begun)
@@ -89,8 +89,8 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub(crate) parameters: ParameterArgs,
 
-    /// Ask this DNS server instead of those in /etc/resolv.conf, at port 53 if none
-    /// is named. May be given several times.
+    /// Ask this DNS server instead of those in /etc/resolv.conf; the port is 53 unless
+    /// given. May be given several times.
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = dns_server)]
     pub(crate) dns: Vec<SocketAddr>,
 
@@ -98,42 +98,42 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_enum, default_value_t = ProtocolName::Smtp)]
     pub(crate) protocol: ProtocolName,
 
-    /// How many messages are under way at the same time, at most. Each takes a file
+    /// Number of messages to send at the same time, 10000 at most. Each takes a file
     /// descriptor (ulimit -n).
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) sessions: u16,
 
-    /// How many messages to send [default: 1, or no limit with --duration].
+    /// Number of messages to send [default: 1, or no limit with --duration].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) messages: Option<u64>,
 
-    /// Begin no message later than this: 30s, 5m, 1h.
+    /// Time after which no message begins: 30s, 5m, 1h.
     #[arg(long, value_name = "TIME")]
     pub(crate) duration: Option<Span>,
 
-    /// How many messages a connection may take before it ends; unlimited (or 0) keeps
+    /// Number of messages to send over a connection before it ends; unlimited (or 0) keeps
     /// connections open.
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) per_connection: Most,
 
-    /// The size of each message with its header and with CRLF at the ends of lines, or a
-    /// range of which chance takes a size, the same ones in each run.
+    /// Size of each message, with its header and with CRLF at the ends of lines, or a range
+    /// from which sizes are drawn at random, the same ones in each run.
     #[arg(long, value_name = "SIZE[..SIZE]", default_value = "4KiB")]
     pub(crate) size: Between<Size>,
 
-    /// How many recipients a message has.
+    /// Number of recipients of each message, 10000 at most.
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) recipients: u16,
 
-    /// A steady rate over all sessions: 100/s, 90/m. Messages are due at fixed moments,
-    /// and one that has to wait for a session counts its wait (see response below).
+    /// Steady rate over all sessions: 100/s, 90/m. Messages are due at fixed moments, and
+    /// the time that one waits for a session counts (see response in --help).
     #[arg(long, value_name = "N/s")]
     pub(crate) rate: Option<Rate>,
 
-    /// A pause of each session before its next message, or a range of which chance takes
-    /// one: 1s, 0..500ms.
+    /// Pause of each session before its next message, or a range from which pauses are drawn
+    /// at random: 1s, 0..500ms.
     #[arg(long, value_name = "TIME[..TIME]", conflicts_with = "rate")]
     pub(crate) wait: Option<Between<Span>>,
 
@@ -143,12 +143,12 @@ pub(crate) struct LoadArgs {
     pub(crate) from: Option<String>,
 
     /// The envelope recipient. {m} is the number of the message, {r} that of the recipient
-    /// in it, which otherwise goes before the @ where there are several [default: load@
-    /// and the name of this machine].
+    /// in it. Without {r}, the number of each of several recipients goes before the @
+    /// [default: load@ and the name of this machine].
     #[arg(long, value_name = "ADDR", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) to: Option<String>,
 
-    /// End the run when so many messages in a row have failed; unlimited (or 0) goes on.
+    /// Number of failed messages in a row that ends the run; unlimited (or 0) goes on.
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) give_up: Most,
 

@@ -46,16 +46,16 @@ Exit status (sysexits.h):
   69  a recipient bounced, and none was deferred
   71  the operating system refused something, such as a port to listen on
   74  the report, to standard output, or the journal could not be written
-  75  a recipient was deferred (also after the first Ctrl-C), or held back since it
-      is in doubt
+  75  a recipient was deferred (also after the first Ctrl-C), or is in doubt and
+      was held back
   78  the configuration is wrong
  130  ended by a second Ctrl-C
-Of several, 74 wins over 65, 65 over 75, and 75 over 69.";
+If several apply, 74 wins over 65, 65 over 75, and 75 over 69.";
 
 /// Deliver mail as Postfix's SMTP and LMTP client does: same dialogue, same
 /// parameters, same verdict for each recipient.
 ///
-/// The environment variable RUST_LOG sets what is traced on standard error: a level for
+/// The environment variable RUST_LOG selects a trace on standard error: a level for
 /// this program, such as RUST_LOG=info, or directives such as RUST_LOG=outpost=debug,rustls=info.
 #[derive(Debug, Parser)]
 #[command(name = "outpost", version, after_help = EXIT_STATUS, after_long_help = EXIT_STATUS)]
@@ -68,18 +68,18 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// How much is traced on standard error.
+/// Options for what is shown on standard error.
 #[derive(Debug, Args)]
 pub(crate) struct VerbosityArgs {
     /// Show the dialogue with servers on standard error, without passwords and message
-    /// texts: > to the server, < from it, ~ TLS, ? questions to name servers and the like,
-    /// each with the seconds since the start. Given twice, as a trace, with what the
-    /// libraries below have to say.
+    /// texts. Lines are marked: > to the server, < from it, ~ TLS, ? queries to name
+    /// servers and the like; each has the seconds since the start. Given twice (-vv), show
+    /// a trace instead, with the messages of the libraries in use.
     #[arg(short = 'v', long, global = true, action = ArgAction::Count, display_order = 996)]
     pub(crate) verbose: u8,
 
-    /// Whether -v is in colour; auto is in colour on a terminal, unless the environment
-    /// variable NO_COLOR is set.
+    /// Use of colour by -v; auto uses it on a terminal, unless the environment variable
+    /// NO_COLOR is set.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     #[arg(display_order = 997)]
     pub(crate) color: ColorChoice,
@@ -90,7 +90,7 @@ pub(crate) struct VerbosityArgs {
     pub(crate) log_format: LogFormat,
 }
 
-/// When standard error is in colour.
+/// Uses of colour on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorChoice {
     /// On a terminal
@@ -116,7 +116,7 @@ pub(crate) enum Command {
     Manual(ManualArgs),
 }
 
-/// Which parameters apply.
+/// Options for parameters.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ParameterArgs {
     /// Read parameters from this main.cf, or from main.cf in this directory.
@@ -125,16 +125,16 @@ pub(crate) struct ParameterArgs {
     #[arg(long, value_name = "MAIN.CF")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Set a parameter, over what main.cf says. May be given several times.
+    /// Set a parameter, whatever main.cf says. May be given several times.
     #[arg(short = 'o', value_name = "NAME=VALUE", value_parser = parameter_setting)]
     pub(crate) set: Vec<String>,
 }
 
-/// Whether MTA-STS policies count.
+/// Options for MTA-STS policies.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StsArgs {
-    /// Hold servers to the MTA-STS policy of their domain (RFC 8461), where
-    /// neither smtp_tls_policy_maps nor DANE says more.
+    /// Apply the MTA-STS policies of domains (RFC 8461), unless smtp_tls_policy_maps or
+    /// DANE says more.
     #[arg(long)]
     pub(crate) mta_sts: bool,
 
@@ -144,7 +144,7 @@ pub(crate) struct StsArgs {
     pub(crate) mta_sts_ca: Option<PathBuf>,
 }
 
-/// What decides on deliveries, and who does the work.
+/// Options that all deliveries share: parameters, runtime, DNS servers, MTA-STS.
 #[derive(Debug, Args)]
 pub(crate) struct SurroundingsArgs {
     #[command(flatten)]
@@ -154,8 +154,8 @@ pub(crate) struct SurroundingsArgs {
     #[arg(long, value_enum, default_value_t = Runtime::Tokio)]
     pub(crate) runtime: Runtime,
 
-    /// Ask this DNS server instead of those in /etc/resolv.conf, at port 53 if none
-    /// is named. May be given several times.
+    /// Ask this DNS server instead of those in /etc/resolv.conf; the port is 53 unless
+    /// given. May be given several times.
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = dns_server)]
     pub(crate) dns: Vec<SocketAddr>,
 

@@ -17,6 +17,7 @@ Exit status:
   64  the command line is wrong
   65  the list of --from-file cannot be read
   69  there is no server, or none can be used, and mail would be returned
+  74  the findings could not be written to standard output
   75  only some servers can be used, or mail would be deferred
   78  the configuration is wrong
 Of several destinations the worst counts: 69, then 75, then 0.
@@ -75,8 +76,8 @@ counts), destinations, hosts.
                   names, not_before, not_after, key, sha256, key_sha256}]
 New fields may come; these stay.";
 
-/// Show what a delivery would meet: servers, TLS, certificates, and what becomes of
-/// mail.
+/// Show what a delivery would find: servers, TLS, certificates, and whether mail can
+/// be sent.
 ///
 /// Makes the decisions that a delivery makes, with the same parameters, but visits every
 /// server and sends no mail: it says EHLO, STARTTLS if a delivery would, EHLO again, and
@@ -101,7 +102,7 @@ pub(crate) struct ProbeArgs {
     pub(crate) json: bool,
 
     /// Print one line for a monitoring system, as Nagios and Icinga want it, and end
-    /// with its exit status. Several destinations have a line each behind the first one.
+    /// with its exit status. Several destinations have a line each after the first one.
     #[arg(long)]
     pub(crate) nagios: bool,
 
@@ -115,17 +116,17 @@ pub(crate) struct ProbeArgs {
     #[arg(long, value_name = "WARN,CRIT", requires = "nagios")]
     pub(crate) time: Option<Limits<Seconds>>,
 
-    /// Read further destinations from this file, or - for standard input: one in a line.
-    /// Empty lines and those that begin with # are passed over.
+    /// Read further destinations from this file, or - for standard input: one per line.
+    /// Empty lines and those that begin with # are ignored.
     #[arg(long, value_name = "LIST")]
     pub(crate) from_file: Option<PathBuf>,
 
-    /// How many destinations to visit at the same time.
+    /// Number of destinations to visit at the same time, 1000 at most.
     #[arg(long, value_name = "N", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) jobs: u16,
 
-    /// Where mail would go: a domain, [host]:port, a list of them; for LMTP also
+    /// Next hop of the mail: a domain, [host]:port, or a list of them; for LMTP also
     /// unix:/path and inet:host:port. May be given several times.
     #[arg(value_name = "DESTINATION", value_parser = NonEmptyStringValueParser::new())]
     #[arg(required_unless_present = "from_file")]

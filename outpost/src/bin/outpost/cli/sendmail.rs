@@ -10,7 +10,7 @@ use clap::{ArgAction, Args};
 
 const EXAMPLES: &str = "\
 Examples:
-  A message with its recipients in the header, as php and mailing programs send it:
+  A message with its recipients in the header, as from php and mail programs:
     outpost sendmail -t -i < message.eml
   In place of the system's sendmail, for cron, at, mailx, php, logwatch:
     ln -s /usr/bin/outpost /usr/sbin/sendmail
@@ -36,15 +36,15 @@ Exit status:
   71  the operating system refused something
   75  a recipient was deferred: try again later
   78  the accounts file is missing or wrong
-Of several, 75 wins over the others.";
+If several apply, 75 wins over the others.";
 
-/// Send a message from standard input as sendmail(1) does, by an account of yours.
+/// Send a message from standard input as sendmail(1) does, through one of your accounts.
 ///
 /// The header gets From, Date and Message-ID if it has none, and loses Bcc,
 /// Resent-Bcc, Return-Path and Content-Length; all else goes out as it is.
 ///
 /// The link 'sendmail' or 'outpost-sendmail' to the program does the same. Options of
-/// sendmail(1) that only matter to a queue or to other mail systems are taken, and do
+/// sendmail(1) that only matter to a queue or to other mail systems are accepted and do
 /// nothing.
 #[derive(Clone, Debug, Default, Args)]
 #[command(disable_help_flag = true, args_override_self = true)]
@@ -57,23 +57,23 @@ pub(crate) struct SendmailArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) account: Option<String>,
 
-    /// Read accounts from this file. So does the environment variable OUTPOST_CONFIG.
+    /// Read accounts from this file. The environment variable OUTPOST_CONFIG does the same.
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
-    /// Send to the addresses in To, Cc and Bcc too; of a message with Resent-To,
+    /// Send to the addresses in To, Cc and Bcc too; if the message has Resent-To,
     /// Resent-Cc or Resent-Bcc, to those instead.
     #[arg(short = 't')]
     pub(crate) extract: bool,
 
-    /// A line with a single dot does not end the message. So does -oi.
+    /// Do not end the message at a line with a single dot. The same as -oi.
     #[arg(short = 'i')]
     pub(crate) ignore_dots: bool,
 
     /// The envelope sender; '' or '<>' is the null sender.
     ///
-    /// Without it, it is the address in From if it belongs to the account, else the
-    /// account's own.
+    /// Without it the sender is the address in From if that belongs to the account, else
+    /// the account's own.
     #[arg(short = 'f', value_name = "ADDR", allow_hyphen_values = true)]
     pub(crate) sender: Option<String>,
 
@@ -85,12 +85,12 @@ pub(crate) struct SendmailArgs {
     #[arg(short = 'F', value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) full_name: Option<String>,
 
-    /// The reports that the sender wants: never, or some of delay, failure, success,
-    /// with commas between.
+    /// The reports that the sender wants: never, or any of delay, failure, success,
+    /// separated by commas.
     #[arg(short = 'N', value_name = "DSN", allow_hyphen_values = true)]
     pub(crate) notify: Option<String>,
 
-    /// How much of the message a report returns: full or hdrs.
+    /// The part of the message that a report returns: full or hdrs.
     #[arg(short = 'R', value_name = "RET", allow_hyphen_values = true)]
     pub(crate) ret: Option<String>,
 
@@ -98,17 +98,17 @@ pub(crate) struct SendmailArgs {
     #[arg(short = 'V', value_name = "ENVID", allow_hyphen_values = true)]
     pub(crate) envid: Option<String>,
 
-    /// 7BIT or 8BITMIME. It changes nothing: the message itself is looked at.
+    /// The body type, 7BIT or 8BITMIME. It changes nothing: the message itself decides.
     #[arg(short = 'B', value_name = "TYPE", allow_hyphen_values = true)]
     pub(crate) body: Option<String>,
 
-    /// What to do: m sends a message (the default), s speaks SMTP on standard input and
+    /// The mode: m sends a message (the default), s speaks SMTP on standard input and
     /// output. There is no queue to list (p) and no table to build (i).
     #[arg(short = 'b', value_name = "MODE", allow_hyphen_values = true)]
     pub(crate) mode: Option<String>,
 
-    /// Send nothing over TLS that is not verified all the way: -O REQUIRETLS=yes (RFC
-    /// 8689). Other settings do nothing.
+    /// REQUIRETLS=yes sends the message only where TLS is verified all the way (RFC 8689).
+    /// Other settings do nothing.
     #[arg(short = 'O', value_name = "NAME=VALUE", allow_hyphen_values = true)]
     pub(crate) settings: Vec<String>,
 
@@ -116,7 +116,7 @@ pub(crate) struct SendmailArgs {
     #[arg(long, action = ArgAction::Help)]
     pub(crate) help: Option<bool>,
 
-    /// Recipients: addresses, also with names, and several with commas between.
+    /// Recipients: addresses, with or without names, also several separated by commas.
     #[arg(value_name = "RECIPIENT")]
     pub(crate) recipients: Vec<String>,
 
