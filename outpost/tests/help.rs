@@ -7,7 +7,7 @@ mod common;
 use common::run;
 
 /// Calls of the program that have a help text.
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 12] = [
     &[],
     &["deliver"],
     &["config"],
@@ -18,6 +18,8 @@ const COMMANDS: [&[&str]; 10] = [
     &["sendmail"],
     &["account"],
     &["account", "check"],
+    &["schema"],
+    &["completions"],
 ];
 
 /// The help text of a command, with -h or --help.

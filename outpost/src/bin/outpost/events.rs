@@ -67,7 +67,7 @@ impl Events {
         Ok(Some(Self::File(path.clone(), Mutex::new(Some(file)))))
     }
 
-    /// Whether every event has been written. The report knows for itself.
+    /// Returns whether every event has been written. The report knows for itself.
     pub(crate) fn is_sound(&self) -> bool {
         match self {
             Self::File(_, file) => file

@@ -59,7 +59,7 @@ the end of each request. Requests are counted from 1.
                 were sent, deferred, bounced
 Where messages come from several sources, both have source, too. A summary is on
 standard error then, and the report as text has a line for each recipient.
-New fields may come; these stay. 'outpost schema report' and 'outpost schema
+New fields may be added; these stay. 'outpost schema report' and 'outpost schema
 report-line' have them as JSON Schemas.
 
 If the report cannot be written, it continues on standard error, a line for each

@@ -76,7 +76,7 @@ With --json: one object. Times are seconds.
   latency      connect, tls, message, response: null or count, min, mean, p50,
                p90, p99, p99_9, max
   histogram    [{from, to, count}] of response, or else of message
-New fields may come; these stay.";
+New fields may be added; these stay.";
 
 /// Send generated messages to one server, many at once, and measure how it copes.
 ///

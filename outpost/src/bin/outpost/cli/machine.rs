@@ -10,12 +10,22 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
-const SCHEMA_EXAMPLES: &str = "\
+const SCHEMA_NOTES: &str = "\
+Exit status:
+   0  the schema, or the list, was printed
+  64  the command line is wrong
+  74  it could not be written to standard output
+
 Examples:
   outpost schema
   outpost schema report > report.schema.json";
 
-const COMPLETION_EXAMPLES: &str = "\
+const COMPLETION_NOTES: &str = "\
+Exit status:
+   0  the script was printed
+  64  the command line is wrong
+  74  it could not be written to standard output
+
 Examples:
   bash, from the next login on:
     outpost completions bash \\
@@ -25,19 +35,19 @@ Examples:
   fish:
     outpost completions fish > ~/.config/fish/completions/outpost.fish";
 
-/// Print the JSON Schema (draft 2020-12) of what this program writes or reads as JSON.
+/// Print the JSON Schema (draft 2020-12) of the JSON that this program writes or reads.
 ///
-/// Without NAME the schemas are listed. What the program writes may get new fields later;
-/// those that are described stay as they are.
+/// Without NAME the schemas are listed. New fields may be added to what the program writes;
+/// those that are described stay.
 #[derive(Debug, Args)]
-#[command(after_help = SCHEMA_EXAMPLES)]
+#[command(after_help = SCHEMA_NOTES)]
 pub(crate) struct SchemaArgs {
     /// The schema to print.
     #[arg(value_enum, value_name = "NAME")]
     pub(crate) name: Option<SchemaName>,
 }
 
-/// The schemas, by what they describe.
+/// The names of the schemas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SchemaName {
     /// The file of deliver --request
@@ -58,11 +68,11 @@ pub(crate) enum SchemaName {
     Log,
 }
 
-/// Print a script with which a shell completes the command lines of this program.
+/// Print a completion script of this program for a shell.
 #[derive(Debug, Args)]
-#[command(after_help = COMPLETION_EXAMPLES)]
+#[command(after_help = COMPLETION_NOTES)]
 pub(crate) struct CompletionsArgs {
-    /// The shell.
+    /// The shell that will use the script.
     #[arg(value_enum, value_name = "SHELL")]
     pub(crate) shell: Shell,
 }
@@ -79,25 +89,24 @@ pub(crate) struct ManualArgs {
 /// Events of deliveries.
 #[derive(Debug, Args)]
 pub(crate) struct EventArgs {
-    /// Write what happens in each delivery into this file while it happens, or with - into
-    /// the report (which has to be jsonl): an event is a JSON object in a line.
+    /// Write the events of each delivery to this file as they happen, or with - to the
+    /// report (which has to be jsonl): a line of JSON for each.
     ///
     /// An event has time, request (its number, from 1 on), id, level (trace, debug, info,
     /// warning), log (the line that Postfix would log), event (its kind), and what belongs to
     /// the kind: 'outpost schema event' describes them all. The dialogue is there with -v. An
-    /// older file is overwritten. Where an event cannot be written, none follows; the mail
-    /// goes on, and the exit status is 74.
+    /// older file is overwritten. If an event cannot be written, none follows; the deliveries
+    /// go on, and the exit status is 74.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
 }
 
-/// Forms of what goes to standard error.
+/// Formats of standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people
     #[default]
     Text,
-    /// For programs: a JSON object in a line for each message. 'outpost schema log'
-    /// describes it
+    /// For programs: a line of JSON for each message; 'outpost schema log' describes it
     Json,
 }

@@ -84,7 +84,7 @@ pub(crate) struct VerbosityArgs {
     #[arg(display_order = 997)]
     pub(crate) color: ColorChoice,
 
-    /// The form of all that goes to standard error.
+    /// Format of all that is written to standard error.
     #[arg(long, global = true, value_enum, value_name = "FORM", default_value_t)]
     #[arg(display_order = 998)]
     pub(crate) log_format: LogFormat,

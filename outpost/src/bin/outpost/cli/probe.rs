@@ -74,7 +74,7 @@ counts), destinations, hosts.
                   certificate-fingerprint, key-fingerprint), name, tlsa} or
                   null, problem, showed_certificate, chain [{subject, issuer,
                   names, not_before, not_after, key, sha256, key_sha256}]
-New fields may come; these stay.";
+New fields may be added; these stay.";
 
 /// Show what a delivery would find: servers, TLS, certificates, and whether mail can
 /// be sent.
