@@ -32,7 +32,7 @@ Examples:
         > ~/.local/share/bash-completion/completions/outpost
   zsh, in a folder of $fpath:
     outpost completions zsh > ~/.zfunc/_outpost
-  fish:
+  fish, for one user:
     outpost completions fish > ~/.config/fish/completions/outpost.fish";
 
 /// Print the JSON Schema (draft 2020-12) of the JSON that this program writes or reads.

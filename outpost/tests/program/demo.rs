@@ -1,10 +1,7 @@
 //! The demonstration, the README's first command.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{RUNTIMES, folder, run, write};
+use crate::common::{RUNTIMES, folder, run, write};
 
 #[test]
 fn it_goes_as_planned_on_each_runtime() {
@@ -37,7 +34,7 @@ fn a_message_of_ones_own_can_be_shown() {
     let run = run(&["demo", &path]).exits(0);
     assert!(run.stdout.contains("own.eml"), "{run:#?}");
     assert!(run.stdout.contains("identical"), "{run:#?}");
-    common::run(&["demo", "/no/such/file"])
+    crate::common::run(&["demo", "/no/such/file"])
         .exits(65)
         .complains("/no/such/file");
 }

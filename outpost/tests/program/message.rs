@@ -1,10 +1,7 @@
 //! Message files as people have them: line ends, size, strange content.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{
+use crate::common::{
     RUNTIMES, Run, Sink, folder, outpost, request, request_file, run, run_with_input, write,
 };
 use serde_json::json;

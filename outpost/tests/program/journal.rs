@@ -3,15 +3,13 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
-
 use std::{
     collections::BTreeMap,
     fs,
     process::{Command, Stdio},
 };
 
-use common::{RUNTIMES, Run, Sink, folder, mute_server, outpost, run, signal};
+use crate::common::{RUNTIMES, Run, Sink, folder, mute_server, outpost, run, signal};
 use tempfile::TempDir;
 
 const MANY: usize = 120;

@@ -1,16 +1,13 @@
 //! Standard output that cannot be written to: one clear line, exit status 74.
-#![cfg(feature = "cli")]
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::{
     fs::File,
     process::{Command, Stdio},
 };
 
-use common::{MESSAGE, RUNTIMES, Run, Sink, folder, outpost, request, request_file, write};
+use crate::common::{MESSAGE, RUNTIMES, Run, Sink, folder, outpost, request, request_file, write};
 use serde_json::json;
 
 /// Runs the program with a full disk, then with a reader that went away, as

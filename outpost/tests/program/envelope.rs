@@ -1,10 +1,7 @@
 //! Envelopes and next hops as people type and paste them.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{MESSAGE, Run, Sink, run, run_with_input};
+use crate::common::{MESSAGE, Run, Sink, run, run_with_input};
 
 fn deliver(sink: &Sink, envelope: &[&str]) -> Run {
     let nexthop = sink.nexthop();

@@ -1,17 +1,13 @@
 //! What goes out while the work goes on is what the published schemas describe: events, the
 //! journal, and standard error.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-#[path = "common/schema.rs"]
-mod schema;
-#[path = "common/tls.rs"]
-mod tls;
+use crate::common::schema;
+use crate::common::tls;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use common::{MESSAGE, Sink, folder, request, request_file, run, run_with_input};
+use crate::common::{MESSAGE, Sink, folder, request, request_file, run, run_with_input};
 use schema::{Strict, published};
 use serde_json::{Value, json};
 use tls::Tls;
@@ -169,7 +165,7 @@ fn events_are_written_as_they_happen_and_as_described() {
     let sink = Sink::start(&[]);
     let folder = folder();
     let plain = request_file(&folder, json!([request(&sink.nexthop(), "b@x")]));
-    for runtime in common::RUNTIMES {
+    for runtime in crate::common::RUNTIMES {
         let seen = events(&plain, &["--runtime", runtime], 0);
         assert!(
             kinds(&seen).is_superset(&["connected", "disconnected"].into()),
@@ -262,7 +258,7 @@ fn journals_are_as_described() {
     ]);
     let nexthop = sink.nexthop();
     let folder = folder();
-    let message = common::write(&folder, "message.eml", MESSAGE);
+    let message = crate::common::write(&folder, "message.eml", MESSAGE);
     let journal = folder.path().join("journal");
     let mut args = vec!["deliver", "--nexthop", &nexthop, "--from", "a@x"];
     args.extend(["--journal", journal.to_str().unwrap(), &message]);

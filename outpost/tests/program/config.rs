@@ -1,10 +1,7 @@
 //! `outpost config`, which follows postconf(1).
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{MESSAGE, folder, run, write};
+use crate::common::{MESSAGE, folder, run, write};
 
 #[test]
 fn the_settings_of_a_file_are_listed_as_postconf_does() {
@@ -22,7 +19,7 @@ fn the_settings_of_a_file_are_listed_as_postconf_does() {
         ["relayhost = [$mydomain] :587", "smtp_helo_timeout = 1m"]
     );
     let folder_itself = folder.path().to_str().unwrap();
-    let again = common::run(&["config", "--config", folder_itself, "-n"]).exits(0);
+    let again = crate::common::run(&["config", "--config", folder_itself, "-n"]).exits(0);
     assert_eq!(
         again.stdout, run.stdout,
         "the folder stands for its main.cf"
@@ -43,7 +40,8 @@ fn a_named_parameter_is_shown_as_set_or_by_default() {
         run.stdout,
         "smtp_helo_timeout = 7s\nsmtp_mail_timeout = 300s\n"
     );
-    let defaults = common::run(&[&args[..3], &["-d", "smtp_helo_timeout"]].concat()).exits(0);
+    let defaults =
+        crate::common::run(&[&args[..3], &["-d", "smtp_helo_timeout"]].concat()).exits(0);
     assert_eq!(defaults.stdout, "smtp_helo_timeout = 300s\n");
 }
 

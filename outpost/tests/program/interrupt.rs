@@ -1,9 +1,6 @@
 //! Ctrl-C: a polite end with a report, then an end at once.
-#![cfg(feature = "cli")]
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod common;
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -11,7 +8,7 @@ use std::{
     sync::mpsc,
 };
 
-use common::{
+use crate::common::{
     RUNTIMES, Run, Sink, folder, mute_server, outpost, request, request_file, signal, write,
 };
 use serde_json::json;

@@ -1,14 +1,11 @@
 //! Each exit status of the program, and what it says then.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{MESSAGE, Sink, folder, request, request_file, run, run_with_input, write};
+use crate::common::{MESSAGE, Sink, folder, request, request_file, run, run_with_input, write};
 use serde_json::json;
 
 /// Delivers [`MESSAGE`] to this sink.
-fn deliver(sink: &Sink, more: &[&str]) -> common::Run {
+fn deliver(sink: &Sink, more: &[&str]) -> crate::common::Run {
     let nexthop = sink.nexthop();
     let mut args = vec!["deliver", "--from", "a@example.org", "--nexthop", &nexthop];
     args.extend(["--report", "json"]);

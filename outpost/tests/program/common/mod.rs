@@ -8,6 +8,9 @@
     clippy::indexing_slicing
 )]
 
+pub(crate) mod schema;
+pub(crate) mod tls;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Write},

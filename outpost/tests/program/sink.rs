@@ -1,16 +1,13 @@
 //! The sink against clients that want too much, and its end.
-#![cfg(feature = "cli")]
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
 };
 
-use common::{Sink, signal};
+use crate::common::{Sink, signal};
 
 /// A client that says what it likes.
 struct Client(BufReader<TcpStream>);

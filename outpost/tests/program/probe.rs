@@ -1,12 +1,9 @@
 //! `outpost probe` against the program's own server.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod common;
 
 use std::net::TcpListener;
 
-use common::{RUNTIMES, Sink, run};
+use crate::common::{RUNTIMES, Sink, run};
 
 #[cfg(unix)]
 #[test]
@@ -18,7 +15,7 @@ fn the_first_ctrl_c_ends_politely() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let nexthop = format!("[127.0.0.1]:{}", listener.local_addr().unwrap().port());
     for runtime in RUNTIMES {
-        let child = common::outpost()
+        let child = crate::common::outpost()
             .args(["probe", "--runtime", runtime, &nexthop])
             .stdout(Stdio::piped())
             .spawn()
@@ -29,7 +26,7 @@ fn the_first_ctrl_c_ends_politely() {
         let mut line = String::new();
         let _ = BufReader::new(&stream).read_line(&mut line).unwrap();
         assert!(line.starts_with("EHLO "), "{line}");
-        common::signal(child.id(), "INT");
+        crate::common::signal(child.id(), "INT");
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(75), "{runtime}: {text}");
@@ -79,7 +76,7 @@ fn json_has_the_fields_that_help_names() {
 
     let help = run(&["probe", "--help"]).exits(0).stdout;
     let mut unnamed = Vec::new();
-    common::field_names(&report, &mut |name| {
+    crate::common::field_names(&report, &mut |name| {
         let words = help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         if !words.into_iter().any(|word| word == name) {
             unnamed.push(name.to_owned());

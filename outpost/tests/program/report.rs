@@ -1,10 +1,7 @@
 //! Reports that are written as verdicts fall.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{RUNTIMES, Sink, folder, request, request_file, run};
+use crate::common::{RUNTIMES, Sink, folder, request, request_file, run};
 use serde_json::{Value, json};
 
 #[test]

@@ -1,10 +1,7 @@
 //! Deliveries to the sink, seen from both sides.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{
+use crate::common::{
     MESSAGE, RUNTIMES, Sink, folder, outpost, request, request_file, run, run_with_input, write,
 };
 use serde_json::json;
@@ -307,7 +304,7 @@ fn rust_log_traces_to_standard_error() {
         .env("RUST_LOG", "info")
         .output()
         .unwrap();
-    let run = common::Run::of(output).exits(0);
+    let run = crate::common::Run::of(output).exits(0);
     assert!(
         run.stderr.contains("INFO") && run.stderr.contains("settled"),
         "{run:#?}"

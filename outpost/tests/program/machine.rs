@@ -1,12 +1,9 @@
 //! Completions and manual pages.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod common;
 
 use std::{collections::BTreeSet, fs};
 
-use common::{folder, run};
+use crate::common::{folder, run};
 
 /// The pages of all commands that help shows, and those below them.
 const PAGES: [&str; 12] = [

@@ -1,14 +1,11 @@
 //! `outpost probe` for several destinations, and for monitoring systems.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
-#[path = "common/tls.rs"]
-mod server;
+use crate::common::tls as server;
 
 use std::net::TcpListener;
 
-use common::{RUNTIMES, Run, Sink, folder, run, run_with_input, write};
+use crate::common::{RUNTIMES, Run, Sink, folder, run, run_with_input, write};
 use serde_json::Value;
 use server::{Tls, certificate, certificate_for_days, serve};
 
@@ -309,7 +306,7 @@ fn an_interrupted_check_is_unknown_and_what_was_not_looked_at_is_told() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let nexthop = format!("[127.0.0.1]:{}", listener.local_addr().unwrap().port());
     let interrupted = |args: &[&str]| {
-        let child = common::outpost()
+        let child = crate::common::outpost()
             .args(["probe", "--jobs", "1"])
             .args(args)
             .args([&nexthop, &nexthop])
@@ -322,7 +319,7 @@ fn an_interrupted_check_is_unknown_and_what_was_not_looked_at_is_told() {
         stream.write_all(b"220 mx.example\r\n").unwrap();
         let mut line = String::new();
         BufReader::new(&stream).read_line(&mut line).unwrap();
-        common::signal(child.id(), "INT");
+        crate::common::signal(child.id(), "INT");
         Run::of(child.wait_with_output().unwrap())
     };
     let run = interrupted(&["--nagios"]).exits(3);

@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Run, Sink, folder, run, run_with_input, write};
+use crate::common::{Run, Sink, folder, run, run_with_input, write};
 
 fn deliver(sink: &Sink, more: &[&str], text: &str) -> Run {
     let nexthop = sink.nexthop();

@@ -1,8 +1,5 @@
 //! Several deliveries at the same time.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod common;
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -11,7 +8,7 @@ use std::{
     sync::{Arc, Barrier},
 };
 
-use common::{
+use crate::common::{
     MESSAGE, RUNTIMES, Run, Sink, folder, mute_server, outpost, request, request_file, run,
     run_with_input, signal,
 };

@@ -1,12 +1,9 @@
 //! Tests of the words on TLS in reports: how mail went, and why TLS failed.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-#[path = "common/tls.rs"]
-mod server;
+use crate::common::tls as server;
 
-use common::{MESSAGE, Run, folder, run_with_input, write};
+use crate::common::{MESSAGE, Run, folder, run_with_input, write};
 use serde_json::{Value, json};
 use server::{Tls, certificate, serve};
 

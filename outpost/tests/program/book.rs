@@ -1,12 +1,9 @@
 //! The book names the program's commands and options as they are.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod common;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use common::run;
+use crate::common::run;
 
 /// The commands of the program with their help texts, and those of the commands below them.
 fn helps() -> BTreeMap<String, String> {

@@ -1,16 +1,13 @@
 //! Tests of injection: what strangers have a say in cannot forge a line of the log, the report or the sink,
 //! and no control character of theirs reaches a terminal.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod common;
 
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpStream,
 };
 
-use common::{Run, Sink, folder, outpost, request, request_file, run};
+use crate::common::{Run, Sink, folder, outpost, request, request_file, run};
 use serde_json::{Value, json};
 
 /// The end of a text and another transaction.

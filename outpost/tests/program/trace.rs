@@ -1,10 +1,7 @@
 //! Tests of standard error: `-v`, RUST_LOG, and nothing told twice.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{MESSAGE, RUNTIMES, Run, Sink, folder, outpost, write};
+use crate::common::{MESSAGE, RUNTIMES, Run, Sink, folder, outpost, write};
 
 /// Delivers to this sink with these arguments and this RUST_LOG.
 fn deliver(sink: &Sink, args: &[&str], log: &str) -> Run {

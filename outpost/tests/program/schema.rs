@@ -1,16 +1,12 @@
 //! What the program writes is what the published schemas describe, and nothing else.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-#[path = "common/schema.rs"]
-mod schema;
-#[path = "common/tls.rs"]
-mod tls;
+use crate::common::schema;
+use crate::common::tls;
 
 use std::{collections::BTreeSet, fs};
 
-use common::{Run, Sink, folder, request, request_file, run};
+use crate::common::{Run, Sink, folder, request, request_file, run};
 use schema::{NAMES, Strict, published};
 use serde_json::{Value, json};
 use tls::Tls;
@@ -188,7 +184,7 @@ fn reports_are_as_described_with_lmtp() {
     request["recipients"] = json!([{ "address": "b@x" }, { "address": "c@x" }]);
     let file = json!({ "protocol": "lmtp", "requests": [request] });
     Strict::new("request").takes(&file);
-    let path = common::write(&folder, "lmtp.json", file.to_string());
+    let path = crate::common::write(&folder, "lmtp.json", file.to_string());
     let (whole, lines) = reports(&path, &[], 0);
     assert_eq!(statuses(&whole), ["sent", "sent"]);
     assert_eq!(lines.len(), 3);
@@ -244,7 +240,7 @@ fn a_request_file_may_have_every_field_that_its_schema_has() {
     assert_eq!(names(&full["recipients"][0]), of("recipient"));
     let file = json!({ "protocol": "smtp", "requests": [full] });
     Strict::new("request").takes(&file);
-    let path = common::write(&folder, "full.json", file.to_string());
+    let path = crate::common::write(&folder, "full.json", file.to_string());
     assert_eq!(statuses(&reports(&path, &[], 0).0), ["sent"]);
 }
 

@@ -1,10 +1,7 @@
 //! Tests of the help texts.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::run;
+use crate::common::run;
 
 /// Calls of the program that have a help text.
 const COMMANDS: [&[&str]; 12] = [
@@ -66,7 +63,7 @@ fn help_fits_a_screen_of_80_columns() {
     }
     // Also where the terminal, or who claims to be one, is wider.
     for (name, columns) in [("COLUMNS", "200"), ("COLUMNS", "20")] {
-        let output = common::outpost()
+        let output = crate::common::outpost()
             .args(["deliver", "--help"])
             .env(name, columns)
             .output()

@@ -1,15 +1,12 @@
 //! Tests of `outpost sendmail` as programs call it, against the sink.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
-mod common;
 
 use std::{
     io::Write,
     process::{Command, Stdio},
 };
 
-use common::{Run, Sink, folder, outpost, run, run_with_input, write};
+use crate::common::{Run, Sink, folder, outpost, run, run_with_input, write};
 use tempfile::TempDir;
 
 /// A sink, and an accounts file that leads there.

@@ -1,14 +1,11 @@
 //! `outpost load` against the program's own server, servers that fail, and servers with TLS.
-#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
-#[path = "common/tls.rs"]
-mod server;
+use crate::common::tls as server;
 
 use std::net::TcpListener;
 
-use common::{Run, Sink, outpost, run};
+use crate::common::{Run, Sink, outpost, run};
 use serde_json::Value;
 use server::{Tls, certificate, serve};
 
@@ -279,7 +276,7 @@ fn a_rate_shows_the_response_since_each_message_was_due() {
 #[test]
 fn messages_that_were_due_and_did_not_begin_are_told() {
     // The server never answers the text, so that only one message begins.
-    let (server, told) = common::mute_server();
+    let (server, told) = crate::common::mute_server();
     let child = outpost()
         .args(["load", "--json", "--rate", "1000/s", "--duration", "20ms"])
         .args(["-o", "smtp_data_done_timeout=1s", &server])
@@ -320,7 +317,7 @@ fn json_has_the_fields_that_help_names() {
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .collect();
     let mut unnamed = Vec::new();
-    common::field_names(&report, &mut |name| {
+    crate::common::field_names(&report, &mut |name| {
         if !words.contains(&name) {
             unnamed.push(name.to_owned());
         }
@@ -405,7 +402,7 @@ mod interrupted {
             .spawn()
             .unwrap();
         sink.line();
-        common::signal(child.id(), "INT");
+        crate::common::signal(child.id(), "INT");
         let report = Run::of(child.wait_with_output().unwrap()).exits(0).report();
         assert_eq!(report["interrupted"], true);
         assert_eq!(report["messages"]["begun"], report["messages"]["accepted"]);
@@ -424,7 +421,7 @@ mod interrupted {
                 .spawn()
                 .unwrap();
             sink.line();
-            common::signal(child.id(), "INT");
+            crate::common::signal(child.id(), "INT");
             let report = Run::of(child.wait_with_output().unwrap()).exits(0).report();
             assert_eq!(report["messages"]["begun"], 1, "{wait:?}");
             assert_eq!(report["interrupted"], true, "{wait:?}");
@@ -433,7 +430,7 @@ mod interrupted {
 
     #[test]
     fn the_second_ctrl_c_ends_at_once_with_what_there_is() {
-        let (server, told) = common::mute_server();
+        let (server, told) = crate::common::mute_server();
         let mut child = outpost()
             .args(["load", "--messages", "10", "--sessions", "2", &server])
             .stdout(Stdio::piped())
@@ -442,12 +439,12 @@ mod interrupted {
             .unwrap();
         told.recv().unwrap();
         told.recv().unwrap();
-        common::signal(child.id(), "INT");
+        crate::common::signal(child.id(), "INT");
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         stderr.read_line(&mut line).unwrap();
         assert!(line.contains("once more ends at once"), "{line}");
-        common::signal(child.id(), "INT");
+        crate::common::signal(child.id(), "INT");
         let rest: Vec<String> = stderr.lines().map_while(Result::ok).collect();
         assert_eq!(child.wait().unwrap().code(), Some(130));
         let begun = "messages     2 begun, 0 accepted, 2 under way";

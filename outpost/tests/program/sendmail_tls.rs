@@ -2,9 +2,7 @@
 #![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod common;
-#[path = "common/tls.rs"]
-mod server;
+use crate::common::tls as server;
 
 use std::{
     io::{Read, Write},
@@ -14,8 +12,8 @@ use std::{
     thread,
 };
 
+use crate::common::{Run, folder, run, run_with_input, write};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use common::{Run, folder, run, run_with_input, write};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use server::certificate;
 use tempfile::TempDir;

@@ -2,15 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod common;
-
 use std::{
     fs,
     io::{BufRead, BufReader},
     process::Stdio,
 };
 
-use common::{RUNTIMES, Run, Sink, folder, mute_server, outpost, run, signal};
+use crate::common::{RUNTIMES, Run, Sink, folder, mute_server, outpost, run, signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -128,7 +126,7 @@ fn an_mbox_is_cut_into_messages() {
             mbox += "From a@example.org Mon Nov 30 12:00:00 2026\n";
             mbox += &format!("Subject: {number}\n\n>From here\n>>From there\n\n");
         }
-        let file = common::write(&folder, "box", mbox);
+        let file = crate::common::write(&folder, "box", mbox);
         let nexthop = sink.nexthop();
         let more = [
             "--jobs",
@@ -161,8 +159,8 @@ fn an_mbox_is_cut_into_messages() {
 fn what_is_named_an_mbox_has_to_be_one_and_what_is_named_a_message_is_one() {
     let sink = Sink::start(&[]);
     let folder = folder();
-    let plain = common::write(&folder, "plain", "Subject: 1\n\nx\n");
-    let from = common::write(&folder, "from", "From x\nSubject: 1\n\nx\n");
+    let plain = crate::common::write(&folder, "plain", "Subject: 1\n\nx\n");
+    let from = crate::common::write(&folder, "from", "From x\nSubject: 1\n\nx\n");
     let nexthop = sink.nexthop();
     let run_it = |more: &[&str]| run(&deliver(&nexthop, more));
     run_it(&["--input", "mbox", &plain])

@@ -1,13 +1,10 @@
 //! Too few file descriptors: a clear end or a verdict, never a panic.
-#![cfg(feature = "cli")]
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::process::Command;
 
-use common::{MESSAGE, RUNTIMES, Run, Sink, folder, write};
+use crate::common::{MESSAGE, RUNTIMES, Run, Sink, folder, write};
 
 /// Runs the program where `limit` files can be open at once.
 fn run_with_files(limit: u32, args: &[&str]) -> Run {
