@@ -59,30 +59,41 @@ pub(crate) fn drive<R: Runtime, T: TextSource, O: Observer>(
     std::future::poll_fn(move |cx| drive.poll(cx))
 }
 
+/// An answer that is waited for. Boxed, since Rust 1.88 cannot see otherwise that it may go to another thread.
+type Awaited<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// Asks a table, on a thread if it may hold that up.
-async fn look_up<R: Runtime>(
+fn look_up<R: Runtime>(
     table: NamedTable,
     query: TableQuery,
-) -> Result<Option<String>, TableFailure> {
+) -> Awaited<Result<Option<String>, TableFailure>> {
     let lost = Err(TableFailure {
         table: format!("external:{}", query.table),
         reason: "the table panicked".to_owned(),
     });
     match table {
-        NamedTable::Blocking(table) => apart::<R, _>(lost, move || table.lookup(&query.key)).await,
-        NamedTable::Async(table) => awaited(lost, async { table.lookup(&query.key).await }).await,
+        NamedTable::Blocking(table) => {
+            Box::pin(apart::<R, _>(lost, move || table.lookup(&query.key)))
+        }
+        NamedTable::Async(table) => {
+            Box::pin(awaited(lost, async move { table.lookup(&query.key).await }))
+        }
     }
 }
 
 /// Asks a source of tokens, on a thread if it may hold that up.
-async fn token<R: Runtime>(
+fn token<R: Runtime>(
     source: TokenSource,
     wanted: Box<TokenRequest>,
-) -> Result<Secret, TokenFailure> {
+) -> Awaited<Result<Secret, TokenFailure>> {
     let lost = Err(TokenFailure::new("its source panicked"));
     match source {
-        TokenSource::Blocking(source) => apart::<R, _>(lost, move || source.token(&wanted)).await,
-        TokenSource::Async(source) => awaited(lost, async { source.token(&wanted).await }).await,
+        TokenSource::Blocking(source) => {
+            Box::pin(apart::<R, _>(lost, move || source.token(&wanted)))
+        }
+        TokenSource::Async(source) => {
+            Box::pin(awaited(lost, async move { source.token(&wanted).await }))
+        }
     }
 }
 
