@@ -294,8 +294,8 @@ impl<M: FromPolicy> Builder<M> {
     /// A password only goes to a server that is verified, unless somebody wants less.
     fn default_level(&self) -> TlsLevel {
         let level = self.settings.tls.level;
-        match (&self.settings.login, &self.route) {
-            (Some(_), Route::To(_)) if !level.needs_authority() && has_tls() => TlsLevel::Secure,
+        match &self.settings.login {
+            Some(_) if !level.needs_authority() && has_tls() => TlsLevel::Secure,
             _ => level,
         }
     }

@@ -24,7 +24,7 @@
 use std::{error, fmt};
 
 use lettre::{Message as Email, address::Envelope as Addresses};
-use smtp_policy::report::{Report, Status};
+use smtp_policy::report::{Report, Status, printable};
 
 use crate::{Envelope, EnvelopeError, Message};
 
@@ -106,7 +106,9 @@ impl fmt::Display for LettreError {
             write!(
                 f,
                 "{}: {} ({})",
-                recipient.address, outcome.word, outcome.text
+                printable(recipient.address.as_str()),
+                outcome.word,
+                outcome.text
             )?;
         }
         Ok(())

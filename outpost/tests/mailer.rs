@@ -317,7 +317,7 @@ fn all_that_is_wrong_with_a_mailer_is_named() {
 }
 
 #[test]
-fn a_relay_with_a_password_is_verified_unless_somebody_wants_less() {
+fn whoever_gets_a_password_is_verified_unless_somebody_wants_less() {
     let level = |builder: Builder<Mailer>| {
         let mailer = builder.build().unwrap();
         mailer
@@ -330,6 +330,12 @@ fn a_relay_with_a_password_is_verified_unless_somebody_wants_less() {
     let relay = || Mailer::relay("[smtp.test]:25").authorities(&key);
     assert_eq!(level(relay()), TlsLevel::Dane);
     assert_eq!(level(relay().credentials("me", "secret")), TlsLevel::Secure);
+    let direct = || Mailer::direct("me.test").authorities(&key);
+    assert_eq!(level(direct()), TlsLevel::Dane);
+    assert_eq!(
+        level(direct().credentials("me", "secret")),
+        TlsLevel::Secure
+    );
     let less = relay().credentials("me", "secret").tls(TlsLevel::Encrypt);
     assert_eq!(level(less), TlsLevel::Encrypt);
 }

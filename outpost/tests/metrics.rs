@@ -1,4 +1,4 @@
-//! What a recorder of the `metrics` facade is told.
+//! The counts that a recorder of the `metrics` facade gets.
 #![cfg(all(feature = "metrics", feature = "blocking"))]
 #![allow(clippy::unwrap_used)]
 

@@ -62,7 +62,7 @@ impl Spool {
     }
 }
 
-/// How often each message arrived.
+/// The number of times that each message arrived.
 fn arrivals(sink: &Sink) -> BTreeMap<String, usize> {
     let mut arrivals = BTreeMap::new();
     for message in sink.messages() {

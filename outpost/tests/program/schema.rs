@@ -1,4 +1,4 @@
-//! What the program writes is what the published schemas describe, and nothing else.
+//! All that the program writes as JSON, held to the published schemas: it has nothing else in it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common::schema;

@@ -42,7 +42,7 @@ impl Post {
         run_with_input(&args, message.as_bytes())
     }
 
-    /// What the sink says of the next message.
+    /// The words of the sink about the next message.
     fn line(&mut self) -> String {
         self.sink.line()
     }

@@ -76,7 +76,7 @@ impl Submission {
         )
     }
 
-    /// What the server has heard up to now.
+    /// The lines that the server has heard up to now.
     fn heard(&self) -> Vec<String> {
         self.heard.try_iter().collect()
     }

@@ -1,4 +1,4 @@
-//! What goes out while the work goes on is what the published schemas describe: events, the
+//! Output that comes while the work goes on, held to the published schemas: events, the
 //! journal, and standard error.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 

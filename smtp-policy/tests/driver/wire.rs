@@ -23,7 +23,7 @@ struct State {
     text_lines: usize,
     /// The number of reads that found nothing.
     vain_reads: usize,
-    /// What connections bring next without being asked.
+    /// Bytes that connections bring next without being asked.
     unasked: Vec<u8>,
     /// Connections are at their end.
     hung_up: bool,
