@@ -58,20 +58,11 @@ fn split(list: &str) -> Result<Vec<String>, String> {
                 part.push(c);
                 chars.next().into_iter().for_each(|c| part.push(c));
             }
-            (Place::Quoted, '"') => {
+            (Place::Quoted, '"') | (Place::Literal, ']') => {
                 part.push(c);
-                place = if part.angle {
-                    Place::Angle
-                } else {
-                    Place::Open
-                };
-            }
-            (Place::Literal, ']') => {
-                part.push(c);
-                place = if part.angle {
-                    Place::Angle
-                } else {
-                    Place::Open
+                place = match part.angle {
+                    true => Place::Angle,
+                    false => Place::Open,
                 };
             }
             (Place::Quoted | Place::Literal, c) => part.push(c),
