@@ -1,0 +1,17 @@
+//! A queue for outgoing mail: what a server defers is tried again for days, on SQLite for one machine,
+//! on PostgreSQL for many. It is not a delivery client: what happens on a connection, and what a reply
+//! means, is decided below, in `smtp-policy`.
+//!
+//! | part | is |
+//! |---|---|
+//! | [`model`] | messages, tasks, recipients, destinations as values |
+//! | [`rules`] | what is decided: when a task is tried again, how many deliveries a destination gets, what a doubt means |
+//! | [`operation`] | what is done to the queue in one transaction each, with those rules |
+//! | [`store`] | where it is kept: rows that are read, locked and written, and nothing that decides |
+//! | [`worker`] | what runs: it claims tasks and has them delivered |
+
+pub mod model;
+pub mod operation;
+pub mod rules;
+pub mod store;
+pub mod worker;

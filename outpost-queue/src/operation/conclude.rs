@@ -1,0 +1,176 @@
+//! An attempt is over: the verdicts, what is left of the task with its time, the reports that are owed, the turn, and what
+//! the destination has shown, all at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use smtp_policy::report::Outcome;
+
+use crate::{
+    model::{Message, MessageId, MessageState, QueuedRecipient, Task, TaskId, Timestamp},
+    rules::{
+        Rules,
+        settle::{Left, Settled, feed_back, leave, settle},
+    },
+    store::{Operation, StoreError, Transaction},
+};
+
+use super::{
+    claim::refresh,
+    lease::{Right, lock, lock_known},
+};
+
+/// Takes down how attempts have ended.
+#[derive(Clone, Debug)]
+pub struct Conclude {
+    /// The attempts, each of another task.
+    pub conclusions: Vec<Conclusion>,
+    /// The rules.
+    pub rules: Rules,
+}
+
+/// The end of one attempt.
+#[derive(Clone, Debug)]
+pub struct Conclusion {
+    /// The right to the task.
+    pub right: Right,
+    /// The outcome of each recipient, by its place in the envelope.
+    pub outcomes: BTreeMap<u32, Outcome>,
+}
+
+/// What the end of an attempt has led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concluded {
+    /// It was taken down.
+    Done,
+    /// The task belongs to somebody else by now, and nothing was taken down.
+    Lost,
+}
+
+impl Operation for Conclude {
+    /// One for each conclusion, in their order.
+    type Output = Vec<Concluded>;
+
+    async fn run<T: Transaction>(&self, tx: &mut T) -> Result<Vec<Concluded>, StoreError> {
+        let tasks = lock(tx, self.conclusions.iter().map(|one| one.right)).await?;
+        let names: BTreeSet<_> = tasks.iter().map(|task| task.destination.clone()).collect();
+        let names: Vec<_> = names.into_iter().collect();
+        let mut destinations = lock_known(tx, &names, &self.rules).await?;
+        let held: BTreeSet<TaskId> = tasks.iter().map(|task| task.id).collect();
+        let ends = self.ends();
+        let now = tx.now().await?;
+        for destination in &mut destinations {
+            let name = destination.name.clone();
+            for task in tasks.iter().filter(|task| task.destination == name) {
+                let outcomes = ends
+                    .get(&task.id)
+                    .into_iter()
+                    .flat_map(|one| one.outcomes.values());
+                feed_back(destination, outcomes, &self.rules, now);
+            }
+        }
+        settle_tasks(tx, tasks, &ends, &self.rules, now).await?;
+        refresh(tx, &mut destinations, &self.rules, now).await?;
+        tx.save_destinations(&destinations).await?;
+        let concluded = |one: &Conclusion| match held.contains(&one.right.task) {
+            true => Concluded::Done,
+            false => Concluded::Lost,
+        };
+        Ok(self.conclusions.iter().map(concluded).collect())
+    }
+}
+
+impl Conclude {
+    fn ends(&self) -> BTreeMap<TaskId, &Conclusion> {
+        self.conclusions
+            .iter()
+            .map(|one| (one.right.task, one))
+            .collect()
+    }
+}
+
+/// Writes what attempts have left of tasks that are locked: recipients, tasks, messages.
+pub(super) async fn settle_tasks<T: Transaction>(
+    tx: &mut T,
+    tasks: Vec<Task>,
+    ends: &BTreeMap<TaskId, &Conclusion>,
+    rules: &Rules,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+    let messages: BTreeSet<MessageId> = tasks.iter().map(|task| task.message).collect();
+    let messages: Vec<MessageId> = messages.into_iter().collect();
+    let mut messages: BTreeMap<_, _> = tx
+        .lock_messages(&messages)
+        .await?
+        .into_iter()
+        .map(|one| (one.id, one))
+        .collect();
+    let mut recipients: BTreeMap<TaskId, Vec<QueuedRecipient>> = BTreeMap::new();
+    for recipient in tx.recipients(&ids, true).await? {
+        recipients
+            .entry(recipient.task)
+            .or_default()
+            .push(recipient);
+    }
+    let mut kept = Vec::new();
+    let mut over = Vec::new();
+    let mut changed = Vec::new();
+    for mut task in tasks {
+        let mut concerned = recipients.remove(&task.id).unwrap_or_default();
+        let message = messages
+            .get_mut(&task.message)
+            .ok_or_else(|| orphan(&task))?;
+        let mut settled = Settled::default();
+        if let Some(end) = ends.get(&task.id) {
+            for recipient in &mut concerned {
+                if let Some(outcome) = end.outcomes.get(&recipient.number) {
+                    settle(recipient, outcome, &mut settled);
+                }
+            }
+        }
+        let left = leave(&mut task, message, &mut concerned, rules, now, &mut settled)
+            .map_err(|why| StoreError::Damaged(format!("a verdict of task {}: {why}", task.id)))?;
+        account(message, settled, now);
+        match left {
+            Left::Task => kept.push(task),
+            Left::Nothing => over.push(task.id),
+        }
+        changed.append(&mut concerned);
+    }
+    tx.save_recipients(&changed).await?;
+    tx.save_tasks(&kept).await?;
+    tx.delete_tasks(&over).await?;
+    save_messages(tx, messages.into_values().collect()).await
+}
+
+/// Takes down at a message what became of its recipients.
+pub(super) fn account(message: &mut Message, settled: Settled, now: Timestamp) {
+    message.unsettled = message.unsettled.saturating_sub(settled.recipients);
+    if settled.owes {
+        message.report_at = message.report_at.min(now);
+    }
+    if message.unsettled == 0 && message.report_at == Timestamp::NEVER {
+        message.state = MessageState::Finished;
+        message.finished = now;
+    }
+}
+
+/// Writes messages, and removes the texts of those that are finished.
+pub(super) async fn save_messages<T: Transaction>(
+    tx: &mut T,
+    messages: Vec<Message>,
+) -> Result<(), StoreError> {
+    tx.save_messages(&messages).await?;
+    let finished = messages
+        .iter()
+        .filter(|one| one.state == MessageState::Finished);
+    let finished: Vec<MessageId> = finished.map(|one| one.id).collect();
+    tx.delete_texts(&finished).await
+}
+
+fn orphan(task: &Task) -> StoreError {
+    StoreError::Damaged(format!(
+        "task {} is of message {}, which is not there",
+        task.id, task.message
+    ))
+}

@@ -1,0 +1,24 @@
+//! What is done to the queue, in one transaction each. The rules are those of [`rules`](crate::rules), the rows come from a
+//! [`Transaction`](crate::store::Transaction), and nothing here knows which store it is.
+//!
+//! ```text
+//!  Submit ─▶ New ── Admit ─▶ Ready ── Claim ─▶ Leased ── Mark ─▶ in doubt ── Conclude ─▶ gone, Ready or Held
+//!                     └───────────────────────▶ │                                ▲
+//!                                               └── Reap (the worker died) ──────┘
+//! ```
+
+mod admit;
+mod claim;
+mod conclude;
+mod lease;
+mod reap;
+mod submit;
+
+pub use self::{
+    admit::Admit,
+    claim::{Claim, Claimed},
+    conclude::{Conclude, Concluded, Conclusion},
+    lease::{Mark, Release, Renew, Right},
+    reap::{Reap, Reaped},
+    submit::{Addressee, Append, Begin, Submission, Submit, Submitted},
+};

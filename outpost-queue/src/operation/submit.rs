@@ -1,0 +1,278 @@
+//! A message comes into the queue.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use smtp_policy::request::Recipient;
+
+use crate::{
+    model::{
+        DestinationName, Fate, Fence, Kind, Message, MessageId, MessageState, QueuedRecipient,
+        Task, TaskId, TaskState, Timestamp,
+    },
+    store::{CHUNK, Chunk, Operation, StoreError, Transaction},
+};
+
+/// Adds messages. Nobody sees one before it is there as a whole, and then it is there for good.
+#[derive(Clone, Debug)]
+pub struct Submit {
+    /// The messages.
+    pub submissions: Vec<Submission>,
+}
+
+/// A message that comes into the queue.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Mail, or a report.
+    pub kind: Kind,
+    /// The envelope sender, unquoted; empty for the null sender.
+    pub sender: String,
+    /// As [`Message::envelope`].
+    pub envelope: String,
+    /// The recipients in the order of the envelope; at least one.
+    pub recipients: Vec<Addressee>,
+    /// The most recipients of a task; zero is no limit.
+    pub recipient_limit: u32,
+    /// The text, or the name under which it was written before.
+    pub text: Submitted,
+}
+
+/// A recipient with its destination.
+#[derive(Clone, Debug)]
+pub struct Addressee {
+    /// The recipient.
+    pub recipient: Recipient,
+    /// The destination that takes mail for it.
+    pub destination: DestinationName,
+}
+
+/// The text of a message that is submitted.
+#[derive(Clone, Debug)]
+pub enum Submitted {
+    /// All of it; its lines end in LF.
+    Text(Bytes),
+    /// It was written by [`Begin`] and [`Append`], and has this many bytes.
+    Before(MessageId, u64),
+}
+
+impl Operation for Submit {
+    type Output = Vec<MessageId>;
+
+    async fn run<T: Transaction>(&self, tx: &mut T) -> Result<Vec<MessageId>, StoreError> {
+        let now = tx.now().await?;
+        let mut rows = Rows::default();
+        for submission in &self.submissions {
+            let parts = submission.parts();
+            let fresh = usize::from(matches!(submission.text, Submitted::Text(_)));
+            let mut numbers = tx.allocate(parts.len() + fresh).await?.into_iter();
+            rows.add(submission, parts, &mut numbers, now)?;
+        }
+        tx.insert_messages(&rows.messages).await?;
+        self.finish_before(tx, &rows.before).await?;
+        tx.insert_chunks(&rows.chunks).await?;
+        tx.insert_tasks(&rows.tasks).await?;
+        tx.insert_recipients(&rows.recipients).await?;
+        Ok(rows.ids)
+    }
+}
+
+#[derive(Default)]
+struct Rows {
+    ids: Vec<MessageId>,
+    messages: Vec<Message>,
+    before: Vec<Message>,
+    chunks: Vec<Chunk>,
+    tasks: Vec<Task>,
+    recipients: Vec<QueuedRecipient>,
+}
+
+impl Submission {
+    /// The places of the recipients that go together, with their destination.
+    fn parts(&self) -> Vec<(DestinationName, Vec<usize>)> {
+        let limit = match self.recipient_limit {
+            0 => usize::MAX,
+            limit => usize::try_from(limit).unwrap_or(usize::MAX),
+        };
+        let mut parts: Vec<(DestinationName, Vec<usize>)> = Vec::new();
+        let mut open: BTreeMap<&DestinationName, usize> = BTreeMap::new();
+        for (place, addressee) in self.recipients.iter().enumerate() {
+            let part = open
+                .get(&addressee.destination)
+                .and_then(|part| parts.get_mut(*part));
+            match part {
+                Some((_, places)) if places.len() < limit => places.push(place),
+                _ => {
+                    open.insert(&addressee.destination, parts.len());
+                    parts.push((addressee.destination.clone(), vec![place]));
+                }
+            }
+        }
+        parts
+    }
+}
+
+impl Rows {
+    fn add(
+        &mut self,
+        submission: &Submission,
+        parts: Vec<(DestinationName, Vec<usize>)>,
+        numbers: &mut impl Iterator<Item = i64>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut number = || {
+            let short = || StoreError::Other("fewer numbers came than were asked for".to_owned());
+            numbers.next().ok_or_else(short)
+        };
+        let (id, size) = match &submission.text {
+            Submitted::Text(text) => (MessageId(number()?), text.len() as u64),
+            Submitted::Before(id, size) => (*id, *size),
+        };
+        let message = Message {
+            id,
+            kind: submission.kind,
+            state: MessageState::Queued,
+            sender: submission.sender.clone(),
+            envelope: submission.envelope.clone(),
+            size,
+            arrived: now,
+            unsettled: u32::try_from(submission.recipients.len()).unwrap_or(u32::MAX),
+            report_at: Timestamp::NEVER,
+            finished: Timestamp::NEVER,
+        };
+        self.ids.push(id);
+        match &submission.text {
+            Submitted::Text(text) => {
+                self.chunks.extend(chunks(id, 0, text));
+                self.messages.push(message);
+            }
+            Submitted::Before(..) => self.before.push(message),
+        }
+        for (destination, places) in parts {
+            let task = TaskId(number()?);
+            self.tasks.push(new_task(task, id, destination, now));
+            self.recipients
+                .extend(places.into_iter().filter_map(|place| {
+                    Some(QueuedRecipient {
+                        message: id,
+                        number: u32::try_from(place).ok()?,
+                        task,
+                        recipient: submission.recipients.get(place)?.recipient.clone(),
+                        fate: Fate::Pending,
+                        doubtful: false,
+                        verdict: None,
+                        owed: None,
+                    })
+                }));
+        }
+        Ok(())
+    }
+}
+
+fn new_task(id: TaskId, message: MessageId, destination: DestinationName, now: Timestamp) -> Task {
+    Task {
+        id,
+        message,
+        destination,
+        state: TaskState::New,
+        due: now,
+        fence: Fence::default(),
+        attempts: 0,
+        deaths: 0,
+        doubt: None,
+        arrived: now,
+        watch: Timestamp::NEVER,
+        warned: false,
+    }
+}
+
+/// The pieces of a text, the first of which has the given number.
+fn chunks(message: MessageId, first: u32, text: &Bytes) -> impl Iterator<Item = Chunk> {
+    let starts = (0..text.len()).step_by(CHUNK);
+    (first..).zip(starts).map(move |(number, start)| Chunk {
+        message,
+        number,
+        bytes: text.slice(start..text.len().min(start + CHUNK)),
+    })
+}
+
+impl Submit {
+    /// Ends messages whose text was written before.
+    async fn finish_before<T: Transaction>(
+        &self,
+        tx: &mut T,
+        before: &[Message],
+    ) -> Result<(), StoreError> {
+        if before.is_empty() {
+            return Ok(());
+        }
+        let mut ids: Vec<MessageId> = before.iter().map(|one| one.id).collect();
+        ids.sort_unstable();
+        let found = tx.lock_messages(&ids).await?;
+        let arriving = found
+            .iter()
+            .filter(|one| one.state == MessageState::Arriving)
+            .count();
+        if arriving != before.len() {
+            let why = "a message whose text was written before is not there, or has ended already";
+            return Err(StoreError::Other(why.to_owned()));
+        }
+        tx.replace_messages(before).await
+    }
+}
+
+/// Begins a message whose text comes in pieces.
+#[derive(Clone, Copy, Debug)]
+pub struct Begin;
+
+impl Operation for Begin {
+    type Output = MessageId;
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    async fn run<T: Transaction>(&self, tx: &mut T) -> Result<MessageId, StoreError> {
+        let now = tx.now().await?;
+        let numbers = tx.allocate(1).await?;
+        let short = || StoreError::Other("no number came".to_owned());
+        let id = MessageId(numbers.first().copied().ok_or_else(short)?);
+        let message = Message {
+            id,
+            kind: Kind::Mail,
+            state: MessageState::Arriving,
+            sender: String::new(),
+            envelope: String::new(),
+            size: 0,
+            arrived: now,
+            unsettled: 0,
+            report_at: Timestamp::NEVER,
+            finished: Timestamp::NEVER,
+        };
+        tx.insert_messages(&[message]).await?;
+        Ok(id)
+    }
+}
+
+/// Adds text to a message that was begun: `CHUNK` bytes at a time, less only at the end.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The message.
+    pub message: MessageId,
+    /// The number of the first piece.
+    pub number: u32,
+    /// The bytes.
+    pub text: Bytes,
+}
+
+impl Operation for Append {
+    type Output = ();
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    async fn run<T: Transaction>(&self, tx: &mut T) -> Result<(), StoreError> {
+        let pieces: Vec<Chunk> = chunks(self.message, self.number, &self.text).collect();
+        tx.insert_chunks(&pieces).await
+    }
+}
