@@ -54,12 +54,7 @@ fn a_deferred_recipient_is_due_after_five_minutes_and_then_sent() {
     let store = MemoryStore::new(move || Timestamp::from_micros(time.load(Ordering::Relaxed)));
     let rules = Rules::default();
     let worker = WorkerName("one".into());
-    let id = run(
-        &store,
-        Submit {
-            submissions: vec![submission("a@example.com")],
-        },
-    )[0];
+    let id = run(&store, Submit::new(vec![submission("a@example.com")]))[0];
     let admit = Admit {
         worker: worker.clone(),
         want: 10,
@@ -122,4 +117,17 @@ fn a_deferred_recipient_is_due_after_five_minutes_and_then_sent() {
             .sum::<u32>(),
         0
     );
+}
+
+#[test]
+fn what_is_submitted_again_under_its_key_is_there_once() {
+    let store = MemoryStore::new(Timestamp::default);
+    let twice = vec![submission("a@example.com"), submission("b@example.com")];
+    let submit = Submit::new(twice.clone());
+    let ids = run(&store, submit.clone());
+    assert_eq!(ids.len(), 2);
+    assert_eq!(run(&store, submit), ids);
+    assert_eq!(store.rows().messages.len(), 2);
+    assert_ne!(run(&store, Submit::new(twice)), ids);
+    assert_eq!(store.rows().messages.len(), 4);
 }

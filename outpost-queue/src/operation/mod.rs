@@ -20,5 +20,5 @@ pub use self::{
     conclude::{Conclude, Concluded, Conclusion},
     lease::{Mark, Release, Renew, Right},
     reap::{Reap, Reaped},
-    submit::{Addressee, Append, Begin, Submission, Submit, Submitted},
+    submit::{Addressee, Append, Begin, Submission, SubmissionKey, Submit, Submitted},
 };

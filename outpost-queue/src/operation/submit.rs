@@ -1,6 +1,10 @@
 //! A message comes into the queue.
 
-use std::collections::BTreeMap;
+use core::{fmt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, RandomState},
+};
 
 use bytes::Bytes;
 use smtp_policy::request::Recipient;
@@ -8,17 +12,47 @@ use smtp_policy::request::Recipient;
 use crate::{
     model::{
         DestinationName, Fate, Fence, Kind, Message, MessageId, MessageState, QueuedRecipient,
-        Task, TaskId, TaskState, Timestamp,
+        Shared, Task, TaskId, TaskState, Timestamp,
     },
     store::{CHUNK, Chunk, Operation, StoreError, Transaction},
 };
 
 /// Adds messages. Nobody sees one before it is there as a whole, and then it is there for good.
+///
+/// It may be run again when nobody knows whether it was committed: what has the same key is added once, and the names of the
+/// first time are the answer. That holds for an hour.
 #[derive(Clone, Debug)]
 pub struct Submit {
+    /// Its name among all that are submitted.
+    pub key: SubmissionKey,
     /// The messages.
     pub submissions: Vec<Submission>,
 }
+
+/// The name of a [`Submit`]. Text form: 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubmissionKey(pub u128);
+
+impl SubmissionKey {
+    /// A name that no other has: 128 random bits, which are no secret.
+    pub fn random() -> Self {
+        let random = RandomState::new();
+        let (high, low) = (random.hash_one(0), random.hash_one(1));
+        Self((u128::from(high) << 64) | u128::from(low))
+    }
+}
+
+impl fmt::Display for SubmissionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The topic of the keys of what was submitted, among what workers share.
+const TOPIC: &str = "submission";
+
+/// The time for which a key is known.
+const KEPT: Duration = Duration::from_secs(3600);
 
 /// A message that comes into the queue.
 #[derive(Clone, Debug)]
@@ -60,12 +94,17 @@ impl Operation for Submit {
 
     async fn run<T: Transaction>(&self, tx: &mut T) -> Result<Vec<MessageId>, StoreError> {
         let now = tx.now().await?;
+        let parts: Vec<_> = self.submissions.iter().map(Submission::parts).collect();
+        let fresh = |one: &&Submission| matches!(one.text, Submitted::Text(_));
+        let fresh = self.submissions.iter().filter(fresh).count();
+        let count = parts.iter().map(Vec::len).sum::<usize>() + fresh;
+        let mut numbers = tx.allocate(count).await?.into_iter();
         let mut rows = Rows::default();
-        for submission in &self.submissions {
-            let parts = submission.parts();
-            let fresh = usize::from(matches!(submission.text, Submitted::Text(_)));
-            let mut numbers = tx.allocate(parts.len() + fresh).await?.into_iter();
+        for (submission, parts) in self.submissions.iter().zip(parts) {
             rows.add(submission, parts, &mut numbers, now)?;
+        }
+        if !self.is_first(tx, &rows.ids, now).await? {
+            return self.known(tx, now).await;
         }
         tx.insert_messages(&rows.messages).await?;
         self.finish_before(tx, &rows.before).await?;
@@ -196,6 +235,47 @@ fn chunks(message: MessageId, first: u32, text: &Bytes) -> impl Iterator<Item = 
 }
 
 impl Submit {
+    /// Adds messages under a key of their own.
+    pub fn new(submissions: Vec<Submission>) -> Self {
+        Self {
+            key: SubmissionKey::random(),
+            submissions,
+        }
+    }
+
+    /// Takes the key for these messages. Returns whether nobody has it yet.
+    async fn is_first<T: Transaction>(
+        &self,
+        tx: &mut T,
+        ids: &[MessageId],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let thing = Shared {
+            topic: TOPIC.to_owned(),
+            key: self.key.to_string(),
+            value: names.join(" "),
+            number: 0,
+            until: now.after(KEPT),
+        };
+        Ok(!tx.claim_shared(&[thing], now).await?.is_empty())
+    }
+
+    /// The names of the messages that were added under this key before.
+    async fn known<T: Transaction>(
+        &self,
+        tx: &mut T,
+        now: Timestamp,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let key = self.key.to_string();
+        let found = tx.shared(TOPIC, core::slice::from_ref(&key), now).await?;
+        let gone = || StoreError::Conflict(format!("submission {key} went away just now"));
+        let names = &found.first().ok_or_else(gone)?.value;
+        let wrong = |why| StoreError::Damaged(format!("shared submission {key}: {why}"));
+        let names = names.split_whitespace().map(str::parse);
+        names.collect::<Result<_, _>>().map_err(wrong)
+    }
+
     /// Ends messages whose text was written before.
     async fn finish_before<T: Transaction>(
         &self,

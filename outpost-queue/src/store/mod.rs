@@ -32,7 +32,7 @@ pub struct Chunk {
 /// A store of a queue. Clones are the same store.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Runs an operation in a transaction: all of what it does is done, or nothing. An operation that met others on its
-    /// way is run again, from its start.
+    /// way is run again, from its start; and so may one be that was committed, if the store could not tell.
     fn run<O: Operation>(
         &self,
         operation: O,
@@ -341,6 +341,9 @@ pub enum StoreError {
     Conflict(String),
     /// The store cannot be reached now.
     Unavailable(String),
+    /// It was reached, and went away while it was to make an operation last: nobody knows whether it has. The same
+    /// operation may be run again.
+    Uncertain(String),
     /// It has no room left.
     Full(String),
     /// It may not be written.
@@ -365,6 +368,12 @@ impl fmt::Display for StoreError {
         match self {
             Self::Conflict(why) => write!(f, "others were in the way: {why}"),
             Self::Unavailable(why) => write!(f, "the store cannot be reached: {why}"),
+            Self::Uncertain(why) => {
+                write!(
+                    f,
+                    "the store went away, and what was done may be there: {why}"
+                )
+            }
             Self::Full(why) => write!(f, "the store is full: {why}"),
             Self::ReadOnly(why) => write!(f, "the store cannot be written: {why}"),
             Self::Version { found, known } => write!(
@@ -385,7 +394,7 @@ impl StoreError {
     pub const fn passes(&self) -> bool {
         matches!(
             self,
-            Self::Conflict(_) | Self::Unavailable(_) | Self::Full(_)
+            Self::Conflict(_) | Self::Unavailable(_) | Self::Uncertain(_) | Self::Full(_)
         )
     }
 }
