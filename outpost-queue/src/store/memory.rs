@@ -259,6 +259,7 @@ impl Transaction for MemoryTransaction {
     async fn owed_recipients(
         &mut self,
         message: MessageId,
+        limit: usize,
     ) -> Result<Vec<QueuedRecipient>, StoreError> {
         let wanted = |one: &&QueuedRecipient| one.message == message && one.owed.is_some();
         Ok(self
@@ -266,6 +267,7 @@ impl Transaction for MemoryTransaction {
             .recipients
             .values()
             .filter(wanted)
+            .take(limit)
             .cloned()
             .collect())
     }

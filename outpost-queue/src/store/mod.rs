@@ -168,10 +168,11 @@ pub trait Transaction: Send {
         pending: bool,
     ) -> impl Future<Output = Result<Vec<QueuedRecipient>, StoreError>> + Send;
 
-    /// The recipients of a message about whom its sender is owed a report, by place.
+    /// The recipients of a message about whom its sender is owed a report, by place, as many at most.
     fn owed_recipients(
         &mut self,
         message: MessageId,
+        limit: usize,
     ) -> impl Future<Output = Result<Vec<QueuedRecipient>, StoreError>> + Send;
 
     /// Writes fate, doubt, verdict and report of recipients.
