@@ -11,6 +11,8 @@ mod admit;
 mod claim;
 mod conclude;
 mod lease;
+mod manage;
+mod purge;
 mod reap;
 mod submit;
 
@@ -19,6 +21,8 @@ pub use self::{
     claim::{Claim, Claimed},
     conclude::{Conclude, Concluded, Conclusion},
     lease::{Mark, Release, Renew, Right},
+    manage::{Change, Manage, Managed},
+    purge::Purge,
     reap::{Reap, Reaped},
     submit::{Addressee, Append, Begin, Submission, SubmissionKey, Submit, Submitted},
 };

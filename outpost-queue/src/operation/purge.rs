@@ -1,0 +1,41 @@
+//! What is kept no longer: messages that are finished, and those that never came to their end.
+
+use core::time::Duration;
+
+use crate::{
+    model::MessageId,
+    store::{Operation, StoreError, Transaction},
+};
+
+/// Removes old messages with all that belongs to them, at most `limit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purge {
+    /// How long a message is kept after it was finished, with the verdicts on its recipients.
+    pub finished: Duration,
+    /// How long a message may take to arrive. What is older has lost whoever was writing it.
+    pub arriving: Duration,
+    /// How many at most.
+    pub limit: usize,
+}
+
+impl Operation for Purge {
+    /// The messages that were removed.
+    type Output = Vec<MessageId>;
+
+    /// What comes back after a crash is removed again.
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    async fn run<T: Transaction>(&self, tx: &mut T) -> Result<Vec<MessageId>, StoreError> {
+        let now = tx.now().await?;
+        let finished = now.before(self.finished);
+        let arriving = now.before(self.arriving);
+        let stale = tx.lock_stale(finished, arriving, self.limit).await?;
+        let mut ids: Vec<MessageId> = stale.iter().map(|message| message.id).collect();
+        ids.sort_unstable();
+        tx.delete_messages(&ids).await?;
+        tx.purge_shared(now, self.limit).await?;
+        Ok(ids)
+    }
+}
