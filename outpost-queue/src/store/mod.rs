@@ -5,6 +5,9 @@
 //! hundreds of tasks. `tests/conformance` holds each store to it.
 
 pub mod memory;
+#[cfg(any(feature = "sqlite", feature = "postgres", test))]
+#[allow(dead_code, reason = "each store takes what it needs")]
+mod words;
 
 use core::{error, fmt, future::Future};
 
@@ -48,6 +51,12 @@ pub trait Operation: Send + Sync + 'static {
     /// need not do so are there at the latest with the next that must.
     fn is_durable(&self) -> bool {
         true
+    }
+
+    /// Returns whether it only reads. A store may then run it beside those that write, on what was there when it began;
+    /// writing is an error.
+    fn reads_only(&self) -> bool {
+        false
     }
 
     /// Does it. It may be called several times, if a store has to begin again.
