@@ -19,7 +19,7 @@ use crate::{
     Protocol,
     dns::{ResolverConfig, probe::DnssecProbe},
     route::{Destination, NexthopError},
-    settings::Settings,
+    settings::{FailedLogins, Settings},
     sts::MtaSts,
     tls::TlsConnector,
 };
@@ -160,6 +160,11 @@ impl Policy {
     /// MTA-STS as it was turned on, with what is known by now.
     pub fn mta_sts(&self) -> Option<&Arc<MtaSts>> {
         self.sts.as_ref()
+    }
+
+    /// The failed logins that the deliveries of a client remember; none unless `smtp_sasl_auth_cache_name` is set.
+    pub fn failed_logins(&self, protocol: Protocol) -> Option<&FailedLogins> {
+        self.settings(protocol).sasl.as_ref()?.memory()
     }
 
     pub(crate) const fn reports_tls(&self) -> bool {

@@ -28,12 +28,8 @@ mod scram;
 pub(crate) mod settings;
 pub(crate) mod token;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{fmt, sync::MutexGuard};
 
-pub use self::mechanism::SecurityOptions;
 use self::settings::Login;
 pub(crate) use self::{
     account::{Account, AccountSearch, Proof, Unknown},
@@ -41,6 +37,10 @@ pub(crate) use self::{
     exchange::{Exchange, fingerprint},
     mechanism::{Offer, Protection},
     passwd::PasswordSearch,
+};
+pub use self::{
+    auth_cache::{FailedLogin, FailedLogins},
+    mechanism::SecurityOptions,
 };
 use crate::{
     local::LocalDomains,
@@ -53,7 +53,7 @@ use crate::{
 pub(crate) struct Sasl {
     pub(crate) login: Login,
     /// Logins that failed; `None` if they are not remembered.
-    failed: Option<Arc<Mutex<AuthCache>>>,
+    failed: Option<FailedLogins>,
     /// For look-ups by the sender.
     local: LocalDomains,
 }
@@ -62,9 +62,7 @@ impl Sasl {
     pub(crate) fn new(login: &Login, local: LocalDomains) -> Self {
         Self {
             login: login.clone(),
-            failed: login
-                .memory
-                .map(|time| Arc::new(Mutex::new(AuthCache::new(time)))),
+            failed: login.memory.map(FailedLogins::new),
             local,
         }
     }
@@ -84,10 +82,12 @@ impl Sasl {
 
     /// The memory of failed logins, if there is one.
     pub(crate) fn failed(&self) -> Option<MutexGuard<'_, AuthCache>> {
-        // A panic elsewhere leaves the entries whole.
-        self.failed
-            .as_ref()
-            .map(|failed| failed.lock().unwrap_or_else(PoisonError::into_inner))
+        self.failed.as_ref().map(FailedLogins::lock)
+    }
+
+    /// The same, for whoever keeps it.
+    pub(crate) const fn memory(&self) -> Option<&FailedLogins> {
+        self.failed.as_ref()
     }
 
     /// The rules by which a sender is looked up. A table that fails leaves its domain a stranger's.

@@ -64,7 +64,7 @@ pub use crate::{
     content::settings::{Content, Rewriting},
     report::AddressFormat,
     sasl::{
-        SecurityOptions,
+        FailedLogin, FailedLogins, SecurityOptions,
         settings::{Credentials, Login},
         token::{
             AsyncTokenProvider, TokenFailure, TokenFuture, TokenLogin, TokenProvider, TokenRequest,

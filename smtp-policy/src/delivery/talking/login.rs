@@ -263,6 +263,7 @@ impl Login {
             // RFC 5802 section 5: the signature of the server is part of the exchange.
             return Err(local(cannot(&peer.name(), Refusal::Server)));
         }
+        self.forget_failure(cx, &channel.peer);
         channel.authenticated = true;
         cx.note(Event::LoggedIn {
             server: channel.peer.server(),
@@ -281,7 +282,18 @@ impl Login {
                 status: reply.status(),
                 text: one_line(reply.text()),
             };
-            memory.store(peer.host(), user, password, failed, cx.now);
+            memory.store(peer.host(), user, password, failed, cx.known_unix_time());
+        }
+    }
+
+    /// The login works: what is remembered of it does not hold any more.
+    fn forget_failure(&self, cx: &Context, peer: &Peer) {
+        if let Ok(Some(Account { user, password, .. })) = &self.credentials
+            && let Some(sasl) = &cx.settings.sasl
+            && let Some(mut memory) = sasl.failed()
+        {
+            let password = fingerprint(user, password.expose());
+            memory.worked(peer.host(), user, password, cx.known_unix_time());
         }
     }
 }
@@ -308,7 +320,8 @@ pub(in crate::delivery) fn account_search(cx: &Context, peer: &Peer) -> AccountS
 fn failed_before(cx: &Context, sasl: &Sasl, peer: &Peer, credentials: &Account) -> Option<Reason> {
     let Account { user, password, .. } = credentials;
     let password = fingerprint(user, password.expose());
-    let failed = sasl.failed()?.find(peer.host(), user, &password, cx.now)?;
+    let now = cx.known_unix_time();
+    let failed = sasl.failed()?.find(peer.host(), user, &password, now)?;
     let text = format!(
         "SASL [CACHED] authentication failed; server {} said: {}",
         peer.host(),
