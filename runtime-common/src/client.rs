@@ -12,6 +12,7 @@ use std::{
 use futures_util::{FutureExt, Stream, StreamExt};
 use smtp_policy::{
     delivery::Observer,
+    dns::{Answer, Failure, Lookup, Query},
     driver::{Hub, Job, Submission},
     policy::Policy,
     report::Report,
@@ -20,6 +21,11 @@ use smtp_policy::{
     text::TextSource,
 };
 
+#[cfg(feature = "mta-sts")]
+use smtp_policy::sts::FetchError;
+
+#[cfg(feature = "mta-sts")]
+use crate::https::post_apart;
 use crate::{
     drive::drive,
     runtime::{Clocked, Runtime},
@@ -132,6 +138,27 @@ impl<R: Runtime> Client<R> {
         };
         let begun = submissions.enumerate().map(begin);
         begun.buffer_unordered(limit.max(1))
+    }
+
+    /// Finds DNS records, as the deliveries do: from the name servers of the policy.
+    pub fn resolve(
+        &self,
+        query: Query,
+    ) -> impl Future<Output = Result<Answer, Failure>> + Send + use<R> {
+        let config = Arc::clone(self.hub.policy().resolver());
+        R::resolve(
+            Arc::clone(&self.clock),
+            Lookup::new(query, config, self.hub.seed()),
+        )
+    }
+
+    /// Sends a file to a web server over HTTPS: a report about TLS (RFC 8460). Returns the status of the answer.
+    #[cfg(feature = "mta-sts")]
+    pub fn post(
+        &self,
+        upload: sts_fetch::Upload,
+    ) -> impl Future<Output = Result<u16, FetchError>> + Send + use<R> {
+        post_apart::<R>(upload)
     }
 
     /// Ends all running deliveries politely: recipients without a verdict are

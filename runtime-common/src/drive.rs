@@ -12,7 +12,6 @@ use smtp_policy::{
     driver::{Act, Answered, Hub, Interest, Job},
     report::Report,
     settings::{TokenFailure, TokenRequest, TokenSource},
-    sts::FetchError,
     tables::{NamedTable, TableFailure, TableQuery},
     text::TextSource,
 };
@@ -21,7 +20,7 @@ use smtp_proto::{Secret, time::Time};
 use crate::{
     alarm::Alarm,
     dns::native,
-    https::fetch,
+    https::fetch_with,
     runtime::{Clocked, Runtime},
     socket::Socket,
     wait::{apart, awaited},
@@ -140,11 +139,14 @@ impl<R: Runtime, T: TextSource, O: Observer> Drive<R, T, O> {
                         |_| async move { Answered::Token(slip, token::<R>(source, wanted).await) },
                     );
                 }
-                Act::Fetch(slip, request) => self.ask(|_| async move {
-                    let lost = Err(FetchError::Other("the fetch panicked".to_owned()));
-                    let fetched = apart::<R, _>(lost, move || fetch(&request)).await;
-                    Answered::Policy(slip, fetched)
-                }),
+                Act::Fetch(slip, request) => {
+                    let sts = self.hub.policy().mta_sts();
+                    let share = sts.and_then(|sts| sts.share()).cloned();
+                    self.ask(|_| async move {
+                        let fetched = fetch_with::<R>(share, *request).await;
+                        Answered::Policy(slip, fetched)
+                    });
+                }
                 Act::Connect(slip, target) => self.ask(|clock| async move {
                     Answered::Socket(slip, Socket::connect(&clock, target).await)
                 }),

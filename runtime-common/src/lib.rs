@@ -29,6 +29,9 @@ mod socket;
 mod source;
 mod wait;
 
+#[cfg(feature = "mta-sts")]
+pub use sts_fetch::Upload;
+
 pub use self::{
     client::Client,
     dns::carry,

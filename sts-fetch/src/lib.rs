@@ -12,13 +12,18 @@
 //! }
 //! ```
 //!
-//! It is no general web client: one GET to addresses that are given, to a host whose
-//! certificate must be valid, without redirects, proxies, cookies or compression.
-//! What the answer means is for the engine to say.
+//! It is no general web client: one GET, or one POST for a report about TLS (RFC 8460), to addresses that
+//! are given, to a host whose certificate must be valid, without redirects, proxies, cookies or compression.
+//! What the answer means is for others to say.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use rustls::crypto::{CryptoProvider, ring};
@@ -39,22 +44,9 @@ use ureq::{
 /// # Errors
 /// There is no answer. An answer with another status than 200 is one.
 pub fn fetch(request: &PolicyFetch) -> Result<Fetched, FetchError> {
-    let agent = Agent::with_parts(
-        config(request),
-        DefaultConnector::new(),
-        Given(
-            request
-                .addresses
-                .iter()
-                .map(|address| SocketAddr::new(*address, request.port))
-                .collect(),
-        ),
-    );
-    let port = match request.port {
-        443 => String::new(),
-        port => format!(":{port}"),
-    };
-    let url = format!("https://{}{port}{}", request.host, request.path);
+    let config = config(request.limit, &request.authorities);
+    let agent = agent(config, &request.addresses, request.port);
+    let url = url(&request.host, request.port, request.path);
     let mut answer = agent.get(&url).call().map_err(|error| failure(&error))?;
     let content_type = answer.headers().get(CONTENT_TYPE);
     let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
@@ -65,12 +57,62 @@ pub fn fetch(request: &PolicyFetch) -> Result<Fetched, FetchError> {
         status: answer.status().as_u16(),
         content_type,
         body: Bytes::from(body.map_err(|error| failure(&error))?),
+        age: std::time::Duration::ZERO,
     })
 }
 
-fn config(request: &PolicyFetch) -> Config {
+/// A file that is to be sent to a web server over HTTPS. The server's certificate must be valid for the host, and
+/// redirects are not followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// The host, in A-labels.
+    pub host: String,
+    /// The port: 443 unless the address says otherwise.
+    pub port: u16,
+    /// The path on the host with its slash, and the query if there is one.
+    pub path: String,
+    /// The addresses of the host, at least one; they are tried in this order.
+    pub addresses: Vec<IpAddr>,
+    /// The `Content-Type` of the file.
+    pub content_type: &'static str,
+    /// The file.
+    pub body: Bytes,
+    /// How long it may take altogether.
+    pub limit: Duration,
+    /// Authorities that are trusted besides those of the system, in DER.
+    pub authorities: Arc<Vec<Vec<u8>>>,
+}
+
+/// Sends a file by POST, and waits for the answer. Returns its status.
+///
+/// # Errors
+/// There is no answer. An answer with any status is one.
+pub fn post(upload: &Upload) -> Result<u16, FetchError> {
+    let config = config(upload.limit, &upload.authorities);
+    let agent = agent(config, &upload.addresses, upload.port);
+    let url = url(&upload.host, upload.port, &upload.path);
+    let request = agent.post(&url).header(CONTENT_TYPE, upload.content_type);
+    let answer = request.send(&upload.body[..]);
+    Ok(answer.map_err(|error| failure(&error))?.status().as_u16())
+}
+
+fn url(host: &str, port: u16, path: &str) -> String {
+    match port {
+        443 => format!("https://{host}{path}"),
+        port => format!("https://{host}:{port}{path}"),
+    }
+}
+
+fn agent(config: Config, addresses: &[IpAddr], port: u16) -> Agent {
+    let addresses = addresses
+        .iter()
+        .map(|address| SocketAddr::new(*address, port));
+    Agent::with_parts(config, DefaultConnector::new(), Given(addresses.collect()))
+}
+
+fn config(limit: Duration, authorities: &[Vec<u8>]) -> Config {
     let system = rustls_native_certs::load_native_certs().certs;
-    let own = request.authorities.iter().map(Vec::as_slice);
+    let own = authorities.iter().map(Vec::as_slice);
     let roots = system.iter().map(|certificate| certificate.as_ref());
     let roots = roots
         .chain(own)
@@ -87,7 +129,7 @@ fn config(request: &PolicyFetch) -> Config {
         .max_redirects(0)
         .max_redirects_will_error(false)
         .http_status_as_error(false)
-        .timeout_global(Some(request.limit))
+        .timeout_global(Some(limit))
         .user_agent("outpost")
         .tls_config(tls.build())
         .build()

@@ -22,6 +22,8 @@ const POLICY: &str = "version: STSv1\nmode: none\nmax_age: 1\n";
 fn serve(name: &str, answer: String) -> (PolicyFetch, Web) {
     let web = Web::start(name, answer);
     let request = PolicyFetch {
+        domain: "example.com".into(),
+        id: "1".into(),
         host: HOST.into(),
         path: "/.well-known/mta-sts.txt",
         addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
@@ -43,6 +45,7 @@ fn a_policy_comes_with_status_and_content_type() {
         status: 200,
         content_type: "text/plain".into(),
         body: POLICY.into(),
+        age: Duration::ZERO,
     };
     assert_eq!(sts_fetch::fetch(&request), Ok(expected));
     let heard = server.heard().unwrap();
@@ -62,6 +65,7 @@ fn a_redirect_is_an_answer_like_any_other() {
         status: 301,
         content_type: String::new(),
         body: "".into(),
+        age: Duration::ZERO,
     };
     assert_eq!(sts_fetch::fetch(&request), Ok(expected));
     server.heard();
@@ -116,4 +120,30 @@ fn silence_and_closed_doors_are_failures() {
     // Lets the server that was not needed go.
     drop(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, unused)));
     server.heard();
+}
+
+#[test]
+fn a_file_is_sent_and_the_status_is_told() {
+    let (request, server) = serve("reports.example", answer("201 Created", "", ""));
+    let upload = sts_fetch::Upload {
+        host: "reports.example".into(),
+        port: request.port,
+        path: "/v1?domain=example.com".into(),
+        addresses: request.addresses,
+        content_type: "application/tlsrpt+gzip",
+        body: "x".into(),
+        limit: Duration::from_secs(20),
+        authorities: request.authorities,
+    };
+    assert_eq!(sts_fetch::post(&upload), Ok(201));
+    let heard = server.heard().unwrap();
+    let first = "POST /v1?domain=example.com HTTP/1.1\r\n";
+    assert!(heard.starts_with(first), "{heard}");
+    let heard = heard.to_ascii_lowercase();
+    for field in [
+        "content-type: application/tlsrpt+gzip\r\n",
+        "content-length: 1\r\n",
+    ] {
+        assert!(heard.contains(field), "{heard}");
+    }
 }

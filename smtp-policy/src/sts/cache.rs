@@ -85,12 +85,13 @@ impl StsCache {
         Next::Known(self.policy(domain, now))
     }
 
-    /// The policy for this id was fetched, or could not be: what holds now.
+    /// The policy for this id was fetched at a time, or could not be: what holds now.
     pub(super) fn on_policy(
         &mut self,
         domain: &str,
         id: &str,
         policy: Option<StsPolicy>,
+        fetched: Duration,
         now: Duration,
     ) -> Option<Arc<StsPolicy>> {
         self.check(domain, now);
@@ -101,7 +102,7 @@ impl StsCache {
             entry.kept = Some(Kept {
                 policy: Arc::clone(&policy),
                 id: id.to_owned(),
-                fetched: now,
+                fetched,
             });
         }
         Some(policy).filter(|policy| policy.mode != Mode::None)
@@ -121,6 +122,23 @@ impl StsCache {
         if let Some(entry) = self.domains.get_mut(domain) {
             entry.kept = Some(kept);
         }
+    }
+
+    /// What is kept for a domain, though it may have run out.
+    pub fn get(&self, domain: &str) -> Option<&Kept> {
+        self.domains.get(domain)?.kept.as_ref()
+    }
+
+    /// Takes over what somebody else has fetched, unless what is kept was fetched no earlier. Returns whether it was.
+    /// Whether there is a newer one is looked up when it is needed, as after [`insert`](Self::insert).
+    pub(super) fn take_over(&mut self, domain: &str, kept: Kept) -> bool {
+        let newer = self
+            .get(domain)
+            .is_none_or(|own| own.fetched < kept.fetched);
+        if newer {
+            self.insert(domain, kept);
+        }
+        newer
     }
 
     /// The policy that is kept for a domain and has not run out.
@@ -178,7 +196,7 @@ mod tests {
         let policy = policy(Mode::Enforce, max_age);
         assert!(
             cache
-                .on_policy("a.example", "1", Some(policy), at(0))
+                .on_policy("a.example", "1", Some(policy), at(0), at(0))
                 .is_some()
         );
         cache
@@ -197,7 +215,10 @@ mod tests {
         assert_eq!(cache.on_record("b.example", None, at(0)), Next::Known(None));
         assert_eq!(cache.consult("b.example", at(299)), Next::Known(None));
         assert_eq!(cache.consult("b.example", at(300)), Next::Ask);
-        assert_eq!(cache.on_policy("b.example", "1", None, at(300)), None);
+        assert_eq!(
+            cache.on_policy("b.example", "1", None, at(300), at(300)),
+            None
+        );
         assert_eq!(cache.consult("b.example", at(599)), Next::Known(None));
     }
 
@@ -215,7 +236,7 @@ mod tests {
         );
         assert_eq!(cache.on_record("a.example", Some("1"), at(DAY)), Next::Ask);
         let other = policy(Mode::Testing, DAY);
-        let now = cache.on_policy("a.example", "2", Some(other.clone()), at(DAY));
+        let now = cache.on_policy("a.example", "2", Some(other.clone()), at(DAY), at(DAY));
         assert_eq!(now.as_deref(), Some(&other));
         assert!(is_known(&cache.on_record(
             "a.example",
@@ -234,7 +255,7 @@ mod tests {
         )));
         assert!(
             cache
-                .on_policy("a.example", "2", None, at(2 * DAY - 1))
+                .on_policy("a.example", "2", None, at(2 * DAY - 1), at(2 * DAY - 1))
                 .is_some()
         );
         // Behind its time it is not there any more, though it was just looked for.
@@ -256,7 +277,10 @@ mod tests {
     fn mode_none_takes_a_policy_back() {
         let mut cache = cache(7 * DAY);
         let none = policy(Mode::None, 7 * DAY);
-        assert_eq!(cache.on_policy("a.example", "2", Some(none), at(1)), None);
+        assert_eq!(
+            cache.on_policy("a.example", "2", Some(none), at(1), at(1)),
+            None
+        );
         assert_eq!(cache.consult("a.example", at(2)), Next::Known(None));
         let next = cache.on_record("a.example", Some("2"), at(400));
         assert_eq!(next, Next::Known(None));
@@ -288,7 +312,7 @@ mod tests {
         assert!(is_known(&cache.consult("a.example", at(2))));
         for number in 0..LIMIT {
             let policy = Some(policy(Mode::Enforce, DAY));
-            cache.on_policy(&format!("{number}.example"), "1", policy, at(3));
+            cache.on_policy(&format!("{number}.example"), "1", policy, at(3), at(3));
         }
         assert_eq!(cache.domains.len(), LIMIT);
         assert_eq!(cache.consult("a.example", at(3)), Next::Ask);

@@ -13,10 +13,14 @@ pub(super) const SIZE_LIMIT: usize = 64 * 1024;
 /// How long fetching may take (RFC 8461 section 3.3).
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// Which file is to be fetched over HTTPS, and how. The server's certificate must be
+/// A file that is to be fetched over HTTPS. The server's certificate must be
 /// valid for the host, redirects are not followed, and nothing comes from a cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFetch {
+    /// The domain whose policy it is, in A-labels and small letters.
+    pub domain: String,
+    /// The id of the policy, from the domain's record.
+    pub id: String,
     /// The host: `mta-sts.` and the domain, in A-labels.
     pub host: String,
     /// The path on the host, with its slash.
@@ -42,6 +46,9 @@ pub struct Fetched {
     pub content_type: String,
     /// The file.
     pub body: Bytes,
+    /// How long ago it was fetched; zero: just now. It is more where somebody else has fetched it
+    /// ([`PolicyShare`](super::PolicyShare)).
+    pub age: Duration,
 }
 
 /// Why there is no answer.

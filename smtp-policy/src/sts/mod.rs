@@ -21,14 +21,16 @@
 //! | the policies that are known, and when to look again | `cache.rs` |
 //! | the policy as a file on the web | `fetch.rs` |
 //! | the questions that all this takes | `search.rs` |
+//! | policies that other processes have fetched | `share.rs` |
 
 mod cache;
 mod fetch;
 mod policy;
 mod record;
 pub(crate) mod search;
+mod share;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub(crate) use self::policy::names_host;
 pub use self::{
@@ -36,6 +38,7 @@ pub use self::{
     fetch::{FetchError, Fetched, PolicyFetch},
     policy::{Mode, StsError, StsPolicy},
     record::policy_id,
+    share::{PolicyShare, ShareFuture, Turn},
 };
 
 /// The port of HTTPS.
@@ -48,6 +51,7 @@ pub struct MtaSts {
     authorities: Arc<Vec<Vec<u8>>>,
     port: u16,
     cache: Mutex<StsCache>,
+    share: OnceLock<Arc<dyn PolicyShare>>,
 }
 
 impl Default for MtaSts {
@@ -56,6 +60,7 @@ impl Default for MtaSts {
             authorities: Arc::default(),
             port: HTTPS_PORT,
             cache: Mutex::default(),
+            share: OnceLock::new(),
         }
     }
 }
@@ -87,6 +92,27 @@ impl MtaSts {
     /// The policies that are known now.
     pub fn known(&self) -> StsCache {
         self.cache().clone()
+    }
+
+    /// What is kept for a domain, in A-labels and small letters, though it may have run out.
+    pub fn kept(&self, domain: &str) -> Option<Kept> {
+        self.cache().get(domain).cloned()
+    }
+
+    /// Takes over what somebody else has fetched, unless what is kept here was fetched no earlier. Returns whether it
+    /// was.
+    pub fn take_over(&self, domain: &str, kept: Kept) -> bool {
+        self.cache().take_over(domain, kept)
+    }
+
+    /// Fetches in common with others from now on. Returns whether nobody was there before: the first one stays.
+    pub fn share_with(&self, share: Arc<dyn PolicyShare>) -> bool {
+        self.share.set(share).is_ok()
+    }
+
+    /// Those with whom policies are fetched in common.
+    pub fn share(&self) -> Option<&Arc<dyn PolicyShare>> {
+        self.share.get()
     }
 
     pub(crate) fn cache(&self) -> MutexGuard<'_, StsCache> {

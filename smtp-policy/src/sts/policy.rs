@@ -83,6 +83,17 @@ impl From<FetchError> for StsError {
     }
 }
 
+impl fmt::Display for StsPolicy {
+    /// The file, as [`parse`](Self::parse) reads it: one field a line, each with its LF.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "version: STSv1\nmode: {}", self.mode.as_str())?;
+        for mx in &self.mx {
+            writeln!(f, "mx: {mx}")?;
+        }
+        writeln!(f, "max_age: {}", self.max_age.as_secs())
+    }
+}
+
 impl StsPolicy {
     /// The policy in what a web server answered.
     ///
@@ -210,6 +221,8 @@ mod tests {
                 "{case:?}"
             );
         }
+        let written = expected.to_string();
+        assert_eq!(StsPolicy::parse(written.as_bytes()), Ok(expected));
     }
 
     #[test]
@@ -298,6 +311,7 @@ mod tests {
                 status,
                 content_type: content_type.into(),
                 body: body.into(),
+                age: Duration::ZERO,
             })
         };
         let good = || GOOD.as_bytes().to_vec();

@@ -105,6 +105,8 @@ impl StsSearch {
             }
             Stage::Addresses(kind) => StsStep::Resolve(Query::new(self.host(), *kind)),
             Stage::File => StsStep::Fetch(PolicyFetch {
+                domain: self.domain.clone(),
+                id: self.id.clone(),
                 host: self.host(),
                 path: PATH,
                 addresses: self.addresses.clone(),
@@ -162,7 +164,7 @@ impl StsSearch {
             Some(kind) => self.stage = Stage::Addresses(kind),
             None if self.addresses.is_empty() => {
                 let text = format!("no address of {}", self.host());
-                self.settle(Err(FetchError::Other(text).into()));
+                self.settle(Err(FetchError::Other(text).into()), self.now);
             }
             None => self.stage = Stage::File,
         }
@@ -171,12 +173,14 @@ impl StsSearch {
     /// The answer to [`StsStep::Fetch`].
     pub(crate) fn fetched(&mut self, result: Result<Fetched, FetchError>) {
         if matches!(self.stage, Stage::File) {
+            let age = result.as_ref().map_or(Duration::ZERO, |answer| answer.age);
             let policy = result.map_err(StsError::from);
-            self.settle(policy.and_then(|answer| StsPolicy::from_answer(&answer)));
+            let policy = policy.and_then(|answer| StsPolicy::from_answer(&answer));
+            self.settle(policy, self.now.saturating_sub(age));
         }
     }
 
-    fn settle(&mut self, result: Result<StsPolicy, StsError>) {
+    fn settle(&mut self, result: Result<StsPolicy, StsError>, fetched: Duration) {
         let (policy, trouble) = match result {
             Ok(policy) => (Some(policy), None),
             Err(trouble) => (None, Some(trouble)),
@@ -184,7 +188,7 @@ impl StsSearch {
         let policy = self
             .sts
             .cache()
-            .on_policy(&self.domain, &self.id, policy, self.now);
+            .on_policy(&self.domain, &self.id, policy, fetched, self.now);
         self.stage = Stage::Done(Found { policy, trouble });
     }
 }

@@ -311,6 +311,7 @@ fn what_the_domain_publishes_can_be_waived_but_not_what_is_configured_here() {
             status: 200,
             content_type: "text/plain".into(),
             body: "version: STSv1\nmode: enforce\nmx: x.example\nmax_age: 9\n".into(),
+            age: std::time::Duration::ZERO,
         });
         assert_eq!(world.deliver_by(policy).word, dane);
     }

@@ -22,6 +22,7 @@ fn file(mode: &str, mx: &str) -> Result<Fetched, FetchError> {
         status: 200,
         content_type: "text/plain".into(),
         body: format!("version: STSv1\nmode: {mode}\nmx: {mx}\nmax_age: 86400\n").into(),
+        age: std::time::Duration::ZERO,
     })
 }
 

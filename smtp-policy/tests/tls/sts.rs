@@ -29,6 +29,7 @@ fn file(mode: &str, mx: &str) -> Result<Fetched, FetchError> {
         status: 200,
         content_type: "text/plain".into(),
         body: format!("version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: 86400\r\n").into(),
+        age: Duration::ZERO,
     })
 }
 
