@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    model::{Destination, MessageId, Task, TaskState, WorkerName},
+    model::{Destination, MessageId, Task, TaskState, Timestamp, WorkerName},
     rules::{Rules, schedule::is_null},
     store::{Operation, StoreError, Transaction},
 };
 
-use super::claim::{Claimed, complete, lease, refresh, take_turns};
+use super::claim::{Claimed, Taker, refresh};
 
 /// Takes new tasks: as many as `want` for this worker where turns are free, the others wait.
 #[derive(Clone, Debug)]
@@ -46,38 +46,54 @@ impl Operation for Admit {
         // Only now is it known that nobody moves them, and the time is later than their last change.
         let now = tx.now().await?;
         self.set_watch(tx, &mut tasks).await?;
-        let mut free: BTreeMap<_, u32> = destinations
-            .iter()
-            .filter(|one| one.ready_at > now)
-            .map(|one| (one.name.clone(), one.free_turns(&rules.concurrency, now)))
-            .collect();
-        let mut left = self.want;
-        let (mut taken, mut waiting): (Vec<Task>, Vec<Task>) =
-            tasks.into_iter().partition(|task| {
-                let turns = free.get_mut(&task.destination).filter(|turns| **turns > 0);
-                match turns {
-                    Some(turns) if left > 0 => {
-                        *turns -= 1;
-                        left -= 1;
-                        true
-                    }
-                    _ => false,
-                }
-            });
-        let mut begun = lease(&mut taken, &self.worker, rules, now);
-        take_turns(&mut destinations, &mut begun);
+        for destination in &mut destinations {
+            destination.wake(&rules.concurrency, now);
+        }
+        let (taken, mut waiting) = self.choose(tasks, &destinations, now);
         for task in &mut waiting {
             task.state = TaskState::Ready;
         }
-        let all: Vec<Task> = taken.iter().chain(&waiting).cloned().collect();
-        tx.save_tasks(&all).await?;
+        tx.save_tasks(&waiting).await?;
+        let taker = Taker {
+            worker: &self.worker,
+            rules,
+            now,
+        };
+        let claimed = taker.take(tx, taken, &mut destinations).await?;
         refresh(tx, &mut destinations, rules, now).await?;
         tx.save_destinations(&destinations).await?;
-        Ok((seen, complete(tx, taken, now).await?))
+        Ok((seen, claimed))
     }
 }
 
 impl Admit {
+    /// Tells the tasks that can begin from those that wait: at a destination where others wait, the new ones wait behind
+    /// them.
+    fn choose(
+        &self,
+        tasks: Vec<Task>,
+        destinations: &[Destination],
+        now: Timestamp,
+    ) -> (Vec<Task>, Vec<Task>) {
+        let mut free: BTreeMap<_, u32> = destinations
+            .iter()
+            .filter(|one| one.ready_at > now)
+            .map(|one| (&one.name, one.free_turns(&self.rules.concurrency, now)))
+            .collect();
+        let mut left = self.want;
+        tasks.into_iter().partition(|task| {
+            let turns = free.get_mut(&task.destination).filter(|turns| **turns > 0);
+            match turns {
+                Some(turns) if left > 0 => {
+                    *turns -= 1;
+                    left -= 1;
+                    true
+                }
+                _ => false,
+            }
+        })
+    }
+
     /// Says when somebody has to look at the tasks.
     async fn set_watch<T: Transaction>(
         &self,

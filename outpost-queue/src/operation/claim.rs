@@ -52,51 +52,122 @@ impl Operation for Claim {
     async fn run<T: Transaction>(&self, tx: &mut T) -> Result<Vec<Claimed>, StoreError> {
         let now = tx.now().await?;
         let mut destinations = tx.lock_ready(now, self.want).await?;
-        let mut left = self.want;
-        let mut turns = Vec::with_capacity(destinations.len());
-        for destination in &destinations {
-            let free = destination.free_turns(&self.rules.concurrency, now);
-            let taken = free.min(u32::try_from(left).unwrap_or(u32::MAX));
-            if taken > 0 {
-                left -= taken as usize;
-                turns.push((destination.name.clone(), taken));
-            }
+        for destination in &mut destinations {
+            destination.wake(&self.rules.concurrency, now);
         }
-        let mut tasks = tx.lock_due(&turns, now).await?;
-        let mut begun = lease(&mut tasks, &self.worker, &self.rules, now);
-        take_turns(&mut destinations, &mut begun);
-        tx.save_tasks(&tasks).await?;
+        let taker = Taker {
+            worker: &self.worker,
+            rules: &self.rules,
+            now,
+        };
+        let mut claimed = Vec::new();
+        // What one destination leaves of its share is for those that have more.
+        let mut drained: BTreeSet<DestinationName> = BTreeSet::new();
+        loop {
+            let turns = self.share(&destinations, &drained, self.want - claimed.len(), now);
+            if turns.is_empty() {
+                break;
+            }
+            let tasks = tx.lock_due(&turns, now).await?;
+            drained.extend(less_than_wanted(turns, &tasks));
+            claimed.append(&mut taker.take(tx, tasks, &mut destinations).await?);
+        }
         refresh(tx, &mut destinations, &self.rules, now).await?;
         tx.save_destinations(&destinations).await?;
-        complete(tx, tasks, now).await
+        Ok(claimed)
     }
 }
 
-/// Gives tasks to a worker. Returns how many of each destination there are.
-pub(super) fn lease(
-    tasks: &mut [Task],
-    worker: &WorkerName,
-    rules: &Rules,
-    now: Timestamp,
-) -> BTreeMap<DestinationName, u32> {
-    let mut begun = BTreeMap::new();
+impl Claim {
+    /// Shares deliveries among destinations: one each in turn, as long as they have free turns.
+    fn share(
+        &self,
+        destinations: &[Destination],
+        drained: &BTreeSet<DestinationName>,
+        mut left: usize,
+        now: Timestamp,
+    ) -> Vec<(DestinationName, u32)> {
+        let free = |one: &Destination| one.free_turns(&self.rules.concurrency, now);
+        let mut turns: Vec<(&Destination, u32, u32)> = destinations
+            .iter()
+            .filter(|one| !drained.contains(&one.name))
+            .map(|one| (one, free(one), 0))
+            .filter(|(_, free, _)| *free > 0)
+            .collect();
+        let mut before = usize::MAX;
+        while left < before {
+            before = left;
+            for (_, free, taken) in &mut turns {
+                if left > 0 && taken < free {
+                    *taken += 1;
+                    left -= 1;
+                }
+            }
+        }
+        let taken = turns.into_iter().filter(|(_, _, taken)| *taken > 0);
+        let mut taken: Vec<_> = taken
+            .map(|(one, _, taken)| (one.name.clone(), taken))
+            .collect();
+        taken.sort();
+        taken
+    }
+}
+
+/// The destinations of which fewer tasks came than were wanted.
+fn less_than_wanted(
+    turns: Vec<(DestinationName, u32)>,
+    tasks: &[Task],
+) -> impl Iterator<Item = DestinationName> {
+    let mut found: BTreeMap<&DestinationName, u32> = BTreeMap::new();
     for task in tasks {
-        task.fence = task.fence.next();
-        task.state = TaskState::Leased(Lease {
-            worker: worker.clone(),
-            until: now.after(rules.lease),
-        });
-        *begun.entry(task.destination.clone()).or_default() += 1;
+        *found.entry(&task.destination).or_default() += 1;
     }
-    begun
+    let few = turns
+        .into_iter()
+        .filter(move |(name, wanted)| found.get(name) < Some(wanted));
+    few.map(|(name, _)| name)
 }
 
-pub(super) fn take_turns(
-    destinations: &mut [Destination],
-    begun: &mut BTreeMap<DestinationName, u32>,
-) {
-    for destination in destinations {
-        destination.take_turns(begun.remove(&destination.name).unwrap_or(0));
+/// A worker that takes tasks.
+pub(super) struct Taker<'a> {
+    pub(super) worker: &'a WorkerName,
+    pub(super) rules: &'a Rules,
+    pub(super) now: Timestamp,
+}
+
+impl Taker<'_> {
+    /// Takes tasks that are locked, with turns of destinations that are. A task that has nobody left to deliver to, or no
+    /// message, is removed.
+    pub(super) async fn take<T: Transaction>(
+        &self,
+        tx: &mut T,
+        mut tasks: Vec<Task>,
+        destinations: &mut [Destination],
+    ) -> Result<Vec<Claimed>, StoreError> {
+        tasks.sort_unstable_by_key(|task| task.id);
+        for task in &mut tasks {
+            task.fence = task.fence.next();
+            task.state = TaskState::Leased(Lease {
+                worker: self.worker.clone(),
+                until: self.now.after(self.rules.lease),
+            });
+        }
+        let all: BTreeSet<TaskId> = tasks.iter().map(|task| task.id).collect();
+        let claimed = complete(tx, tasks, self.now).await?;
+        let taken: Vec<Task> = claimed.iter().map(|one| one.task.clone()).collect();
+        tx.save_tasks(&taken).await?;
+        let mut gone = all;
+        let mut begun: BTreeMap<&DestinationName, u32> = BTreeMap::new();
+        for task in &taken {
+            gone.remove(&task.id);
+            *begun.entry(&task.destination).or_default() += 1;
+        }
+        for destination in destinations {
+            destination.take_turns(begun.get(&destination.name).copied().unwrap_or(0));
+        }
+        tx.delete_tasks(&gone.into_iter().collect::<Vec<_>>())
+            .await?;
+        Ok(claimed)
     }
 }
 
@@ -119,8 +190,8 @@ pub(super) async fn refresh<T: Transaction>(
     Ok(())
 }
 
-/// Reads what it takes to deliver tasks. One whose message or recipients are gone is left out: its lease runs out.
-pub(super) async fn complete<T: Transaction>(
+/// Reads what it takes to deliver tasks. One whose message or recipients are gone is left out.
+async fn complete<T: Transaction>(
     tx: &mut T,
     tasks: Vec<Task>,
     now: Timestamp,

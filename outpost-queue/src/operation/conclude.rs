@@ -9,7 +9,8 @@ use crate::{
     model::{Message, MessageId, MessageState, QueuedRecipient, Task, TaskId, Timestamp},
     rules::{
         Rules,
-        settle::{Left, Settled, feed_back, leave, settle},
+        schedule::is_null,
+        settle::{Left, Settled, feed_back, leave, leave_open, settle},
     },
     store::{Operation, StoreError, Transaction},
 };
@@ -55,14 +56,14 @@ impl Operation for Conclude {
         let names: BTreeSet<_> = tasks.iter().map(|task| task.destination.clone()).collect();
         let names: Vec<_> = names.into_iter().collect();
         let mut destinations = lock_known(tx, &names, &self.rules).await?;
-        let held: BTreeSet<TaskId> = tasks.iter().map(|task| task.id).collect();
+        let held: BTreeSet<Right> = tasks.iter().map(Right::to).collect();
         let ends = self.ends();
         let now = tx.now().await?;
         for destination in &mut destinations {
             let name = destination.name.clone();
             for task in tasks.iter().filter(|task| task.destination == name) {
                 let outcomes = ends
-                    .get(&task.id)
+                    .get(&Right::to(task))
                     .into_iter()
                     .flat_map(|one| one.outcomes.values());
                 feed_back(destination, outcomes, &self.rules, now);
@@ -71,7 +72,7 @@ impl Operation for Conclude {
         settle_tasks(tx, tasks, &ends, &self.rules, now).await?;
         refresh(tx, &mut destinations, &self.rules, now).await?;
         tx.save_destinations(&destinations).await?;
-        let concluded = |one: &Conclusion| match held.contains(&one.right.task) {
+        let concluded = |one: &Conclusion| match held.contains(&one.right) {
             true => Concluded::Done,
             false => Concluded::Lost,
         };
@@ -80,10 +81,10 @@ impl Operation for Conclude {
 }
 
 impl Conclude {
-    fn ends(&self) -> BTreeMap<TaskId, &Conclusion> {
+    fn ends(&self) -> BTreeMap<Right, &Conclusion> {
         self.conclusions
             .iter()
-            .map(|one| (one.right.task, one))
+            .map(|one| (one.right, one))
             .collect()
     }
 }
@@ -92,7 +93,7 @@ impl Conclude {
 pub(super) async fn settle_tasks<T: Transaction>(
     tx: &mut T,
     tasks: Vec<Task>,
-    ends: &BTreeMap<TaskId, &Conclusion>,
+    ends: &BTreeMap<Right, &Conclusion>,
     rules: &Rules,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -117,19 +118,21 @@ pub(super) async fn settle_tasks<T: Transaction>(
     let mut changed = Vec::new();
     for mut task in tasks {
         let mut concerned = recipients.remove(&task.id).unwrap_or_default();
-        let message = messages
-            .get_mut(&task.message)
-            .ok_or_else(|| orphan(&task))?;
+        let Some(message) = messages.get_mut(&task.message) else {
+            // Nobody is there to be told.
+            over.push(task.id);
+            continue;
+        };
         let mut settled = Settled::default();
-        if let Some(end) = ends.get(&task.id) {
-            for recipient in &mut concerned {
-                if let Some(outcome) = end.outcomes.get(&recipient.number) {
-                    settle(recipient, outcome, &mut settled);
-                }
+        let end = ends.get(&Right::to(&task));
+        let null_sender = is_null(message.kind, &message.sender);
+        for recipient in &mut concerned {
+            match end.and_then(|end| end.outcomes.get(&recipient.number)) {
+                Some(outcome) => settle(recipient, outcome, null_sender, &mut settled),
+                None => leave_open(recipient, task.doubt.is_some(), &mut settled),
             }
         }
-        let left = leave(&mut task, message, &mut concerned, rules, now, &mut settled)
-            .map_err(|why| StoreError::Damaged(format!("a verdict of task {}: {why}", task.id)))?;
+        let left = leave(&mut task, message, &mut concerned, rules, now, &mut settled);
         account(message, settled, now);
         match left {
             Left::Task => kept.push(task),
@@ -149,7 +152,8 @@ pub(super) fn account(message: &mut Message, settled: Settled, now: Timestamp) {
     if settled.owes {
         message.report_at = message.report_at.min(now);
     }
-    if message.unsettled == 0 && message.report_at == Timestamp::NEVER {
+    let open = message.state == MessageState::Queued;
+    if open && message.unsettled == 0 && message.report_at == Timestamp::NEVER {
         message.state = MessageState::Finished;
         message.finished = now;
     }
@@ -166,11 +170,4 @@ pub(super) async fn save_messages<T: Transaction>(
         .filter(|one| one.state == MessageState::Finished);
     let finished: Vec<MessageId> = finished.map(|one| one.id).collect();
     tx.delete_texts(&finished).await
-}
-
-fn orphan(task: &Task) -> StoreError {
-    StoreError::Damaged(format!(
-        "task {} is of message {}, which is not there",
-        task.id, task.message
-    ))
 }

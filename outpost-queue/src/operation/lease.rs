@@ -1,11 +1,11 @@
 //! What a worker does with the tasks that it has: it renews them, gives them back, and writes down that it is about to
 //! send the end of their text.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::{
-    model::{Destination, DestinationName, Fence, Task, TaskId, TaskState, WorkerName},
-    rules::Rules,
+    model::{Destination, DestinationName, Fence, Task, TaskId, TaskState, Timestamp, WorkerName},
+    rules::{Concurrency, Rules},
     store::{Operation, StoreError, Transaction},
 };
 
@@ -21,11 +21,12 @@ pub struct Right {
 }
 
 impl Right {
-    /// Returns whether it is the right to a task as it stands now.
-    pub fn holds(self, task: &Task) -> bool {
-        task.id == self.task
-            && task.fence == self.fence
-            && matches!(task.state, TaskState::Leased(_))
+    /// The right of whoever claimed a task last.
+    pub const fn to(task: &Task) -> Self {
+        Self {
+            task: task.id,
+            fence: task.fence,
+        }
     }
 }
 
@@ -34,13 +35,13 @@ pub(super) async fn lock<T: Transaction>(
     tx: &mut T,
     rights: impl IntoIterator<Item = Right>,
 ) -> Result<Vec<Task>, StoreError> {
-    let rights: BTreeMap<TaskId, Right> = rights
-        .into_iter()
-        .map(|right| (right.task, right))
-        .collect();
-    let ids: Vec<TaskId> = rights.keys().copied().collect();
+    let rights: BTreeSet<Right> = rights.into_iter().collect();
+    // A worker may have several rights to one task, of which one holds.
+    let mut ids: Vec<TaskId> = rights.iter().map(|right| right.task).collect();
+    ids.dedup();
     let mut tasks = tx.lock_tasks(&ids).await?;
-    tasks.retain(|task| rights.get(&task.id).is_some_and(|right| right.holds(task)));
+    let leased = |task: &Task| matches!(task.state, TaskState::Leased(_));
+    tasks.retain(|task| leased(task) && rights.contains(&Right::to(task)));
     Ok(tasks)
 }
 
@@ -119,7 +120,8 @@ impl Operation for Release {
             task.state = TaskState::Ready;
         }
         tx.save_tasks(&tasks).await?;
-        give_turns_back(tx, &tasks, &self.rules).await?;
+        let unused = |one: &mut Destination, _: &_, _| one.give_back_unused();
+        give_turns_back(tx, &tasks, &self.rules, unused).await?;
         Ok(rights(&tasks))
     }
 }
@@ -129,6 +131,7 @@ pub(super) async fn give_turns_back<T: Transaction>(
     tx: &mut T,
     tasks: &[Task],
     rules: &Rules,
+    give_back: impl Fn(&mut Destination, &Concurrency, Timestamp) + Send,
 ) -> Result<(), StoreError> {
     let names: BTreeSet<_> = tasks.iter().map(|task| task.destination.clone()).collect();
     let names: Vec<_> = names.into_iter().collect();
@@ -136,8 +139,9 @@ pub(super) async fn give_turns_back<T: Transaction>(
     let now = tx.now().await?;
     for destination in &mut destinations {
         let name = destination.name.clone();
+        destination.wake(&rules.concurrency, now);
         for _ in tasks.iter().filter(|task| task.destination == name) {
-            destination.give_back(&rules.concurrency, now);
+            give_back(destination, &rules.concurrency, now);
         }
     }
     refresh(tx, &mut destinations, rules, now).await?;
@@ -155,9 +159,5 @@ pub(super) async fn lock_known<T: Transaction>(
 }
 
 fn rights(tasks: &[Task]) -> BTreeSet<Right> {
-    let right = |task: &Task| Right {
-        task: task.id,
-        fence: task.fence,
-    };
-    tasks.iter().map(right).collect()
+    tasks.iter().map(Right::to).collect()
 }

@@ -198,7 +198,7 @@ impl Manage {
         for message in &mut messages {
             let settled = Settled {
                 recipients: answer.get(&message.id).map_or(0, |one| one.recipients),
-                owes: false,
+                ..Settled::default()
             };
             account(message, settled, now);
         }

@@ -125,24 +125,40 @@ struct Rows {
     recipients: Vec<QueuedRecipient>,
 }
 
+/// Recipients of one destination with their places in the envelope.
+type Part = (DestinationName, Vec<(u32, Recipient)>);
+
 impl Submission {
-    /// The places of the recipients that go together, with their destination.
-    fn parts(&self) -> Vec<(DestinationName, Vec<usize>)> {
+    /// The number of recipients.
+    fn count(&self) -> Result<u32, StoreError> {
+        match u32::try_from(self.recipients.len()) {
+            Ok(count) if count > 0 => Ok(count),
+            // Nothing would ever finish it.
+            Ok(_) => Err(StoreError::Other("a message has no recipients".to_owned())),
+            Err(_) => Err(StoreError::Other(
+                "a message has too many recipients".to_owned(),
+            )),
+        }
+    }
+
+    /// The recipients that go together with their places, and their destination.
+    fn parts(&self) -> Vec<Part> {
         let limit = match self.recipient_limit {
             0 => usize::MAX,
             limit => usize::try_from(limit).unwrap_or(usize::MAX),
         };
-        let mut parts: Vec<(DestinationName, Vec<usize>)> = Vec::new();
+        let mut parts: Vec<Part> = Vec::new();
         let mut open: BTreeMap<&DestinationName, usize> = BTreeMap::new();
-        for (place, addressee) in self.recipients.iter().enumerate() {
+        for (number, addressee) in (0..).zip(&self.recipients) {
+            let one = (number, addressee.recipient.clone());
             let part = open
                 .get(&addressee.destination)
                 .and_then(|part| parts.get_mut(*part));
             match part {
-                Some((_, places)) if places.len() < limit => places.push(place),
+                Some((_, others)) if others.len() < limit => others.push(one),
                 _ => {
                     open.insert(&addressee.destination, parts.len());
-                    parts.push((addressee.destination.clone(), vec![place]));
+                    parts.push((addressee.destination.clone(), vec![one]));
                 }
             }
         }
@@ -154,7 +170,7 @@ impl Rows {
     fn add(
         &mut self,
         submission: &Submission,
-        parts: Vec<(DestinationName, Vec<usize>)>,
+        parts: Vec<Part>,
         numbers: &mut impl Iterator<Item = i64>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -174,7 +190,7 @@ impl Rows {
             envelope: submission.envelope.clone(),
             size,
             arrived: now,
-            unsettled: u32::try_from(submission.recipients.len()).unwrap_or(u32::MAX),
+            unsettled: submission.count()?,
             report_at: Timestamp::NEVER,
             finished: Timestamp::NEVER,
         };
@@ -186,22 +202,22 @@ impl Rows {
             }
             Submitted::Before(..) => self.before.push(message),
         }
-        for (destination, places) in parts {
+        for (destination, recipients) in parts {
             let task = TaskId(number()?);
             self.tasks.push(new_task(task, id, destination, now));
-            self.recipients
-                .extend(places.into_iter().filter_map(|place| {
-                    Some(QueuedRecipient {
-                        message: id,
-                        number: u32::try_from(place).ok()?,
-                        task,
-                        recipient: submission.recipients.get(place)?.recipient.clone(),
-                        fate: Fate::Pending,
-                        doubtful: false,
-                        verdict: None,
-                        owed: None,
-                    })
-                }));
+            let recipients = recipients
+                .into_iter()
+                .map(|(number, recipient)| QueuedRecipient {
+                    message: id,
+                    number,
+                    task,
+                    recipient,
+                    fate: Fate::Pending,
+                    doubtful: false,
+                    verdict: None,
+                    owed: None,
+                });
+            self.recipients.extend(recipients);
         }
         Ok(())
     }
@@ -296,8 +312,29 @@ impl Submit {
             let why = "a message whose text was written before is not there, or has ended already";
             return Err(StoreError::Other(why.to_owned()));
         }
+        for message in before {
+            if !is_complete(tx, message).await? {
+                return Err(StoreError::Other(format!(
+                    "the text of message {} has not come as a whole",
+                    message.id
+                )));
+            }
+        }
         tx.replace_messages(before).await
     }
+}
+
+/// Returns whether the last piece of a text is there, and ends where the text ends.
+async fn is_complete<T: Transaction>(tx: &mut T, message: &Message) -> Result<bool, StoreError> {
+    let size = CHUNK as u64;
+    let Ok(pieces) = u32::try_from(message.size.div_ceil(size)) else {
+        return Ok(false);
+    };
+    let last = pieces.saturating_sub(1);
+    let rest = message.size - u64::from(last) * size;
+    let found = tx.chunk(message.id, last).await?;
+    let more = tx.chunk(message.id, last.saturating_add(1)).await?;
+    Ok(found.map_or(0, |bytes| bytes.len() as u64) == rest && more.is_none())
 }
 
 /// Begins a message whose text comes in pieces.
@@ -352,6 +389,13 @@ impl Operation for Append {
     }
 
     async fn run<T: Transaction>(&self, tx: &mut T) -> Result<(), StoreError> {
+        let found = tx.lock_messages(&[self.message]).await?;
+        if !found.iter().any(|one| one.state == MessageState::Arriving) {
+            return Err(StoreError::Other(format!(
+                "message {} is not there, or its text has ended",
+                self.message
+            )));
+        }
         let pieces: Vec<Chunk> = chunks(self.message, self.number, &self.text).collect();
         tx.insert_chunks(&pieces).await
     }

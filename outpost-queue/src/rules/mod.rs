@@ -8,6 +8,7 @@
 //! | what does a verdict leave? | [`settle`] | bounce(8), defer(8), qmgr(8): `qmgr_deliver.c` |
 //! | what does a worker leave that died? | [`death`] | (none) |
 
+mod checked;
 pub mod death;
 pub mod feedback;
 pub mod schedule;
@@ -16,7 +17,8 @@ pub mod settle;
 use core::time::Duration;
 
 pub use self::{
-    feedback::{Concurrency, Feedback},
+    checked::RulesError,
+    feedback::{Concurrency, Feedback, FeedbackError},
     schedule::Schedule,
 };
 

@@ -16,11 +16,13 @@ pub struct Schedule {
     pub minimal_backoff: Duration,
     /// The longest time between two attempts (`maximal_backoff_time`): 4,000 seconds.
     pub maximal_backoff: Duration,
-    /// The age from which mail is given up (`maximal_queue_lifetime`): 5 days. Zero: after one attempt.
+    /// The age from which mail is given up (`maximal_queue_lifetime`): 5 days. Zero: after one attempt. An attempt that ends
+    /// later is the last one.
     pub maximal_lifetime: Duration,
-    /// The same for mail of the null sender (`bounce_queue_lifetime`): 5 days.
+    /// The same for mail of the null sender (`bounce_queue_lifetime`): 5 days. At most as long as that of other mail.
     pub bounce_lifetime: Duration,
-    /// The age from which the sender hears that mail is still in the queue (`delay_warning_time`); none: never.
+    /// The age from which the sender hears that mail is still in the queue (`delay_warning_time`); none or zero:
+    /// never.
     pub delay_warning: Option<Duration>,
 }
 
@@ -46,7 +48,8 @@ impl Schedule {
     /// When a message becomes too old.
     pub fn expires(&self, null_sender: bool, arrived: Timestamp) -> Timestamp {
         arrived.after(match null_sender {
-            true => self.bounce_lifetime,
+            // As qmgr(8) adjusts it when it starts.
+            true => self.bounce_lifetime.min(self.maximal_lifetime),
             false => self.maximal_lifetime,
         })
     }
@@ -54,14 +57,16 @@ impl Schedule {
     /// When its sender is to hear that it takes long.
     pub fn warns(&self, null_sender: bool, arrived: Timestamp) -> Timestamp {
         match self.delay_warning {
-            Some(time) if !null_sender => arrived.after(time),
+            Some(time) if !null_sender && !time.is_zero() => arrived.after(time),
             _ => Timestamp::NEVER,
         }
     }
 
-    /// When somebody has to look at a task though it is not due.
+    /// When somebody has to look at a task though it is not due. Mail whose lifetime is shorter than a back-off gets one
+    /// in which to find a turn, since it is to be tried once whatever its lifetime.
     pub fn watch(&self, null_sender: bool, arrived: Timestamp, warned: bool) -> Timestamp {
-        let expires = self.expires(null_sender, arrived);
+        let tried = arrived.after(self.maximal_backoff.max(self.minimal_backoff));
+        let expires = self.expires(null_sender, arrived).max(tried);
         match warned {
             true => expires,
             false => expires.min(self.warns(null_sender, arrived)),

@@ -24,14 +24,23 @@ pub struct Settled {
     pub recipients: u32,
     /// Somebody owes the sender a report.
     pub owes: bool,
+    /// Recipients may have the message though they are not settled: this attempt has left it open.
+    pub doubtful: bool,
 }
 
-/// Takes down what an attempt says of a recipient. Outcomes of recipients who are settled are of no account.
-pub fn settle(recipient: &mut QueuedRecipient, outcome: &Outcome, settled: &mut Settled) {
+/// Takes down what an attempt says of a recipient. Outcomes of recipients who are settled are of no account. The null sender
+/// is owed nothing (RFC 5321 section 6.1).
+pub fn settle(
+    recipient: &mut QueuedRecipient,
+    outcome: &Outcome,
+    null_sender: bool,
+    settled: &mut Settled,
+) {
     if recipient.fate != Fate::Pending {
         return;
     }
     recipient.doubtful |= outcome.uncertain;
+    settled.doubtful |= outcome.uncertain && outcome.status == Status::Deferred;
     recipient.set_verdict(outcome);
     let notify = recipient.recipient.notify;
     let (fate, owed) = match outcome.status {
@@ -45,10 +54,19 @@ pub fn settle(recipient: &mut QueuedRecipient, outcome: &Outcome, settled: &mut 
             (Fate::Bounced, wanted.then_some(DsnKind::Failure))
         }
     };
+    let owed = owed.filter(|_| !null_sender);
     recipient.fate = fate;
     recipient.owed = owed;
     settled.recipients += 1;
     settled.owes |= owed.is_some();
+}
+
+/// Takes down that an attempt says nothing of a recipient. It may have the message if the end of the text may have gone out.
+pub fn leave_open(recipient: &mut QueuedRecipient, in_doubt: bool, settled: &mut Settled) {
+    if recipient.fate == Fate::Pending && in_doubt {
+        recipient.doubtful = true;
+        settled.doubtful = true;
+    }
 }
 
 /// The verdict on a recipient whose time is over: that of the last attempt, as a failure.
@@ -67,7 +85,7 @@ pub fn expire(last: Option<Outcome>) -> Outcome {
     outcome
 }
 
-/// Decides on the rest of a task after an attempt that has told each recipient's outcome.
+/// Decides on the rest of a task after an attempt, when all that it said was taken down.
 pub fn leave(
     task: &mut Task,
     message: &Message,
@@ -75,7 +93,7 @@ pub fn leave(
     rules: &Rules,
     now: Timestamp,
     settled: &mut Settled,
-) -> Result<Left, serde_json::Error> {
+) -> Left {
     let null_sender = is_null(message.kind, &message.sender);
     task.attempts = task.attempts.saturating_add(1);
     task.deaths = 0;
@@ -85,50 +103,50 @@ pub fn leave(
             .iter_mut()
             .filter(|one| one.fate == Fate::Pending)
         {
-            let outcome = expire(recipient.outcome()?);
-            settle(recipient, &outcome, settled);
+            // What cannot be read any more is no reason to keep the verdicts of others waiting.
+            let outcome = expire(recipient.outcome().ok().flatten());
+            settle(recipient, &outcome, null_sender, settled);
         }
     }
-    let mut pending = recipients
-        .iter()
-        .filter(|one| one.fate == Fate::Pending)
-        .peekable();
-    if pending.peek().is_none() {
-        return Ok(Left::Nothing);
+    if recipients.iter().all(|one| one.fate != Fate::Pending) {
+        return Left::Nothing;
     }
-    let doubtful = pending.any(|one| one.doubtful);
     task.due = rules.schedule.next_attempt(task.arrived, now);
     task.watch = rules.schedule.watch(null_sender, task.arrived, task.warned);
-    task.state = match (doubtful, rules.doubt) {
+    // An earlier doubt was decided on then.
+    task.state = match (settled.doubtful, rules.doubt) {
         (true, DoubtPolicy::Hold) => TaskState::Held(Hold::Doubt),
         _ => TaskState::Ready,
     };
-    Ok(Left::Task)
+    Left::Task
 }
 
-/// Tells a destination how an attempt has gone.
+/// Tells a destination how an attempt has gone, and takes its turn back.
+///
+/// It failed if somebody is to be tried again, and the reason is one that other mail would meet. One that gave nobody an
+/// outcome never came as far as the destination, and says nothing of it, as a delivery agent that crashed does not.
 pub fn feed_back<'a>(
     destination: &mut Destination,
     outcomes: impl IntoIterator<Item = &'a Outcome>,
     rules: &Rules,
     now: Timestamp,
 ) {
-    destination.give_back(&rules.concurrency, now);
-    let failure = outcomes
-        .into_iter()
-        .find_map(|outcome| match outcome.status {
-            Status::Deferred => outcome.hop.as_deref(),
-            _ => None,
-        });
+    let concurrency = &rules.concurrency;
+    destination.wake(concurrency, now);
+    let mut outcomes = outcomes.into_iter().peekable();
+    let some = outcomes.peek().is_some();
+    let failure = outcomes.find_map(|outcome| match outcome.status {
+        Status::Deferred => outcome.hop.as_deref(),
+        _ => None,
+    });
     match failure {
         Some(HopStatus { text, .. }) => {
-            destination.failed(
-                &rules.concurrency,
-                rules.schedule.minimal_backoff,
-                text,
-                now,
-            );
+            let rest = rules.schedule.minimal_backoff;
+            destination.failed(concurrency, rest, text, now);
         }
-        None => destination.succeeded(&rules.concurrency),
+        None if some => destination.succeeded(concurrency),
+        None => {}
     }
+    // Afterwards: what a delivery shows is weighed while its turn is out (`qmgr_deliver_update`).
+    destination.give_back(concurrency, now);
 }
