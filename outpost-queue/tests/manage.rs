@@ -72,9 +72,7 @@ impl Queue {
             recipient_limit: 50,
             text: Submitted::Text("Subject: hi\n\nhello\n".into()),
         };
-        self.run(Submit {
-            submissions: vec![submission],
-        })[0]
+        self.run(Submit::new(vec![submission]))[0]
     }
 
     fn admit(&self) -> Vec<Claimed> {
