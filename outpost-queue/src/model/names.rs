@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use smtp_policy::{Protocol, request::Nexthop};
 
+use super::Timestamp;
+
 /// A text that is no name in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameError {
@@ -59,14 +61,18 @@ numbers! {
 
 /// The number of a claim of a task: it grows with each. Whoever holds a task shows it with everything
 /// that they want to change, so that a worker that was thought dead changes nothing.
+///
+/// It is the time of the claim in microseconds, or one more than the last where that is later. Claims are not made to last at
+/// once: a database that crashes may forget one while its worker lives. If claims were counted, the next one would then have
+/// the same number, and both would be let through to the end of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(pub i64);
 
 impl Fence {
-    /// The next claim.
+    /// The next claim, which is made now.
     #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+    pub fn next(self, now: Timestamp) -> Self {
+        Self(self.0.saturating_add(1).max(now.micros()))
     }
 }
 

@@ -146,7 +146,7 @@ impl Taker<'_> {
     ) -> Result<Vec<Claimed>, StoreError> {
         tasks.sort_unstable_by_key(|task| task.id);
         for task in &mut tasks {
-            task.fence = task.fence.next();
+            task.fence = task.fence.next(self.now);
             task.state = TaskState::Leased(Lease {
                 worker: self.worker.clone(),
                 until: self.now.after(self.rules.lease),
