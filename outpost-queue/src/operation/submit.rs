@@ -94,24 +94,23 @@ impl Operation for Submit {
 
     async fn run<T: Transaction>(&self, tx: &mut T) -> Result<Vec<MessageId>, StoreError> {
         let now = tx.now().await?;
-        let parts: Vec<_> = self.submissions.iter().map(Submission::parts).collect();
-        let fresh = |one: &&Submission| matches!(one.text, Submitted::Text(_));
-        let fresh = self.submissions.iter().filter(fresh).count();
-        let count = parts.iter().map(Vec::len).sum::<usize>() + fresh;
-        let mut numbers = tx.allocate(count).await?.into_iter();
-        let mut rows = Rows::default();
-        for (submission, parts) in self.submissions.iter().zip(parts) {
-            rows.add(submission, parts, &mut numbers, now)?;
-        }
+        let rows = Rows::of(tx, &self.submissions, now).await?;
         if !self.is_first(tx, &rows.ids, now).await? {
             return self.known(tx, now).await;
         }
-        tx.insert_messages(&rows.messages).await?;
-        self.finish_before(tx, &rows.before).await?;
-        tx.insert_chunks(&rows.chunks).await?;
-        tx.insert_tasks(&rows.tasks).await?;
-        tx.insert_recipients(&rows.recipients).await?;
-        Ok(rows.ids)
+        rows.write(tx).await
+    }
+}
+
+/// Adds messages as a part of another operation, which sees to it that they are added once.
+pub(super) async fn add<T: Transaction>(
+    tx: &mut T,
+    submissions: &[Submission],
+    now: Timestamp,
+) -> Result<Vec<MessageId>, StoreError> {
+    match submissions {
+        [] => Ok(Vec::new()),
+        _ => Rows::of(tx, submissions, now).await?.write(tx).await,
     }
 }
 
@@ -167,6 +166,34 @@ impl Submission {
 }
 
 impl Rows {
+    /// The rows of messages that come now.
+    async fn of<T: Transaction>(
+        tx: &mut T,
+        submissions: &[Submission],
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let parts: Vec<_> = submissions.iter().map(Submission::parts).collect();
+        let fresh = |one: &&Submission| matches!(one.text, Submitted::Text(_));
+        let fresh = submissions.iter().filter(fresh).count();
+        let count = parts.iter().map(Vec::len).sum::<usize>() + fresh;
+        let mut numbers = tx.allocate(count).await?.into_iter();
+        let mut rows = Self::default();
+        for (submission, parts) in submissions.iter().zip(parts) {
+            rows.add(submission, parts, &mut numbers, now)?;
+        }
+        Ok(rows)
+    }
+
+    /// Writes them. Returns the names of the messages.
+    async fn write<T: Transaction>(self, tx: &mut T) -> Result<Vec<MessageId>, StoreError> {
+        tx.insert_messages(&self.messages).await?;
+        finish_before(tx, &self.before).await?;
+        tx.insert_chunks(&self.chunks).await?;
+        tx.insert_tasks(&self.tasks).await?;
+        tx.insert_recipients(&self.recipients).await?;
+        Ok(self.ids)
+    }
+
     fn add(
         &mut self,
         submission: &Submission,
@@ -291,37 +318,33 @@ impl Submit {
         let names = names.split_whitespace().map(str::parse);
         names.collect::<Result<_, _>>().map_err(wrong)
     }
+}
 
-    /// Ends messages whose text was written before.
-    async fn finish_before<T: Transaction>(
-        &self,
-        tx: &mut T,
-        before: &[Message],
-    ) -> Result<(), StoreError> {
-        if before.is_empty() {
-            return Ok(());
-        }
-        let mut ids: Vec<MessageId> = before.iter().map(|one| one.id).collect();
-        ids.sort_unstable();
-        let found = tx.lock_messages(&ids).await?;
-        let arriving = found
-            .iter()
-            .filter(|one| one.state == MessageState::Arriving)
-            .count();
-        if arriving != before.len() {
-            let why = "a message whose text was written before is not there, or has ended already";
-            return Err(StoreError::Other(why.to_owned()));
-        }
-        for message in before {
-            if !is_complete(tx, message).await? {
-                return Err(StoreError::Other(format!(
-                    "the text of message {} has not come as a whole",
-                    message.id
-                )));
-            }
-        }
-        tx.replace_messages(before).await
+/// Ends messages whose text was written before.
+async fn finish_before<T: Transaction>(tx: &mut T, before: &[Message]) -> Result<(), StoreError> {
+    if before.is_empty() {
+        return Ok(());
     }
+    let mut ids: Vec<MessageId> = before.iter().map(|one| one.id).collect();
+    ids.sort_unstable();
+    let found = tx.lock_messages(&ids).await?;
+    let arriving = found
+        .iter()
+        .filter(|one| one.state == MessageState::Arriving)
+        .count();
+    if arriving != before.len() {
+        let why = "a message whose text was written before is not there, or has ended already";
+        return Err(StoreError::Other(why.to_owned()));
+    }
+    for message in before {
+        if !is_complete(tx, message).await? {
+            return Err(StoreError::Other(format!(
+                "the text of message {} has not come as a whole",
+                message.id
+            )));
+        }
+    }
+    tx.replace_messages(before).await
 }
 
 /// Returns whether the last piece of a text is there, and ends where the text ends.

@@ -16,6 +16,8 @@
 //!     mail_name: "Outpost",
 //!     date: "Mon, 1 Jan 2024 00:00:00 +0000",
 //!     arrival_date: None,
+//!     last_attempt_date: None,
+//!     retry_until: None,
 //!     message_id: "20240101.1@client.example",
 //!     boundary: "4fzyo82",
 //! };
@@ -71,10 +73,14 @@ pub struct DsnContext<'a> {
     pub from: &'a str,
     /// The name of the mail system (`mail_name`).
     pub mail_name: &'a str,
-    /// The time of the notification and of the last attempt (RFC 5322 section 3.3).
+    /// The time of the notification (RFC 5322 section 3.3).
     pub date: &'a str,
     /// When the original message came, if known.
     pub arrival_date: Option<&'a str>,
+    /// When the recipients were last tried, if known.
+    pub last_attempt_date: Option<&'a str>,
+    /// When the message will be given up, for [`DsnKind::Delay`], if known.
+    pub retry_until: Option<&'a str>,
     /// The identifier of the notification, without angle brackets.
     pub message_id: &'a str,
     /// What the boundary between the parts is made of: letters and digits, different
@@ -159,6 +165,16 @@ impl DsnKind {
         }
     }
 
+    /// What people should know of a recipient besides the verdict.
+    fn notes(self, outcome: &Outcome) -> impl Iterator<Item = &'static str> {
+        let given_up = self == Self::Failure && outcome.code.class() == 4;
+        let uncertain = self != Self::Success && outcome.uncertain;
+        let notes = [(given_up, TOO_OLD), (uncertain, UNCERTAIN)];
+        notes
+            .into_iter()
+            .filter_map(|(holds, note)| holds.then_some(note))
+    }
+
     const fn subject(self) -> &'static str {
         match self {
             Self::Failure => "Undelivered Mail Returned to Sender",
@@ -184,6 +200,11 @@ impl DsnKind {
         }
     }
 }
+
+/// A sentence about a recipient that was given up although nobody refused it for good.
+const TOO_OLD: &str = "It could not be delivered before the message became too old.";
+/// A sentence about a recipient that may have the message.
+const UNCERTAIN: &str = "It may have been delivered all the same: a server had all of\n    the message when the connection broke, before it answered.";
 
 /// Whether the notification cannot be told in ASCII: an address is not.
 fn is_international(
@@ -340,6 +361,9 @@ impl Writer<'_> {
             for piece in wrap(&self.shown(&line), WIDTH, INDENT) {
                 let _ = writeln!(text, "{piece}");
             }
+            for note in self.kind.notes(outcome) {
+                let _ = writeln!(text, "{:INDENT$}{note}", "");
+            }
         }
     }
 
@@ -356,6 +380,9 @@ impl Writer<'_> {
         }
         let mta = format!("dns; {}", self.context.reporting_mta);
         self.field(text, "Reporting-MTA", &mta);
+        if !self.request.id.is_empty() {
+            self.field(text, "X-Outpost-Queue-ID", &self.request.id);
+        }
         if let Some(date) = self.context.arrival_date {
             self.field(text, "Arrival-Date", date);
         }
@@ -396,7 +423,12 @@ impl Writer<'_> {
                 );
             }
         }
-        self.field(text, "Last-Attempt-Date", self.context.date);
+        if let Some(date) = self.context.last_attempt_date {
+            self.field(text, "Last-Attempt-Date", date);
+        }
+        if let (DsnKind::Delay, Some(date)) = (self.kind, self.context.retry_until) {
+            self.field(text, "Will-Retry-Until", date);
+        }
     }
 
     /// The original message, or its header.

@@ -6,7 +6,7 @@ use std::path::Path;
 use mail_parser::{MessageParser, MimeHeaders};
 use smtp_policy::{
     Protocol,
-    report::{DsnContext, DsnKind, DsnMessage, Original, Report, dsn_message},
+    report::{Action, DsnContext, DsnKind, DsnMessage, Original, Report, dsn_message},
     request::{Recipient, Request},
 };
 use smtp_proto::{
@@ -68,6 +68,8 @@ const CONTEXT: DsnContext<'_> = DsnContext {
     mail_name: "Outpost",
     date: "Mon, 1 Jan 2024 00:00:00 +0000",
     arrival_date: Some("Sun, 31 Dec 2023 23:59:59 +0000"),
+    last_attempt_date: Some("Mon, 1 Jan 2024 00:00:00 +0000"),
+    retry_until: None,
     message_id: "20240101.1@client.example",
     boundary: "4fzyo82",
 };
@@ -240,6 +242,40 @@ fn nobody_is_told_who_is_not_there_or_does_not_want_to_know() {
     one.recipients
         .retain(|to| to.address.as_str() == "never@example.com");
     assert_eq!(made(&one, RULES, DsnKind::Failure), None);
+}
+
+#[test]
+fn people_hear_of_age_of_doubt_and_of_what_comes() {
+    let mut request = request();
+    request.id = "1F".parse().unwrap();
+    let mut report = report(&request, RULES);
+    let context = DsnContext {
+        last_attempt_date: None,
+        retry_until: Some("Sat, 6 Jan 2024 00:00:00 +0000"),
+        ..CONTEXT
+    };
+    let made = |kind, report: &Report| {
+        let mail = dsn_message(kind, &request, report, &context, Original::Absent).unwrap();
+        String::from_utf8(mail.text).unwrap()
+    };
+    let delay = made(DsnKind::Delay, &report);
+    assert!(delay.contains("\nWill-Retry-Until: Sat, 6 Jan 2024 00:00:00 +0000\n"));
+    assert!(delay.contains("\nX-Outpost-Queue-ID: 1F\n"));
+    assert!(!delay.contains("Last-Attempt-Date") && !delay.contains("may have been"));
+    report.recipients[4].1.uncertain = true;
+    assert!(
+        made(DsnKind::Delay, &report).contains("\n    It may have been delivered all the same")
+    );
+    report.recipients[4].1.action = Action::Failed;
+    report.recipients[4].0.notify = Notify::FAILURE;
+    let failure = made(DsnKind::Failure, &report);
+    assert!(failure.contains("450 4.2.1 later"), "{failure}");
+    assert_eq!(
+        failure.matches("before the message became too old").count(),
+        1
+    );
+    assert_eq!(failure.matches("may have been delivered").count(), 1);
+    assert!(!failure.contains("Will-Retry-Until"));
 }
 
 #[test]
