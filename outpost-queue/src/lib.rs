@@ -7,11 +7,13 @@
 //! | [`model`] | messages, tasks, recipients, destinations as values |
 //! | [`rules`] | what is decided: when a task is tried again, how many deliveries a destination gets, what a doubt means |
 //! | [`operation`] | what is done to the queue in one transaction each, with those rules |
+//! | [`report`] | what senders and postmasters hear |
 //! | [`store`] | where it is kept: rows that are read, locked and written, and nothing that decides |
 //! | [`worker`] | what runs: it claims tasks and has them delivered |
 
 pub mod model;
 pub mod operation;
+pub mod report;
 pub mod rules;
 pub mod store;
 pub mod worker;

@@ -1,6 +1,10 @@
 //! Messages.
 
-use super::{MessageId, Timestamp};
+use core::time::Duration;
+
+use smtp_policy::request::{QueueId, Recipient, Request};
+
+use super::{DestinationName, MessageId, Timestamp};
 
 /// What a message is for the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,4 +52,28 @@ pub struct Message {
     pub report_at: Timestamp,
     /// When it was finished; [`Timestamp::NEVER`] before that.
     pub finished: Timestamp,
+}
+
+impl Message {
+    /// The request for a delivery to these recipients, of whom there is at least one, at this age.
+    ///
+    /// # Errors
+    /// What is kept is no request.
+    pub fn request(
+        &self,
+        destination: &DestinationName,
+        recipients: &[&Recipient],
+        age: Duration,
+    ) -> Result<Request, serde_json::Error> {
+        let mut form: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&self.envelope)?;
+        form.insert("nexthop".into(), destination.nexthop().into());
+        form.insert("protocol".into(), destination.protocol().to_string().into());
+        form.insert("recipients".into(), serde_json::to_value(recipients)?);
+        form.insert("age".into(), age.as_secs().into());
+        let mut request: Request = serde_json::from_value(form.into())?;
+        let name = self.id.to_string().parse();
+        request.id = name.unwrap_or_else(|_| QueueId::default());
+        Ok(request)
+    }
 }

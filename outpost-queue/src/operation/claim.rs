@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use smtp_policy::request::{QueueId, Request};
+use smtp_policy::request::Request;
 
 use crate::{
     model::{
@@ -235,24 +235,9 @@ impl Claimed {
     /// # Errors
     /// What is kept is no request.
     pub fn request(&self) -> Result<Request, serde_json::Error> {
-        let mut form: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(&self.message.envelope)?;
-        let destination = &self.task.destination;
-        form.insert("nexthop".into(), destination.nexthop().into());
-        form.insert("protocol".into(), destination.protocol().to_string().into());
         let recipients: Vec<_> = self.recipients.iter().map(|one| &one.recipient).collect();
-        form.insert("recipients".into(), serde_json::to_value(recipients)?);
-        form.insert(
-            "age".into(),
-            self.now.since(self.message.arrived).as_secs().into(),
-        );
-        let mut request: Request = serde_json::from_value(form.into())?;
-        request.id = self
-            .message
-            .id
-            .to_string()
-            .parse()
-            .unwrap_or_else(|_| QueueId::default());
-        Ok(request)
+        let age = self.now.since(self.message.arrived);
+        self.message
+            .request(&self.task.destination, &recipients, age)
     }
 }

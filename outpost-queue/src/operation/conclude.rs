@@ -7,6 +7,7 @@ use smtp_policy::report::Outcome;
 
 use crate::{
     model::{Message, MessageId, MessageState, QueuedRecipient, Task, TaskId, Timestamp},
+    report::LOOK_AGAIN,
     rules::{
         Rules,
         schedule::is_null,
@@ -146,10 +147,14 @@ pub(super) async fn settle_tasks<T: Transaction>(
     save_messages(tx, messages.into_values().collect()).await
 }
 
-/// Takes down at a message what became of its recipients.
+/// Takes down at a message what became of its recipients. A report is due when nobody is left, and otherwise soon: others that
+/// fail meanwhile are told of in the same one.
 pub(super) fn account(message: &mut Message, settled: Settled, now: Timestamp) {
     message.unsettled = message.unsettled.saturating_sub(settled.recipients);
     if settled.owes {
+        message.report_at = message.report_at.min(now.after(LOOK_AGAIN));
+    }
+    if message.unsettled == 0 && message.report_at != Timestamp::NEVER {
         message.report_at = message.report_at.min(now);
     }
     let open = message.state == MessageState::Queued;

@@ -11,7 +11,9 @@ mod admit;
 mod claim;
 mod conclude;
 mod lease;
+mod look;
 mod manage;
+mod owe;
 mod purge;
 mod reap;
 mod submit;
@@ -21,7 +23,9 @@ pub use self::{
     claim::{Claim, Claimed},
     conclude::{Conclude, Concluded, Conclusion},
     lease::{Mark, Release, Renew, Right},
+    look::{Finding, Look, Looked, Seen},
     manage::{Change, Manage, Managed},
+    owe::MakeReports,
     purge::Purge,
     reap::{Reap, Reaped},
     submit::{Addressee, Append, Begin, Submission, SubmissionKey, Submit, Submitted},

@@ -30,6 +30,10 @@ pub fn take_back(task: &mut Task, rules: &Rules, now: Timestamp) -> Aftermath {
         (false, ..) => TaskState::Ready,
     };
     task.due = now;
+    if let TaskState::Held(_) = task.state {
+        // Somebody has to look at it: the postmaster hears of it.
+        task.watch = now;
+    }
     Aftermath { doubtful, poisoned }
 }
 

@@ -112,11 +112,14 @@ pub fn leave(
         return Left::Nothing;
     }
     task.due = rules.schedule.next_attempt(task.arrived, now);
-    task.watch = rules.schedule.watch(null_sender, task.arrived, task.warned);
     // An earlier doubt was decided on then.
-    task.state = match (settled.doubtful, rules.doubt) {
-        (true, DoubtPolicy::Hold) => TaskState::Held(Hold::Doubt),
-        _ => TaskState::Ready,
+    (task.state, task.watch) = match (settled.doubtful, rules.doubt) {
+        // Somebody has to look at it now: the postmaster may want to know.
+        (true, DoubtPolicy::Hold) => (TaskState::Held(Hold::Doubt), now),
+        _ => {
+            let watch = rules.schedule.watch(null_sender, task.arrived, task.warned);
+            (TaskState::Ready, watch)
+        }
     };
     Left::Task
 }
