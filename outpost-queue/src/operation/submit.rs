@@ -365,11 +365,8 @@ async fn is_complete<T: Transaction>(tx: &mut T, message: &Message) -> Result<bo
 pub struct Begin;
 
 impl Operation for Begin {
+    /// The name of the message. It lasts: whoever gets a name must be the only one that writes under it.
     type Output = MessageId;
-
-    fn is_durable(&self) -> bool {
-        false
-    }
 
     async fn run<T: Transaction>(&self, tx: &mut T) -> Result<MessageId, StoreError> {
         let now = tx.now().await?;
