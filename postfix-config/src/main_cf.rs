@@ -290,6 +290,12 @@ impl MainCf {
         self.entries.get(name).map(|entry| entry.value.as_str())
     }
 
+    /// The place where a parameter is set, known or not.
+    pub fn origin(&self, name: &str) -> Origin {
+        let entry = self.entries.get(name);
+        entry.map_or(Origin::Default, |entry| entry.origin.clone())
+    }
+
     /// The defaults that depend on the machine or the process.
     pub(crate) fn computed(&self, name: &str, protocol: Protocol) -> Option<Cow<'static, str>> {
         match name {
@@ -386,12 +392,8 @@ impl MainCf {
     }
 
     pub(super) fn error(&self, name: &str, problem: Problem) -> ConfigError {
-        let origin = self
-            .entries
-            .get(name)
-            .map_or(Origin::Default, |entry| entry.origin.clone());
         ConfigError {
-            origin,
+            origin: self.origin(name),
             parameter: Some(name.to_owned()),
             problem,
         }
