@@ -1,9 +1,8 @@
 //! Addresses as people write them, or paste them from elsewhere: `a@example.com`,
 //! `<a@example.com>`, `Name <a@example.com>`, `"two words"@example.com`.
 //!
-//! It is not a reader of header fields (RFC 5322 section 3.4): what is not clearly one
-//! address is refused, with a reason that helps. Nothing is sent as something else than
-//! it says.
+//! What is not clearly one address is refused, with a reason that helps. Nothing is sent as something else than it says.
+//! Lists, as header fields have them, are for [`parse_list`].
 //!
 //! ```
 //! let address = outpost::address::parse("Ann Lee <ann@example.com>")?;
@@ -16,7 +15,9 @@ use std::{error, fmt};
 
 use smtp_proto::address::Address;
 
-/// The reason for which a text is not one address.
+use crate::address_list;
+
+/// The reason for which a text is not one address, or not a list of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressError(String);
 
@@ -34,6 +35,21 @@ impl error::Error for AddressError {}
 /// It is none, or more than one.
 pub fn parse(text: &str) -> Result<Address, AddressError> {
     read(text).map_err(AddressError)
+}
+
+/// Reads a list of addresses, as header fields and command lines have them (RFC 5322 section 3.4): names, comments, groups,
+/// and the obsolete forms. An empty list, and a group without members, have none.
+///
+/// ```
+/// let found = outpost::address::parse_list("Ann <ann@example.com>, friends: bob@example.net;")?;
+/// assert_eq!(found.len(), 2);
+/// # Ok::<(), outpost::address::AddressError>(())
+/// ```
+///
+/// # Errors
+/// A part of the list is no address.
+pub fn parse_list(list: &str) -> Result<Vec<Address>, AddressError> {
+    address_list::parse(list).map_err(AddressError)
 }
 
 fn read(text: &str) -> Result<Address, String> {

@@ -56,6 +56,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod address;
+mod address_list;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 #[cfg(any(feature = "tokio", feature = "smol", feature = "blocking"))]

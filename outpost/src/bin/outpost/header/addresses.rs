@@ -4,7 +4,6 @@ use outpost::address;
 use smtp_proto::address::{Address, ReversePath};
 
 use super::Header;
-use crate::sendmail::mailboxes;
 
 /// The fields with recipients.
 const RECIPIENTS: [&str; 3] = ["To", "Cc", "Bcc"];
@@ -65,7 +64,7 @@ pub(crate) fn remove_return_path(header: &mut Header) {
 
 /// The addresses of a field.
 fn list(name: &str, value: &str) -> Result<Vec<Address>, String> {
-    mailboxes::parse(value).map_err(|why| format!("{name}: {value}: {why}"))
+    address::parse_list(value).map_err(|why| format!("{name}: {value}: {why}"))
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::{Zoned, tz::TimeZone};
-use outpost::{Address, ReversePath};
+use outpost::{Address, ReversePath, address};
 
-use super::{input::Text, mailboxes};
+use super::input::Text;
 
 /// The most bytes of a header. It is held in memory.
 const LIMIT: usize = 1024 * 1024;
@@ -98,7 +98,7 @@ impl Head {
         {
             let wrong = |why: &str| format!("{}: {why}", field.shown_name());
             let value = field.value().ok_or_else(|| wrong("it is not UTF-8"))?;
-            found.extend(mailboxes::parse(value).map_err(|why| wrong(&why))?);
+            found.extend(address::parse_list(value).map_err(|why| wrong(&why.to_string()))?);
         }
         Ok(found)
     }
@@ -110,7 +110,7 @@ impl Head {
         } else {
             "from"
         })?;
-        let mut found = mailboxes::parse(field.value()?).ok()?;
+        let mut found = address::parse_list(field.value()?).ok()?;
         (!found.is_empty()).then(|| found.swap_remove(0))
     }
 

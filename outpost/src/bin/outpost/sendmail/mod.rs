@@ -5,14 +5,13 @@
 //! |---|---|---|
 //! | what is asked for? | `options` | `src/sendmail/sendmail.c` |
 //! | where does the message end? | `input` | the same |
-//! | whose is it, to whom, what has to be changed? | `head`, `mailboxes` | the same, `src/cleanup/cleanup_message.c` |
+//! | whose is it, to whom, what has to be changed? | `head` | the same, `src/cleanup/cleanup_message.c` |
 //! | how does it go out, and what becomes of it? | `courier` | smtp(8) |
 //! | the dialogue of `-bs` | `server`, `session` | smtpd(8), `-S` |
 
 mod courier;
 mod head;
 mod input;
-pub(crate) mod mailboxes;
 mod options;
 mod server;
 mod session;

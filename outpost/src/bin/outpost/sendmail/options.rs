@@ -3,9 +3,9 @@
 
 use std::{ffi::OsString, path::Path};
 
-use outpost::{Address, EnvelopeId, Notify, Ret, ReversePath};
+use outpost::{Address, EnvelopeId, Notify, Ret, ReversePath, address};
 
-use super::{input::Dots, mailboxes};
+use super::input::Dots;
 use crate::{
     cli::SendmailArgs,
     exit::{Exit, Failure},
@@ -151,7 +151,8 @@ impl Options {
         let sender = args.sender.as_ref().or(args.sender_too.as_ref());
         let mut recipients = Vec::new();
         for text in &args.recipients {
-            let found = mailboxes::parse(text).map_err(|why| usage(format!("recipient {why}")))?;
+            let found =
+                address::parse_list(text).map_err(|why| usage(format!("recipient {why}")))?;
             if found.is_empty() {
                 return Err(usage(format!(
                     "recipient '{text}': there is no address in it"
@@ -246,7 +247,7 @@ fn mode(args: &SendmailArgs) -> Result<Mode, Failure> {
 
 fn sender(text: &str) -> Result<ReversePath, Failure> {
     let wrong = |why: &str| usage(format!("-f '{text}': {why}"));
-    let mut found = mailboxes::parse(text).map_err(|why| wrong(&why))?;
+    let mut found = address::parse_list(text).map_err(|why| wrong(&why.to_string()))?;
     match (found.pop(), found.is_empty()) {
         (None, _) => Ok(ReversePath::Null),
         (Some(address), true) => Ok(ReversePath::Mailbox(address)),

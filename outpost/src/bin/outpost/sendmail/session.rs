@@ -1,10 +1,8 @@
 //! The server's side of an SMTP dialogue with the program that started this one (`-bs`): a line in, a
 //! turn out. It knows no socket, and sends nothing.
 
-use outpost::{Envelope, EnvelopeId, Notify, Recipient, Ret, ReversePath};
+use outpost::{Envelope, EnvelopeId, Notify, Recipient, Ret, ReversePath, address};
 use smtp_policy::request::Orcpt;
-
-use super::mailboxes;
 
 /// The most recipients of one message.
 const RECIPIENTS: usize = 1000;
@@ -146,7 +144,7 @@ impl Session {
             return Err("503 5.5.1 Error: nested MAIL command");
         }
         let (path, parameters) = path(rest, "FROM:")?;
-        let mut found = mailboxes::parse(path).map_err(|_| ADDRESS)?;
+        let mut found = address::parse_list(path).map_err(|_| ADDRESS)?;
         let sender = match (found.pop(), found.is_empty()) {
             (None, _) => ReversePath::Null,
             (Some(address), true) => ReversePath::Mailbox(address),
@@ -185,7 +183,7 @@ impl Session {
             return Err("503 5.5.1 Error: need MAIL command");
         };
         let (path, parameters) = path(rest, "TO:")?;
-        let mut found = mailboxes::parse(path).map_err(|_| ADDRESS)?;
+        let mut found = address::parse_list(path).map_err(|_| ADDRESS)?;
         let (Some(address), true) = (found.pop(), found.is_empty()) else {
             return Err(ADDRESS);
         };

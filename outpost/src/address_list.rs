@@ -6,12 +6,11 @@
 //! crate `mail-parser` reads the same lists, but is made for showing mail: of
 //! `"two words"@example.com` it keeps `@example.com`, and `<a@x> <b@y>` is `a@xb@y` to it.
 
-use outpost::{Address, address};
+use smtp_proto::address::Address;
 
-/// The addresses of a list. An empty list, and a group without members, have none.
-///
-/// # Errors
-/// A part of the list is no address: the part, and the reason.
+use crate::address;
+
+/// The addresses of a list, or the part that is none, and the reason.
 pub(crate) fn parse(list: &str) -> Result<Vec<Address>, String> {
     let mut found = Vec::new();
     for text in split(list)? {
