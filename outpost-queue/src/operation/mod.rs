@@ -10,6 +10,7 @@
 mod admit;
 mod claim;
 mod conclude;
+mod inspect;
 mod lease;
 mod look;
 mod manage;
@@ -22,6 +23,7 @@ pub use self::{
     admit::Admit,
     claim::{Claim, Claimed},
     conclude::{Conclude, Concluded, Conclusion},
+    inspect::{List, Listed, Show, Shown, State, Survey},
     lease::{Mark, Release, Renew, Right},
     look::{Finding, Look, Looked, Seen},
     manage::{Change, Manage, Managed},
