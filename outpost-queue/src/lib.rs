@@ -8,6 +8,7 @@
 //! | [`rules`] | what is decided: when a task is tried again, how many deliveries a destination gets, what a doubt means |
 //! | [`operation`] | what is done to the queue in one transaction each, with those rules |
 //! | [`report`] | what senders and postmasters hear |
+//! | [`shared`] | what workers know in common besides mail: MTA-STS policies, failed logins |
 //! | [`store`] | where it is kept: rows that are read, locked and written, and nothing that decides |
 //! | [`worker`] | what runs: it claims tasks and has them delivered |
 
@@ -15,5 +16,6 @@ pub mod model;
 pub mod operation;
 pub mod report;
 pub mod rules;
+pub mod shared;
 pub mod store;
 pub mod worker;

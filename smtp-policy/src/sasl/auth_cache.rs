@@ -104,17 +104,22 @@ impl AuthCache {
         self.worked.insert(key, (password, now));
     }
 
+    fn has_worked_since(&self, login: &FailedLogin) -> bool {
+        let key = (login.host.clone(), login.user.clone());
+        let worked = self.worked.get(&key);
+        worked.is_some_and(|(password, since)| {
+            *password == login.fingerprint && *since >= login.since
+        })
+    }
+
     /// Takes what another process has learned, unless it is old news.
     fn learn(&mut self, login: FailedLogin) -> bool {
+        if self.has_worked_since(&login) {
+            return false;
+        }
         let key = (login.host, login.user);
-        let worked = self.worked.get(&key);
-        if worked.is_some_and(|(password, since)| {
-            *password == login.fingerprint && *since >= login.since
-        }) || self
-            .entries
-            .get(&key)
-            .is_some_and(|entry| entry.since >= login.since)
-        {
+        let known = self.entries.get(&key);
+        if known.is_some_and(|entry| entry.since >= login.since) {
             return false;
         }
         let failed = Failed {
@@ -220,6 +225,11 @@ impl FailedLogins {
     /// not if a later failure of that user is known, or the login has worked since.
     pub fn learn(&self, login: FailedLogin) -> bool {
         self.lock().learn(login)
+    }
+
+    /// Returns whether the login has worked since it failed elsewhere.
+    pub fn has_worked_since(&self, login: &FailedLogin) -> bool {
+        self.lock().has_worked_since(login)
     }
 
     /// Forgets a failure, unless it is another one than this by now.
