@@ -24,6 +24,12 @@ pub const UNNAMED: &str = "MTA-STS policy of example.com does not name mail exch
 /// A policy with MTA-STS for a world where example.com has one, and is its own mail
 /// exchanger. With `known`, the web server's authority is.
 pub fn policy(known: bool) -> Arc<Policy> {
+    let [policy] = policies(known);
+    policy
+}
+
+/// Several such policies in the same world, whose web server answers one request.
+pub fn policies<const N: usize>(known: bool) -> [Arc<Policy>; N] {
     let text = "version: STSv1\nmode: enforce\nmx: mx.example.com\nmax_age: 60\n";
     let answer = answer("200 OK", "Content-Type: text/plain\r\n", text);
     let web = Web::start("mta-sts.example.com", answer);
@@ -34,13 +40,15 @@ pub fn policy(known: bool) -> Arc<Policy> {
         servers: vec![names()],
         ..ResolverConfig::default()
     };
-    let sts = MtaSts::default().with_port(web.port);
-    let sts = match known {
-        true => sts.with_authorities(vec![web.authority]),
-        false => sts,
-    };
-    let policy = compile(&main_cf, resolver, &[]).unwrap();
-    Arc::new(policy.with_mta_sts(sts))
+    std::array::from_fn(|_| {
+        let sts = MtaSts::default().with_port(web.port);
+        let sts = match known {
+            true => sts.with_authorities(vec![web.authority.clone()]),
+            false => sts,
+        };
+        let policy = compile(&main_cf, resolver.clone(), &[]).unwrap();
+        Arc::new(policy.with_mta_sts(sts))
+    })
 }
 
 /// A name server: this machine for every name, and a record of MTA-STS.
