@@ -14,6 +14,8 @@ use crate::{
     store::{Operation, StoreError, Transaction},
 };
 
+use super::suppress::sift;
+
 /// Takes due tasks of destinations with free turns, at most `want`.
 #[derive(Clone, Debug)]
 pub struct Claim {
@@ -145,6 +147,7 @@ impl Taker<'_> {
         destinations: &mut [Destination],
     ) -> Result<Vec<Claimed>, StoreError> {
         tasks.sort_unstable_by_key(|task| task.id);
+        sift(tx, &tasks, self.rules, self.now).await?;
         for task in &mut tasks {
             task.fence = task.fence.next(self.now);
             task.state = TaskState::Leased(Lease {

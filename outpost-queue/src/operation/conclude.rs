@@ -19,6 +19,7 @@ use crate::{
 use super::{
     claim::refresh,
     lease::{Right, lock, lock_known},
+    suppress::enter,
 };
 
 /// Takes down how attempts have ended.
@@ -117,6 +118,7 @@ pub(super) async fn settle_tasks<T: Transaction>(
     let mut kept = Vec::new();
     let mut over = Vec::new();
     let mut changed = Vec::new();
+    let mut outcomes = BTreeMap::new();
     for mut task in tasks {
         let mut concerned = recipients.remove(&task.id).unwrap_or_default();
         let Some(message) = messages.get_mut(&task.message) else {
@@ -125,7 +127,8 @@ pub(super) async fn settle_tasks<T: Transaction>(
             continue;
         };
         let mut settled = Settled::default();
-        let end = ends.get(&Right::to(&task));
+        let end = ends.get(&Right::to(&task)).copied();
+        outcomes.extend(end.map(|end| (task.id, &end.outcomes)));
         let null_sender = is_null(message.kind, &message.sender);
         for recipient in &mut concerned {
             match end.and_then(|end| end.outcomes.get(&recipient.number)) {
@@ -144,7 +147,18 @@ pub(super) async fn settle_tasks<T: Transaction>(
     tx.save_recipients(&changed).await?;
     tx.save_tasks(&kept).await?;
     tx.delete_tasks(&over).await?;
-    save_messages(tx, messages.into_values().collect()).await
+    save_messages(tx, messages.into_values().collect()).await?;
+    let told = |one| told(one, &outcomes);
+    enter(tx, changed.iter().filter_map(told), rules, now).await
+}
+
+/// A recipient with what its attempt has told of it.
+fn told<'a>(
+    recipient: &'a QueuedRecipient,
+    outcomes: &BTreeMap<TaskId, &'a BTreeMap<u32, Outcome>>,
+) -> Option<(&'a QueuedRecipient, &'a Outcome)> {
+    let outcome = outcomes.get(&recipient.task)?.get(&recipient.number)?;
+    Some((recipient, outcome))
 }
 
 /// Takes down at a message what became of its recipients. A report is due when nobody is left, and otherwise soon: others that

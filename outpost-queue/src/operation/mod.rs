@@ -18,6 +18,7 @@ mod owe;
 mod purge;
 mod reap;
 mod submit;
+mod suppress;
 
 pub use self::{
     admit::Admit,
@@ -31,4 +32,5 @@ pub use self::{
     purge::Purge,
     reap::{Reap, Reaped},
     submit::{Addressee, Append, Begin, Submission, SubmissionKey, Submit, Submitted},
+    suppress::{ListSuppressed, Suppress, Suppressed, Unsuppress},
 };

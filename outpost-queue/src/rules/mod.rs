@@ -7,12 +7,14 @@
 //! | how many deliveries does a destination bear? | [`feedback`] | qmgr(8): `qmgr_queue.c`, `qmgr_feedback.c` |
 //! | what does a verdict leave? | [`settle`] | bounce(8), defer(8), qmgr(8): `qmgr_deliver.c` |
 //! | what does a worker leave that died? | [`death`] | (none) |
+//! | which addresses get no more mail? | [`suppression`] | (none) |
 
 mod checked;
 pub mod death;
 pub mod feedback;
 pub mod schedule;
 pub mod settle;
+pub mod suppression;
 
 use core::time::Duration;
 
@@ -20,6 +22,7 @@ pub use self::{
     checked::RulesError,
     feedback::{Concurrency, Feedback, FeedbackError},
     schedule::Schedule,
+    suppression::Suppression,
 };
 
 /// Everything that the rules depend on. The defaults are Postfix's.
@@ -36,6 +39,8 @@ pub struct Rules {
     pub lease: Duration,
     /// The workers in a row that a task may kill before it is set aside: 3.
     pub deaths: u32,
+    /// For how long addresses that bounced hard get no mail; none: each message is tried.
+    pub suppression: Option<Suppression>,
 }
 
 impl Default for Rules {
@@ -46,6 +51,7 @@ impl Default for Rules {
             doubt: DoubtPolicy::default(),
             lease: Duration::from_secs(60),
             deaths: 3,
+            suppression: None,
         }
     }
 }

@@ -31,6 +31,7 @@ use smtp_proto::{Address, EnhancedStatus, dsn::Notify};
 
 mod dsn;
 mod postmaster;
+mod suppress;
 mod watch;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
