@@ -8,6 +8,7 @@
 //! ```
 
 mod admit;
+mod check;
 mod claim;
 mod conclude;
 mod inspect;
@@ -22,6 +23,7 @@ mod suppress;
 
 pub use self::{
     admit::Admit,
+    check::Check,
     claim::{Claim, Claimed},
     conclude::{Conclude, Concluded, Conclusion},
     inspect::{List, Listed, Show, Shown, State, Survey},
