@@ -10,10 +10,16 @@
 //! | [`report`] | what senders and postmasters hear |
 //! | [`shared`] | what workers know in common besides mail: MTA-STS policies, failed logins |
 //! | [`store`] | where it is kept: rows that are read, locked and written, and nothing that decides |
+//! | [`queue`] | the way in for programs |
 //! | [`worker`] | what runs: it claims tasks and has them delivered |
+//! | `courier` | what delivers: the mailers of `outpost` |
 
+mod batch;
+#[cfg(any(feature = "smol", feature = "tokio"))]
+pub mod courier;
 pub mod model;
 pub mod operation;
+pub mod queue;
 pub mod report;
 pub mod rules;
 pub mod shared;

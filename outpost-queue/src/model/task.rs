@@ -61,6 +61,6 @@ pub enum Hold {
     Operator,
     /// A server may have the message, and the policy is to ask.
     Doubt,
-    /// It has killed its workers.
+    /// It has killed its workers, or cannot be read.
     Poison,
 }

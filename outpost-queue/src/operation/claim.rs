@@ -14,7 +14,7 @@ use crate::{
     store::{Operation, StoreError, Transaction},
 };
 
-use super::suppress::sift;
+use super::{lease::Right, suppress::sift};
 
 /// Takes due tasks of destinations with free turns, at most `want`.
 #[derive(Clone, Debug)]
@@ -233,6 +233,11 @@ async fn complete<T: Transaction>(
 }
 
 impl Claimed {
+    /// The right to the task.
+    pub const fn right(&self) -> Right {
+        Right::to(&self.task)
+    }
+
     /// The request for this attempt.
     ///
     /// # Errors

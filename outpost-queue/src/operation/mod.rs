@@ -17,7 +17,9 @@ mod look;
 mod manage;
 mod owe;
 mod purge;
+mod read;
 mod reap;
+mod set_aside;
 mod submit;
 mod suppress;
 
@@ -32,7 +34,9 @@ pub use self::{
     manage::{Change, Manage, Managed},
     owe::MakeReports,
     purge::Purge,
+    read::ReadText,
     reap::{Reap, Reaped},
+    set_aside::SetAside,
     submit::{Addressee, Append, Begin, Submission, SubmissionKey, Submit, Submitted},
     suppress::{ListSuppressed, Suppress, Suppressed, Unsuppress},
 };

@@ -10,6 +10,7 @@ pub mod memory;
 mod words;
 
 use core::{error, fmt, future::Future};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -64,6 +65,22 @@ pub trait Operation: Send + Sync + 'static {
         &self,
         tx: &mut T,
     ) -> impl Future<Output = Result<Self::Output, StoreError>> + Send;
+}
+
+/// An operation that somebody else wants to have back.
+impl<O: Operation> Operation for Arc<O> {
+    type Output = O::Output;
+
+    fn is_durable(&self) -> bool {
+        (**self).is_durable()
+    }
+
+    fn run<T: Transaction>(
+        &self,
+        tx: &mut T,
+    ) -> impl Future<Output = Result<Self::Output, StoreError>> + Send {
+        (**self).run(tx)
+    }
 }
 
 /// What a store does in a transaction. Rows that a method *locks* stay as they are for everybody else until the

@@ -1,0 +1,234 @@
+//! What operators hear of a worker. Nothing depends on anybody listening.
+
+use core::{fmt, time::Duration};
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use smtp_policy::{event::Note, report::LogStyle, schema::Verdict};
+
+use crate::{
+    model::{DestinationName, MessageId, TaskId},
+    store::StoreError,
+};
+
+/// Hears what happens in a worker. It is called where it happens, and should not take long.
+pub trait Listener: Send + Sync + 'static {
+    /// Something has happened.
+    fn hear(&self, event: &QueueEvent<'_>);
+}
+
+/// Nobody listens.
+impl Listener for () {
+    fn hear(&self, _: &QueueEvent<'_>) {}
+}
+
+impl<F: Fn(&QueueEvent<'_>) + Send + Sync + 'static> Listener for F {
+    fn hear(&self, event: &QueueEvent<'_>) {
+        self(event);
+    }
+}
+
+impl<L: Listener + ?Sized> Listener for Arc<L> {
+    fn hear(&self, event: &QueueEvent<'_>) {
+        (**self).hear(event);
+    }
+}
+
+/// Something that has happened in a worker. Its `Display` is a line for a log; its serialized form has its name in `kind`,
+/// in lower case with underscores.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum QueueEvent<'a> {
+    /// A delivery begins.
+    Claimed {
+        /// The message.
+        #[serde(serialize_with = "text")]
+        message: MessageId,
+        /// The task.
+        #[serde(serialize_with = "text")]
+        task: TaskId,
+        /// The destination.
+        #[serde(serialize_with = "text")]
+        destination: &'a DestinationName,
+        /// The recipients who are left.
+        recipients: usize,
+        /// Attempts before this one.
+        attempts: u32,
+    },
+    /// Something is worth a line in the log of a delivery, or counting.
+    Note {
+        /// The message.
+        #[serde(serialize_with = "text")]
+        message: MessageId,
+        /// What it is.
+        #[serde(flatten)]
+        note: &'a Note,
+    },
+    /// An attempt has a verdict on a recipient. It is not taken down yet.
+    Settled {
+        /// The message.
+        #[serde(serialize_with = "text")]
+        message: MessageId,
+        /// The recipient and the verdict.
+        #[serde(flatten)]
+        verdict: Verdict<'a>,
+    },
+    /// The verdicts of an attempt are taken down.
+    Concluded {
+        /// The message.
+        #[serde(serialize_with = "text")]
+        message: MessageId,
+        /// The task.
+        #[serde(serialize_with = "text")]
+        task: TaskId,
+    },
+    /// A task belongs to somebody else by now: its lease has run out, or an operator has taken it. Where the end of the text
+    /// was out already, its recipients may get the message twice.
+    Lost {
+        /// The message.
+        #[serde(serialize_with = "text")]
+        message: MessageId,
+        /// The task.
+        #[serde(serialize_with = "text")]
+        task: TaskId,
+        /// The end of the text was out.
+        ended: bool,
+    },
+    /// A delivery has panicked. It counts as a deferral.
+    Panicked {
+        /// The message.
+        #[serde(serialize_with = "text")]
+        message: MessageId,
+        /// The task.
+        #[serde(serialize_with = "text")]
+        task: TaskId,
+        /// What it said.
+        why: &'a str,
+    },
+    /// A task cannot be read as it is kept, and is held.
+    SetAside {
+        /// The message.
+        #[serde(serialize_with = "text")]
+        message: MessageId,
+        /// The task.
+        #[serde(serialize_with = "text")]
+        task: TaskId,
+        /// The reason.
+        why: &'a str,
+    },
+    /// A worker has died with a task, which is taken back.
+    Reaped {
+        /// The message.
+        #[serde(serialize_with = "text")]
+        message: MessageId,
+        /// The task.
+        #[serde(serialize_with = "text")]
+        task: TaskId,
+        /// Its recipients may have the message.
+        in_doubt: bool,
+        /// It has killed its workers, and is held.
+        poisoned: bool,
+    },
+    /// The store has not done something. It is tried again.
+    StoreFailed {
+        /// What it was for.
+        doing: &'a str,
+        /// What the store says.
+        #[serde(serialize_with = "text")]
+        error: &'a StoreError,
+    },
+    /// A duty has failed. It is tried again.
+    DutyFailed {
+        /// The duty.
+        duty: &'a str,
+        /// What it says.
+        why: &'a str,
+    },
+    /// A step of the end of a worker.
+    Stopping {
+        /// Deliveries that run.
+        running: usize,
+        /// For how long they may go on, in seconds.
+        #[serde(serialize_with = "seconds")]
+        grace: Duration,
+    },
+}
+
+/// Writes a value as its text.
+fn text<T: fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
+fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(time.as_secs_f64())
+}
+
+impl fmt::Display for QueueEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Claimed {
+                message,
+                task,
+                destination,
+                recipients,
+                attempts,
+            } => write!(
+                f,
+                "{message}: task {task} begins: destination={destination}, recipients={recipients}, attempts={attempts}"
+            ),
+            Self::Note { message, note } => write!(f, "{message}: {note}"),
+            Self::Settled { message, verdict } => {
+                let line = LogStyle::default().line(verdict.recipient, verdict.outcome);
+                write!(f, "{message}: {line}")
+            }
+            Self::Concluded { message, task } => write!(f, "{message}: task {task} is over"),
+            Self::Lost {
+                message,
+                task,
+                ended,
+            } => {
+                let doubt = match ended {
+                    true => "; its recipients may get the message twice",
+                    false => "",
+                };
+                write!(f, "{message}: task {task} is somebody else's{doubt}")
+            }
+            Self::Panicked { message, task, why } => {
+                write!(f, "{message}: the delivery of task {task} panicked: {why}")
+            }
+            Self::SetAside { message, task, why } => {
+                write!(
+                    f,
+                    "{message}: task {task} cannot be read and is held: {why}"
+                )
+            }
+            Self::Reaped {
+                message,
+                task,
+                in_doubt,
+                poisoned,
+            } => {
+                let doubt = match in_doubt {
+                    true => "; its recipients may have the message",
+                    false => "",
+                };
+                let poison = match poisoned {
+                    true => "; it is held, since it has killed its workers",
+                    false => "",
+                };
+                write!(
+                    f,
+                    "{message}: a worker died with task {task}{doubt}{poison}"
+                )
+            }
+            Self::StoreFailed { doing, error } => write!(f, "cannot {doing}: {error}"),
+            Self::DutyFailed { duty, why } => write!(f, "{duty}: {why}"),
+            Self::Stopping { running, grace } => write!(
+                f,
+                "stopping: {running} deliveries may go on for {} seconds",
+                grace.as_secs()
+            ),
+        }
+    }
+}
