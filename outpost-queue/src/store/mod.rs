@@ -5,6 +5,9 @@
 //! hundreds of tasks. `tests/conformance` holds each store to it.
 
 pub mod memory;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres", test))]
 #[allow(dead_code, reason = "each store takes what it needs")]
 mod words;
