@@ -4,6 +4,8 @@
 //! [`Transaction`] says what a store has to be able to do, in bulk: the batches of [`operation`](crate::operation) are
 //! hundreds of tasks. `tests/conformance` holds each store to it.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod any;
 pub mod memory;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
@@ -16,6 +18,9 @@ use core::{error, fmt, future::Future};
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use self::any::AnyStore;
 
 use crate::model::{
     Counts, Destination, DestinationName, Filter, Load, Message, MessageId, QueuedRecipient,

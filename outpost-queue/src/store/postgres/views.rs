@@ -47,11 +47,13 @@ struct Kept<T> {
     until: Instant,
 }
 
+type Place<T> = Mutex<Option<Kept<T>>>;
+
 /// Counts that are kept for a while, since they took long.
 #[derive(Default)]
 pub(super) struct Cache {
-    counts: Mutex<Option<Kept<Counts>>>,
-    loads: Mutex<Option<Kept<(usize, Vec<Load>)>>>,
+    counts: Place<Counts>,
+    loads: Place<(usize, Vec<Load>)>,
 }
 
 impl core::fmt::Debug for Cache {
@@ -60,14 +62,14 @@ impl core::fmt::Debug for Cache {
     }
 }
 
-fn kept<T: Clone>(place: &Mutex<Option<Kept<T>>>) -> Option<T> {
+fn kept<T: Clone>(place: &Place<T>) -> Option<T> {
     let kept = place.lock().unwrap_or_else(PoisonError::into_inner);
     kept.as_ref()
         .filter(|kept| kept.until > Instant::now())
         .map(|kept| kept.value.clone())
 }
 
-fn keep<T: Clone>(place: &Mutex<Option<Kept<T>>>, value: &T, took: Duration) {
+fn keep<T: Clone>(place: &Place<T>, value: &T, took: Duration) {
     if took > CHEAP {
         let kept = Kept {
             value: value.clone(),
