@@ -120,7 +120,7 @@ impl MakeReports {
             match Letter::new(&self.context, message, first) {
                 Ok(letter) => {
                     self.write_letter(tx, letter, message, &owed, work, now)
-                        .await?
+                        .await?;
                 }
                 // Nobody can be told, and others are not to wait for that.
                 Err(why) => work.made.damaged.push((message.id, why.to_string())),

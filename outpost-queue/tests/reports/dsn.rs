@@ -317,7 +317,7 @@ fn many_failures_make_reports_of_a_size_that_can_be_sent() {
         if !made.more {
             break;
         }
-        assert_eq!(world.is_finished(id), false);
+        assert!(!world.is_finished(id));
     }
     assert_eq!((told, reports), (1050, 11));
     assert!(world.is_finished(id));

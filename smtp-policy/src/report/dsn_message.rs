@@ -39,7 +39,7 @@ use smtp_proto::{
 use super::{Action, Outcome, Report, text::wrap};
 use crate::{
     printable::printable,
-    request::{Recipient, Request},
+    request::{Recipient, Request, TlsWish},
 };
 
 /// The columns of a line that is made here, and by how much a line that goes on is
@@ -49,6 +49,8 @@ const INDENT: usize = 4;
 /// The most characters that are taken over from [`DsnContext::boundary`]: RFC 2046
 /// section 5.1.1 allows 70 in all.
 const BOUNDARY_LENGTH: usize = 48;
+/// The longest Message-ID that is taken over.
+const MESSAGE_ID_LENGTH: usize = 500;
 
 /// What a notification is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,6 +281,30 @@ fn header(text: &[u8]) -> &[u8] {
     text.get(..end).unwrap_or(text)
 }
 
+/// The Message-ID of a message, by which programs find it again, if it looks like one.
+fn message_id(header: &[u8]) -> Option<&str> {
+    const NAME: &[u8] = b"message-id:";
+    let mut lines = header.split(|byte| *byte == b'\n');
+    let named = |line: &&[u8]| {
+        let name = line.get(..NAME.len());
+        name.is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+    };
+    let line = lines.find(named)?;
+    let mut value = line.get(NAME.len()..)?.trim_ascii();
+    if value.is_empty() {
+        // It was folded behind the name.
+        value = lines
+            .next()
+            .filter(|line| line.starts_with(b" "))?
+            .trim_ascii();
+    }
+    let value = core::str::from_utf8(value).ok()?;
+    let is_whole =
+        value.starts_with('<') && value.ends_with('>') && value.len() <= MESSAGE_ID_LENGTH;
+    let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_whole && is_plain).then_some(value)
+}
+
 /// What all parts of one notification need to know.
 struct Writer<'a> {
     kind: DsnKind,
@@ -315,6 +341,14 @@ impl Writer<'_> {
             "Message-ID",
             &format!("<{}>", context.message_id),
         );
+        if let Some(original) = message_id(header(returned.bytes())) {
+            self.field(&mut text, "In-Reply-To", original);
+            self.field(&mut text, "References", original);
+        }
+        if self.request.tls == TlsWish::Waived {
+            // The report is not to be kept back for want of TLS either (`src/bounce/bounce_notify_util.c`).
+            text.push_str("TLS-Required: No\n");
+        }
         // RFC 3834 section 5.2: nobody is to answer this automatically.
         self.field(&mut text, "Auto-Submitted", "auto-replied");
         self.field(&mut text, "MIME-Version", "1.0");

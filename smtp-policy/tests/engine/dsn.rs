@@ -7,7 +7,7 @@ use mail_parser::{MessageParser, MimeHeaders};
 use smtp_policy::{
     Protocol,
     report::{Action, DsnContext, DsnKind, DsnMessage, Original, Report, dsn_message},
-    request::{Recipient, Request},
+    request::{Recipient, Request, TlsWish},
 };
 use smtp_proto::{
     Address, ReversePath,
@@ -276,6 +276,45 @@ fn people_hear_of_age_of_doubt_and_of_what_comes() {
     );
     assert_eq!(failure.matches("may have been delivered").count(), 1);
     assert!(!failure.contains("Will-Retry-Until"));
+}
+
+#[test]
+fn it_answers_the_message_and_passes_its_wish_on() {
+    let mut request = request();
+    let report = report(&request, RULES);
+    let rows: &[(&str, Option<&str>)] = &[
+        ("Subject: x\nMessage-ID: <a@b>\n\n", Some("<a@b>")),
+        ("message-id:\n <a@b>\n\n", Some("<a@b>")),
+        ("Message-ID: a@b\n\n", None),
+        ("Message-ID: <a@b> <c@d>\n\n", None),
+        ("Message-ID: <\u{e9}@b>\n\n", None),
+        ("Message-ID:\nX: <a@b>\n\n", None),
+        ("Message-ID:", None),
+        ("Subject: x\n\nMessage-ID: <a@b>\n", None),
+    ];
+    for (text, expected) in rows {
+        let original = Original::Message(text.as_bytes());
+        let mail = dsn_message(DsnKind::Failure, &request, &report, &CONTEXT, original).unwrap();
+        let message = MessageParser::new().parse(&mail.text).unwrap();
+        for name in ["In-Reply-To", "References"] {
+            let found = message.header_raw(name).map(str::trim);
+            assert_eq!(found, *expected, "{name} of {text:?}");
+        }
+        assert_eq!(message.header_raw("TLS-Required"), None);
+    }
+    request.tls = TlsWish::Waived;
+    let mail = dsn_message(
+        DsnKind::Failure,
+        &request,
+        &report,
+        &CONTEXT,
+        Original::Absent,
+    );
+    let text = String::from_utf8(mail.unwrap().text).unwrap();
+    assert!(
+        text.contains("\nTLS-Required: No\nAuto-Submitted"),
+        "{text}"
+    );
 }
 
 #[test]
