@@ -40,7 +40,7 @@ pub struct Message {
     /// The envelope sender, unquoted; empty for the null sender.
     pub sender: String,
     /// What is to be delivered, without recipients and next hop: the serialized form of
-    /// [`Request`](smtp_policy::request::Request), in JSON.
+    /// [`Request`], in JSON.
     pub envelope: String,
     /// The number of bytes of its text.
     pub size: u64,
