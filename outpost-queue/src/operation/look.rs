@@ -6,6 +6,7 @@
 //! any, has its attempt first. What is held never becomes too old and causes no warning, like Postfix's hold queue: it waits
 //! for an operator.
 
+use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 
 use smtp_policy::report::{DsnKind, Outcome, Status};
@@ -79,6 +80,18 @@ pub enum Finding {
     Delayed,
     /// It was set aside.
     SetAside(Hold),
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "expired",
+            Self::Delayed => "delayed",
+            Self::SetAside(Hold::Operator) => "held",
+            Self::SetAside(Hold::Doubt) => "held in doubt",
+            Self::SetAside(Hold::Poison) => "set aside",
+        })
+    }
 }
 
 /// What is written in the end.

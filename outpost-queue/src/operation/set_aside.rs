@@ -30,8 +30,11 @@ impl Operation for SetAside {
             .filter(|task| task.doubt.is_some())
             .map(|task| task.id)
             .collect();
+        let now = tx.now().await?;
         for task in &mut tasks {
             task.state = TaskState::Held(Hold::Poison);
+            // Somebody has to look at it: the postmaster hears of it.
+            task.watch = now;
             task.doubt = None;
         }
         if !doubtful.is_empty() {

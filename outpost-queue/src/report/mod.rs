@@ -20,6 +20,7 @@
 //! A sender gets one report for all recipients that fail in one round, as from bounce(8). [`gather`] says for how long a
 //! report waits for the others.
 
+mod duty;
 mod letter;
 mod notice;
 mod original;
@@ -30,12 +31,14 @@ use std::sync::Arc;
 use smtp_policy::report::DsnKind;
 use smtp_proto::Address;
 
+pub use self::duty::duties;
 pub(crate) use self::{letter::Letter, notice::Notice, original::original};
 use crate::{
     model::{DestinationName, Message, MessageId, Task, TaskState, Timestamp},
     operation::{Look, Looked, MakeReports},
     rules::{Rules, Schedule, schedule::is_null},
     store::{Store, StoreError},
+    worker::QueueEvent,
 };
 
 /// The destination of an address: that of its domain, unless somebody has set up another one.
@@ -108,7 +111,7 @@ pub struct Made {
     pub more: bool,
 }
 
-/// A report that was made. Its `Display` is Postfix's log line.
+/// A report that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MadeReport {
@@ -124,15 +127,19 @@ pub struct MadeReport {
     pub recipients: usize,
 }
 
-impl fmt::Display for MadeReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            DsnKind::Failure => "non-delivery",
-            DsnKind::Delay => "delay",
-            DsnKind::Success => "delivery status",
-        };
-        let Self { about, report, .. } = self;
-        write!(f, "{about}: sender {kind} notification: {report}")
+impl MadeReport {
+    /// The event for whoever watches the worker.
+    pub const fn event(&self) -> QueueEvent<'static> {
+        QueueEvent::Reported {
+            message: self.about,
+            report: self.report,
+            about: match self.kind {
+                DsnKind::Failure => "failure",
+                DsnKind::Delay => "delay",
+                DsnKind::Success => "success",
+            },
+            recipients: self.recipients,
+        }
     }
 }
 

@@ -84,8 +84,12 @@ impl Notice<'_> {
         let Self { task, message, .. } = self;
         let name = printable(&context.mail_name);
         let why = match self.hold {
+            Hold::Poison if task.deaths == 0 => {
+                "It cannot be delivered as it is kept: what was kept of it is damaged."
+            }
             Hold::Poison => {
-                "The workers that tried it died, one after the other. It may be what kills them."
+                "The workers that tried it died, one after the other. It may be what kills\n\
+                 them."
             }
             Hold::Doubt => {
                 "A server may have the message: the connection broke, or the worker died, before\n\

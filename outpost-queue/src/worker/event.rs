@@ -8,6 +8,7 @@ use smtp_policy::{event::Note, report::LogStyle, schema::Verdict};
 
 use crate::{
     model::{DestinationName, MessageId, TaskId},
+    operation::Finding,
     store::StoreError,
 };
 
@@ -138,6 +139,44 @@ pub enum QueueEvent<'a> {
         #[serde(serialize_with = "text")]
         error: &'a StoreError,
     },
+    /// A report for the sender of a message was made.
+    Reported {
+        /// The message that it is about.
+        #[serde(serialize_with = "text")]
+        message: MessageId,
+        /// The report.
+        #[serde(serialize_with = "text")]
+        report: MessageId,
+        /// The subject: `failure`, `delay` or `success`.
+        about: &'static str,
+        /// The number of recipients that it tells of.
+        recipients: usize,
+    },
+    /// What a report is made of could not be read. It was made without it, as far as that goes.
+    ReportDamaged {
+        /// The message.
+        #[serde(serialize_with = "text")]
+        message: MessageId,
+        /// The part that could not be read, and why.
+        why: &'a str,
+    },
+    /// A task that nobody tries was looked at.
+    Looked {
+        /// The message.
+        #[serde(serialize_with = "text")]
+        message: MessageId,
+        /// The task.
+        #[serde(serialize_with = "text")]
+        task: TaskId,
+        /// The destination.
+        #[serde(serialize_with = "text")]
+        destination: &'a DestinationName,
+        /// What was done.
+        #[serde(serialize_with = "text")]
+        finding: Finding,
+        /// The recipients concerned.
+        recipients: u32,
+    },
     /// A duty has failed. It is tried again.
     DutyFailed {
         /// The duty.
@@ -223,6 +262,32 @@ impl fmt::Display for QueueEvent<'_> {
                 )
             }
             Self::StoreFailed { doing, error } => write!(f, "cannot {doing}: {error}"),
+            Self::Reported {
+                message,
+                report,
+                about,
+                ..
+            } => {
+                let kind = match *about {
+                    "failure" => "non-delivery",
+                    "success" => "delivery status",
+                    other => other,
+                };
+                write!(f, "{message}: sender {kind} notification: {report}")
+            }
+            Self::ReportDamaged { message, why } => {
+                write!(f, "{message}: a report lacks what cannot be read: {why}")
+            }
+            Self::Looked {
+                message,
+                task,
+                destination,
+                finding,
+                recipients,
+            } => write!(
+                f,
+                "{message}: task {task} {finding}: destination={destination}, recipients={recipients}"
+            ),
             Self::DutyFailed { duty, why } => write!(f, "{duty}: {why}"),
             Self::Stopping { running, grace } => write!(
                 f,

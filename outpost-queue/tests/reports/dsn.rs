@@ -153,7 +153,11 @@ fn each_kind_is_a_report_of_its_own() {
     let made = world.make_due();
     let kinds: Vec<DsnKind> = made.reports.iter().map(|one| one.kind).collect();
     assert_eq!(kinds, [DsnKind::Failure, DsnKind::Success]);
-    let lines: Vec<String> = made.reports.iter().map(ToString::to_string).collect();
+    let lines: Vec<String> = made
+        .reports
+        .iter()
+        .map(|one| one.event().to_string())
+        .collect();
     assert!(
         lines[0].contains(": sender non-delivery notification: "),
         "{lines:?}"

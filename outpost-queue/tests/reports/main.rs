@@ -30,6 +30,7 @@ use smtp_policy::{
 use smtp_proto::{Address, EnhancedStatus, dsn::Notify};
 
 mod dsn;
+mod faults;
 mod postmaster;
 mod suppress;
 mod watch;
