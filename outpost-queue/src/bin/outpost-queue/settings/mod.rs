@@ -1,0 +1,167 @@
+//! main.cf and `-o`: what the delivery client does, as in `outpost deliver`, and what the queue decides by. What cannot be
+//! understood is an error that says where it stands.
+
+mod grammar;
+mod table;
+
+use std::sync::Arc;
+
+use outpost::{
+    machine,
+    postfix_config::{ConfigError, Machine, MainCf, Oddity, Problem, Protocol, compile},
+    smtp_policy::{policy::Policy, request::Nexthop, sts::MtaSts},
+};
+
+pub(crate) use grammar::time;
+pub(crate) use table::{Queueing, ROWS};
+
+use crate::{
+    cli::SettingsArgs,
+    exit::{Exit, Failure, OrExit},
+    output::complain,
+};
+
+const SERVICES: &str = "/etc/services";
+/// The limits that the client does not need.
+const UNLIMITED: [&str; 2] = [
+    "smtp_destination_concurrency_limit",
+    "lmtp_destination_concurrency_limit",
+];
+
+/// All settings of a run.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// What the queue decides by.
+    pub(crate) queueing: Queueing,
+    /// What the delivery client does.
+    pub(crate) policy: Arc<Policy>,
+    /// The name of this machine.
+    pub(crate) myhostname: String,
+    /// The next hop of all mail; none: the domain of each recipient.
+    pub(crate) relayhost: Option<Nexthop>,
+    /// The most recipients of a delivery; zero is no limit.
+    pub(crate) recipient_limit: u32,
+    /// Addresses and headers beyond ASCII may go out.
+    pub(crate) smtputf8: bool,
+}
+
+/// Reads the settings. What is odd about them goes to standard error.
+///
+/// # Errors
+/// A file that cannot be read, a value that cannot be understood.
+pub(crate) fn read(args: &SettingsArgs) -> Result<Settings, Failure> {
+    with_sts(args, false)
+}
+
+/// The same, with the MTA-STS policies of domains if they are wanted.
+///
+/// # Errors
+/// As for [`read`].
+pub(crate) fn with_sts(args: &SettingsArgs, sts: bool) -> Result<Settings, Failure> {
+    let main_cf = main_cf(args)?;
+    let mut queueing = queueing(&main_cf)?;
+    let config = main_cf.config(Protocol::Smtp).or_exit(Exit::Config)?;
+    // That of the transport, whose default is that of all.
+    queueing.rules.concurrency.limit = *config.cache.destination_concurrency_limit;
+    let mut policy = policy(&main_cf)?;
+    if sts {
+        policy = policy.with_mta_sts(MtaSts::default());
+    }
+    for warning in main_cf.warnings() {
+        if !matches!(&warning.oddity, Oddity::Unknown { name, .. } if table::is_known(name)) {
+            complain(format_args!("warning: {warning}"));
+        }
+    }
+    let settings = policy.settings(Protocol::Smtp);
+    let relayhost = settings.connect.relayhost.clone();
+    Ok(Settings {
+        queueing,
+        myhostname: config.general.myhostname.to_string(),
+        recipient_limit: *config.cache.destination_recipient_limit,
+        relayhost,
+        smtputf8: settings.content.smtputf8,
+        policy: Arc::new(policy),
+    })
+}
+
+/// The name of the store in main.cf or `-o`; empty where there is none.
+pub(crate) fn store(args: &SettingsArgs) -> Result<String, Failure> {
+    Ok(queueing(&main_cf(args)?)?.store)
+}
+
+fn main_cf(args: &SettingsArgs) -> Result<MainCf, Failure> {
+    let mut main_cf = match &args.main_cf {
+        Some(path) if path.is_dir() => MainCf::read(path.join("main.cf")),
+        Some(path) => MainCf::read(path),
+        None => Ok(MainCf::default()),
+    }
+    .or_exit(Exit::Config)?;
+    main_cf.set_host_name(&gethostname::gethostname().to_string_lossy());
+    for setting in &args.set {
+        main_cf.set(setting).or_exit(Exit::Config)?;
+    }
+    Ok(main_cf)
+}
+
+/// What the rows of the table say. The last of several errors is returned, the others go to standard error.
+fn queueing(main_cf: &MainCf) -> Result<Queueing, Failure> {
+    let mut queueing = Queueing::default();
+    let mut errors: Vec<ConfigError> = Vec::new();
+    for row in ROWS
+        .iter()
+        .filter(|row| main_cf.written(row.name).is_some())
+    {
+        let text = match main_cf.expanded(row.name, Protocol::Smtp) {
+            Ok(text) => text.unwrap_or_default(),
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        if let Err(why) = (row.read)(&mut queueing, &text) {
+            errors.push(ConfigError {
+                origin: main_cf.origin(row.name),
+                parameter: Some(row.name.to_owned()),
+                problem: Problem::Value(why),
+            });
+        }
+    }
+    last(errors)?;
+    queueing.rules = queueing.rules.checked().or_exit(Exit::Config)?;
+    Ok(queueing)
+}
+
+fn policy(main_cf: &MainCf) -> Result<Policy, Failure> {
+    // The queue counts deliveries to a destination itself, on all machines together. One that waited for its turn in the
+    // client would hold one of the queue's meanwhile.
+    let mut main_cf = main_cf.clone();
+    for name in UNLIMITED {
+        main_cf.set(&format!("{name}=0")).or_exit(Exit::Software)?;
+    }
+    let services = std::fs::read(SERVICES).unwrap_or_default();
+    let machine = Machine {
+        addresses: &machine::addresses(),
+        services: &String::from_utf8_lossy(&services),
+    };
+    match compile(&main_cf, machine::resolver(), machine) {
+        Ok(policy) => {
+            for warning in policy.warnings() {
+                complain(format_args!("warning: {warning}"));
+            }
+            Ok(policy)
+        }
+        Err(wrong) => {
+            last(wrong.errors().to_vec())?;
+            Err(wrong).or_exit(Exit::Config)
+        }
+    }
+}
+
+fn last(mut errors: Vec<ConfigError>) -> Result<(), Failure> {
+    let last = errors.pop();
+    errors.iter().for_each(complain);
+    match last {
+        Some(error) => Err(error).or_exit(Exit::Config),
+        None => Ok(()),
+    }
+}
