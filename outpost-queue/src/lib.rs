@@ -11,6 +11,7 @@
 //! | [`shared`] | what workers know in common besides mail: MTA-STS policies, failed logins |
 //! | [`store`] | where it is kept: rows that are read, locked and written, and nothing that decides |
 //! | [`queue`] | the way in for programs |
+//! | [`tlsrpt`] | the daily reports about TLS |
 //! | [`worker`] | what runs: it claims tasks and has them delivered |
 //! | `courier` | what delivers: the mailers of `outpost` |
 
@@ -24,4 +25,5 @@ pub mod report;
 pub mod rules;
 pub mod shared;
 pub mod store;
+pub mod tlsrpt;
 pub mod worker;
