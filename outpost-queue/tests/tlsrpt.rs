@@ -31,15 +31,12 @@ use outpost_queue::{
 use postfix_config::{MainCf, compile};
 use serde_json::{Value, json};
 use smtp_policy::{
-    Protocol,
     dns::ResolverConfig,
     event::{Event, Note},
     policy::Policy,
     report::{PolicyType, ResultType, TlsResult},
-    request::{Recipient, Request, TlsWish},
     sts::{Kept, Mode, MtaSts, StsPolicy},
 };
-use smtp_proto::Address;
 
 /// Noon of 2026-11-30.
 const NOON: u64 = 1_796_040_000;
@@ -493,14 +490,4 @@ fn a_report_that_cannot_be_signed_waits() {
         [("example.com".to_owned(), "no key".to_owned())]
     );
     assert!(store.mail().is_empty());
-}
-
-#[test]
-fn deliveries_that_waive_tls_are_not_counted() {
-    let to = Recipient::new(Address::parse("a@example.com").unwrap());
-    let (nexthop, from) = ("example.com".parse().unwrap(), "".parse().unwrap());
-    let mut request = Request::new(Protocol::Smtp, nexthop, from, vec![to]);
-    assert!(Tally::counts(&request));
-    request.tls = TlsWish::Waived;
-    assert!(!Tally::counts(&request));
 }

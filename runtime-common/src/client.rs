@@ -140,6 +140,11 @@ impl<R: Runtime> Client<R> {
         begun.buffer_unordered(limit.max(1))
     }
 
+    /// Everything that decides on deliveries.
+    pub fn policy(&self) -> &Arc<Policy> {
+        self.hub.policy()
+    }
+
     /// Finds DNS records, as the deliveries do: from the name servers of the policy.
     pub fn resolve(
         &self,

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,6 @@ use smtp_policy::{
     event::{Event, Note},
     policy::Policy,
     report::{PolicyType, TlsResult},
-    request::{Request, TlsWish},
     sts::MtaSts,
 };
 
@@ -22,6 +22,7 @@ use super::{counts_topic, day::Day, domains_topic, kept_until};
 use crate::{
     model::Shared,
     store::{Operation, Store, StoreError, Transaction},
+    worker::{Listener, QueueEvent},
 };
 
 /// The most different results between two flushes. What comes beyond is not counted.
@@ -65,7 +66,8 @@ impl Line {
 /// Counts by day, domain and line.
 type Counts = BTreeMap<(Day, String, Line), i64>;
 
-/// The results of TLS that a worker has seen and not yet told.
+/// The results of TLS that a worker has seen and not yet told: a [`Listener`]. Results of messages that waive TLS, as these
+/// reports do, are not noted by deliveries, so that no report causes another (RFC 8460 section 3).
 #[derive(Debug)]
 pub struct Tally {
     sts: Option<Arc<MtaSts>>,
@@ -89,12 +91,6 @@ impl Tally {
             sts: policy.mta_sts().cloned(),
             state: Mutex::default(),
         }
-    }
-
-    /// Returns whether the results of a delivery are counted. Those of reports about TLS are not, lest they cause reports
-    /// (RFC 8460 section 3); they are the messages that waive TLS.
-    pub fn counts(request: &Request) -> bool {
-        request.tls != TlsWish::Waived
     }
 
     /// Counts what a note says, if it is a result of TLS. `now` is Unix time.
@@ -178,6 +174,16 @@ impl Tally {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener for Tally {
+    /// Counts what deliveries note, at the time that it is.
+    fn hear(&self, event: &QueueEvent<'_>) {
+        if let QueueEvent::Note { note, .. } = event {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            self.note(note, now.unwrap_or_default());
+        }
     }
 }
 

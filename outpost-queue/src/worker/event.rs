@@ -35,6 +35,14 @@ impl<L: Listener + ?Sized> Listener for Arc<L> {
     }
 }
 
+/// Both listen.
+impl<A: Listener, B: Listener> Listener for (A, B) {
+    fn hear(&self, event: &QueueEvent<'_>) {
+        self.0.hear(event);
+        self.1.hear(event);
+    }
+}
+
 /// Something that has happened in a worker. Its `Display` is a line for a log; its serialized form has its name in `kind`,
 /// in lower case with underscores.
 #[derive(Clone, Debug, Serialize)]

@@ -117,7 +117,7 @@ impl Policy {
     }
 
     /// Has each delivery note what becomes of TLS in the terms of RFC 8460:
-    /// [`Event::TlsReport`](crate::event::Event::TlsReport).
+    /// [`Event::TlsReport`](crate::event::Event::TlsReport). A message that waives TLS is not noted.
     #[must_use]
     pub fn with_tls_results(mut self) -> Self {
         self.tls_results = true;

@@ -89,6 +89,11 @@ impl MtaSts {
         self
     }
 
+    /// The authorities that vouch for web servers besides those of the system, in DER.
+    pub const fn authorities(&self) -> &Arc<Vec<Vec<u8>>> {
+        &self.authorities
+    }
+
     /// The policies that are known now.
     pub fn known(&self) -> StsCache {
         self.cache().clone()

@@ -7,12 +7,19 @@ use crate::{
     delivery::context::Context,
     event::Event,
     report::{PolicyType, ResultType, TlsResult},
+    request::TlsWish,
     tls::{Problem, TlsFacts, TlsLevel},
 };
 
+/// Returns whether somebody wants to know results of this delivery. Those of a message that waives TLS, as a report about
+/// TLS does, are not for the next report (RFC 8460 section 3).
+fn is_wanted(cx: &Context) -> bool {
+    cx.policy.reports_tls() && cx.request.tls != TlsWish::Waived
+}
+
 /// Notes a result, if somebody wants to know.
 pub(in crate::delivery) fn note_tls_result(cx: &mut Context, result: TlsResult) {
-    if cx.policy.reports_tls() {
+    if is_wanted(cx) {
         cx.note(Event::TlsReport { result });
     }
 }
@@ -20,7 +27,7 @@ pub(in crate::delivery) fn note_tls_result(cx: &mut Context, result: TlsResult) 
 /// Notes a result of a session, if TLS was wanted there and somebody wants to know.
 pub(super) fn note_session(cx: &mut Context, tls: &Tls, peer: &Peer, failure: Option<ResultType>) {
     let level = tls.policy.level;
-    if level <= TlsLevel::None || !cx.policy.reports_tls() {
+    if level <= TlsLevel::None || !is_wanted(cx) {
         return;
     }
     let (policy, domain) = match &tls.policy.sts {
