@@ -23,6 +23,9 @@ pub type Spawn = Arc<dyn Fn(Task) + Send + Sync>;
 /// Hears of transactions that have failed, with what they were for.
 pub(crate) type OnError = Arc<dyn Fn(&'static str, &StoreError) + Send + Sync>;
 
+/// How often an operation is run, all in all, of which nobody knows whether it was done.
+const ATTEMPTS: u32 = 3;
+
 /// Something that is done for many at once.
 pub(crate) trait Group: Send + Sync + 'static {
     /// One of them.
@@ -33,6 +36,8 @@ pub(crate) trait Group: Send + Sync + 'static {
     type Operation: Operation + Clone;
     /// The name of it in events.
     const NAME: &'static str;
+    /// What was done and not answered is the same if it is done again.
+    const CAN_REPEAT: bool = true;
 
     /// The operation for these.
     fn operation(&self, items: Vec<Self::Item>) -> Self::Operation;
@@ -241,15 +246,26 @@ impl<S: Store, G: Group> Inner<S, G> {
         items: Vec<G::Item>,
     ) -> Result<Vec<G::Answer>, (Vec<G::Item>, StoreError)> {
         let operation = Arc::new(self.group.operation(items));
-        let run = AssertUnwindSafe(self.store.run(Arc::clone(&operation)));
-        let panicked = |_| Err(StoreError::Other("an operation panicked".to_owned()));
-        match run.catch_unwind().await.unwrap_or_else(panicked) {
-            Ok(output) => Ok(G::answers(&operation, output)),
-            Err(error) => {
-                (self.on_error)(G::NAME, &error);
-                Err((G::items(Arc::unwrap_or_clone(operation)), error))
+        let mut uncertain = None;
+        for _ in 0..ATTEMPTS {
+            let run = AssertUnwindSafe(self.store.run(Arc::clone(&operation)));
+            let panicked = |_| Err(StoreError::Other("an operation panicked".to_owned()));
+            let error = match run.catch_unwind().await.unwrap_or_else(panicked) {
+                Ok(output) => return Ok(G::answers(&operation, output)),
+                Err(error) => error,
+            };
+            (self.on_error)(G::NAME, &error);
+            match error {
+                StoreError::Uncertain(_) if G::CAN_REPEAT => uncertain = Some(error),
+                // It may have been done the first time.
+                error => {
+                    let error = uncertain.unwrap_or(error);
+                    return Err((G::items(Arc::unwrap_or_clone(operation)), error));
+                }
             }
         }
+        let error = uncertain.unwrap_or_else(|| StoreError::Other("not tried".to_owned()));
+        Err((G::items(Arc::unwrap_or_clone(operation)), error))
     }
 }
 

@@ -45,6 +45,8 @@ impl Group for Conclusions {
     type Answer = Concluded;
     type Operation = Conclude;
     const NAME: &'static str = "take down how deliveries have ended";
+    /// The second time, the task is gone, as if it were somebody else's.
+    const CAN_REPEAT: bool = false;
 
     fn operation(&self, conclusions: Vec<Conclusion>) -> Conclude {
         Conclude {
@@ -163,16 +165,24 @@ impl<S: Store, C: Courier> Shared<S, C> {
         let right = claimed.right();
         let mut conclusion = Conclusion { right, outcomes };
         let mut pauses = Pauses::new();
+        let mut uncertain = false;
         loop {
             match self.conclusions.push(conclusion, bytes).await {
                 Ok(Concluded::Done) => {
+                    return self.hear(&QueueEvent::Concluded { message, task });
+                }
+                // It was taken down the time before, as far as anybody can tell.
+                Ok(Concluded::Lost) if uncertain => {
                     return self.hear(&QueueEvent::Concluded { message, task });
                 }
                 Ok(Concluded::Lost) => return self.lost(message, task, ended),
                 Err((_, StoreError::Damaged(why))) => return self.set_aside(claimed, &why).await,
                 // The transaction was dropped: the runtime ends.
                 Err((None, _)) => return,
-                Err((Some(back), _)) => conclusion = back,
+                Err((Some(back), error)) => {
+                    uncertain |= matches!(error, StoreError::Uncertain(_));
+                    conclusion = back;
+                }
             }
             let pause = pin!(self.courier.sleep(pauses.next()));
             if let Either::Right(_) = select(pause, pin!(self.stop.at_once())).await {

@@ -168,7 +168,7 @@ impl Kit {
                 "{:#?}",
                 self.store.rows()
             );
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }
