@@ -10,6 +10,9 @@ pub mod memory;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod sqlite;
 #[cfg(any(feature = "sqlite", feature = "postgres", test))]
 #[allow(dead_code, reason = "each store takes what it needs")]
 mod words;
