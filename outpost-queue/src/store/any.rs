@@ -4,6 +4,8 @@ use super::{Operation, Store, StoreError};
 
 #[cfg(feature = "postgres")]
 use super::postgres::PostgresStore;
+#[cfg(feature = "sqlite")]
+use super::sqlite::{SqliteOptions, SqliteStore};
 
 /// A store of one of the kinds that are built in.
 #[derive(Clone, Debug)]
@@ -13,6 +15,10 @@ pub enum AnyStore {
     #[cfg(feature = "postgres")]
     #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
     Postgres(PostgresStore),
+    /// A file of SQLite.
+    #[cfg(feature = "sqlite")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+    Sqlite(SqliteStore),
 }
 
 /// What an address names.
@@ -41,6 +47,11 @@ impl AnyStore {
             Address::Postgres => PostgresStore::open(address).await.map(Self::Postgres),
             #[cfg(not(feature = "postgres"))]
             Address::Postgres => Err(missing("PostgreSQL", "postgres")),
+            #[cfg(feature = "sqlite")]
+            Address::Path(path) => {
+                SqliteStore::open(path, &SqliteOptions::default()).map(Self::Sqlite)
+            }
+            #[cfg(not(feature = "sqlite"))]
             Address::Path(_) => Err(missing("SQLite", "sqlite")),
         }
     }
@@ -79,11 +90,8 @@ impl Store for AnyStore {
         match self {
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => store.run(operation).await,
-            #[cfg(not(feature = "postgres"))]
-            _ => {
-                drop(operation);
-                Err(missing("no store", "postgres"))
-            }
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => store.run(operation).await,
         }
     }
 }

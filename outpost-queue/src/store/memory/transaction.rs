@@ -118,7 +118,17 @@ impl Transaction for MemoryTransaction<'_> {
     }
 
     async fn save_messages(&mut self, messages: &[Message]) -> Result<(), StoreError> {
-        self.insert_messages(messages).await
+        let mut saved = messages.to_vec();
+        saved.retain_mut(|new| {
+            let Some(old) = self.tables.rows.messages.get(&new.id) else {
+                return false;
+            };
+            new.envelope.clone_from(&old.envelope);
+            new.sender.clone_from(&old.sender);
+            (new.size, new.arrived) = (old.size, old.arrived);
+            true
+        });
+        self.insert_messages(&saved).await
     }
 
     async fn lock_owing(
@@ -227,7 +237,16 @@ impl Transaction for MemoryTransaction<'_> {
     }
 
     async fn save_recipients(&mut self, recipients: &[QueuedRecipient]) -> Result<(), StoreError> {
-        self.insert_recipients(recipients).await
+        let mut saved = recipients.to_vec();
+        saved.retain_mut(|new| {
+            let Some(old) = self.tables.rows.recipients.get(&(new.message, new.number)) else {
+                return false;
+            };
+            new.task = old.task;
+            new.recipient = old.recipient.clone();
+            true
+        });
+        self.insert_recipients(&saved).await
     }
 
     async fn lock_tasks(&mut self, ids: &[TaskId]) -> Result<Vec<Task>, StoreError> {
@@ -287,7 +306,16 @@ impl Transaction for MemoryTransaction<'_> {
     }
 
     async fn save_tasks(&mut self, tasks: &[Task]) -> Result<(), StoreError> {
-        self.insert_tasks(tasks).await
+        let mut saved = tasks.to_vec();
+        saved.retain_mut(|new| {
+            let Some(old) = self.tables.rows.tasks.get(&new.id) else {
+                return false;
+            };
+            new.destination.clone_from(&old.destination);
+            (new.message, new.arrived) = (old.message, old.arrived);
+            true
+        });
+        self.insert_tasks(&saved).await
     }
 
     async fn delete_tasks(&mut self, ids: &[TaskId]) -> Result<(), StoreError> {

@@ -32,16 +32,13 @@ mod writer;
 use core::{fmt, future::Future, time::Duration};
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        mpsc::{Receiver, Sender},
-    },
-    thread::{self, JoinHandle},
+    sync::{Arc, mpsc::Receiver},
+    thread,
 };
 
 use self::{
     link::Link,
-    writer::{Ask, Job, Pending},
+    writer::{Ask, Job, Pending, Thread},
 };
 use super::{Operation, Store, StoreError};
 use crate::model::Timestamp;
@@ -96,8 +93,6 @@ struct Threads {
     writer: Option<Thread>,
     reader: Option<Thread>,
 }
-
-type Thread = (Sender<Box<dyn Job>>, JoinHandle<()>);
 
 impl SqliteStore {
     /// Opens a file. It is made if it is not there; its directory is not. An older schema is brought up to date.

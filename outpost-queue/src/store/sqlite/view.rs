@@ -62,8 +62,7 @@ pub(super) fn list(
             if found.len() >= limit {
                 break;
             }
-            let message = message::find(link, &[MessageId(id)])?.pop();
-            if let Some(message) = message {
+            for message in message::find(link, &[MessageId(id)])? {
                 if fits(link, &message, filter)? {
                     found.push(message);
                 }

@@ -22,6 +22,9 @@ const TOGETHER: usize = 512;
 /// The time after which no further operation is taken into a transaction. What comes late waits for the next.
 const LONG: Duration = Duration::from_millis(25);
 
+/// A thread with a connection, and where it gets its jobs. It ends when nobody can give it any more.
+pub(super) type Thread = (Sender<Box<dyn Job>>, thread::JoinHandle<()>);
+
 /// Something that a thread is to do with its connection.
 pub(super) trait Job: Send {
     /// As [`Operation::is_durable`].
@@ -154,12 +157,12 @@ fn other(why: &str) -> StoreError {
     StoreError::Other(why.to_owned())
 }
 
-/// Starts a thread that does jobs until nobody can give it any more.
+/// Starts a thread that does jobs.
 pub(super) fn start(
     name: &str,
     mut link: Link,
     work: fn(&mut Link, &Receiver<Box<dyn Job>>),
-) -> Result<(Sender<Box<dyn Job>>, thread::JoinHandle<()>), StoreError> {
+) -> Result<Thread, StoreError> {
     let (sender, receiver) = channel();
     let thread = thread::Builder::new().name(name.to_owned());
     let thread = thread.spawn(move || work(&mut link, &receiver));
