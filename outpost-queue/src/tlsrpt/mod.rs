@@ -29,6 +29,7 @@ mod duty;
 mod letter;
 mod outside;
 mod record;
+mod rounds;
 mod tally;
 
 use core::{fmt, time::Duration};
@@ -41,6 +42,7 @@ pub use self::{
     duty::{Made, make_due},
     outside::Outside,
     record::{Endpoint, Receiver, receivers},
+    rounds::duties,
     tally::Tally,
 };
 use crate::{
