@@ -491,3 +491,29 @@ fn a_report_that_cannot_be_signed_waits() {
     );
     assert!(store.mail().is_empty());
 }
+
+#[cfg(feature = "mta-sts")]
+#[tokio::test]
+async fn a_client_finds_records_and_sends_files() {
+    let answer = runtime_tests::web::answer("201 Created", "", "");
+    let (policy, web) = runtime_tests::web::client_of("reports.example.com", answer);
+    let client = runtime_tokio::Client::new(policy);
+    let texts = client.texts("_smtp._tls.example.com").await.unwrap();
+    assert_eq!(texts, [b"v=STSv1; id=1;"]);
+    let mut endpoint = Endpoint {
+        host: "reports.example.com".into(),
+        port: web.port,
+        path: "/v1?a=b".into(),
+    };
+    assert_eq!(client.post(&endpoint, "x".into()).await, Ok(201));
+    let heard = web.heard().unwrap();
+    assert!(heard.starts_with("POST /v1?a=b HTTP/1.1\r\n"), "{heard}");
+    assert!(
+        heard
+            .to_ascii_lowercase()
+            .contains("content-type: application/tlsrpt+gzip\r\n")
+    );
+    // The web server is gone, and before that its certificate was for this name alone.
+    endpoint.host = "other.example.com".into();
+    assert!(client.post(&endpoint, "x".into()).await.is_err());
+}

@@ -159,7 +159,7 @@ impl<R: Runtime> Client<R> {
 
     /// Sends a file to a web server over HTTPS: a report about TLS (RFC 8460). Returns the status of the answer.
     #[cfg(feature = "mta-sts")]
-    pub fn post(
+    pub fn upload(
         &self,
         upload: sts_fetch::Upload,
     ) -> impl Future<Output = Result<u16, FetchError>> + Send + use<R> {

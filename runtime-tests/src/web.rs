@@ -51,6 +51,19 @@ pub fn policies<const N: usize>(known: bool) -> [Arc<Policy>; N] {
     })
 }
 
+/// A policy for a client in a world with a web server at `name`, which is on this machine, and answers one request.
+pub fn client_of(name: &str, answer: String) -> (Arc<Policy>, Web) {
+    let web = Web::start(name, answer);
+    let main_cf = MainCf::parse("myhostname = client.example\n", "main.cf", Path::new("/"));
+    let resolver = ResolverConfig {
+        servers: vec![names()],
+        ..ResolverConfig::default()
+    };
+    let policy = compile(&main_cf.unwrap(), resolver, &[]).unwrap();
+    let sts = MtaSts::default().with_authorities(vec![web.authority.clone()]);
+    (Arc::new(policy.with_mta_sts(sts)), web)
+}
+
 /// A name server: this machine for every name, and a record of MTA-STS.
 fn names() -> SocketAddr {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -100,7 +100,7 @@ mod client {
             limit: LIMIT,
             authorities: sts.map_or_else(Arc::default, |sts| Arc::clone(sts.authorities())),
         };
-        client.post(upload).await.map_err(|why| why.to_string())
+        client.upload(upload).await.map_err(|why| why.to_string())
     }
 
     /// Without the feature nothing can be sent.

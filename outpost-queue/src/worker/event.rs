@@ -35,6 +35,15 @@ impl<L: Listener + ?Sized> Listener for Arc<L> {
     }
 }
 
+/// One listens, if there is one.
+impl<L: Listener> Listener for Option<L> {
+    fn hear(&self, event: &QueueEvent<'_>) {
+        if let Some(listener) = self {
+            listener.hear(event);
+        }
+    }
+}
+
 /// Both listen.
 impl<A: Listener, B: Listener> Listener for (A, B) {
     fn hear(&self, event: &QueueEvent<'_>) {

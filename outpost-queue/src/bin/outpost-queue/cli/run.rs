@@ -47,6 +47,11 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) mta_sts: bool,
 
+    /// Count what becomes of TLS, and send each day a report to the domains that ask for it
+    /// (RFC 8460).
+    #[arg(long)]
+    pub(crate) tls_reports: bool,
+
     /// Write what happens to this file, or with - to standard output: a line of JSON for
     /// each event. An older file is continued.
     #[arg(long, value_name = "FILE")]

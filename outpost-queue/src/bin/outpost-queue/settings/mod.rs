@@ -16,7 +16,7 @@ pub(crate) use grammar::time;
 pub(crate) use table::{Queueing, ROWS};
 
 use crate::{
-    cli::SettingsArgs,
+    cli::{RunArgs, SettingsArgs},
     exit::{Exit, Failure, OrExit},
     output::complain,
 };
@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) queueing: Queueing,
     /// What the delivery client does.
     pub(crate) policy: Arc<Policy>,
+    /// Domains get reports about TLS.
+    pub(crate) tls_reports: bool,
     /// The name of this machine.
     pub(crate) myhostname: String,
     /// The next hop of all mail; none: the domain of each recipient.
@@ -50,14 +52,18 @@ pub(crate) struct Settings {
 /// # Errors
 /// A file that cannot be read, a value that cannot be understood.
 pub(crate) fn read(args: &SettingsArgs) -> Result<Settings, Failure> {
-    with_sts(args, false)
+    with(args, false, false)
 }
 
-/// The same, with the MTA-STS policies of domains if they are wanted.
+/// The same, with what a worker does only if it is wanted.
 ///
 /// # Errors
 /// As for [`read`].
-pub(crate) fn with_sts(args: &SettingsArgs, sts: bool) -> Result<Settings, Failure> {
+pub(crate) fn of_run(args: &RunArgs) -> Result<Settings, Failure> {
+    with(&args.place.settings, args.mta_sts, args.tls_reports)
+}
+
+fn with(args: &SettingsArgs, sts: bool, tls_reports: bool) -> Result<Settings, Failure> {
     let main_cf = main_cf(args)?;
     let mut queueing = queueing(&main_cf)?;
     let config = main_cf.config(Protocol::Smtp).or_exit(Exit::Config)?;
@@ -66,6 +72,9 @@ pub(crate) fn with_sts(args: &SettingsArgs, sts: bool) -> Result<Settings, Failu
     let mut policy = policy(&main_cf)?;
     if sts {
         policy = policy.with_mta_sts(MtaSts::default());
+    }
+    if tls_reports {
+        policy = policy.with_tls_results();
     }
     for warning in main_cf.warnings() {
         if !matches!(&warning.oddity, Oddity::Unknown { name, .. } if table::is_known(name)) {
@@ -76,6 +85,7 @@ pub(crate) fn with_sts(args: &SettingsArgs, sts: bool) -> Result<Settings, Failu
     let relayhost = settings.connect.relayhost.clone();
     Ok(Settings {
         queueing,
+        tls_reports,
         myhostname: config.general.myhostname.to_string(),
         recipient_limit: *config.cache.destination_recipient_limit,
         relayhost,

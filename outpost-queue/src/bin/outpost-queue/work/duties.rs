@@ -15,6 +15,7 @@ use outpost_queue::{
     report::{self, Context},
     shared::Exchange,
     store::{Store, StoreError},
+    tlsrpt::Reporter,
     worker::{Courier, Duty, Listener, Progress, Worker},
 };
 use tokio::sync::Mutex;
@@ -60,6 +61,12 @@ fn context(settings: &Settings) -> Context {
     context.mail_name.clone_from(&settings.queueing.mail_name);
     context.size_limit = settings.queueing.bounce_size.into();
     context
+}
+
+/// Who reports about TLS, and the way reports go.
+pub(super) fn reporter(settings: &Settings) -> Reporter {
+    let route = context(settings).route;
+    Reporter::new(settings.myhostname.clone(), move |address| route(address))
 }
 
 fn purges<S: Store>(store: &S, settings: &Settings) -> Duty {

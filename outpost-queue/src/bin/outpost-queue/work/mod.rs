@@ -13,6 +13,7 @@ use outpost_queue::{
     operation::Survey,
     shared,
     store::Store,
+    tlsrpt::{self, Tally},
     worker::{Listener, Options, Stop, Summary, Worker},
 };
 use tokio::sync::Mutex;
@@ -28,6 +29,7 @@ use crate::{
     },
     settings::{self, Settings},
 };
+use duties::reporter;
 pub(crate) use duties::with_duties;
 pub(crate) use ears::Ears;
 pub(crate) use post::Post;
@@ -39,7 +41,7 @@ const LOOKS: u32 = 30;
 
 /// Works until a signal comes.
 pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let settings = settings::with_sts(&args.place.settings, args.mta_sts)?;
+    let settings = settings::of_run(args)?;
     let place = Place::of(&args.place)?;
     let socket = match args.listen {
         Some(address) => {
@@ -92,10 +94,27 @@ pub(crate) async fn work<S: Store>(
 ) -> Summary {
     shared::join(&store, &settings.policy, &options.name);
     let post = Post::new(Arc::clone(&settings.policy));
-    let worker = Worker::with_listener(store.clone(), post.clone(), options, Arc::clone(&listener));
-    let worker = with_duties(worker.with_stop(stop), &store, settings, &listener);
+    let name = options.name.clone();
+    let tally = settings
+        .tls_reports
+        .then(|| Arc::new(Tally::new(&settings.policy)));
+    let ears = (Arc::clone(&listener), tally.clone());
+    let worker = Worker::with_listener(store.clone(), post.clone(), options, ears);
+    let mut worker = with_duties(worker.with_stop(stop), &store, settings, &listener);
+    if let Some(tally) = &tally {
+        let reporter = reporter(settings);
+        let duties = tlsrpt::duties(&store, tally, post.client(), &reporter, &name, &listener);
+        worker = duties.into_iter().fold(worker, Worker::with_duty);
+    }
     let summary = worker.run().await;
     post.close().await;
+    if let Some(tally) = tally
+        && let Err(why) = tally.flush(&store).await
+    {
+        complain(format_args!(
+            "the last results of TLS are not counted: {why}"
+        ));
+    }
     summary
 }
 

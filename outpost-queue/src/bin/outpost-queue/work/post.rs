@@ -19,6 +19,11 @@ impl Post {
         Self(Client::new(policy))
     }
 
+    /// The client itself.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.0
+    }
+
     /// Says QUIT on the kept connections.
     pub(crate) async fn close(&self) {
         self.0.close().await;
