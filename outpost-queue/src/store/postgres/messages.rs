@@ -45,9 +45,11 @@ const REPLACE: &str = concat!(
     ", folded) WHERE m.id = n.id",
 );
 
+// Most deferrals change nothing about a message, and a row that is written as it is would be another one to vacuum.
 const SAVE: &str = "UPDATE @message AS m SET kind = n.kind, state = n.state, unsettled = n.unsettled, \
     report_at = n.report_at, finished = n.finished FROM UNNEST($1::bigint[], $2::smallint[], $3::smallint[], \
-    $4::bigint[], $5::bigint[], $6::bigint[]) AS n(id, kind, state, unsettled, report_at, finished) WHERE m.id = n.id";
+    $4::bigint[], $5::bigint[], $6::bigint[]) AS n(id, kind, state, unsettled, report_at, finished) WHERE m.id = n.id AND (m.kind, m.state, m.unsettled, \
+    m.report_at, m.finished) IS DISTINCT FROM (n.kind, n.state, n.unsettled, n.report_at, n.finished)";
 
 const OWING: &str = concat!(
     "SELECT ",
@@ -84,7 +86,8 @@ const INSERT_RECIPIENTS: &str = concat!(
 
 const SAVE_RECIPIENTS: &str = "UPDATE @recipient AS r SET fate = n.fate, doubtful = n.doubtful, verdict = n.verdict, \
     owed = n.owed FROM UNNEST($1::bigint[], $2::bigint[], $3::smallint[], $4::boolean[], $5::text[], $6::smallint[]) \
-    AS n(message, number, fate, doubtful, verdict, owed) WHERE r.message = n.message AND r.number = n.number";
+    AS n(message, number, fate, doubtful, verdict, owed) WHERE r.message = n.message AND r.number = n.number \
+    AND (r.fate, r.doubtful, r.verdict, r.owed) IS DISTINCT FROM (n.fate, n.doubtful, n.verdict, n.owed)";
 
 fn numbers(ids: &[MessageId]) -> Vec<i64> {
     ids.iter().map(|id| id.0).collect()
