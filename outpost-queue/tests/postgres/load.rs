@@ -73,9 +73,9 @@ async fn what_was_acknowledged_survives_kills_and_is_there_once() {
         .await
         .unwrap();
     let there: BTreeSet<_> = rows.iter().map(|row| MessageId(row.get(0))).collect();
-    let acknowledged = &told.lock().unwrap().acknowledged;
+    let acknowledged = told.lock().unwrap().acknowledged.clone();
     // Each was run until it had an answer: there is nothing else.
-    assert_eq!(&there, acknowledged);
+    assert_eq!(there, acknowledged);
     let parts = format!(
         "SELECT (SELECT count(*) FROM {schema}.task), (SELECT count(*) FROM {schema}.recipient), \
         (SELECT count(*) FROM {schema}.chunk)"

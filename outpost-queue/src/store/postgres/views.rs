@@ -30,16 +30,16 @@ const COUNTS: &str = "SELECT (SELECT count(*) FROM @message WHERE state <> 2), \
 const LOADS: &str = concat!(
     "SELECT ",
     destination_columns!(),
-    ", l.tasks, l.oldest FROM (SELECT destination, count(*) AS tasks, ",
-    "min(arrived) AS oldest FROM @task GROUP BY destination ORDER BY count(*) DESC, destination LIMIT $1) AS l ",
-    "JOIN @destination AS d ON d.name = l.destination ORDER BY l.tasks DESC, d.name",
+    ", l.tasks, l.oldest, l.all_tasks FROM (SELECT destination, count(*) AS tasks, min(arrived) AS oldest, ",
+    "(sum(count(*)) OVER ())::bigint AS all_tasks FROM @task GROUP BY destination) AS l ",
+    "JOIN @destination AS d ON d.name = l.destination ORDER BY l.tasks DESC, d.name LIMIT $1",
 );
 
 /// For so many times the time that counting took, it is not done again.
 const PAUSE: u32 = 20;
 
-/// What took this long, and no longer, is counted each time.
-const CHEAP: Duration = Duration::from_millis(20);
+/// So many tasks are counted each time.
+const FEW: u64 = 50_000;
 
 /// What was counted, and is good until then.
 struct Kept<T> {
@@ -69,8 +69,8 @@ fn kept<T: Clone>(place: &Place<T>) -> Option<T> {
         .map(|kept| kept.value.clone())
 }
 
-fn keep<T: Clone>(place: &Place<T>, value: &T, took: Duration) {
-    if took > CHEAP {
+fn keep<T: Clone>(place: &Place<T>, value: &T, tasks: u64, took: Duration) {
+    if tasks > FEW {
         let kept = Kept {
             value: value.clone(),
             until: Instant::now() + took.saturating_mul(PAUSE),
@@ -111,7 +111,8 @@ impl<C: GenericClient + Sync> Tx<'_, C> {
                 *place = count(row, index)?;
             }
         }
-        keep(&self.common.views.counts, &counts, begun.elapsed());
+        let tasks = counts.new + counts.due + counts.deferred + counts.leased + counts.held;
+        keep(&self.common.views.counts, &counts, tasks, begun.elapsed());
         Ok(counts)
     }
 
@@ -123,18 +124,17 @@ impl<C: GenericClient + Sync> Tx<'_, C> {
             return Ok(loads);
         }
         let begun = Instant::now();
-        let loads = all(&self.read_all(LOADS, &[&limit(most)]).await?, |row| {
+        let rows = self.read_all(LOADS, &[&limit(most)]).await?;
+        let loads = all(&rows, |row| {
             Ok(Load {
                 destination: rows::destination(row)?,
                 tasks: count(row, 10)?,
                 oldest: Timestamp::from_micros(rows::value(row, "task", 11)?),
             })
         })?;
-        keep(
-            &self.common.views.loads,
-            &(most, loads.clone()),
-            begun.elapsed(),
-        );
+        let tasks = rows.first().map_or(Ok(0), |row| count(row, 12))?;
+        let kept = (most, loads.clone());
+        keep(&self.common.views.loads, &kept, tasks, begun.elapsed());
         Ok(loads)
     }
 
