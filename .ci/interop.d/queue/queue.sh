@@ -1,0 +1,36 @@
+# The queue on PostgreSQL: the tests that need a server, on a private one. Read by .ci/interop.
+
+# build_queue_tests: their program, made by whoever called.
+build_queue_tests() {
+    (cd "$top" && cargo test --release --locked -p outpost-queue --features postgres --test postgres --no-run \
+        --message-format json) | python3 -c '
+import json, sys
+for line in sys.stdin:
+    said = json.loads(line)
+    if said.get("reason") == "compiler-artifact" and said["target"]["name"] == "postgres" and said.get("executable"):
+        print(said["executable"])'
+}
+
+# install_postgres: Debian's, without the cluster that it would make and start.
+install_postgres() {
+    if compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then return 0; fi
+    local settings=/etc/postgresql-common/createcluster.conf
+    if [ ! -e "$settings" ]; then
+        mkdir -p "${settings%/*}"
+        echo 'create_main_cluster = false' >"$settings"
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+}
+
+test_queue() {
+    install_postgres
+    local start=$conf/queue/start-postgres folder=$scratch/postgres url status=0
+    queue_server=$folder
+    url=$("$start" start "$folder" 2>/dev/null)
+    OUTPOST_TEST_POSTGRES=$url "$queue_tests" --ignored || status=$?
+    "$start" stop "$folder" 2>/dev/null
+    queue_server=
+    [ "$status" -eq 0 ] || { tail -n 40 "$folder/log" >&2; return "$status"; }
+    echo "interop: the queue on PostgreSQL holds"
+}
+start_queue() { :; }
