@@ -9,6 +9,7 @@ mod conformance;
 
 mod kit;
 mod load;
+mod lost;
 mod open;
 mod plans;
 mod races;
