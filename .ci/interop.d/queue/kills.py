@@ -19,10 +19,8 @@ import collections
 import csv
 import io
 import json
-import os
 import pathlib
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -56,8 +54,7 @@ class Trial:
         self.workers = {}
         self.killed = collections.Counter()
         if options.postgres:
-            self.store = subprocess.run([HERE / "start-postgres", options.postgres], check=True, text=True,
-                                        stdout=subprocess.PIPE).stdout.strip()
+            self.store = self.server("start")
         else:
             self.store = f"sqlite:{options.sqlite}"
 
@@ -67,6 +64,11 @@ class Trial:
         return [self.options.program, *words, "--store", self.store, *flags]
 
     # What runs.
+
+    def server(self, what):
+        command = [HERE / "start-postgres", what, self.options.postgres]
+        done = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return done.stdout.strip()
 
     def start_sinks(self):
         command = [sys.executable, HERE / "sinks.py", str(self.options.port), self.ledger, self.limits, str(self.options.seed)]
@@ -85,17 +87,10 @@ class Trial:
         self.start_worker(number)
 
     def kill_database(self):
-        pidfile = pathlib.Path(self.options.postgres) / "data/postmaster.pid"
-        pid = int(pidfile.read_text().splitlines()[0])
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for each in [pid, *map(int, children)]:
-            try:
-                os.kill(each, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        self.server("kill")
         self.killed["databases"] += 1
         time.sleep(self.dice.uniform(0, 3))
-        subprocess.run([HERE / "start-postgres", self.options.postgres], check=True, stdout=subprocess.DEVNULL)
+        self.server("start")
 
     # What goes in.
 
@@ -243,7 +238,7 @@ class Trial:
                 worker.kill()
             self.sinks.kill()
             if self.options.postgres:
-                subprocess.run([HERE / "start-postgres", "stop", self.options.postgres], stdout=subprocess.DEVNULL)
+                self.server("stop")
         print(f"kills: {len(acknowledged)} messages acknowledged, {len(unknown)} not; in {filled:.0f} s; all in "
               f"{time.monotonic() - begun:.0f} s; killed {dict(self.killed)}; seed {self.options.seed}")
         for trouble in troubles[:40]:
