@@ -305,6 +305,11 @@ fn counts_are_neither_lost_nor_doubled_by_a_store_that_fails() {
             let rows = store.store.rows();
             let counts = rows.shared.values().map(|thing| thing.number).sum::<i64>();
             assert_eq!(counts, 4, "{fails} {done}");
+            let marks = rows
+                .shared
+                .keys()
+                .filter(|(topic, _)| topic == "tlsrpt-flush");
+            assert_eq!(marks.count(), 1);
         }
     }
 }

@@ -79,6 +79,8 @@ struct State {
     counts: Counts,
     /// What is being written, or was and nobody knows whether it came to last.
     writing: Vec<Flush>,
+    /// The flush that was the last to come to last; its mark is of no use any more.
+    written: Option<u64>,
     /// Results that were not counted.
     left_out: u64,
 }
@@ -138,7 +140,9 @@ impl Tally {
             };
             let key = flush.key;
             store.run(flush).await?;
-            self.state().writing.retain(|flush| flush.key != key);
+            let mut state = self.state();
+            state.writing.retain(|flush| flush.key != key);
+            state.written = Some(key);
         }
     }
 
@@ -150,10 +154,16 @@ impl Tally {
             while counts.peek().is_some() {
                 let counts = counts.by_ref().take(BATCH).collect();
                 let key = RandomState::new().hash_one(0);
-                state.writing.push(Flush { key, counts });
+                state.writing.push(Flush {
+                    key,
+                    before: None,
+                    counts,
+                });
             }
         }
-        state.writing.first().cloned()
+        let before = state.written;
+        let first = state.writing.first().cloned();
+        first.map(|flush| Flush { before, ..flush })
     }
 
     fn policy_text(&self, policy: PolicyType, domain: &str) -> Vec<String> {
@@ -187,10 +197,17 @@ impl Listener for Tally {
     }
 }
 
+/// The key of the mark of a flush.
+fn mark(flush: u64) -> String {
+    format!("{flush:016x}")
+}
+
 /// Adds counts to those in the store, once.
 #[derive(Clone, Debug)]
 struct Flush {
     key: u64,
+    /// The flush before, which nobody runs again.
+    before: Option<u64>,
     counts: Counts,
 }
 
@@ -210,15 +227,18 @@ impl Operation for Flush {
             number,
             until,
         };
-        let mark = thing(
+        let own = thing(
             FLUSHES.to_owned(),
-            format!("{:016x}", self.key),
+            mark(self.key),
             String::new(),
             0,
             now.after(KNOWN),
         );
-        if tx.claim_shared(&[mark], now).await?.is_empty() {
+        if tx.claim_shared(&[own], now).await?.is_empty() {
             return Ok(());
+        }
+        if let Some(before) = self.before {
+            tx.delete_shared(FLUSHES, &[mark(before)]).await?;
         }
         let (mut domains, mut counts) = (Vec::new(), Vec::new());
         for ((day, domain, line), count) in &self.counts {
