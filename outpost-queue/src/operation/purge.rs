@@ -7,7 +7,11 @@ use crate::{
     store::{Operation, StoreError, Transaction},
 };
 
-/// Removes old messages with all that belongs to them, at most `limit`.
+/// The most things that workers share and that are over, which are removed with each `limit` of messages. Each submission
+/// leaves one ([`SubmissionKey`](super::SubmissionKey)), dozens a second where there is much mail.
+const SHARED: usize = 10_000;
+
+/// Removes old messages with all that belongs to them, at most `limit`, and what workers shared and is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Purge {
     /// How long a message is kept after it was finished, with the verdicts on its recipients.
@@ -35,7 +39,7 @@ impl Operation for Purge {
         let mut ids: Vec<MessageId> = stale.iter().map(|message| message.id).collect();
         ids.sort_unstable();
         tx.delete_messages(&ids).await?;
-        tx.purge_shared(now, self.limit).await?;
+        tx.purge_shared(now, SHARED).await?;
         Ok(ids)
     }
 }

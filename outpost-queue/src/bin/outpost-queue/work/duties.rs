@@ -24,7 +24,7 @@ use crate::settings::Settings;
 
 /// The times between two rounds.
 const EXCHANGES: Duration = Duration::from_secs(5);
-const PURGES: Duration = Duration::from_secs(600);
+const PURGES: Duration = Duration::from_secs(60);
 /// The most things of a round.
 const LIMIT: usize = 100;
 
