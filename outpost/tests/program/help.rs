@@ -4,7 +4,7 @@
 use crate::common::run;
 
 /// Calls of the program that have a help text.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
     &[],
     &["deliver"],
     &["config"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["sendmail"],
     &["account"],
     &["account", "check"],
+    &["queue"],
     &["schema"],
     &["completions"],
 ];

@@ -22,6 +22,7 @@ mod message;
 mod output;
 mod probe;
 mod probe_many;
+mod queue;
 mod report;
 mod scarce;
 mod schema;

@@ -25,6 +25,7 @@ mod manual;
 mod output;
 mod probe;
 mod progress;
+mod queue;
 mod report;
 mod request;
 mod runtime;
@@ -71,6 +72,7 @@ fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Load(args) => load::run(args),
         Command::Sendmail(args) => sendmail::run(args),
         Command::Account(args) => account::run(args),
+        Command::Queue(args) => queue::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => manual::completions(args),
         Command::Manual(args) => manual::run(args),

@@ -9,7 +9,7 @@ use smtp_policy::{
     request::{Nexthop, Request},
 };
 
-use super::{Account, Accounts, Place, Server, Tls, Trust, locate};
+use super::{Account, Accounts, Place, Server, Tls, Trust, Way, locate};
 use crate::{
     cli::{AccountArgs, AccountCommand, CheckArgs},
     exit::{Exit, Failure, OrExit},
@@ -104,6 +104,13 @@ fn rows(account: &Account) -> Vec<(&'static str, String)> {
             }
         }
         Place::Server(server) => rows.extend(server_rows(server)),
+        Place::Queue(queue) => {
+            let which = match &queue.store {
+                Some(_) => "the queue that the accounts file names",
+                None => "the queue of this user",
+            };
+            rows.push(("server", format!("{which}, through outpost-queue")));
+        }
     }
     if let Some(from) = &account.from {
         rows.push(("sender", from.to_string()));
@@ -187,12 +194,11 @@ impl Found {
 
 /// Visits the server: logs in, and says MAIL and RCPT, but not DATA.
 fn login(account: &Account, interrupt: &Interrupt) -> Result<Found, Failure> {
-    let Place::Server(server) = &account.place else {
+    let (Place::Server(server), Way::Mailer(mailer)) = (&account.place, account.way()?) else {
         let what =
             "there is no server to log in at: 'outpost probe DOMAIN' looks at mail exchangers";
         return Err(Failure::new(Exit::Usage, what));
     };
-    let mailer = account.mailer()?;
     let nexthop = Nexthop::parse(format!("[{}]:{}", server.host, server.port));
     let nexthop = nexthop.or_exit(Exit::Config)?;
     let address = address_of(account, server)?;

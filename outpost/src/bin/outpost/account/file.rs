@@ -37,6 +37,7 @@ pub(super) struct Entry {
     pub(super) password_file: At<PathBuf>,
     pub(super) keyring: At<bool>,
     pub(super) direct: At<bool>,
+    pub(super) queue: At<Hidden>,
     pub(super) dns: At<Vec<String>>,
     pub(super) from: At<String>,
     #[serde(default)]

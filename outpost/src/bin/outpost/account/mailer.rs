@@ -15,11 +15,31 @@ use smtp_proto::command::HelloName;
 use super::{Account, Login, MinTls, PasswordSource, Place, Server, Tls, Trust};
 use crate::{
     exit::{Exit, Failure, OrExit},
+    queue::QueuePlace,
     settings::{host_name, resolver},
     trace, watch,
 };
 
 type Builder = outpost::Builder<Mailer>;
+
+/// The way of messages out of the program.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// It delivers itself.
+    Mailer(Mailer),
+    /// The queue gets them.
+    Queue(QueuePlace),
+}
+
+impl Way {
+    /// Closes the connections that were kept.
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Mailer(mailer) => mailer.close(),
+            Self::Queue(_) => {}
+        }
+    }
+}
 
 impl Account {
     /// The name of this machine, for EHLO and Message-ID.
@@ -28,13 +48,14 @@ impl Account {
         self.local_hostname.clone().unwrap_or_else(system)
     }
 
-    /// Makes a mailer, for which the password is got. Nothing is connected to.
+    /// Makes the way out. For a mailer the password is got; nothing is connected to.
     ///
     /// # Errors
     /// There is no password; certificates cannot be read; the settings contradict each other.
-    pub(crate) fn mailer(&self) -> Result<Mailer, Failure> {
+    pub(crate) fn way(&self) -> Result<Way, Failure> {
         let host_name = self.host_name();
         let mut builder = match &self.place {
+            Place::Queue(queue) => return Ok(Way::Queue(queue.clone())),
             Place::Direct { dns } => {
                 let config: ResolverConfig = resolver(dns);
                 Mailer::direct(host_name.as_str()).resolver(config)
@@ -44,10 +65,10 @@ impl Account {
         if trace::shows_dialogue() {
             builder = builder.dialogue();
         }
-        builder
+        let mailer = builder
             .build()
-            .with_context(|| format!("account '{}'", self.name))
-            .or_exit(Exit::Config)
+            .with_context(|| format!("account '{}'", self.name));
+        mailer.or_exit(Exit::Config).map(Way::Mailer)
     }
 
     /// Looks at the files that a mailer needs. No command is run, and no keyring asked.

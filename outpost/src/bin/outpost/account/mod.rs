@@ -15,11 +15,13 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use smtp_proto::{address::Address, command::HelloName};
 
+use crate::queue::QueuePlace;
+
 pub(crate) use check::run;
 pub(crate) use choose::{Chosen, Wish};
 pub(crate) use file::MinTls;
 pub(crate) use locate::locate;
-pub(crate) use mailer::Teller;
+pub(crate) use mailer::{Teller, Way};
 pub(crate) use password::PasswordSource;
 
 /// All accounts of a file.
@@ -66,6 +68,8 @@ pub(crate) enum Place {
     },
     /// A submission server.
     Server(Server),
+    /// A queue on this machine, or one that it reaches.
+    Queue(QueuePlace),
 }
 
 /// A submission server.

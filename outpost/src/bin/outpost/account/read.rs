@@ -15,11 +15,12 @@ use toml::Spanned;
 
 use super::{
     Account, Accounts, Login, PasswordSource, Pattern, Place, Server, Tls, Trust,
-    file::{At, Entry, Fault, Source, TlsMode},
+    file::{At, Entry, Fault, Hidden, Source, TlsMode},
     password::{Exposure, exposure},
 };
 use crate::{
     exit::{Exit, Failure, OrExit},
+    queue::QueuePlace,
     user,
 };
 
@@ -138,9 +139,11 @@ impl Reader<'_> {
             }
             patterns.push(Pattern::new(pattern.as_ref()));
         }
-        let place = match entry.direct.as_ref().is_some_and(|direct| *direct.as_ref()) {
-            true => self.direct(&entry)?,
-            false => self.server(&name, span, entry)?,
+        let is_direct = entry.direct.as_ref().is_some_and(|direct| *direct.as_ref());
+        let place = match (&entry.queue, is_direct) {
+            (Some(queue), _) => self.queue(queue, &entry)?,
+            (None, true) => self.direct(&entry)?,
+            (None, false) => self.server(&name, span, entry)?,
         };
         Ok(Account {
             name,
@@ -155,21 +158,8 @@ impl Reader<'_> {
 
     /// An account that delivers to mail exchangers: nothing about a server may stand in it.
     fn direct(&self, entry: &Entry) -> Result<Place, Fault> {
-        let about_a_server = [
-            place(&entry.host, "host"),
-            place(&entry.port, "port"),
-            place(&entry.tls, "tls"),
-            place(&entry.insecure, "insecure"),
-            place(&entry.ca_file, "ca_file"),
-            place(&entry.min_tls, "min_tls"),
-            place(&entry.user, "user"),
-            place(&entry.password, "password"),
-            place(&entry.password_command, "password_command"),
-            place(&entry.password_file, "password_file"),
-            place(&entry.keyring, "keyring"),
-        ];
         self.none_of(
-            about_a_server,
+            about_a_server(entry),
             "is for a server, and with direct = true there is none",
         )?;
         let servers = self.parsed(&entry.dns, "dns", |servers| {
@@ -180,10 +170,41 @@ impl Reader<'_> {
         })
     }
 
+    /// An account that hands mail to the queue, which knows where it goes.
+    fn queue(&self, address: &Spanned<Hidden>, entry: &Entry) -> Result<Place, Fault> {
+        self.none_of(
+            about_a_server(entry),
+            "is for a server, and the queue has its own way",
+        )?;
+        let others = [place(&entry.direct, "direct"), place(&entry.dns, "dns")];
+        self.none_of(others, "is not for a queue, which has its own way")?;
+        let store = &address.as_ref().0;
+        let wrong = |what: String| Err(self.source.fault(address.span(), what));
+        let text = String::from_utf8_lossy(store.expose());
+        if text.is_empty() || text.contains(char::is_control) {
+            let what = "queue: it is empty, or has control characters in it";
+            return wrong(format!("{what}: \"default\" is the queue of this user"));
+        }
+        // As in scheme://user:password@host, or among the parameters.
+        let login = text.split_once("://").map_or("", |(_, rest)| rest);
+        let has_password = login
+            .rsplit_once('@')
+            .is_some_and(|(login, _)| login.contains(':'))
+            || text.contains("password");
+        match &self.exposure {
+            Exposure::Open(why) if has_password => wrong(format!(
+                "queue: there is a password in it, and {why}: use chmod 600, or PGPASSFILE"
+            )),
+            _ => Ok(Place::Queue(QueuePlace {
+                store: (text != "default").then(|| store.clone()),
+            })),
+        }
+    }
+
     fn server(&self, name: &str, span: Range<usize>, entry: Entry) -> Result<Place, Fault> {
         self.none_of([place(&entry.dns, "dns")], "is for direct = true only")?;
         let Some(host) = self.parsed(&entry.host, "host", |text| host(text))? else {
-            let what = format!("account '{name}' has neither host nor direct = true");
+            let what = format!("account '{name}' has neither host nor direct = true nor queue");
             return Err(self.source.fault(span, what));
         };
         let tls = self.tls(&entry)?;
@@ -327,6 +348,23 @@ impl Reader<'_> {
             Err(_) => self.folder.join(path),
         }
     }
+}
+
+/// The keys of an account that are about a server.
+fn about_a_server(entry: &Entry) -> [Key; 11] {
+    [
+        place(&entry.host, "host"),
+        place(&entry.port, "port"),
+        place(&entry.tls, "tls"),
+        place(&entry.insecure, "insecure"),
+        place(&entry.ca_file, "ca_file"),
+        place(&entry.min_tls, "min_tls"),
+        place(&entry.user, "user"),
+        place(&entry.password, "password"),
+        place(&entry.password_command, "password_command"),
+        place(&entry.password_file, "password_file"),
+        place(&entry.keyring, "keyring"),
+    ]
 }
 
 /// A key that stands in the file, with its place.

@@ -234,6 +234,15 @@ fn what_cannot_be_understood_is_told_with_its_line_and_without_passwords() {
             "[accounts.a]\ndirect = true\ndns = [\"ns.example\"]\n",
             "3: dns: 'ns.example' is no IP",
         ),
+        (
+            "[accounts.a]\nqueue = \"default\"\nhost = \"x\"\n",
+            "3: host is for a server, and the queue",
+        ),
+        (
+            "[accounts.a]\nqueue = \"default\"\ndirect = true\n",
+            "3: direct is not for a queue",
+        ),
+        ("[accounts.a]\nqueue = \"\"\n", "2: queue: it is empty"),
         ("[aliases]\nroot = 7\n", "2: expected an address"),
         (
             "[aliases]\nroot = []\n",
@@ -275,11 +284,29 @@ fn what_cannot_be_understood_is_told_with_its_line_and_without_passwords() {
 }
 
 #[test]
+fn a_password_of_a_queue_is_for_files_that_nobody_else_reads() {
+    let path = Path::new("/etc/x/config.toml");
+    let text = |queue: &str| format!("[accounts.a]\nqueue = \"{queue}\"\n");
+    let open = |queue: &str| {
+        let exposure = Exposure::Open("others may read it".into());
+        Accounts::parse(&text(queue), path, exposure).map_err(|fault| fault.to_string())
+    };
+    assert!(open("default").is_ok() && open("postgres://me@db/mail").is_ok());
+    for queue in ["postgres://me:4711@db/m", "postgres://db/m?password=4711"] {
+        let fault = open(queue).unwrap_err();
+        assert!(fault.contains("2: queue: there is a password"), "{fault}");
+        assert!(!fault.contains("4711"), "{fault}");
+        let accounts = parse(&text(queue)).unwrap();
+        assert!(!format!("{accounts:?}").contains("4711"));
+    }
+}
+
+#[test]
 fn the_example_of_the_help_is_understood() {
     let help = crate::cli::ACCOUNTS_HELP;
     let (_, example) = help.split_once("/etc/outpost/config.toml:\n").unwrap();
     let (example, _) = example.split_once("\nThe password").unwrap();
     let accounts = parse(example).unwrap();
     assert_eq!(accounts.default.as_deref(), Some("work"));
-    assert_eq!((accounts.accounts.len(), accounts.aliases.len()), (2, 2));
+    assert_eq!((accounts.accounts.len(), accounts.aliases.len()), (3, 2));
 }

@@ -25,6 +25,10 @@ of ~/.config/outpost/config.toml ($XDG_CONFIG_HOME in place of ~/.config) and
   direct = true                    # to the mail exchangers of each domain
   from = \"me@example.org\"
 
+  [accounts.queue]
+  queue = \"default\"                # to outpost-queue, which tries again for days
+  from = \"me@example.net\"
+
   [aliases]                        # names without a domain, as cron has them
   root = \"me@example.com\"
   \"*\" = \"me@example.com\"
@@ -35,6 +39,7 @@ The password comes from one of
   password_file     a file that nobody else may read; its first line
   keyring = true    secret-tool lookup service smtp host HOST user USER
   password          a text, if nobody else may read the accounts file
+A queue is \"default\", or an address as of outpost-queue --store.
 Further keys of an account:
   ca_file           a PEM file of authorities, in place of the system's
   min_tls           \"1.2\" or \"1.3\"

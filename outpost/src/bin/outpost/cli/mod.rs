@@ -13,6 +13,7 @@ mod load;
 mod machine;
 mod many;
 mod probe;
+mod queue;
 mod sendmail;
 mod sink;
 
@@ -35,6 +36,7 @@ pub(crate) use machine::{
 };
 pub(crate) use many::{Doubt, InputKind, JournalSync};
 pub(crate) use probe::ProbeArgs;
+pub(crate) use queue::QueueArgs;
 pub(crate) use sendmail::SendmailArgs;
 pub(crate) use sink::SinkArgs;
 
@@ -111,6 +113,7 @@ pub(crate) enum Command {
     Load(LoadArgs),
     Sendmail(SendmailArgs),
     Account(AccountArgs),
+    Queue(QueueArgs),
     Schema(SchemaArgs),
     Completions(CompletionsArgs),
     Manual(ManualArgs),

@@ -24,8 +24,9 @@ The servers and passwords are in ~/.config/outpost/config.toml: see
 'outpost account --help'.";
 
 const EXIT_STATUS: &str = "\
-There is no queue: the message is sent before the program ends, and stays with
-the caller if the status is not 0. Standard error has the reasons.
+The message is sent before the program ends, or is in the queue that the account
+names; it stays with the caller if the status is not 0. Standard error has the
+reasons.
 
 Exit status:
    0  every recipient was sent

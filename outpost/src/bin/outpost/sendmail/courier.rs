@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use outpost::{
-    Address, Envelope, Message, Outcome, Recipient, Report, Status, address, blocking::Mailer,
-    is_same,
-};
+use outpost::{Address, Envelope, Message, Outcome, Recipient, Report, Status, address, is_same};
 
 use crate::{
-    account::{Account, Accounts, Teller},
+    account::{Account, Accounts, Teller, Way},
     exit::{Exit, Failure},
     interrupt::Interrupt,
     output::complain,
@@ -17,16 +14,24 @@ use crate::{
 /// The most aliases of aliases.
 const DEPTH: u32 = 10;
 
-/// Sends a message to all its recipients. The first signal ends it politely.
+/// Sends a message to all its recipients; the first signal ends that politely. A queue takes it as a whole, or not at all.
+///
+/// # Errors
+/// The queue does not take it.
 pub(super) fn send(
-    mailer: &Mailer,
+    way: &Way,
     envelope: Envelope,
     message: Message,
     interrupt: &Interrupt,
-) -> Report {
-    let canceller = mailer.clone();
-    interrupt.on_first(Box::new(move || canceller.cancel()));
-    mailer.send_watched(envelope, message, Teller)
+) -> Result<Report, Failure> {
+    match way {
+        Way::Mailer(mailer) => {
+            let canceller = mailer.clone();
+            interrupt.on_first(Box::new(move || canceller.cancel()));
+            Ok(mailer.send_watched(envelope, message, Teller))
+        }
+        Way::Queue(queue) => queue.submit(envelope, &message),
+    }
 }
 
 /// Gives every recipient a domain: by the aliases of the file, or that of the account. One that is

@@ -1,5 +1,5 @@
-//! `outpost sendmail`: the command sendmail(1) of Postfix, as far as programs rely on it, without a
-//! queue. The message is handed on before the program ends.
+//! `outpost sendmail`: the command sendmail(1) of Postfix, as far as programs rely on it. It has no queue: the message is
+//! handed on before the program ends, to servers or to the queue that an account names.
 //!
 //! | question | module | Postfix |
 //! |---|---|---|
@@ -25,11 +25,12 @@ use smtp_policy::request::TlsWish;
 pub(crate) use options::arguments;
 
 use crate::{
-    account::{Accounts, Chosen, Wish, locate},
+    account::{Accounts, Chosen, Place, Wish, locate},
     cli::SendmailArgs,
     exit::{Exit, Failure, OrExit},
     interrupt::Interrupt,
     output::{Output, complain},
+    queue::QueuePlace,
     trace, user,
 };
 use head::{Head, Origin};
@@ -51,10 +52,27 @@ pub(crate) fn run(args: &SendmailArgs) -> Result<Exit, Failure> {
             done
         }
         Mode::Smtp => server::run(args),
-        Mode::Queue => say("Mail queue is empty: outpost has none, and sends each message at once"),
+        Mode::Queue => match queue(args) {
+            Some(queue) => queue.list(),
+            None => say("Mail queue is empty: outpost has none, and sends each message at once"),
+        },
         Mode::Flush => say("Nothing to send: outpost has no queue, and sends each message at once"),
         Mode::Aliases => say("Nothing to build: aliases are read from the accounts file each time"),
         Mode::Nothing => Ok(Exit::Ok),
+    }
+}
+
+/// The queue of the account that is meant, if it has one. Without accounts there is none.
+fn queue(args: &SendmailArgs) -> Option<QueuePlace> {
+    let accounts = Accounts::read(&locate(args.file.as_deref()).ok()?).ok()?;
+    let wish = Wish {
+        account: args.account.clone(),
+        user: user::login_name(),
+        ..Wish::default()
+    };
+    match &accounts.choose(wish).ok()?.account.place {
+        Place::Queue(queue) => Some(queue.clone()),
+        Place::Direct { .. } | Place::Server(_) => None,
     }
 }
 
@@ -116,10 +134,10 @@ fn send(args: &SendmailArgs, options: &Options) -> Result<Exit, Failure> {
     envelope.envid.clone_from(&options.envid);
     envelope.ret = options.ret;
     envelope.tls = tls;
-    let mailer = chosen.account.mailer()?;
+    let way = chosen.account.way()?;
     let interrupt = Interrupt::install().or_exit(Exit::System)?;
-    let report = courier::send(&mailer, envelope, message, &interrupt);
-    mailer.close();
+    let report = courier::send(&way, envelope, message, &interrupt)?;
+    way.close();
     courier::tell(&report, trace::shows_dialogue());
     Ok(courier::exit_of(&report))
 }

@@ -6,7 +6,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
 };
 
-use outpost::{Envelope, Report, Status, blocking::Mailer};
+use outpost::{Envelope, Report, Status};
 use smtp_policy::{report::printable, request::TlsWish};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     session::{NOT_UTF8, Session, TOO_LONG, Turn, Wrong},
 };
 use crate::{
-    account::{Accounts, Wish, locate},
+    account::{Accounts, Way, Wish, locate},
     cli::SendmailArgs,
     exit::{Exit, Failure, OrExit},
     interrupt::Interrupt,
@@ -40,11 +40,11 @@ pub(super) fn run(args: &SendmailArgs) -> Result<Exit, Failure> {
         args,
         accounts: &accounts,
         interrupt: &interrupt,
-        mailers: BTreeMap::new(),
+        ways: BTreeMap::new(),
     };
     let input = BufReader::with_capacity(BUFFER, io::stdin().lock());
     let done = server.serve(input, io::stdout().lock());
-    server.mailers.values().for_each(Mailer::close);
+    server.ways.values().for_each(Way::close);
     done
 }
 
@@ -53,8 +53,8 @@ struct Server<'a> {
     args: &'a SendmailArgs,
     accounts: &'a Accounts,
     interrupt: &'a Interrupt,
-    /// The mailers that have been made, by the name of their account.
-    mailers: BTreeMap<String, Mailer>,
+    /// The ways out that have been made, by the name of their account.
+    ways: BTreeMap<String, Way>,
 }
 
 impl Server<'_> {
@@ -129,15 +129,15 @@ impl Server<'_> {
             return Err(Failure::new(Exit::Data, "the message has no end"));
         }
         envelope.sender = chosen.sender;
-        let mailer = match self.mailers.get(&account.name) {
-            Some(mailer) => mailer.clone(),
+        let way = match self.ways.get(&account.name) {
+            Some(way) => way.clone(),
             None => {
-                let mailer = account.mailer()?;
-                self.mailers.insert(account.name.clone(), mailer.clone());
-                mailer
+                let way = account.way()?;
+                self.ways.insert(account.name.clone(), way.clone());
+                way
             }
         };
-        let report = courier::send(&mailer, envelope, message, self.interrupt);
+        let report = courier::send(&way, envelope, message, self.interrupt)?;
         courier::tell(&report, false);
         Ok(report)
     }
