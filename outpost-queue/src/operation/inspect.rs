@@ -41,6 +41,10 @@ impl Operation for List {
         false
     }
 
+    fn reads_only(&self) -> bool {
+        true
+    }
+
     async fn run<T: Transaction>(
         &self,
         tx: &mut T,
@@ -101,6 +105,10 @@ impl Operation for Show {
         false
     }
 
+    fn reads_only(&self) -> bool {
+        true
+    }
+
     async fn run<T: Transaction>(&self, tx: &mut T) -> Result<Option<Shown>, StoreError> {
         let now = tx.now().await?;
         let messages = tx.messages(&[self.message]).await?;
@@ -135,6 +143,10 @@ impl Operation for Survey {
 
     fn is_durable(&self) -> bool {
         false
+    }
+
+    fn reads_only(&self) -> bool {
+        true
     }
 
     async fn run<T: Transaction>(&self, tx: &mut T) -> Result<State, StoreError> {

@@ -130,6 +130,10 @@ impl Operation for ListSuppressed {
         false
     }
 
+    fn reads_only(&self) -> bool {
+        true
+    }
+
     async fn run<T: Transaction>(&self, tx: &mut T) -> Result<Vec<Suppressed>, StoreError> {
         let now = tx.now().await?;
         let found = tx.scan_shared(TOPIC, &self.after, self.limit, now).await?;
