@@ -25,6 +25,7 @@ chapters! {
     MtaSts = "mta-sts.md",
     Many = "many.md",
     Retries = "retries.md",
+    Queue = "queue.md",
     Credentials = "credentials.md",
     Observing = "observing.md",
     Driver = "driver.md",

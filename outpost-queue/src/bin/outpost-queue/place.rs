@@ -60,7 +60,12 @@ impl Place {
     }
 
     fn parse(text: &str) -> Self {
-        if text.starts_with("postgres:") || text.starts_with("postgresql:") {
+        // What follows another scheme may have a password in it as well.
+        let scheme = text
+            .split('/')
+            .next()
+            .and_then(|start| start.split_once(':'));
+        if scheme.is_some_and(|(scheme, _)| scheme != "sqlite") {
             return Self::Url(Hidden(text.to_owned()));
         }
         let path = text.strip_prefix("sqlite:").unwrap_or(text);

@@ -67,8 +67,8 @@ pub(crate) async fn submit(
 
 fn nexthop(route: &Route, domain: Option<&str>) -> Result<Nexthop, String> {
     match (&route.nexthop, domain) {
+        (_, None | Some("")) => Err("there is no domain".to_owned()),
         (Some(nexthop), _) => Ok(nexthop.clone()),
-        (None, None | Some("")) => Err("there is no domain".to_owned()),
         (None, Some(domain)) => Nexthop::parse(domain).map_err(|why| why.to_string()),
     }
 }

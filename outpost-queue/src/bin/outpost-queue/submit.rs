@@ -1,6 +1,6 @@
 //! `outpost-queue submit`: messages come into the queue.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Read};
 
 use anyhow::Context;
 use outpost::{
@@ -8,7 +8,7 @@ use outpost::{
     message::Intake,
     smtp_policy::{
         Protocol,
-        request::{Nexthop, TlsWish},
+        request::{Nexthop, Request, TlsWish},
     },
 };
 
@@ -18,14 +18,54 @@ use crate::{
     head,
     output::{Output, complain},
     place::{Missing, Place},
-    settings,
+    settings::{self, Settings},
     submission::{self, Route},
 };
+
+/// The most bytes of an envelope: that of 100,000 recipients has about 10 MB.
+const HEAD: u64 = 64 << 20;
 
 /// Puts the messages of the command line into the queue.
 pub(crate) async fn run(args: &SubmitArgs) -> Result<Exit, Failure> {
     let settings = settings::read(&args.place.settings)?;
-    let route = route(args, settings.relayhost.as_ref())?;
+    let route = route(args, &settings)?;
+    let store = Place::of(&args.place)?;
+    let messages = match args.pipe {
+        true => vec![piped()?],
+        false => named(args)?,
+    };
+    let store = store.open(Missing::Make).await?;
+    let ids = submission::submit(&store, messages, &route, &settings).await?;
+    let mut output = Output::default();
+    ids.iter().for_each(|id| output.line(id));
+    output.finish(Exit::Ok)
+}
+
+/// The message of standard input with the envelope before it: what a request has of one.
+fn piped() -> Result<(Envelope, Message), Failure> {
+    let mut input = io::stdin().lock();
+    let mut head = Vec::new();
+    (&mut input)
+        .take(HEAD)
+        .read_until(b'\n', &mut head)
+        .context("standard input")
+        .or_exit(Exit::Data)?;
+    let request: Request = serde_json::from_slice(&head)
+        .context("the envelope on standard input")
+        .or_exit(Exit::Data)?;
+    let mut envelope = Envelope::from_parts(request.sender, request.recipients);
+    envelope.envid = request.envid;
+    envelope.ret = request.ret;
+    envelope.tls = request.tls;
+    if envelope.recipients.is_empty() {
+        let what = "the envelope on standard input has no recipient";
+        return Err(Failure::new(Exit::Data, what));
+    }
+    Ok((envelope, from_input(input)?))
+}
+
+/// The messages of the command line with their envelopes.
+fn named(args: &SubmitArgs) -> Result<Vec<(Envelope, Message)>, Failure> {
     let envelope = envelope(args)?;
     let mut messages = Vec::new();
     for message in read(args)? {
@@ -45,22 +85,24 @@ pub(crate) async fn run(args: &SubmitArgs) -> Result<Exit, Failure> {
         let notify = notify(args)?;
         messages.push((envelope.notify(notify), message));
     }
-    let store = Place::of(&args.place)?.open(Missing::Make).await?;
-    let ids = submission::submit(&store, messages, &route, &settings).await?;
-    let mut output = Output::default();
-    ids.iter().for_each(|id| output.line(id));
-    output.finish(Exit::Ok)
+    Ok(messages)
 }
 
-fn route(args: &SubmitArgs, relayhost: Option<&Nexthop>) -> Result<Route, Failure> {
-    let named = args.nexthop.as_deref().map(Nexthop::parse).transpose();
-    let named = named.context("--nexthop").or_exit(Exit::Usage)?;
+fn route(args: &SubmitArgs, settings: &Settings) -> Result<Route, Failure> {
+    let protocol = match args.protocol {
+        ProtocolName::Smtp => Protocol::Smtp,
+        ProtocolName::Lmtp => Protocol::Lmtp,
+    };
+    let parse = |named: &str| {
+        let wrong = |why: String| usage(format!("--nexthop '{named}': {why}"));
+        let understood = settings.policy.destinations(protocol, named);
+        understood.map_err(|why| wrong(why.to_string()))?;
+        Nexthop::parse(named).map_err(|why| wrong(why.to_string()))
+    };
+    let named = args.nexthop.as_deref().map(parse).transpose()?;
     Ok(Route {
-        protocol: match args.protocol {
-            ProtocolName::Smtp => Protocol::Smtp,
-            ProtocolName::Lmtp => Protocol::Lmtp,
-        },
-        nexthop: named.or_else(|| relayhost.cloned()),
+        protocol,
+        nexthop: named.or_else(|| settings.relayhost.clone()),
     })
 }
 
@@ -125,6 +167,12 @@ fn add(envelope: &mut Envelope, addresses: Vec<outpost::Address>) {
     }
 }
 
+fn from_input(input: impl Read) -> Result<Message, Failure> {
+    let message = Message::read_with(input, Intake::default());
+    let message = message.map_err(|error| error.with_origin("from standard input"));
+    message.or_exit(Exit::Data)
+}
+
 /// The messages of files, or of standard input.
 fn read(args: &SubmitArgs) -> Result<Vec<Message>, Failure> {
     if args.files.is_empty() {
@@ -132,9 +180,7 @@ fn read(args: &SubmitArgs) -> Result<Vec<Message>, Failure> {
         if input.is_terminal() {
             complain("reading the message from the terminal, up to Ctrl-D");
         }
-        let message = Message::read_with(input.lock(), Intake::default());
-        let message = message.map_err(|error| error.with_origin("from standard input"));
-        return Ok(vec![message.or_exit(Exit::Data)?]);
+        return Ok(vec![from_input(input.lock())?]);
     }
     let open = |path| Message::open(path).or_exit(Exit::Data);
     args.files.iter().map(open).collect()

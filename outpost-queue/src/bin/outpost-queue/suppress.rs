@@ -14,8 +14,9 @@ use crate::{
     cli::{SuppressArgs, SuppressCommand},
     exit::{Exit, Failure, OrExit},
     manage::counted,
-    output::Output,
+    output::{Output, complain},
     place::{Missing, Place},
+    settings,
     view::date,
 };
 
@@ -42,6 +43,12 @@ pub(crate) async fn run(args: &SuppressArgs) -> Result<Exit, Failure> {
                 time: time.unwrap_or(Duration::MAX),
             };
             let count = suppress.addresses.len() as u64;
+            let settings = settings::read(&place.settings)?;
+            if settings.queueing.rules.suppression.is_none() {
+                complain(
+                    "warning: workers pass over these addresses unless queue_suppression_time is set",
+                );
+            }
             let store = Place::of(place)?.open(Missing::Make).await?;
             store.run(suppress).await?;
             output.line(format_args!("{} suppressed", counted(count, "recipient")));

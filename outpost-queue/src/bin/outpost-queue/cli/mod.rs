@@ -61,14 +61,17 @@ pub(crate) enum Command {
     /// An attempt that is under way is stopped, unless the end of the text may have gone out:
     /// the answer tells how many go on.
     #[command(after_help = manage::HOLD)]
+    #[command(override_usage = "outpost-queue hold [OPTIONS] <ID...|FILTER|--all --yes>")]
     Hold(ManageArgs),
     /// Let held messages go on, for whatever reason they are held.
     #[command(after_help = manage::RELEASE)]
+    #[command(override_usage = "outpost-queue release [OPTIONS] <ID...|FILTER|--all --yes>")]
     Release(ManageArgs),
     /// Try deferred messages now, also at destinations that rest.
     ///
     /// What is held stays so.
     #[command(after_help = manage::RETRY)]
+    #[command(override_usage = "outpost-queue retry [OPTIONS] <ID...|FILTER|--all --yes>")]
     Retry(ManageArgs),
     /// Take messages out of the queue. Nobody is told.
     ///
@@ -76,6 +79,7 @@ pub(crate) enum Command {
     /// the end of the text may have gone out: the answer tells how many go on, and who is
     /// deferred by them stays in the queue.
     #[command(after_help = manage::CANCEL)]
+    #[command(override_usage = "outpost-queue cancel [OPTIONS] <ID...|FILTER|--all --yes>")]
     Cancel(ManageArgs),
     Purge(PurgeArgs),
     Stats(StatsArgs),

@@ -81,6 +81,12 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_enum, default_value_t = ProtocolName::Smtp, requires = "nexthop")]
     pub(crate) protocol: ProtocolName,
 
+    /// Read the envelope from standard input too, as a line of JSON before the message: it is
+    /// how 'outpost sendmail' hands mail over.
+    #[arg(long, conflicts_with_all = ["sender", "extract", "files", "notify", "ret", "envid"])]
+    #[arg(conflicts_with_all = ["require_tls", "recipients"])]
+    pub(crate) pipe: bool,
+
     /// Recipients: addresses, one an argument.
     #[arg(value_name = "RECIPIENT")]
     pub(crate) recipients: Vec<String>,

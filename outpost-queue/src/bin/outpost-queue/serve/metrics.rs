@@ -287,9 +287,9 @@ impl<S: Store> Store for Timed<S> {
     }
 }
 
-/// The name of an operation: that of its type, in lower case, without the path.
+/// The name of an operation: that of its type, in lower case, without the path. One that is shared is the same.
 fn name<O>() -> String {
-    let path = any::type_name::<O>();
-    let path = path.split('<').next().unwrap_or_default();
-    path.rsplit("::").next().unwrap_or_default().to_lowercase()
+    let path = any::type_name::<O>().trim_end_matches('>');
+    let last = path.rsplit([':', '<']).next();
+    last.unwrap_or_default().to_lowercase()
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use outpost::{
     machine,
-    postfix_config::{ConfigError, Machine, MainCf, Oddity, Problem, Protocol, compile},
+    postfix_config::{ConfigError, Machine, MainCf, Problem, Protocol, compile},
     smtp_policy::{policy::Policy, request::Nexthop, sts::MtaSts},
 };
 
 pub(crate) use grammar::time;
-pub(crate) use table::{Queueing, ROWS};
+pub(crate) use table::{Queueing, ROWS, Row};
 
 use crate::{
     cli::{RunArgs, SettingsArgs},
@@ -75,11 +75,6 @@ fn with(args: &SettingsArgs, sts: bool, tls_reports: bool) -> Result<Settings, F
     }
     if tls_reports {
         policy = policy.with_tls_results();
-    }
-    for warning in main_cf.warnings() {
-        if !matches!(&warning.oddity, Oddity::Unknown { name, .. } if table::is_known(name)) {
-            complain(format_args!("warning: {warning}"));
-        }
     }
     let settings = policy.settings(Protocol::Smtp);
     let relayhost = settings.connect.relayhost.clone();
@@ -156,7 +151,10 @@ fn policy(main_cf: &MainCf) -> Result<Policy, Failure> {
     match compile(&main_cf, machine::resolver(), machine) {
         Ok(policy) => {
             for warning in policy.warnings() {
-                complain(format_args!("warning: {warning}"));
+                let ours = |row: &&Row| warning.contains(&format!("parameter: {}=", row.name));
+                if !ROWS.iter().any(|row| ours(&row)) {
+                    complain(format_args!("warning: {warning}"));
+                }
             }
             Ok(policy)
         }

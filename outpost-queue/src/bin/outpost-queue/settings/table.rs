@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use outpost_queue::rules::Rules;
+use outpost_queue::rules::{Rules, suppression::Suppression};
 
 use super::grammar::{Wrong, doubt, feedback, lifetime, number, some_time, time};
 
@@ -98,9 +98,17 @@ pub(crate) const ROWS: &[Row] = rows! {
         |to, text| to.keep = time(text, "d")?;
     "queue_arrival_time" = "1d", "time that a message may take to arrive before it is removed":
         |to, text| to.arrival = some_time(text, "d")?;
+    "queue_suppression_time" = "0", "time for which an address that bounced hard gets no mail; 0: none is taken down":
+        |to, text| to.rules.suppression = suppression(text)?;
     "queue_store" = "", "the store, where neither --store nor OUTPOST_STORE names it":
         |to, text| to.store = text.trim().to_owned();
 };
+
+fn suppression(text: &str) -> Result<Option<Suppression>, Wrong> {
+    let mut suppression = Suppression::default();
+    suppression.time = time(text, "d")?;
+    Ok(Some(suppression).filter(|one| !one.time.is_zero()))
+}
 
 fn line(text: &str) -> Result<String, Wrong> {
     let text = text.trim();
@@ -108,11 +116,6 @@ fn line(text: &str) -> Result<String, Wrong> {
         true => Err("it is empty, or has control characters in it".to_owned()),
         false => Ok(text.to_owned()),
     }
-}
-
-/// Returns whether a name is one of the queue.
-pub(crate) fn is_known(name: &str) -> bool {
-    ROWS.iter().any(|row| row.name == name)
 }
 
 #[cfg(test)]
