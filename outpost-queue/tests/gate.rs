@@ -50,7 +50,7 @@ fn deliver(net: u8, rules: &[Value], marks_fail: bool) -> Run {
         zone.insert(name, json!({ "A": [address(n)] }));
     }
     let exchangers: Vec<_> = (0..rules.len())
-        .map(|n| format!("{n} mx{n}.example.com"))
+        .map(|n| json!([n, format!("mx{n}.example.com")]))
         .collect();
     zone.insert("example.com".into(), json!({ "MX": exchangers }));
     let scenario = json!({ "name": "", "servers": servers, "dns": zone, "requests": [] });
@@ -147,6 +147,7 @@ fn the_gate_is_not_reached_where_a_command_before_the_text_fails() {
     for (net, command) in [(72, "MAIL"), (73, "RCPT"), (74, "DATA")] {
         let rules = json!([{ "on": command, "reply": ["554 5.7.1 no"] }]);
         let run = deliver(net, &[rules], false);
+        assert_eq!(run.sessions.len(), 1);
         assert_eq!(
             (run.fate, run.marks),
             (Fate::Bounced, 0),
@@ -178,7 +179,7 @@ fn the_next_server_is_as_good_as_the_first() {
 
 #[test]
 fn an_end_without_an_answer_is_a_doubt() {
-    let silent = json!([{ "on": ".", "then": "close" }]);
+    let silent = json!([{ "on": ".", "reply": [], "then": "close" }]);
     let run = deliver(77, &[silent], false);
     assert_eq!((run.fate, run.marks), (Fate::Pending, 1), "{}", run.outcome);
     assert!(run.outcome.uncertain && run.doubtful);

@@ -86,7 +86,7 @@ impl fmt::Display for WorkerName {
     }
 }
 
-/// A destination, which has its own limits: a protocol and a next hop in lower case. Text form: `smtp:example.com`.
+/// A destination, which has its own limits: a protocol and a next hop in lower case, unless it is the path of a socket. Text form: `smtp:example.com`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DestinationName {
     protocol: Protocol,
@@ -96,7 +96,12 @@ pub struct DestinationName {
 impl DestinationName {
     /// The destination of deliveries to a next hop.
     pub fn new(protocol: Protocol, nexthop: &Nexthop) -> Self {
-        let text = format!("{protocol}:{}", nexthop.to_lowercase());
+        // The path of a socket has a case.
+        let nexthop = match nexthop.contains("unix:") {
+            true => nexthop.as_str().to_owned(),
+            false => nexthop.to_lowercase(),
+        };
+        let text = format!("{protocol}:{nexthop}");
         Self {
             protocol,
             text: text.into(),
@@ -113,7 +118,7 @@ impl DestinationName {
         &self.text
     }
 
-    /// The next hop, in lower case.
+    /// The next hop, in lower case unless it is the path of a socket.
     pub fn nexthop(&self) -> &str {
         self.text.split_once(':').map_or("", |(_, nexthop)| nexthop)
     }
