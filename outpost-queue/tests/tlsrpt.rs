@@ -522,3 +522,47 @@ async fn a_client_finds_records_and_sends_files() {
     endpoint.host = "other.example.com".into();
     assert!(client.post(&endpoint, "x".into()).await.is_err());
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn counts_and_duties_are_kept_in_sqlite() {
+    use outpost_queue::store::sqlite::{SqliteOptions, SqliteStore};
+
+    let dir = tempfile::TempDir::new().unwrap();
+    let options = SqliteOptions::default();
+    let store = SqliteStore::open(dir.path().join("queue.db"), &options).unwrap();
+    let tally = Tally::new(&policy());
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap();
+    // Some of these are due at any time of the day.
+    let mut world = World::default();
+    for number in 0..400 {
+        let domain = format!("{number}.example");
+        tally.count(&result(&domain, None), now - HOUR * 24);
+        tally.count(
+            &result(&domain, Some(ResultType::CertificateExpired)),
+            now - HOUR * 24,
+        );
+        world.records.extend(World::with(&domain, BOTH).records);
+    }
+    tally.flush(&store).await.unwrap();
+    let (reporter, worker) = (reporter(), worker("one"));
+    let mut domains = Vec::new();
+    loop {
+        let made = make_due(&store, &world, &reporter, &worker).await.unwrap();
+        assert_eq!((made.mailed, &made.waiting), (made.posted, &Vec::new()));
+        domains.push(made.mailed);
+        if !made.more {
+            break;
+        }
+    }
+    let made: usize = domains.iter().sum();
+    assert!(made > 0 && made <= 400, "{made}");
+    let posts = world.posts.lock().unwrap().clone();
+    assert_eq!(posts.len(), made);
+    for (_, file) in posts {
+        let summary = &unpacked(&file)["policies"][0]["summary"];
+        assert_eq!(summary["total-successful-session-count"], 1);
+        assert_eq!(summary["total-failure-session-count"], 1);
+    }
+}
