@@ -4,6 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod conformance;
+#[path = "sqlite/file.rs"]
+mod file;
+#[path = "sqlite/together.rs"]
+mod together;
 
 use std::{
     sync::Arc,
@@ -13,6 +17,7 @@ use std::{
 
 use outpost_queue::store::sqlite::{SqliteOptions, SqliteStore};
 
+/// A store in a folder of its own.
 struct Sqlite {
     store: SqliteStore,
     _folder: tempfile::TempDir,

@@ -41,6 +41,9 @@ pub(super) struct Link {
     /// The same as it is in the database.
     saved: Option<i64>,
     names: RefCell<Names>,
+    /// The statements that were used.
+    #[cfg(test)]
+    pub(super) used: RefCell<std::collections::BTreeSet<&'static str>>,
 }
 
 /// What is known of the names of destinations, which are not removed.
@@ -61,6 +64,8 @@ impl Link {
             number: None,
             saved: None,
             names: RefCell::default(),
+            #[cfg(test)]
+            used: RefCell::default(),
         }
     }
 
@@ -148,6 +153,8 @@ impl Link {
 
     /// A statement, which stays compiled.
     pub(super) fn statement(&self, sql: &'static str) -> Result<CachedStatement<'_>, Fault> {
+        #[cfg(test)]
+        self.used.borrow_mut().insert(sql);
         Ok(self.conn.prepare_cached(sql)?)
     }
 

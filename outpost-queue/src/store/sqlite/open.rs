@@ -43,21 +43,36 @@ pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Connection, S
     prepare_file(path)?;
     let open = || {
         let conn = connect(path)?;
-        let contents = schema::look(&conn)?;
         if conn.is_readonly("main")? {
             let why = "this user may not write it".to_owned();
             return Err(StoreError::ReadOnly(why).into());
         }
+        let contents = schema::look(&conn).map_err(no_database)?;
+        let version = schema::check(contents, schema::NEWEST)?;
         if contents == Contents::Empty {
             conn.pragma_update(None, "page_size", PAGE)?;
         }
         set(&conn, options, Side::Writer)?;
-        if contents != Contents::Store(schema::NEWEST) {
+        if version < schema::NEWEST {
             schema::migrate(&conn)?;
         }
+        // From here on it is the thread that waits for others.
+        conn.busy_timeout(Duration::ZERO)?;
         Ok(conn)
     };
     open().map_err(|fault: Fault| fault.at(path))
+}
+
+/// What is no database from the start is not one that was damaged.
+fn no_database(fault: Fault) -> Fault {
+    match fault {
+        Fault::Sqlite(error)
+            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) =>
+        {
+            StoreError::Unusable("it is no database of SQLite".to_owned()).into()
+        }
+        other => other,
+    }
 }
 
 /// Opens a file that is open already, for reading.

@@ -7,7 +7,7 @@ use super::fault::Fault;
 use crate::store::StoreError;
 
 /// The mark of a file of this store (`PRAGMA application_id`): "OPQu".
-pub(super) const APPLICATION: i32 = 0x4F50_5175;
+pub(super) const APPLICATION: i64 = 0x4F50_5175;
 
 /// The steps. Numbers of states, fates and so on are those of [`words`](crate::store::words).
 ///
@@ -120,23 +120,19 @@ pub(super) const NEWEST: i64 = STEPS.len() as i64;
 pub(super) enum Contents {
     /// Nothing yet.
     Empty,
-    /// A store of this version, which may be older than the newest, not newer.
+    /// A store of this version.
     Store(i64),
 }
 
 /// Looks at what a file is. It changes nothing.
 pub(super) fn look(conn: &Connection) -> Result<Contents, Fault> {
-    let application: i32 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let number = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let application = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
     match (application, version, tables) {
         (0, 0, 0) => Ok(Contents::Empty),
-        (APPLICATION, 1.., 1..) if version <= NEWEST => Ok(Contents::Store(version)),
-        (APPLICATION, 1.., 1..) => Err(StoreError::Version {
-            found: version,
-            known: NEWEST,
-        }
-        .into()),
+        (APPLICATION, 1.., 1..) => Ok(Contents::Store(version)),
         _ => {
             let why = "it is a database of SQLite that another program has made";
             Err(StoreError::Unusable(why.to_owned()).into())
@@ -144,31 +140,39 @@ pub(super) fn look(conn: &Connection) -> Result<Contents, Fault> {
     }
 }
 
+/// Refuses what a newer edition has made.
+pub(super) fn check(contents: Contents, known: i64) -> Result<i64, Fault> {
+    match contents {
+        Contents::Empty => Ok(0),
+        Contents::Store(found) if found > known => Err(StoreError::Version { found, known }.into()),
+        Contents::Store(found) => Ok(found),
+    }
+}
+
 /// Takes the steps that are left, in one transaction. Another process may do it at the same time.
 pub(super) fn migrate(conn: &Connection) -> Result<(), Fault> {
+    take(conn, &STEPS)
+}
+
+/// Takes the steps that are left of these.
+pub(super) fn take(conn: &Connection, steps: &[&str]) -> Result<(), Fault> {
     conn.execute_batch("BEGIN IMMEDIATE")?;
-    let steps = take_steps(conn);
-    let end = match steps {
+    let taken = take_rest(conn, steps);
+    let ended = conn.execute_batch(match taken {
         Ok(()) => "COMMIT",
         Err(_) => "ROLLBACK",
-    };
-    let ended = conn.execute_batch(end);
-    steps?;
+    });
+    taken?;
     Ok(ended?)
 }
 
-fn take_steps(conn: &Connection) -> Result<(), Fault> {
-    let version = match look(conn)? {
-        Contents::Empty => 0,
-        Contents::Store(version) => version,
-    };
-    if version == NEWEST {
-        return Ok(());
-    }
-    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+fn take_rest(conn: &Connection, steps: &[&str]) -> Result<(), Fault> {
+    let newest = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+    let version = check(look(conn)?, newest)?;
+    for step in steps.iter().skip(usize::try_from(version).unwrap_or(0)) {
         conn.execute_batch(step)?;
     }
     conn.pragma_update(None, "application_id", APPLICATION)?;
-    conn.pragma_update(None, "user_version", NEWEST)?;
+    conn.pragma_update(None, "user_version", newest)?;
     Ok(())
 }

@@ -141,9 +141,11 @@ pub(super) fn counts(link: &Link, now: Timestamp) -> Result<Counts, Fault> {
     let sql = "SELECT count(*) FROM task WHERE state = 1 AND due <= ?1";
     let due = u64::try_from(link.number(sql, [now.micros()])?).unwrap_or(0);
     let dead = "SELECT count(*) FROM destination WHERE dead_until IS NOT NULL AND dead_until > ?1";
-    let oldest = link.all("SELECT arrived FROM task ORDER BY id LIMIT 1", [], |row| {
-        Ok(row.get(0)?)
-    })?;
+    let oldest = link.all(
+        "SELECT arrived FROM task WHERE id = (SELECT min(id) FROM task)",
+        [],
+        |row| Ok(row.get(0)?),
+    )?;
     Ok(Counts {
         messages: count("SELECT count(*) FROM message INDEXED BY message_open WHERE state < 2")?,
         new: count("SELECT count(*) FROM task WHERE state = 0")?,
