@@ -11,6 +11,9 @@ use tokio_postgres::Client;
 
 use super::kit::{admit, claim, client, conclude, name, open, right, server, submissions, with};
 
+/// More than it takes for a plan to be kept.
+const ROUNDS: i64 = 8;
+
 /// Many rows of all kinds, and what the server knows of them.
 const ROWS: &str = "
     INSERT INTO @message (id, kind, state, sender, envelope, size, arrived, unsettled)
@@ -39,7 +42,7 @@ async fn gone(beside: &Client, schema: &str) {
     }
 }
 
-/// The server counts how often it went through a table from one end to the other.
+/// The server counts the rows that it has read: of twenty thousand it is a few each time.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: .ci/interop runs it"]
 async fn no_statement_goes_through_a_whole_table() {
@@ -51,25 +54,17 @@ async fn no_statement_goes_through_a_whole_table() {
         .batch_execute(&ROWS.replace('@', &format!("{schema}.")))
         .await
         .unwrap();
-    let scans = format!(
-        "SELECT relname::text, seq_scan FROM pg_stat_all_tables WHERE schemaname = '{schema}' \
-        AND relname IN ('message', 'task', 'recipient', 'chunk') ORDER BY relname"
+    // A table is read from one end to the other as itself, or by an index that does not help.
+    let read = format!(
+        "SELECT (SELECT sum(seq_tup_read) FROM pg_stat_all_tables WHERE schemaname = '{schema}' \
+         AND relname IN ('message', 'task', 'recipient', 'chunk'))::bigint + \
+         (SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE schemaname = '{schema}')::bigint"
     );
-    let count = async || {
-        beside
-            .batch_execute("SELECT pg_stat_clear_snapshot()")
-            .await
-            .unwrap();
-        let rows = beside.query(&scans, &[]).await.unwrap();
-        rows.iter()
-            .map(|row| (row.get::<_, String>(0), row.get::<_, i64>(1)))
-            .collect::<Vec<_>>()
-    };
+    let count = async || beside.query_one(&read, &[]).await.unwrap().get::<_, i64>(0);
     gone(&beside, &schema).await;
     let store = open(&with(&server(), "connections=1"), &schema).await;
     let before = count().await;
-    // More often than it takes for a plan to be kept.
-    for _ in 0..8 {
+    for _ in 0..ROUNDS {
         store.run(Submit::new(submissions(10, 5))).await.unwrap();
         let (_, mut claimed) = store.run(admit("one", 10)).await.unwrap();
         claimed.extend(store.run(claim("one", 10)).await.unwrap());
@@ -98,5 +93,6 @@ async fn no_statement_goes_through_a_whole_table() {
     }
     drop(store);
     gone(&beside, &schema).await;
-    assert_eq!(count().await, before);
+    let read = count().await - before;
+    assert!(read < ROUNDS * 1000, "{read} rows were read");
 }
