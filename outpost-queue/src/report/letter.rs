@@ -91,14 +91,19 @@ impl<'a> Letter<'a> {
         let report = Report::new(verdicts);
         let (message, context) = (self.message, self.context);
         let name = format!("{}.{}.{}", message.id, letter(kind), first.number);
+        // Rust 1.88 does not keep for longer what is made within `Some`.
+        let (arrival, expiry) = (
+            date(message.arrived),
+            date(schedule.expires(false, message.arrived)),
+        );
         let context = DsnContext {
             reporting_mta: &context.myhostname,
             from: &context.from,
             mail_name: &context.mail_name,
             date: &date(now),
-            arrival_date: Some(&date(message.arrived)),
+            arrival_date: Some(&arrival),
             last_attempt_date: None,
-            retry_until: Some(&date(schedule.expires(false, message.arrived))),
+            retry_until: Some(&expiry),
             message_id: &format!("{}.{name}@{}", now.micros(), context.myhostname),
             boundary: &format!("{name}.{}", now.micros()),
         };
