@@ -63,9 +63,12 @@ pub(super) fn of_connect(error: &Error) -> StoreError {
 }
 
 fn of_server(error: &Error) -> StoreError {
-    let code = error.code().map_or("", SqlState::code);
+    of_code(error.code().map_or("", SqlState::code), text(error))
+}
+
+fn of_code(code: &str, text: String) -> StoreError {
     let found = MEANINGS.iter().find(|(start, _)| code.starts_with(start));
-    found.map_or(StoreError::Other as Meaning, |(_, meaning)| *meaning)(text(error))
+    found.map_or(StoreError::Other as Meaning, |(_, meaning)| *meaning)(text)
 }
 
 /// Returns whether the connection is gone, or was never there, for a reason that passes.
@@ -104,4 +107,30 @@ fn text(error: &Error) -> String {
         cause = one.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_mean_what_their_class_or_they_themselves_mean() {
+        let expected: [(&str, Meaning); 12] = [
+            ("53100", StoreError::Full),
+            ("53300", StoreError::Unavailable),
+            ("25006", StoreError::ReadOnly),
+            ("25P02", StoreError::Other),
+            ("40001", StoreError::Conflict),
+            ("40P01", StoreError::Conflict),
+            ("57P01", StoreError::Unavailable),
+            ("57P03", StoreError::Unavailable),
+            ("57P04", StoreError::Unusable),
+            ("08006", StoreError::Unavailable),
+            ("42P01", StoreError::Damaged),
+            ("22021", StoreError::Other),
+        ];
+        for (code, meaning) in expected {
+            assert_eq!(of_code(code, "x".into()), meaning("x".into()), "{code}");
+        }
+    }
 }
