@@ -1,10 +1,13 @@
 //! `outpost-queue submit`: messages come into the queue.
 
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::{
+    collections::HashSet,
+    io::{self, BufRead, IsTerminal, Read},
+};
 
 use anyhow::Context;
 use outpost::{
-    Envelope, EnvelopeId, Message, Notify, Recipient, Ret, address, is_same,
+    Address, Envelope, EnvelopeId, Message, Notify, Recipient, Ret, address,
     message::Intake,
     smtp_policy::{
         Protocol,
@@ -75,6 +78,7 @@ fn named(args: &SubmitArgs) -> Result<Vec<(Envelope, Message)>, Failure> {
             message = found.message;
             add(&mut envelope, found.recipients);
         }
+        leave_one_of_each(&mut envelope.recipients);
         if envelope.recipients.is_empty() {
             let what = match args.extract {
                 true => "no recipient addresses found in the header of the message",
@@ -157,14 +161,19 @@ fn usage(what: String) -> Failure {
     Failure::new(Exit::Usage, what)
 }
 
-/// Adds recipients that are not there already.
-fn add(envelope: &mut Envelope, addresses: Vec<outpost::Address>) {
-    for address in addresses {
-        let mut known = envelope.recipients.iter();
-        if !known.any(|one| is_same(&one.address, &address)) {
-            envelope.recipients.push(Recipient::new(address));
-        }
-    }
+/// Adds recipients.
+fn add(envelope: &mut Envelope, addresses: Vec<Address>) {
+    let new = addresses.into_iter().map(Recipient::new);
+    envelope.recipients.extend(new);
+}
+
+/// Leaves one of each recipient, the first: domains have no case, local parts may.
+fn leave_one_of_each(recipients: &mut Vec<Recipient>) {
+    let mut known = HashSet::new();
+    recipients.retain(|one| {
+        let domain = one.address.domain().map(str::to_lowercase);
+        known.insert((one.address.local_part().to_owned(), domain))
+    });
 }
 
 fn from_input(input: impl Read) -> Result<Message, Failure> {

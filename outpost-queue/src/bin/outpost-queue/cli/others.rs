@@ -60,7 +60,8 @@ Examples:
 
 /// Check the settings and the store: its schema, and that what it holds fits together.
 ///
-/// Nothing is changed. Numbers of a queue that is at work are looked at twice.
+/// Nothing is changed but an older schema, which is brought up to date. Numbers of a queue
+/// that is at work are looked at twice.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = CHECK)]
 pub(crate) struct CheckArgs {
