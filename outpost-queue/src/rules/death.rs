@@ -68,7 +68,8 @@ impl Vigil {
     pub fn look(before: Option<Self>, lease: Duration, now: Timestamp) -> (Self, bool) {
         let asleep = before.is_some_and(|before| now.since(before.seen) > lease);
         let wait = match before.and_then(|before| before.wait) {
-            Some(until) if now < until => Some(until),
+            // Not for longer, where the clock was set back meanwhile.
+            Some(until) if now < until => Some(until.min(now.after(lease / 2))),
             Some(_) => None,
             None => asleep.then(|| now.after(lease / 2)),
         };
@@ -165,6 +166,11 @@ mod tests {
             (600, true),
             (800, false),
             (1000, true),
+            // The clock is set back while they wait.
+            (2000, false),
+            (1500, false),
+            (1529, false),
+            (1530, true),
         ] {
             let (now, takes) = Vigil::look(vigil, lease, at(second));
             assert_eq!(takes, may, "{second}");
