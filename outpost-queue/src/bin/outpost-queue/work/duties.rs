@@ -47,6 +47,9 @@ pub(crate) fn with_duties<S: Store, C: Courier, L: Listener>(
 }
 
 /// What reports say, and the way they go: that of all mail.
+/// The size in bytes up to which messages are returned where nobody wants a limit: a report is made in memory.
+const NO_LIMIT: u64 = 16 * 1024 * 1024;
+
 fn context(settings: &Settings) -> Context {
     let relayhost = settings.relayhost.clone();
     let host = settings.myhostname.clone();
@@ -59,7 +62,10 @@ fn context(settings: &Settings) -> Context {
     };
     let mut context = Context::new(settings.myhostname.clone(), route);
     context.mail_name.clone_from(&settings.queueing.mail_name);
-    context.size_limit = settings.queueing.bounce_size.into();
+    context.size_limit = match settings.queueing.bounce_size {
+        0 => NO_LIMIT,
+        limit => limit.into(),
+    };
     context
 }
 
