@@ -131,10 +131,37 @@ fn claim(store: &SqliteStore, rules: &Rules) -> Vec<Claimed> {
     )
 }
 
-fn said(what: &str, messages: usize, begun: Instant) {
-    let seconds = begun.elapsed().as_secs_f64();
-    let rate = messages as f64 / seconds;
-    println!("{what}: {messages} in {seconds:.2} s, {rate:.0}/s");
+/// The beginning of a part, by the clock and in the time of the processor that this process has used.
+#[derive(Clone, Copy)]
+struct Begun(Instant, f64);
+
+impl Begun {
+    fn now() -> Self {
+        Self(Instant::now(), processor())
+    }
+
+    fn said(self, what: &str, messages: usize) {
+        let seconds = self.0.elapsed().as_secs_f64();
+        let rate = messages as f64 / seconds;
+        let each = (processor() - self.1) / messages as f64 * 1e6;
+        println!(
+            "{what}: {messages} in {seconds:.2} s, {rate:.0}/s, {each:.0} us of the processor each"
+        );
+    }
+}
+
+/// The seconds of the processor that this process has used.
+fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .collect();
+    // utime and stime, in ticks of a hundredth.
+    let ticks: u32 = fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap();
+    f64::from(ticks) / 100.0
 }
 
 /// Delivers everything that is new.
@@ -161,15 +188,15 @@ fn drain(store: &SqliteStore, rules: &Rules) -> usize {
 
 fn submissions(store: &SqliteStore) {
     for batch in [1, BATCH] {
-        let begun = Instant::now();
+        let begun = Begun::now();
         let messages = MESSAGES * batch.min(8) / 8;
         for first in (0..messages).step_by(batch) {
             let all = (first..first + batch).map(|number| submission(number, 100));
             run(store, Submit::new(all.collect()));
         }
-        said(&format!("submitted, {batch} at a time"), messages, begun);
+        begun.said(&format!("submitted, {batch} at a time"), messages);
     }
-    let begun = Instant::now();
+    let begun = Begun::now();
     thread::scope(|scope| {
         for thread in 0..64 {
             scope.spawn(move || {
@@ -179,11 +206,7 @@ fn submissions(store: &SqliteStore) {
             });
         }
     });
-    said(
-        "submitted, by 64 threads one by one",
-        MESSAGES / 64 * 64,
-        begun,
-    );
+    begun.said("submitted, by 64 threads one by one", MESSAGES / 64 * 64);
 }
 
 /// Claims and defers with many tasks waiting.
@@ -195,10 +218,10 @@ fn with_many_waiting(waiting: usize) {
     // They are due when they were looked at twice.
     rules.schedule.minimal_backoff = Duration::ZERO;
     rules.schedule.maximal_backoff = Duration::ZERO;
-    let begun = Instant::now();
+    let begun = Begun::now();
     fill(&store, waiting, DESTINATIONS, 64);
-    said("filled", waiting, begun);
-    let begun = Instant::now();
+    begun.said("filled", waiting);
+    let begun = Begun::now();
     let mut looked = 0;
     loop {
         let admit = Admit {
@@ -213,9 +236,9 @@ fn with_many_waiting(waiting: usize) {
         }
         looked += seen;
     }
-    said("looked at", looked, begun);
+    begun.said("looked at", looked);
     let mut times = Vec::new();
-    let begun = Instant::now();
+    let begun = Begun::now();
     let mut done = 0;
     for _ in 0..500 {
         let before = Instant::now();
@@ -230,7 +253,7 @@ fn with_many_waiting(waiting: usize) {
         );
         run(&store, conclude(&claimed, &rules, Status::Deferred));
     }
-    said("claimed, marked, deferred", done, begun);
+    begun.said("claimed, marked, deferred", done);
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100];
     println!(
@@ -256,17 +279,17 @@ fn main() {
         SqliteStore::open(folder.path().join("queue.db"), &SqliteOptions::default()).unwrap();
     let rules = Rules::default();
     submissions(&store);
-    let begun = Instant::now();
+    let begun = Begun::now();
     let done = drain(&store, &rules);
-    said("admitted, marked, concluded", done, begun);
-    let begun = Instant::now();
+    begun.said("admitted, marked, concluded", done);
+    let begun = Begun::now();
     let mut cycles = 0;
     while cycles < MESSAGES {
         let all = (cycles..cycles + BATCH).map(|number| submission(number, 100));
         run(&store, Submit::new(all.collect()));
         cycles += drain(&store, &rules);
     }
-    said("whole ways, one batch after the other", cycles, begun);
+    begun.said("whole ways, one batch after the other", cycles);
     drop(store);
     drop(folder);
     with_many_waiting(waiting.unwrap_or(1_000_000));

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, Row};
 
 use super::{Clock, fault::Fault};
 use crate::{
@@ -101,11 +101,24 @@ impl Link {
 
     /// Makes it last. On an error nothing is left of the transaction.
     pub(super) fn commit(&mut self) -> Result<(), Fault> {
-        let committed = self.save_number().and_then(|()| self.command("COMMIT"));
+        let committed = self.save_number().and_then(|()| self.last());
         if committed.is_err() {
             self.roll_back();
         }
         committed
+    }
+
+    fn last(&self) -> Result<(), Fault> {
+        match self.command("COMMIT") {
+            // All of it may be in the log, and come to life when the file is opened after a crash.
+            Err(Fault::Sqlite(error))
+                if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) =>
+            {
+                let why = format!("{}: {error}", self.path.display());
+                Err(StoreError::Uncertain(why).into())
+            }
+            other => other,
+        }
     }
 
     /// Ends the transaction as if it had never been. SQLite may have done so itself.
