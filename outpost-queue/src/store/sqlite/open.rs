@@ -4,7 +4,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OpenFlags};
@@ -29,6 +29,12 @@ const LOG_LIMIT: u32 = 128 << 20;
 /// The statements that are kept compiled. It is more than there are.
 const STATEMENTS: usize = 128;
 
+/// How long SQLite itself waits for others while a file is opened, and while somebody reads.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The pause before a file is opened again.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// The side of the store that a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -47,7 +53,10 @@ pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Connection, S
             let why = "this user may not write it".to_owned();
             return Err(StoreError::ReadOnly(why).into());
         }
-        let contents = schema::look(&conn).map_err(no_database)?;
+        // Another process may be about to make it.
+        let moment = conn.unchecked_transaction()?;
+        let contents = schema::look(&moment).map_err(no_database)?;
+        moment.finish()?;
         let version = schema::check(contents, schema::NEWEST)?;
         if contents == Contents::Empty {
             conn.pragma_update(None, "page_size", PAGE)?;
@@ -60,7 +69,22 @@ pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Connection, S
         conn.busy_timeout(Duration::ZERO)?;
         Ok(conn)
     };
-    open().map_err(|fault: Fault| fault.at(path))
+    patiently(path, options.wait, open)
+}
+
+/// Opens again and again while others are about to. SQLite does not wait for them where it might be in vain.
+fn patiently(
+    path: &Path,
+    wait: Duration,
+    open: impl Fn() -> Result<Connection, Fault>,
+) -> Result<Connection, StoreError> {
+    let begun = Instant::now();
+    loop {
+        match open().map_err(|fault| fault.at(path)) {
+            Err(StoreError::Conflict(_)) if begun.elapsed() < wait => thread::sleep(PAUSE),
+            opened => return opened,
+        }
+    }
 }
 
 /// What is no database from the start is not one that was damaged.
@@ -82,22 +106,15 @@ pub(super) fn open_reader(path: &Path, options: &SqliteOptions) -> Result<Connec
         set(&conn, options, Side::Reader)?;
         Ok(conn)
     };
-    open().map_err(|fault: Fault| fault.at(path))
+    patiently(path, options.wait, open)
 }
 
 fn connect(path: &Path) -> Result<Connection, Fault> {
     // Whether the file may be made is decided before; each connection stays with one thread.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
-    conn.busy_handler(Some(wait))?;
+    conn.busy_timeout(BUSY)?;
     Ok(conn)
-}
-
-/// Waits for another process that opens the file, for ten seconds in all. The number is that of the waits before.
-fn wait(before: i32) -> bool {
-    const WAITS: i32 = 5000;
-    thread::sleep(Duration::from_millis(2));
-    before < WAITS
 }
 
 /// Makes the file if it is not there, for nobody but its owner, and says in plain words why it cannot be used.

@@ -124,7 +124,7 @@ pub(super) enum Contents {
     Store(i64),
 }
 
-/// Looks at what a file is. It changes nothing.
+/// Looks at what a file is, in a transaction. It changes nothing.
 pub(super) fn look(conn: &Connection) -> Result<Contents, Fault> {
     let number = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
     let application = number("PRAGMA application_id")?;
