@@ -135,7 +135,7 @@ fn a_message_goes_through_a_pipe_with_its_envelope() {
         "{text}"
     );
     assert!(
-        !text.contains("c@z.example") && text.contains("Message-ID: "),
+        !text.contains("c@z.example") && text.contains("Message-Id: "),
         "{text}"
     );
 }
