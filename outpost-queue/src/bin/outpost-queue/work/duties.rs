@@ -46,10 +46,10 @@ pub(crate) fn with_duties<S: Store, C: Courier, L: Listener>(
     duties.fold(worker, Worker::with_duty)
 }
 
-/// What reports say, and the way they go: that of all mail.
 /// The size in bytes up to which messages are returned where nobody wants a limit: a report is made in memory.
 const NO_LIMIT: u64 = 16 * 1024 * 1024;
 
+/// What reports say, and the way they go: that of all mail.
 fn context(settings: &Settings) -> Context {
     let relayhost = settings.relayhost.clone();
     let host = settings.myhostname.clone();
