@@ -15,8 +15,8 @@ use futures_util::FutureExt;
 use outpost_queue::{
     model::{Kind, MessageId, Timestamp, WorkerName},
     operation::{
-        Addressee, Admit, Change, Check, Claim, Claimed, Conclude, Conclusion, Manage, Mark, Purge,
-        Reap, Release, Renew, Right, Submission, Submit, Submitted,
+        Addressee, Admit, Change, Check, Claim, Claimed, Conclude, Concluded, Conclusion, Manage,
+        Mark, Purge, Reap, Release, Renew, Right, Submission, Submit, Submitted,
     },
     rules::{DoubtPolicy, Rules},
     store::{
@@ -285,4 +285,60 @@ proptest! {
             prop_assert!(wrong.is_empty(), "after {step:?}: {wrong:#?}");
         }
     }
+}
+
+/// A queue with one task, which a first worker has and has marked, whose lease runs out, and which a second one has then.
+fn taken_over() -> (World, Right, Right) {
+    let mut world = World::new(Rules::default());
+    world.submit(0, 1, 15);
+    let rules = world.rules.clone();
+    let worker = WorkerName("worker".into());
+    let admit = Admit {
+        worker: worker.clone(),
+        want: 1,
+        look: 1,
+        rules: rules.clone(),
+    };
+    let first = world.run(15, admit).unwrap().1[0].right();
+    let rights = vec![first];
+    assert!(world.run(15, Mark { rights }).unwrap().contains(&first));
+    for _ in 0..2 {
+        world.clock.fetch_add(50_000_000, Ordering::Relaxed);
+        let rules = rules.clone();
+        world.run(15, Reap { limit: 10, rules }).unwrap();
+    }
+    let want = 1;
+    let claim = Claim {
+        worker,
+        want,
+        rules,
+    };
+    let second = world.run(15, claim).unwrap()[0].right();
+    (world, first, second)
+}
+
+#[test]
+fn who_may_have_the_message_of_a_dead_worker_is_marked() {
+    let (world, ..) = taken_over();
+    let rows = world.store.rows();
+    assert!(rows.recipients.values().all(|one| one.doubtful));
+}
+
+#[test]
+fn a_worker_that_was_thought_dead_changes_nothing() {
+    let (world, first, second) = taken_over();
+    let before = world.store.rows().tasks.clone();
+    let end = |right| Conclude {
+        conclusions: vec![Conclusion {
+            right,
+            outcomes: BTreeMap::from([(0, outcome(1).unwrap())]),
+        }],
+        rules: Rules::default(),
+    };
+    let rights = vec![first];
+    assert!(world.run(15, Mark { rights }).unwrap().is_empty());
+    assert_eq!(world.run(15, end(first)).unwrap(), [Concluded::Lost]);
+    assert_eq!(world.store.rows().tasks, before);
+    assert_eq!(world.run(15, end(second)).unwrap(), [Concluded::Done]);
+    assert!(world.store.rows().tasks.is_empty());
 }
