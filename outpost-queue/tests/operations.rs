@@ -184,7 +184,11 @@ impl World {
                 .parse()
                 .unwrap(),
         };
-        let sender = if b % 5 == 0 { "" } else { "s@example.org" };
+        let sender = if b.is_multiple_of(5) {
+            ""
+        } else {
+            "s@example.org"
+        };
         let submission = Submission {
             kind: Kind::Mail,
             sender: sender.to_owned(),

@@ -91,7 +91,7 @@ impl SimStore {
         }
         let mut weather = self.weather();
         weather.steps += 1;
-        if self.check_every > 0 && weather.steps % self.check_every == 0 {
+        if self.check_every > 0 && weather.steps.is_multiple_of(self.check_every) {
             wrong.append(&mut rows.contradictions(&self.rules, now));
         }
         let named = wrong

@@ -80,7 +80,7 @@ impl World {
     pub(crate) fn new(seed: u64, size: Size) -> Arc<Self> {
         let (exec, chance) = (Exec::default(), Chance::new(seed));
         // One world in eight has no trouble at all.
-        let quiet = seed % 8 == 0;
+        let quiet = seed.is_multiple_of(8);
         let trouble_until = if quiet { 0 } else { 8 * HOUR };
         let jump = Arc::new(AtomicI64::new(0));
         let (time, ahead) = (exec.clone(), Arc::clone(&jump));
