@@ -1,9 +1,8 @@
-# The queue on PostgreSQL: the tests that need a server, on a private one. Read by .ci/interop.
+# The queue: the tests that need PostgreSQL, on a private server; workers and a database that are killed. Read by .ci/interop.
 
-# build_queue_tests: their program, made by whoever called.
+# build_queue_tests: their program, made by whoever called. The features are those of the README's second command, whose build it is.
 build_queue_tests() {
-    (cd "$top" && cargo test --release --locked -p outpost-queue --features postgres --test postgres --no-run \
-        --message-format json) | python3 -c '
+    (cd "$top" && cargo test --locked --workspace --test postgres --no-run --message-format json) | python3 -c '
 import json, sys
 for line in sys.stdin:
     said = json.loads(line)
@@ -31,6 +30,9 @@ test_queue() {
     "$start" stop "$folder" 2>/dev/null
     queue_server=
     [ "$status" -eq 0 ] || { tail -n 40 "$folder/log" >&2; return "$status"; }
+    python3 "$conf/queue/kills.py" --program "$queue" --postgres "$folder" --messages "${QUEUE_MESSAGES:-1500}" --batch 25 \
+        --kill-database 0.08
+    python3 "$conf/queue/kills.py" --program "$queue" --sqlite "$scratch/queue.db" --messages 1000 --workers 2 --batch 25
     echo "interop: the queue on PostgreSQL holds"
 }
 start_queue() { :; }
