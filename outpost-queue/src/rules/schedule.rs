@@ -1,5 +1,8 @@
 //! The times of a task (qmgr(8): `src/qmgr/qmgr_active.c`).
 
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 
 use crate::model::{Kind, Timestamp};

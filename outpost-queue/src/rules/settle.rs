@@ -1,6 +1,9 @@
 //! What the verdicts of one attempt leave (bounce(8), defer(8); qmgr(8): `src/qmgr/qmgr_deliver.c`,
 //! `qmgr_active.c`).
 
+#[cfg(test)]
+mod tests;
+
 use smtp_policy::report::{Action, DsnKind, HopStatus, Outcome, Status};
 use smtp_proto::{EnhancedStatus, Notify};
 
