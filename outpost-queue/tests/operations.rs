@@ -306,8 +306,8 @@ fn taken_over() -> (World, Right, Right) {
     let first = world.run(15, admit).unwrap().1[0].right();
     let rights = vec![first];
     assert!(world.run(15, Mark { rights }).unwrap().contains(&first));
-    for _ in 0..2 {
-        world.clock.fetch_add(50_000_000, Ordering::Relaxed);
+    for _ in 0..3 {
+        world.clock.fetch_add(25_000_000, Ordering::Relaxed);
         let rules = rules.clone();
         world.run(15, Reap { limit: 10, rules }).unwrap();
     }

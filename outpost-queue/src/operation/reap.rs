@@ -12,7 +12,7 @@ use crate::{
 use super::lease::give_turns_back;
 
 /// Takes back tasks whose lease has run out, at most `limit`. Somebody has to do so several times in each lease: where nobody
-/// has for a whole one, the store was away, and the next does nothing yet (see [`Vigil`]).
+/// has for half of one, the store was away, and the next does nothing yet (see [`Vigil`]).
 #[derive(Clone, Debug)]
 pub struct Reap {
     /// How many at most.

@@ -62,11 +62,13 @@ pub struct Vigil {
 impl Vigil {
     /// Looks again. Returns whether leases that have run out may be taken back.
     ///
-    /// Where nobody has looked for a whole lease, the store was away, or the machine slept: workers that live could not renew
-    /// either. They get half a lease to do so, once, before their tasks are taken for abandoned. Otherwise everything that
-    /// was under way would be delivered twice whenever a database is away for longer than a lease.
+    /// Where nobody has looked for half a lease, the store was away, the machine slept, or the clock was set forward: leases
+    /// of workers that live may have run out without any fault of theirs. They get half a lease to renew, once, before their
+    /// tasks are taken for abandoned. Otherwise everything that was under way would be delivered twice whenever a database is
+    /// away, and what is hit three times would be set aside. Less than half a lease does no harm: a lease is renewed when
+    /// a third of it is over.
     pub fn look(before: Option<Self>, lease: Duration, now: Timestamp) -> (Self, bool) {
-        let asleep = before.is_some_and(|before| now.since(before.seen) > lease);
+        let asleep = before.is_some_and(|before| now.since(before.seen) > lease / 2);
         let wait = match before.and_then(|before| before.wait) {
             // Not for longer, where the clock was set back meanwhile.
             Some(until) if now < until => Some(until.min(now.after(lease / 2))),
@@ -153,7 +155,8 @@ mod tests {
     fn nothing_is_taken_back_just_after_nobody_could_renew() {
         let lease = Duration::from_secs(60);
         let mut vigil = None;
-        // Seconds, and whether leases may be taken back: the store is away from 40 to 200, then the looks are rare.
+        // Seconds, and whether leases may be taken back: the store is away from 40 to 200, and from 280 to 311; then the looks
+        // are rare.
         for (second, may) in [
             (0, true),
             (20, true),
@@ -162,6 +165,10 @@ mod tests {
             (229, false),
             (230, true),
             (250, true),
+            (280, true),
+            (311, false),
+            (340, false),
+            (341, true),
             (400, false),
             (600, true),
             (800, false),
