@@ -26,7 +26,7 @@ use smtp_policy::{
     text::TextSource,
 };
 use smtp_proto::{Address, EnhancedStatus};
-use tokio::time::Instant;
+use tokio::{task::AbortHandle, time::Instant};
 
 /// The text of a delivery, as a script reads it.
 pub(crate) type Text = Box<dyn TextSource>;
@@ -61,6 +61,18 @@ pub(crate) struct Scripted {
     script: Arc<Script>,
     delivered: Arc<AtomicUsize>,
     cancel: Arc<tokio::sync::watch::Sender<bool>>,
+    /// What runs beside the worker.
+    beside: Arc<Mutex<Vec<AbortHandle>>>,
+    /// How long a second of this machine is, in seconds of the store: its clock is wrong where that is not one.
+    pub(crate) pace: f64,
+}
+
+impl Scripted {
+    /// All that runs ends where it is, as in a process that is killed.
+    pub(crate) fn kill(&self) {
+        let beside = std::mem::take(&mut *self.beside.lock().unwrap());
+        beside.iter().for_each(AbortHandle::abort);
+    }
 }
 
 impl Courier for Scripted {
@@ -90,11 +102,14 @@ impl Courier for Scripted {
     }
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + 'static {
-        tokio::time::sleep(time)
+        tokio::time::sleep(time.mul_f64(self.pace))
     }
 
     fn detach(&self, task: impl Future<Output = ()> + Send + 'static) {
-        tokio::spawn(task);
+        let handle = tokio::spawn(task).abort_handle();
+        let mut beside = self.beside.lock().unwrap();
+        beside.retain(|one| !one.is_finished());
+        beside.push(handle);
     }
 
     fn cancel(&self) {
@@ -124,6 +139,8 @@ impl Kit {
                 script: Arc::new(move |attempt| Box::pin(script(attempt))),
                 delivered: Arc::default(),
                 cancel: Arc::new(tokio::sync::watch::channel(false).0),
+                beside: Arc::default(),
+                pace: 1.0,
             },
             events: Arc::default(),
         }

@@ -3,8 +3,11 @@
 #![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod clocks;
 mod kit;
+mod large;
 mod life;
+mod trouble;
 
 use outpost_queue::{
     model::{Fate, MessageState},
