@@ -2,6 +2,22 @@
 //! on PostgreSQL for many. It is not a delivery client: what happens on a connection, and what a reply
 //! means, is decided below, in `smtp-policy`.
 //!
+//! ```no_run
+//! # #[cfg(all(feature = "sqlite", feature = "tokio"))]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use outpost::{Envelope, Message};
+//! use outpost_queue::{queue::{Queue, Route}, store::AnyStore};
+//!
+//! let queue = Queue::on_tokio(AnyStore::open("sqlite:queue.db").await?);
+//! let envelope = Envelope::new("me@example.org", ["ann@example.com"])?;
+//! let id = queue.send(envelope, &Message::from("Subject: hello\n\nHi.\n"), &Route::Direct).await?;
+//! println!("queued as {id}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Parts
+//!
 //! | part | is |
 //! |---|---|
 //! | [`model`] | messages, tasks, recipients, destinations as values |
@@ -27,3 +43,8 @@ pub mod shared;
 pub mod store;
 pub mod tlsrpt;
 pub mod worker;
+
+/// The example in README.md compiles.
+#[cfg(all(doctest, feature = "sqlite", feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,7 @@
 //! Delivery of mail: a [`Mailer`] takes a message and an envelope, and says for every recipient what
 //! became of it. It behaves on the wire, and judges, as Postfix's smtp(8) does. It is not a mail
-//! composer, and has no queue: a caller who gets `deferred` tries again later.
+//! composer, and has no queue: a caller who gets `deferred` tries again later, or hands the message to
+//! the crate `outpost-queue`.
 //!
 //! ```no_run
 //! use outpost::{Envelope, Mailer};
