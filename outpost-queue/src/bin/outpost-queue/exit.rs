@@ -80,9 +80,11 @@ impl fmt::Display for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let exit = match &error {
-            StoreError::Conflict(_) | StoreError::Unavailable(_) | StoreError::Full(_) => {
-                Exit::Later
-            }
+            // What may be there already is better sent twice than never.
+            StoreError::Conflict(_)
+            | StoreError::Unavailable(_)
+            | StoreError::Uncertain(_)
+            | StoreError::Full(_) => Exit::Later,
             StoreError::ReadOnly(_) | StoreError::Version { .. } | StoreError::Unusable(_) => {
                 Exit::Unavailable
             }

@@ -65,6 +65,13 @@ fn run(command: &Command) -> Result<Exit, Failure> {
 }
 
 async fn run_async(command: &Command) -> Result<Exit, Failure> {
+    // A file that may not grow (RLIMIT_FSIZE) is an error of whoever writes it, and not the end of the program.
+    #[cfg(unix)]
+    let _too_large = {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        signal(SignalKind::from_raw(nix::libc::SIGXFSZ))
+    };
     match command {
         Command::Submit(args) => submit::run(args).await,
         Command::Run(args) => work::run(args).await,
