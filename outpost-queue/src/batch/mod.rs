@@ -23,7 +23,7 @@ pub type Spawn = Arc<dyn Fn(Task) + Send + Sync>;
 /// Hears of transactions that have failed, with what they were for.
 pub(crate) type OnError = Arc<dyn Fn(&'static str, &StoreError) + Send + Sync>;
 
-/// How often an operation is run, all in all, of which nobody knows whether it was done.
+/// The most times that an operation is run, all in all, of which nobody knows whether it was done.
 const ATTEMPTS: u32 = 3;
 
 /// Something that is done for many at once.
@@ -32,17 +32,17 @@ pub(crate) trait Group: Send + Sync + 'static {
     type Item: Send + 'static;
     /// The answer to one.
     type Answer: Send + 'static;
-    /// What is done in one transaction.
+    /// The operation that does them in one transaction.
     type Operation: Operation + Clone;
     /// The name of it in events.
     const NAME: &'static str;
-    /// What was done and not answered is the same if it is done again.
+    /// An operation that was done and not answered has the same effect if it is done again.
     const CAN_REPEAT: bool = true;
 
     /// The operation for these.
     fn operation(&self, items: Vec<Self::Item>) -> Self::Operation;
 
-    /// What an operation was made of.
+    /// The items that an operation was made of.
     fn items(operation: Self::Operation) -> Vec<Self::Item>;
 
     /// The answer to each, in their order.
@@ -52,7 +52,7 @@ pub(crate) trait Group: Send + Sync + 'static {
     ) -> Vec<Self::Answer>;
 }
 
-/// What has failed: the item, unless it is lost, and why.
+/// A failure: the item, unless it is lost, and the reason.
 pub(crate) type Failed<I> = (Option<I>, StoreError);
 type Answered<G> = Result<<G as Group>::Answer, Failed<<G as Group>::Item>>;
 
@@ -92,7 +92,7 @@ struct Entry<G: Group> {
     caller: Caller<G>,
 }
 
-/// Whoever waits for an answer, with the room that its item has.
+/// A caller who waits for an answer, with the room that its item has.
 struct Caller<G: Group> {
     tell: oneshot::Sender<Answered<G>>,
     _seat: Seat,
@@ -148,14 +148,14 @@ impl<S: Store, G: Group> Batcher<S, G> {
     }
 }
 
-/// Whoever runs batches, until nothing waits.
+/// The runner of batches, until nothing waits.
 struct Driver<S, G: Group> {
     inner: Arc<Inner<S, G>>,
     /// Nothing waited, and another may run already.
     dismissed: bool,
 }
 
-/// Where a driver ends before its time, since its runtime does or a store panics, nobody is left waiting.
+/// A driver that ends before its time, since its runtime does or a store panics, leaves nobody waiting.
 impl<S, G: Group> Drop for Driver<S, G> {
     fn drop(&mut self) {
         if self.dismissed {

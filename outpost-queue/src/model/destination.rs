@@ -2,8 +2,8 @@
 
 use super::{DestinationName, Timestamp};
 
-/// What all workers know of a destination: the turns that are out, and how it has fared. The window and its numbers are
-/// those of qmgr(8) (`src/qmgr/qmgr_queue.c`).
+/// The state of a destination as all workers know it: the turns that are out, and how it has fared. The window and its
+/// numbers are those of qmgr(8) (`src/qmgr/qmgr_queue.c`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Destination {
     /// Its name.
@@ -20,16 +20,16 @@ pub struct Destination {
     pub fail_cohorts: f64,
     /// It does not answer, and rests.
     pub dead: Option<Dead>,
-    /// When the next delivery may begin (`default_destination_rate_delay`).
+    /// The time from which the next delivery may begin (`default_destination_rate_delay`).
     pub next_start: Timestamp,
-    /// When a task of it is due next, as far as is known; [`Timestamp::NEVER`] where none waits.
+    /// The time at which a task of it is due next, as far as is known; [`Timestamp::NEVER`] where none waits.
     pub ready_at: Timestamp,
 }
 
-/// Why a destination rests, and for how long.
+/// The reason for which a destination rests, and the time until which it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dead {
-    /// When it is tried again.
+    /// The time at which it is tried again.
     pub until: Timestamp,
     /// The failure, as the log has it.
     pub why: String,

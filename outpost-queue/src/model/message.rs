@@ -6,7 +6,7 @@ use smtp_policy::request::{QueueId, Recipient, Request};
 
 use super::{DestinationName, MessageId, Timestamp};
 
-/// What a message is for the queue.
+/// The kind of a message, as the queue sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Mail that somebody handed in.
@@ -16,7 +16,7 @@ pub enum Kind {
     Report,
 }
 
-/// How far a message has come.
+/// The stage that a message has reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MessageState {
     /// Its text is being written. It has no task yet.
@@ -35,22 +35,21 @@ pub struct Message {
     pub id: MessageId,
     /// Mail, or a report.
     pub kind: Kind,
-    /// How far it has come.
+    /// The stage that it has reached.
     pub state: MessageState,
     /// The envelope sender, unquoted; empty for the null sender.
     pub sender: String,
-    /// What is to be delivered, without recipients and next hop: the serialized form of
-    /// [`Request`], in JSON.
+    /// The request for its delivery, without recipients and next hop: the serialized form of [`Request`], in JSON.
     pub envelope: String,
     /// The number of bytes of its text.
     pub size: u64,
-    /// When it came.
+    /// The time of its arrival.
     pub arrived: Timestamp,
     /// The recipients without a last verdict.
     pub unsettled: u32,
-    /// When reports are due that its sender is owed; [`Timestamp::NEVER`] where none is.
+    /// The time at which reports are due that its sender is owed; [`Timestamp::NEVER`] where none is.
     pub report_at: Timestamp,
-    /// When it was finished; [`Timestamp::NEVER`] before that.
+    /// The time at which it was finished; [`Timestamp::NEVER`] before that.
     pub finished: Timestamp,
 }
 

@@ -1,5 +1,5 @@
-//! What the queue keeps, as values: messages, their recipients, the tasks that these make, and the
-//! destinations. They know nothing of a database.
+//! The contents of the queue, as values: messages, their recipients, the tasks that these make, and the destinations.
+//! They know nothing of a database.
 
 mod destination;
 mod message;

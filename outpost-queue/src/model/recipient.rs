@@ -8,7 +8,7 @@ use smtp_policy::{
 
 use super::{MessageId, TaskId};
 
-/// What became of a recipient in the queue.
+/// The fate of a recipient in the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
     /// Nothing that lasts.
@@ -33,7 +33,7 @@ pub struct QueuedRecipient {
     pub task: TaskId,
     /// Address, ORCPT, NOTIFY.
     pub recipient: Recipient,
-    /// What became of it.
+    /// Its fate.
     pub fate: Fate,
     /// Returns whether a copy may have been delivered by an attempt whose end is not known.
     pub doubtful: bool,

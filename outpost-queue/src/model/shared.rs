@@ -1,11 +1,11 @@
-//! What workers share besides the mail.
+//! The things that workers share besides the mail.
 
 use super::Timestamp;
 
 /// A thing that all workers know: a policy, a failed login, an address that gets no mail, a count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shared {
-    /// What kind of thing.
+    /// Its kind.
     pub topic: String,
     /// Its name among those of its kind.
     pub key: String,

@@ -11,9 +11,9 @@ pub struct Task {
     pub message: MessageId,
     /// The destination whose turns it needs.
     pub destination: DestinationName,
-    /// What is done with it now.
+    /// Its present state.
     pub state: TaskState,
-    /// When it may be tried; for what is under way, when it was last due.
+    /// The time from which it may be tried; for what is under way, the time at which it was last due.
     pub due: Timestamp,
     /// The number of its last claim.
     pub fence: Fence,
@@ -24,15 +24,15 @@ pub struct Task {
     /// The claim that has sent, or was about to send, the end of the text, and has not told how it was
     /// answered. It is written before that end goes out.
     pub doubt: Option<Fence>,
-    /// When the message came.
+    /// The time of the message's arrival.
     pub arrived: Timestamp,
-    /// When somebody has to look at it though it is not due: it is too old, or its sender waits for word.
+    /// The time at which somebody has to look at it though it is not due: it is too old, or its sender waits for word.
     pub watch: Timestamp,
     /// The sender was told that it takes long (`delay_warning_time`).
     pub warned: bool,
 }
 
-/// What is done with a task.
+/// The state of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskState {
     /// Nobody has seen it yet.
@@ -50,11 +50,11 @@ pub enum TaskState {
 pub struct Lease {
     /// The worker.
     pub worker: WorkerName,
-    /// When the right ends, unless it is renewed.
+    /// The time at which the right ends, unless it is renewed.
     pub until: Timestamp,
 }
 
-/// Why a task is held.
+/// The reason for which a task is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hold {
     /// An operator wanted it.

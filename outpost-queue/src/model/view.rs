@@ -1,4 +1,4 @@
-//! What operators see of the queue.
+//! The queue as operators see it.
 
 use super::{Destination, DestinationName, MessageState, Timestamp};
 
@@ -40,7 +40,7 @@ pub struct Counts {
     pub in_doubt: u64,
     /// Destinations that rest.
     pub dead: u64,
-    /// When the oldest task came; [`Timestamp::NEVER`] if there is none.
+    /// The time at which the oldest task came; [`Timestamp::NEVER`] if there is none.
     pub oldest: Timestamp,
 }
 
@@ -51,6 +51,6 @@ pub struct Load {
     pub destination: Destination,
     /// Its tasks, in all states.
     pub tasks: u64,
-    /// When the oldest of them came.
+    /// The time at which the oldest of them came.
     pub oldest: Timestamp,
 }

@@ -13,11 +13,11 @@ use super::claim::{Claimed, Taker, refresh};
 /// Takes new tasks: as many as `want` for this worker where turns are free, the others wait.
 #[derive(Clone, Debug)]
 pub struct Admit {
-    /// Who takes them.
+    /// The worker that takes them.
     pub worker: WorkerName,
-    /// How many it can begin at most.
+    /// The most that it can begin.
     pub want: usize,
-    /// How many it looks at, at most.
+    /// The most that it looks at.
     pub look: usize,
     /// The rules.
     pub rules: Rules,

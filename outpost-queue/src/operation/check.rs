@@ -93,7 +93,7 @@ async fn read<T: Transaction>(
 }
 
 impl Rows {
-    /// What contradicts itself in these rows: a sentence each.
+    /// The contradictions in these rows: a sentence each.
     pub fn contradictions(&self, rules: &Rules, now: Timestamp) -> Vec<String> {
         let mut audit = Audit {
             rows: self,
@@ -128,7 +128,7 @@ impl Rows {
     }
 }
 
-/// What there is of a destination's tasks.
+/// A destination's tasks in sum: the number that are leased, and the time at which the first ready one is due.
 struct Site {
     leased: u32,
     due: Timestamp,

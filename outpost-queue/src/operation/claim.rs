@@ -19,9 +19,9 @@ use super::{lease::Right, suppress::sift};
 /// Takes due tasks of destinations with free turns, at most `want`.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// Who takes them.
+    /// The worker that takes them.
     pub worker: WorkerName,
-    /// How many at most.
+    /// The most that are taken.
     pub want: usize,
     /// The rules.
     pub rules: Rules,

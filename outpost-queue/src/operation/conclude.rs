@@ -40,7 +40,7 @@ pub struct Conclusion {
     pub outcomes: BTreeMap<u32, Outcome>,
 }
 
-/// What the end of an attempt has led to.
+/// The effect of the end of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concluded {
     /// It was taken down.

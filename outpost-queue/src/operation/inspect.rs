@@ -1,4 +1,4 @@
-//! What operators want to see. Nothing is locked, and nothing changed.
+//! Views of the queue for operators. Nothing is locked, and nothing changed.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub struct List {
     pub filter: Filter,
     /// Those behind this one.
     pub after: Option<MessageId>,
-    /// How many at most.
+    /// The most that are listed.
     pub limit: usize,
     /// The recipients are read as well.
     pub recipients: bool,
@@ -123,7 +123,7 @@ impl Operation for Show {
 /// Counts what is in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Survey {
-    /// How many destinations at most, of those for which most tasks wait.
+    /// The most destinations that are shown, of those for which most tasks wait.
     pub destinations: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What a worker does with the tasks that it has: it renews them, gives them back, and writes down that it is about to
+//! A worker's dealings with the tasks that it has: it renews them, gives them back, and writes down that it is about to
 //! send the end of their text.
 
 use std::collections::BTreeSet;

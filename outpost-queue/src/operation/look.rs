@@ -35,7 +35,7 @@ use super::{
 /// Looks at tasks whose time to be looked at has come.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// What notices say, and who gets them.
+    /// The contents of notices, and those who get them.
     pub context: Context,
     /// The rules.
     pub rules: Rules,
@@ -43,11 +43,11 @@ pub struct Look {
     pub limit: usize,
 }
 
-/// What was found, one for each task.
+/// The findings, one for each task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Looked {
-    /// What was done with tasks. Those for which it was too early are left out.
+    /// The tasks, each with what was done. Those for which it was too early are left out.
     pub tasks: Vec<Seen>,
     /// Notices to the postmaster.
     pub notices: Vec<MessageId>,
@@ -65,13 +65,13 @@ pub struct Seen {
     pub message: MessageId,
     /// Its destination.
     pub destination: DestinationName,
-    /// What was done.
+    /// The result of the look.
     pub finding: Finding,
     /// The recipients concerned.
     pub recipients: u32,
 }
 
-/// What a look at a task has led to.
+/// The result of a look at a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Finding {
     /// It was too old: its recipients are given up, and it is over.
@@ -94,7 +94,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What is written in the end.
+/// The changes that are written in the end.
 #[derive(Default)]
 struct Work {
     kept: Vec<Task>,

@@ -1,4 +1,4 @@
-//! What an operator does to messages: hold them, let them go on, have them tried now, send them another way, take them out.
+//! The operator's part: messages are held, released, tried now, sent another way, taken out.
 //!
 //! A task that a worker has is taken from it, as long as the end of its text has not been allowed to go out: the worker's
 //! [`Mark`](super::Mark) finds no right, and nobody gets the message. After that moment nothing can be taken back, and the
@@ -21,14 +21,14 @@ use super::{
     lease::lock_known,
 };
 
-/// What is done to messages.
+/// A change to messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// They wait until they are released.
     Hold,
-    /// What is held goes on, for whatever reason it is held.
+    /// Tasks that are held go on, for whatever reason they are held.
     Release,
-    /// What is deferred is due now, and destinations that rest are tried. What is held stays so.
+    /// Tasks that are deferred are due now, and destinations that rest are tried. Tasks that are held stay so.
     Retry,
     /// Recipients who wait are taken out of the queue, and nobody is told.
     Cancel,
@@ -39,13 +39,13 @@ pub enum Change {
 pub struct Manage {
     /// The messages. Some hundreds at a time are as many as one transaction should have.
     pub messages: Vec<MessageId>,
-    /// What is done.
+    /// The change that is made.
     pub change: Change,
     /// The rules.
     pub rules: Rules,
 }
 
-/// What was done to a message.
+/// The effect on a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Managed {
     /// Tasks that were changed.
@@ -59,7 +59,7 @@ pub struct Managed {
 }
 
 impl Operation for Manage {
-    /// What was done, of each message that is there and not finished.
+    /// The effect on each message that is there and not finished.
     type Output = BTreeMap<MessageId, Managed>;
 
     async fn run<T: Transaction>(

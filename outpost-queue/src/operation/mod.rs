@@ -1,5 +1,5 @@
-//! What is done to the queue, in one transaction each. The rules are those of [`rules`](crate::rules), the rows come from a
-//! [`Transaction`](crate::store::Transaction), and nothing here knows which store it is.
+//! The operations on the queue, each in one transaction. The rules are those of [`rules`](crate::rules), the rows come
+//! from a [`Transaction`](crate::store::Transaction), and nothing here knows which store it is.
 //!
 //! ```text
 //!  Submit ─▶ New ── Admit ─▶ Ready ── Claim ─▶ Leased ── Mark ─▶ in doubt ── Conclude ─▶ gone, Ready or Held

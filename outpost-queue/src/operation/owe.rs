@@ -20,7 +20,7 @@ use super::{
 /// Makes the reports that messages owe, and finishes messages that were waiting for nothing else.
 #[derive(Clone, Debug)]
 pub struct MakeReports {
-    /// What they say besides the verdicts.
+    /// Their contents besides the verdicts.
     pub context: Context,
     /// The rules.
     pub rules: Rules,
@@ -36,7 +36,7 @@ struct Draft {
     recipients: usize,
 }
 
-/// What is written in the end.
+/// The changes that are written in the end.
 #[derive(Default)]
 struct Work {
     messages: Vec<Message>,

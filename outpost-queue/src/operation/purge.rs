@@ -1,4 +1,4 @@
-//! What is kept no longer: messages that are finished, and those that never came to their end.
+//! Cleaning up: messages that are finished, and those that never came to their end.
 
 use core::time::Duration;
 
@@ -14,11 +14,11 @@ const SHARED: usize = 10_000;
 /// Removes old messages with all that belongs to them, at most `limit`, and what workers shared and is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Purge {
-    /// How long a message is kept after it was finished, with the verdicts on its recipients.
+    /// The time for which a message is kept after it was finished, with the verdicts on its recipients.
     pub finished: Duration,
-    /// How long a message may take to arrive. What is older has lost whoever was writing it.
+    /// The time that a message may take to arrive. What is older has lost whoever was writing it.
     pub arriving: Duration,
-    /// How many at most.
+    /// The most messages that are removed.
     pub limit: usize,
 }
 
@@ -26,7 +26,7 @@ impl Operation for Purge {
     /// The messages that were removed.
     type Output = Vec<MessageId>;
 
-    /// What comes back after a crash is removed again.
+    /// Rows that come back after a crash are removed again.
     fn is_durable(&self) -> bool {
         false
     }

@@ -15,7 +15,7 @@ use super::lease::give_turns_back;
 /// has for half of one, the store was away, and the next does nothing yet (see [`Vigil`]).
 #[derive(Clone, Debug)]
 pub struct Reap {
-    /// How many at most.
+    /// The most that are taken back.
     pub limit: usize,
     /// The rules.
     pub rules: Rules,
@@ -26,7 +26,7 @@ pub struct Reap {
 pub struct Reaped {
     /// As it is now.
     pub task: Task,
-    /// What follows.
+    /// The consequences.
     pub aftermath: Aftermath,
 }
 

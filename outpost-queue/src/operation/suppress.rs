@@ -37,9 +37,9 @@ pub struct Suppressed {
     pub address: String,
     /// The reason.
     pub why: String,
-    /// When it came in.
+    /// The time at which it came in.
     pub since: Timestamp,
-    /// When it gets mail again; [`Timestamp::NEVER`]: when an operator takes it out.
+    /// The time at which it gets mail again; [`Timestamp::NEVER`]: when an operator takes it out.
     pub until: Timestamp,
 }
 

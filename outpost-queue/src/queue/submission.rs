@@ -110,7 +110,7 @@ fn envelope(request: &Request) -> Result<String, serde_json::Error> {
     serde_json::to_string(&form)
 }
 
-/// What keeps a message from getting into the queue.
+/// A reason for which a message does not get into the queue.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SubmitError {

@@ -58,7 +58,7 @@ fn changed(expected: u64, found: u64) -> SubmitError {
 pub struct Incoming<S> {
     queue: Queue<S>,
     message: MessageId,
-    /// What has not been written yet: less than is written at once.
+    /// The bytes that have not been written yet: fewer than are written at once.
     pending: BytesMut,
     /// The number of pieces that are written.
     written: u32,

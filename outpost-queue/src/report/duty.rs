@@ -1,4 +1,4 @@
-//! What a worker does for senders and postmasters.
+//! A worker's duties towards senders and postmasters.
 
 use core::time::Duration;
 use std::sync::Arc;

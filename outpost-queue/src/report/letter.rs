@@ -24,7 +24,7 @@ pub(crate) struct Letter<'a> {
     sender: Address,
     destination: DestinationName,
     request: Request,
-    /// What could not be read.
+    /// The parts that could not be read, and why.
     pub(crate) damage: Vec<String>,
 }
 

@@ -44,7 +44,7 @@ use crate::{
 /// The destination of an address: that of its domain, unless somebody has set up another one.
 pub type ReportRoute = Arc<dyn Fn(&Address) -> DestinationName + Send + Sync>;
 
-/// What reports say besides the verdicts, and who gets them.
+/// The contents of reports besides the verdicts, and those who get them.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Context {
@@ -71,7 +71,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// What a machine of this name says.
+    /// The context for a machine of this name.
     pub fn new(
         myhostname: impl Into<String>,
         route: impl Fn(&Address) -> DestinationName + Send + Sync + 'static,
@@ -99,13 +99,14 @@ impl fmt::Debug for Context {
     }
 }
 
-/// What was made of reports that were due.
+/// The result of making the reports that were due.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Made {
     /// The reports.
     pub reports: Vec<MadeReport>,
-    /// What could not be read of messages that owed a report. They were reported without it, as far as that goes.
+    /// The parts that could not be read of messages that owed a report. The reports were made without them, as far as
+    /// that goes.
     pub damaged: Vec<(MessageId, String)>,
     /// There may be others that are due: call again.
     pub more: bool,
@@ -192,8 +193,8 @@ pub(crate) const DELAY_ROUND: Duration = Duration::from_secs(300);
 /// The pause before a task is looked at again that is too old and has its attempt to come.
 pub(crate) const NOT_TRIED: Duration = Duration::from_secs(300);
 
-/// When a report that is due now is to be looked at again, since others of the same message are about to fail too;
-/// `None`: it is to be made. `tasks` are those that the message has left.
+/// The time at which a report that is due now is to be looked at again, since others of the same message are about to
+/// fail too; `None`: it is to be made. `tasks` are those that the message has left.
 ///
 /// Postfix reports when all recipients were tried, so that a message makes one report a round. A round here ends when
 /// nobody is left; in the first one also when each task was tried, or after five minutes; in the last one, in which

@@ -17,7 +17,7 @@ use crate::{
 /// The most recipients that a notice names.
 const NAMED: usize = 100;
 
-/// What the postmaster hears of.
+/// The subject of a notice to the postmaster.
 pub(crate) struct Notice<'a> {
     pub(crate) hold: Hold,
     pub(crate) task: &'a Task,

@@ -1,4 +1,4 @@
-//! What a worker leaves that died: tasks whose lease has run out.
+//! The tasks that a dead worker leaves: their lease has run out.
 //!
 //! Which of its tasks has killed a worker nobody knows. A death counts for each, and an attempt that ends takes all deaths
 //! of its task away. Those that one more death would set aside are tried again one after another, so that the one that
@@ -10,7 +10,7 @@ use crate::model::{Hold, Task, TaskState, Timestamp};
 
 use super::{DoubtPolicy, Rules};
 
-/// What follows for a task.
+/// The consequences for a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Aftermath {
     /// Its recipients may have the message.
@@ -50,10 +50,10 @@ pub fn set_apart<'a>(tasks: impl IntoIterator<Item = &'a mut Task>, rules: &Rule
     }
 }
 
-/// Whether somebody has been there to see leases renewed: the last time that somebody looked for those that had run out.
+/// A sign that somebody has been there to see leases renewed: the last look for those that had run out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vigil {
-    /// When that was.
+    /// The time of that look.
     pub seen: Timestamp,
     /// Until when nothing is taken back, since workers could not renew.
     pub wait: Option<Timestamp>,

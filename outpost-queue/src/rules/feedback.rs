@@ -1,4 +1,4 @@
-//! How many deliveries a destination gets at a time (qmgr(8): `src/qmgr/qmgr_queue.c`, `qmgr_feedback.c`,
+//! The number of deliveries that a destination gets at a time (qmgr(8): `src/qmgr/qmgr_queue.c`, `qmgr_feedback.c`,
 //! `qmgr_entry.c`).
 //!
 //! In three things this is not what qmgr(8) does. Tasks of a dead destination are not deferred one by one with "delivery
@@ -25,9 +25,9 @@ pub struct Concurrency {
     pub initial: u32,
     /// The largest window (`default_destination_concurrency_limit`): 20. Zero is no limit.
     pub limit: u32,
-    /// What a good delivery adds (`default_destination_concurrency_positive_feedback`): 1.
+    /// The amount that a good delivery adds (`default_destination_concurrency_positive_feedback`): 1.
     pub positive: Feedback,
-    /// What a failure of the destination takes away (`default_destination_concurrency_negative_feedback`): 1.
+    /// The amount that a destination's failure takes away (`default_destination_concurrency_negative_feedback`): 1.
     pub negative: Feedback,
     /// The windows full of failures after which a destination is dead
     /// (`default_destination_concurrency_failed_cohort_limit`): 1. Zero: it never is.

@@ -1,5 +1,4 @@
-//! What is decided about tasks, destinations and recipients. Nothing here waits, reads a clock or knows a
-//! database.
+//! The decisions about tasks, destinations and recipients. Nothing here waits, reads a clock or knows a database.
 //!
 //! | question | in | Postfix |
 //! |---|---|---|
@@ -29,11 +28,11 @@ pub use self::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Rules {
-    /// When tasks are tried again.
+    /// The schedule by which tasks are tried again.
     pub schedule: Schedule,
-    /// How many deliveries a destination gets at a time.
+    /// The rules for the number of deliveries that a destination gets at a time.
     pub concurrency: Concurrency,
-    /// What is done with recipients who may have the message already.
+    /// The treatment of recipients who may have the message already.
     pub doubt: DoubtPolicy,
     /// For how long a task belongs to a worker that does not renew it: one minute.
     pub lease: Duration,
@@ -56,8 +55,8 @@ impl Default for Rules {
     }
 }
 
-/// What is done with recipients who may have the message already: the end of the text went out, and the
-/// answer is not known.
+/// The treatment of recipients who may have the message already: the end of the text went out, and the answer is not
+/// known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DoubtPolicy {
     /// They are tried again, as Postfix does, and may get the message twice. They are marked.

@@ -10,7 +10,7 @@ use crate::model::{Kind, Timestamp};
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// When a task is tried again, and when no more.
+/// The rules for when a task is tried again, and when no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Schedule {
@@ -42,13 +42,14 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// When a message is tried again that was deferred now: the pause is as long as it has been here, within the limits.
+    /// The time at which a message is tried again that was deferred now: the pause is as long as it has been here,
+    /// within the limits.
     pub fn next_attempt(&self, arrived: Timestamp, now: Timestamp) -> Timestamp {
         let age = now.since(arrived);
         now.after(age.min(self.maximal_backoff).max(self.minimal_backoff))
     }
 
-    /// When a message becomes too old.
+    /// The time at which a message becomes too old.
     pub fn expires(&self, null_sender: bool, arrived: Timestamp) -> Timestamp {
         arrived.after(match null_sender {
             // As qmgr(8) adjusts it when it starts.
@@ -57,7 +58,7 @@ impl Schedule {
         })
     }
 
-    /// When its sender is to hear that it takes long.
+    /// The time at which its sender is to hear that it takes long.
     pub fn warns(&self, null_sender: bool, arrived: Timestamp) -> Timestamp {
         match self.delay_warning {
             Some(time) if !null_sender && !time.is_zero() => arrived.after(time),
@@ -65,8 +66,8 @@ impl Schedule {
         }
     }
 
-    /// When somebody has to look at a task though it is not due. Mail whose lifetime is shorter than a back-off gets one
-    /// in which to find a turn, since it is to be tried once whatever its lifetime.
+    /// The time at which somebody has to look at a task though it is not due. Mail whose lifetime is shorter than a
+    /// back-off gets one in which to find a turn, since it is to be tried once whatever its lifetime.
     pub fn watch(&self, null_sender: bool, arrived: Timestamp, warned: bool) -> Timestamp {
         let tried = arrived.after(self.maximal_backoff.max(self.minimal_backoff));
         let expires = self.expires(null_sender, arrived).max(tried);

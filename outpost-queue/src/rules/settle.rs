@@ -1,4 +1,4 @@
-//! What the verdicts of one attempt leave (bounce(8), defer(8); qmgr(8): `src/qmgr/qmgr_deliver.c`,
+//! The effects of the verdicts of one attempt (bounce(8), defer(8); qmgr(8): `src/qmgr/qmgr_deliver.c`,
 //! `qmgr_active.c`).
 
 #[cfg(test)]
@@ -11,7 +11,7 @@ use crate::model::{Destination, Fate, Hold, Message, QueuedRecipient, Task, Task
 
 use super::{DoubtPolicy, Rules, schedule::is_null};
 
-/// What is left of a task after an attempt.
+/// The remainder of a task after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
     /// Recipients who are tried again.
@@ -20,7 +20,7 @@ pub enum Left {
     Nothing,
 }
 
-/// What an attempt changes about a message.
+/// The changes that an attempt makes to a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     /// Recipients with a last verdict.

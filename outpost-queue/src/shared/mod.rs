@@ -1,6 +1,6 @@
-//! What the workers of a queue share besides mail: MTA-STS policies, each fetched once, and logins that failed, each
-//! tried once. It is a saving and nothing more: a worker whose store is away goes on with what it knows, and finds out
-//! the rest itself. No policy is ever weaker for it, and no look at a domain's record is left out.
+//! The knowledge that the workers of a queue share besides mail: MTA-STS policies, each fetched once, and logins that
+//! failed, each tried once. It is a saving and nothing more: a worker whose store is away goes on with what it knows,
+//! and finds out the rest itself. No policy is ever weaker for it, and no look at a domain's record is left out.
 //!
 //! A worker [joins](join) when it begins, and [exchanges](Exchange::run) every few seconds.
 //!
@@ -38,7 +38,7 @@ pub fn join<S: Store>(store: &S, policy: &Policy, worker: &WorkerName) {
     }
 }
 
-/// What a worker remembers from one exchange to the next.
+/// The memory of a worker from one exchange to the next.
 #[derive(Debug, Default)]
 pub struct Exchange {
     policies: sts::Policies,

@@ -217,7 +217,7 @@ pub(super) struct Policies {
     after: String,
     /// The store was read once to its end.
     complete: bool,
-    /// When the policy in the store was fetched, by this machine's clock.
+    /// The times at which the policies in the store were fetched, by this machine's clock.
     there: BTreeMap<String, Duration>,
 }
 

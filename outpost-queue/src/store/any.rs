@@ -21,7 +21,7 @@ pub enum AnyStore {
     Sqlite(SqliteStore),
 }
 
-/// What an address names.
+/// The store that an address names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Address<'a> {
     /// A database of PostgreSQL.

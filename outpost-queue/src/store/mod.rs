@@ -1,5 +1,5 @@
-//! Where the queue is kept: rows that are read, locked and written. A store decides nothing: what happens in a
-//! transaction is an [`Operation`], written once for all stores.
+//! The place where the queue is kept: rows that are read, locked and written. A store decides nothing: what happens in
+//! a transaction is an [`Operation`], written once for all stores.
 //!
 //! [`Transaction`] says what a store has to be able to do, in bulk: the batches of [`operation`](crate::operation) are
 //! hundreds of tasks. `tests/conformance` holds each store to it.
@@ -54,7 +54,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<O::Output, StoreError>> + Send;
 }
 
-/// What is done in one transaction.
+/// Something that is done in one transaction.
 pub trait Operation: Send + Sync + 'static {
     /// Its result.
     type Output: Send + 'static;
@@ -94,7 +94,7 @@ impl<O: Operation> Operation for Arc<O> {
     }
 }
 
-/// What a store does in a transaction. Rows that a method *locks* stay as they are for everybody else until the
+/// The work of a store in a transaction. Rows that a method *locks* stay as they are for everybody else until the
 /// transaction ends; one that *passes over* takes only rows that nobody has locked.
 ///
 /// Locks are taken in this order: tasks, destinations, messages. Lists of names come sorted and without doubles.
@@ -238,7 +238,8 @@ pub trait Transaction: Send {
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<Task>, StoreError>> + Send;
 
-    /// When the next task is due that is ready at each of these destinations; [`Timestamp::NEVER`] where there is none.
+    /// The time at which the next task is due that is ready at each of these destinations; [`Timestamp::NEVER`] where
+    /// there is none.
     fn next_due(
         &mut self,
         names: &[DestinationName],
@@ -371,7 +372,7 @@ pub trait Transaction: Send {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// What kept a store from doing something.
+/// The reason why a store did not do something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {

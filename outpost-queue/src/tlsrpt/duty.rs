@@ -37,7 +37,7 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(4 * 3600);
 const DONE: &str = "done";
 const WAITS: &str = "waits";
 
-/// What one call has made.
+/// The result of one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Made {

@@ -17,7 +17,7 @@ use crate::{
 /// The length of a line of base64.
 const LINE: usize = 76;
 
-/// What a letter is about.
+/// The subject of a letter.
 #[derive(Debug)]
 pub(super) struct Letter<'a> {
     pub(super) reporter: &'a Reporter,

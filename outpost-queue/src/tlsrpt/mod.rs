@@ -77,7 +77,7 @@ pub trait Signer: fmt::Debug + Send + Sync {
     fn sign(&self, message: &[u8]) -> Result<String, String>;
 }
 
-/// Who makes the reports, and how they go out.
+/// The maker of the reports, and the way they go out.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Reporter {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::Endpoint;
 
-/// What whoever reports needs of the world. A client of one of the runtimes is one.
+/// A reporter's access to what it needs of the world. A client of one of the runtimes is one.
 pub trait Outside: Send + Sync {
     /// The text records at a name, each as one piece; none where there are none.
     ///
@@ -87,7 +87,7 @@ mod client {
     ) -> Result<u16, String> {
         use std::{sync::Arc, time::Duration};
 
-        /// How long it may take: a worker does nothing else about reports meanwhile.
+        /// The longest time that it may take: a worker does nothing else about reports meanwhile.
         const LIMIT: Duration = Duration::from_secs(20);
         let sts = client.policy().mta_sts();
         let upload = runtime_common::Upload {

@@ -1,4 +1,4 @@
-//! What a worker does about reports.
+//! A worker's duties for reports.
 
 use core::time::Duration;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What has become of TLS, counted: in memory first, and every few seconds in the store. A worker that is killed takes the
+//! The results of TLS, counted: in memory first, and every few seconds in the store. A worker that is killed takes the
 //! counts of those seconds with it.
 
 use core::time::Duration;
@@ -36,7 +36,7 @@ const POLICY_LENGTH: usize = 4000;
 const KNOWN: Duration = Duration::from_secs(3600);
 const FLUSHES: &str = "tlsrpt-flush";
 
-/// What is counted: the sessions with one mail exchanger of a domain that ended alike.
+/// The unit that is counted: the sessions with one mail exchanger of a domain that ended alike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 pub(super) struct Line {
     /// The kind of policy, as in a report.
@@ -77,7 +77,7 @@ pub struct Tally {
 #[derive(Debug, Default)]
 struct State {
     counts: Counts,
-    /// What is being written, or was and nobody knows whether it came to last.
+    /// The flushes that are being written, or were and nobody knows whether they came to last.
     writing: Vec<Flush>,
     /// The flush that was the last to come to last; its mark is of no use any more.
     written: Option<u64>,

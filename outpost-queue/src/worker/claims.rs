@@ -17,11 +17,11 @@ const SHORTEST: Duration = Duration::from_millis(20);
 /// The most new tasks that are looked at in one transaction.
 const LOOK: usize = 1000;
 
-/// What is claimed next, and how eagerly.
+/// The plan for what is claimed next, and how eagerly.
 struct Course {
     /// New tasks come first, and those that have waited second. They take turns.
     new_first: bool,
-    /// How many new tasks are looked at, where more are there than can be begun.
+    /// The number of new tasks that are looked at, where more are there than can be begun.
     look: usize,
     /// The time until the next look, if nobody rings.
     pause: Duration,

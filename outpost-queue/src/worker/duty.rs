@@ -1,4 +1,4 @@
-//! What a worker does now and then besides deliveries: reports, expiry, cleaning up.
+//! The things that a worker does now and then besides deliveries: reports, expiry, cleaning up.
 
 use core::{fmt, time::Duration};
 use std::pin::Pin;
@@ -20,7 +20,7 @@ pub struct Duty {
     pub(super) round: Box<dyn Fn() -> Round + Send + Sync>,
 }
 
-/// What a round has left.
+/// The work that a round has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Nothing: the next round is when it is time.

@@ -1,4 +1,4 @@
-//! What operators hear of a worker. Nothing depends on anybody listening.
+//! The events of a worker, of which operators hear. Nothing depends on anybody listening.
 
 use core::{fmt, time::Duration};
 use std::sync::Arc;
@@ -79,7 +79,7 @@ pub enum QueueEvent<'a> {
         /// The message.
         #[serde(serialize_with = "text")]
         message: MessageId,
-        /// What it is.
+        /// The note.
         #[serde(flatten)]
         note: &'a Note,
     },
@@ -121,7 +121,7 @@ pub enum QueueEvent<'a> {
         /// The task.
         #[serde(serialize_with = "text")]
         task: TaskId,
-        /// What it said.
+        /// The words of the panic.
         why: &'a str,
     },
     /// A task cannot be read as it is kept, and is held.
@@ -150,9 +150,9 @@ pub enum QueueEvent<'a> {
     },
     /// The store has not done something. It is tried again.
     StoreFailed {
-        /// What it was for.
+        /// The work that it was for.
         doing: &'a str,
-        /// What the store says.
+        /// The store's error.
         #[serde(serialize_with = "text")]
         error: &'a StoreError,
     },
@@ -169,7 +169,7 @@ pub enum QueueEvent<'a> {
         /// The number of recipients that it tells of.
         recipients: usize,
     },
-    /// What a report is made of could not be read. It was made without it, as far as that goes.
+    /// A part that a report is made of could not be read. The report was made without it, as far as that goes.
     ReportDamaged {
         /// The message.
         #[serde(serialize_with = "text")]
@@ -188,7 +188,7 @@ pub enum QueueEvent<'a> {
         /// The destination.
         #[serde(serialize_with = "text")]
         destination: &'a DestinationName,
-        /// What was done.
+        /// The result of the look.
         #[serde(serialize_with = "text")]
         finding: Finding,
         /// The recipients concerned.
@@ -198,7 +198,7 @@ pub enum QueueEvent<'a> {
     DutyFailed {
         /// The duty.
         duty: &'a str,
-        /// What it says.
+        /// The reason, as the duty gives it.
         why: &'a str,
     },
     /// A step of the end of a worker.

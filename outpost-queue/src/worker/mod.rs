@@ -77,7 +77,7 @@ pub struct Worker<S: Store, C: Courier> {
     duties: Vec<Duty>,
 }
 
-/// What the parts of a worker have in common.
+/// The state that the parts of a worker have in common.
 struct Shared<S: Store, C: Courier> {
     store: S,
     courier: C,

@@ -1,4 +1,4 @@
-//! What a worker depends on besides its store.
+//! The things that a worker depends on besides its store.
 
 use core::time::Duration;
 use std::{

@@ -1,4 +1,4 @@
-//! What a worker has done.
+//! The work that a worker has done, in numbers.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! What goes on beside deliveries: leases are renewed, tasks of dead workers come back, duties are done.
+//! The work beside deliveries: leases are renewed, tasks of dead workers come back, duties are done.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 

@@ -102,7 +102,8 @@ async fn page(
     Ok(store.run(list).await?.1)
 }
 
-/// What is wrong about a message, now and a moment later: between two rows that are read, a worker may have changed others.
+/// The things that are wrong about a message both now and a moment later: between two rows that are read, a worker may
+/// have changed others.
 async fn look_twice(store: &impl Store, listed: &Listed) -> Result<Vec<String>, Failure> {
     let first = wrongs(listed);
     if first.is_empty() {
@@ -122,7 +123,7 @@ async fn look_twice(store: &impl Store, listed: &Listed) -> Result<Vec<String>, 
         .collect())
 }
 
-/// What does not fit together about a message.
+/// The things that do not fit together about a message.
 fn wrongs(listed: &Listed) -> Vec<String> {
     let message = &listed.message;
     let pending = || {

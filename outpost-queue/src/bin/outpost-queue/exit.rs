@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Software,
     /// The operating system refused something: a port, a thread (`EX_OSERR`).
     System,
-    /// What was to be shown could not be written (`EX_IOERR`).
+    /// The output could not be written (`EX_IOERR`).
     Output,
     /// It may work later (`EX_TEMPFAIL`).
     Later,
@@ -51,7 +51,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command gave up, and the exit status for it.
+/// The reason why a command gave up, and the exit status for it.
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// The exit status.

@@ -70,7 +70,7 @@ struct Field<'a> {
     name: String,
     /// All of it.
     bytes: &'a [u8],
-    /// What is behind the colon.
+    /// The bytes behind the colon.
     value: &'a [u8],
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: &ManageArgs, change: Change) -> Result<Exit, Failu
     output.finish(exit)
 }
 
-/// What was done in all.
+/// All that was done.
 #[derive(Debug, Default)]
 struct Done {
     sum: Sum,
@@ -124,7 +124,7 @@ async fn manage(
     Ok(store.run(operation).await?)
 }
 
-/// What was done, in a line.
+/// The line that says what was done.
 fn words(change: Change, sum: &Sum) -> String {
     let done = match change {
         Change::Hold => "held",

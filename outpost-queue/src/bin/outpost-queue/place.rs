@@ -32,7 +32,7 @@ pub(crate) enum Place {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Hidden(String);
 
-/// What is done where there is no store.
+/// The way to deal with a store that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// It is made.

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 4 * CHUNK;
 /// The way of a message out of this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
-    /// What is spoken.
+    /// The protocol that is spoken.
     pub(crate) protocol: Protocol,
     /// The next hop of all recipients; none: the domain of each.
     pub(crate) nexthop: Option<Nexthop>,

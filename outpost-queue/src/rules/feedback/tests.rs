@@ -22,7 +22,7 @@ fn rules(positive: &str, negative: &str) -> Concurrency {
     }
 }
 
-/// What is told of a destination with so many deliveries out, and what it is then: window, success, failure, cohorts.
+/// The report on a destination with so many deliveries out, and its state then: window, success, failure, cohorts.
 type Step = (char, u32, (u32, f64, f64, f64));
 
 #[track_caller]

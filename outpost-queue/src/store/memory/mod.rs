@@ -28,7 +28,7 @@ pub struct MemoryStore {
 
 type Faults = dyn FnMut(&'static str) -> Option<Fault> + Send;
 
-/// What goes wrong with an operation.
+/// A failure of the store during an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The store is away: nothing is done.

@@ -24,7 +24,7 @@ pub struct Rows {
     pub tasks: BTreeMap<TaskId, Task>,
     /// Destinations.
     pub destinations: BTreeMap<DestinationName, Destination>,
-    /// What workers share, by topic and key.
+    /// The things that workers share, by topic and key.
     pub shared: BTreeMap<(String, String), Shared>,
 }
 
@@ -45,11 +45,11 @@ pub(super) enum Change {
 pub(super) struct Tables {
     pub(super) rows: Rows,
     pub(super) index: Index,
-    /// How rows were before they were changed, the latest last, back to the last transaction that lasts.
+    /// The rows as they were before they were changed, the latest last, back to the last transaction that lasts.
     log: Vec<Change>,
 }
 
-/// Where to find rows by something else than their names.
+/// The ways to find rows by something else than their names.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) new: BTreeSet<TaskId>,

@@ -1,4 +1,4 @@
-//! What errors of PostgreSQL mean for a store.
+//! The meaning of PostgreSQL's errors for a store.
 
 use core::error::Error as _;
 use std::io;
@@ -7,7 +7,7 @@ use tokio_postgres::{Error, error::SqlState};
 
 use super::StoreError;
 
-/// What a class of errors means.
+/// The meaning of a class of errors.
 type Meaning = fn(String) -> StoreError;
 
 /// The meanings of SQLSTATE codes (PostgreSQL, appendix A), by their beginning; the first that fits.

@@ -15,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{StoreError, errors};
 
-/// How PostgreSQL itself is set up in each connection.
+/// The settings of PostgreSQL itself in each connection.
 ///
 /// Plans are made once, and have to be good for tables of any size: they go by indexes alone, since what is read is always
 /// a few rows of many. Whoever has taken locks and fallen silent loses them.

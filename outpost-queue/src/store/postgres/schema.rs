@@ -16,9 +16,9 @@ pub(super) const VERSION: i64 = 1;
 
 /// A step from one version to the next.
 struct Step {
-    /// What every database understands. `@` stands for the schema.
+    /// The statements that every database understands. `@` stands for the schema.
     plain: &'static str,
-    /// What is for PostgreSQL itself.
+    /// The statements for PostgreSQL itself.
     tuning: &'static str,
 }
 

@@ -1,5 +1,5 @@
-//! How statements go out: those that only write do not wait for their answers, so that a transaction takes as many round
-//! trips as it has questions.
+//! The way statements go out: those that only write do not wait for their answers, so that a transaction takes as many
+//! round trips as it has questions.
 
 use core::{
     future::{Future, poll_fn},
@@ -32,15 +32,15 @@ where
 /// The way in which a transaction runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// What it commits outlives a crash.
+    /// The changes that it commits outlive a crash.
     Durable,
-    /// What it commits may be lost with the server's machine, until the next that is durable.
+    /// The changes that it commits may be lost with the server's machine, until the next that is durable.
     Quick,
     /// It reads, from one moment.
     ReadOnly,
 }
 
-/// What all transactions of a store have in common.
+/// The state that all transactions of a store have in common.
 #[derive(Debug)]
 pub(super) struct Common {
     /// The schema with the point behind it, quoted.
@@ -98,7 +98,7 @@ pub(super) struct CommitError {
 }
 
 impl<'a, C: GenericClient + Sync> Tx<'a, C> {
-    /// What goes on in a transaction that somebody has begun.
+    /// A transaction on this client. It is not begun here.
     pub(super) fn within(client: &'a C, statements: &'a Statements, common: &'a Common) -> Self {
         Self {
             client,

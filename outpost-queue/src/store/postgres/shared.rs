@@ -1,4 +1,4 @@
-//! What workers share, the time, and numbers.
+//! The things that workers share, the time, and numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What a store does in a transaction, by the parts that do it.
+//! The work of a store in a transaction, by the parts that do it.
 
 use bytes::Bytes;
 use tokio_postgres::GenericClient;

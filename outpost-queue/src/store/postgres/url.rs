@@ -21,10 +21,10 @@ pub(super) enum Trust {
     File(String),
 }
 
-/// What an address says.
+/// The settings in an address.
 #[derive(Debug)]
 pub(super) struct Settings {
-    /// How to connect. Its debug form has no password.
+    /// The way to connect. Its debug form has no password.
     pub(super) config: Config,
     /// Whom TLS trusts.
     pub(super) trust: Trust,
@@ -34,7 +34,7 @@ pub(super) struct Settings {
     pub(super) connections: usize,
 }
 
-/// What our own parameters say.
+/// The values of our own parameters.
 #[derive(Default)]
 struct Ours {
     schema: Option<String>,

@@ -1,4 +1,4 @@
-//! What operators see.
+//! The queue as operators see it.
 
 use core::time::Duration;
 use std::{
@@ -41,7 +41,7 @@ const PAUSE: u32 = 20;
 /// So many tasks are counted each time.
 const FEW: u64 = 50_000;
 
-/// What was counted, and is good until then.
+/// A result of counting, which is good until then.
 struct Kept<T> {
     value: T,
     until: Instant,

@@ -6,7 +6,7 @@ use rusqlite::ErrorCode;
 
 use crate::store::StoreError;
 
-/// What went wrong on the way, before it is known which file it is.
+/// An error on the way, before it is known which file it is.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// SQLite says so.

@@ -32,7 +32,7 @@ pub(super) struct Link {
     pub(super) conn: Connection,
     pub(super) path: PathBuf,
     clock: Clock,
-    /// How long another process is waited for.
+    /// The time for which another process is waited for.
     wait: Duration,
     /// Commits wait until the disk has them.
     synced: bool,
@@ -46,7 +46,7 @@ pub(super) struct Link {
     pub(super) used: RefCell<std::collections::BTreeSet<&'static str>>,
 }
 
-/// What is known of the names of destinations, which are not removed.
+/// The known names of destinations, which are not removed.
 #[derive(Default)]
 struct Names {
     ids: HashMap<DestinationName, i64>,

@@ -52,7 +52,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct SqliteOptions {
     /// The clock: that of this machine.
     pub clock: Clock,
-    /// How long another process that writes is waited for: ten seconds. After that it is a
+    /// The time for which another process that writes is waited for: ten seconds. After that it is a
     /// [conflict](StoreError::Conflict).
     pub wait: Duration,
     /// The most memory in bytes for pages of the file, in each of two connections: 64 MiB.

@@ -29,7 +29,7 @@ const LOG_LIMIT: u32 = 128 << 20;
 /// The statements that are kept compiled. It is more than there are.
 const STATEMENTS: usize = 128;
 
-/// How long SQLite itself waits for others while a file is opened, and while somebody reads.
+/// The time for which SQLite itself waits for others while a file is opened, and while somebody reads.
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The pause before a file is opened again.
@@ -87,7 +87,7 @@ fn patiently(
     }
 }
 
-/// What is no database from the start is not one that was damaged.
+/// Tells a file that is no database from the start apart from one that was damaged.
 fn no_database(fault: Fault) -> Fault {
     match fault {
         Fault::Sqlite(error)

@@ -115,7 +115,7 @@ CREATE INDEX shared_until ON shared (until) WHERE until IS NOT NULL;
 /// The newest version that is known here.
 pub(super) const NEWEST: i64 = STEPS.len() as i64;
 
-/// What a file is.
+/// The contents of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contents {
     /// Nothing yet.

@@ -1,4 +1,4 @@
-//! What workers share.
+//! The things that workers share.
 
 use rusqlite::{Row, params};
 

@@ -1,4 +1,4 @@
-//! What only the inside of the store shows: how it looks rows up, how SQLite is set, how schemas change.
+//! Tests of what only the inside of the store shows: how it looks rows up, how SQLite is set, how schemas change.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 

@@ -1,4 +1,4 @@
-//! What operators see. These methods look at more rows than the others do, and belong beside those who write
+//! The queue as operators see it. These methods look at more rows than the others do, and belong beside those who write
 //! ([`Operation::reads_only`](crate::store::Operation::reads_only)).
 
 use rusqlite::{Row, params};

@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// What a server does with recipients.
+/// A server's way with recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
     /// It takes them.
@@ -26,7 +26,7 @@ pub(super) enum Manner {
 /// A server, as long as the program runs. Clones are the same.
 #[derive(Clone)]
 pub(super) struct Server {
-    /// Where it listens.
+    /// The address at which it listens.
     pub(super) address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
 }

@@ -39,7 +39,7 @@ const DESTINATIONS: usize = 50;
 /// The pause after an error of the listening socket, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What the pages are about.
+/// The subject of the pages.
 pub(crate) struct Site<S> {
     pub(crate) store: S,
     pub(crate) metrics: Metrics,
@@ -115,7 +115,7 @@ impl<S: Store> Site<S> {
         }
     }
 
-    /// What the store says, not more than a moment old.
+    /// The state that the store reports, not more than a moment old.
     async fn state(&self) -> Result<State, String> {
         let mut last = self.last.lock().await;
         if let Some((when, state)) = last.as_ref().filter(|(when, _)| when.elapsed() < FRESH) {

@@ -30,7 +30,7 @@ pub(crate) const MEDIA_TYPE: &str = prometheus_text::CONTENT_TYPE;
 /// The prefix of all names.
 const PREFIX: &str = "outpost_queue";
 
-/// What is counted while the program runs. Clones are the same.
+/// The counts that are kept while the program runs. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     registry: std::sync::Arc<Mutex<Registry>>,
@@ -184,7 +184,7 @@ const fn kind(error: &StoreError) -> &'static str {
     }
 }
 
-/// What the store says of the queue: gauges that are made anew each time, so that nothing of the past is left.
+/// The gauges of what the store says of the queue. They are made anew each time, so that nothing of the past is left.
 fn of_store(state: Option<&State>) -> Registry {
     let mut registry = Registry::with_prefix(PREFIX);
     let up = Gauge::<i64>::default();

@@ -6,18 +6,18 @@ use outpost_queue::{model::Timestamp, operation::State};
 
 use crate::view::{date, numbers, span};
 
-/// Where the page may take things from: nowhere. Its style is in it.
+/// The sources from which the page may take things: none. Its style is in it.
 pub(crate) const SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 const STYLE: &str = include_str!("page.css");
 
-/// What the page shows.
+/// The contents of the page.
 pub(crate) struct Facts<'a> {
     /// The store, without a password.
     pub(crate) store: &'a str,
     /// The worker.
     pub(crate) worker: &'a str,
-    /// What the store says, or why it says nothing.
+    /// The state that the store reports, or the reason why it reports none.
     pub(crate) state: Result<&'a State, &'a str>,
     /// Verdicts of this worker by status.
     pub(crate) verdicts: [(&'static str, u64); 3],

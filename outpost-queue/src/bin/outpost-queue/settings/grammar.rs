@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use outpost_queue::rules::{DoubtPolicy, Feedback, FeedbackError};
 
-/// What is wrong with a value.
+/// The error in a value, in words.
 pub(super) type Wrong = String;
 
 const UNITS: [(&str, u64); 5] = [

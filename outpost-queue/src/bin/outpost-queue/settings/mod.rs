@@ -31,9 +31,9 @@ const UNLIMITED: [&str; 2] = [
 /// All settings of a run.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// What the queue decides by.
+    /// The settings by which the queue decides.
     pub(crate) queueing: Queueing,
-    /// What the delivery client does.
+    /// The policy that the delivery client follows.
     pub(crate) policy: Arc<Policy>,
     /// Domains get reports about TLS.
     pub(crate) tls_reports: bool,
@@ -108,7 +108,7 @@ fn main_cf(args: &SettingsArgs) -> Result<MainCf, Failure> {
     Ok(main_cf)
 }
 
-/// What the rows of the table say. The last of several errors is returned, the others go to standard error.
+/// Reads the rows of the table. The last of several errors is returned, the others go to standard error.
 fn queueing(main_cf: &MainCf) -> Result<Queueing, Failure> {
     let mut queueing = Queueing::default();
     let mut errors: Vec<ConfigError> = Vec::new();

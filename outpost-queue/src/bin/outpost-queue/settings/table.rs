@@ -7,10 +7,10 @@ use outpost_queue::rules::{Rules, suppression::Suppression};
 
 use super::grammar::{Wrong, doubt, feedback, lifetime, number, some_time, time};
 
-/// What the rows set.
+/// The values that the rows set.
 #[derive(Clone, Debug)]
 pub(crate) struct Queueing {
-    /// What the queue decides by.
+    /// The rules by which the queue decides.
     pub(crate) rules: Rules,
     /// The name of the mail system in reports.
     pub(crate) mail_name: String,
@@ -43,7 +43,7 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// The text of its default.
     pub(crate) default: &'static str,
-    /// What it is, for people.
+    /// Its description, for people.
     pub(crate) about: &'static str,
     /// Reads a value.
     pub(crate) read: fn(&mut Queueing, &str) -> Result<(), Wrong>,

@@ -18,7 +18,7 @@ const RECIPIENTS: usize = 20;
 /// The most bytes of a header that are shown.
 const HEAD: usize = 8 * 1024;
 
-/// What was listed in all.
+/// The totals of all that was listed.
 #[derive(Debug, Default)]
 pub(super) struct Sum {
     messages: u64,
@@ -120,7 +120,7 @@ fn sender(message: &Message) -> String {
     format!("{}{kind}", printable(sender))
 }
 
-/// What is done with a task.
+/// The state of a task, in words.
 fn doing(task: &Task, now: Timestamp) -> String {
     let tried = match task.attempts {
         0 => "not tried yet".to_owned(),
@@ -147,7 +147,7 @@ fn doing(task: &Task, now: Timestamp) -> String {
     }
 }
 
-/// Why a recipient waits; empty where nobody knows.
+/// The reason why a recipient waits; empty where nobody knows.
 fn reason(recipient: &QueuedRecipient) -> String {
     let mut reason = match recipient.outcome() {
         Ok(None) => String::new(),

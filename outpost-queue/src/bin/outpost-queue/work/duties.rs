@@ -1,4 +1,4 @@
-//! What a worker does besides deliveries: reports, tasks that nobody tries, cleaning up, what workers share.
+//! A worker's duties besides deliveries: reports, tasks that nobody tries, cleaning up, what workers share.
 
 use std::{
     sync::Arc,
@@ -49,7 +49,7 @@ pub(crate) fn with_duties<S: Store, C: Courier, L: Listener>(
 /// The size in bytes up to which messages are returned where nobody wants a limit: a report is made in memory.
 const NO_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// What reports say, and the way they go: that of all mail.
+/// The contents of reports, and the way they go: that of all mail.
 fn context(settings: &Settings) -> Context {
     let relayhost = settings.relayhost.clone();
     let host = settings.myhostname.clone();
@@ -69,7 +69,7 @@ fn context(settings: &Settings) -> Context {
     context
 }
 
-/// Who reports about TLS, and the way reports go.
+/// The maker of reports about TLS, and the way they go.
 pub(super) fn reporter(settings: &Settings) -> Reporter {
     let route = context(settings).route;
     Reporter::new(settings.myhostname.clone(), move |address| route(address))
