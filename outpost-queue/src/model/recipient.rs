@@ -35,7 +35,7 @@ pub struct QueuedRecipient {
     pub recipient: Recipient,
     /// Its fate.
     pub fate: Fate,
-    /// Returns whether a copy may have been delivered by an attempt whose end is not known.
+    /// A copy may have been delivered by an attempt whose end is not known.
     pub doubtful: bool,
     /// The last verdict: a [`Verdict`] in JSON. None before the first.
     pub verdict: Option<String>,

@@ -12,7 +12,7 @@ use crate::{
 /// Lists messages with their tasks and recipients, by name.
 #[derive(Clone, Debug)]
 pub struct List {
-    /// Which messages.
+    /// The messages to list.
     pub filter: Filter,
     /// Those behind this one.
     pub after: Option<MessageId>,

@@ -24,7 +24,7 @@ pub struct Reap {
 /// A task that was taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reaped {
-    /// As it is now.
+    /// The task as it is now.
     pub task: Task,
     /// The consequences.
     pub aftermath: Aftermath,

@@ -76,7 +76,7 @@ pub struct Suppress {
     pub addresses: Vec<Address>,
     /// The reason, for the senders of mail to them.
     pub why: String,
-    /// For how long; [`Duration::MAX`]: until they are taken out.
+    /// The time for which they get no mail; [`Duration::MAX`]: until they are taken out.
     pub time: Duration,
 }
 

@@ -55,7 +55,7 @@ pub fn set_apart<'a>(tasks: impl IntoIterator<Item = &'a mut Task>, rules: &Rule
 pub struct Vigil {
     /// The time of that look.
     pub seen: Timestamp,
-    /// Until when nothing is taken back, since workers could not renew.
+    /// The time until which nothing is taken back, since workers could not renew.
     pub wait: Option<Timestamp>,
 }
 

@@ -34,11 +34,11 @@ pub struct Rules {
     pub concurrency: Concurrency,
     /// The treatment of recipients who may have the message already.
     pub doubt: DoubtPolicy,
-    /// For how long a task belongs to a worker that does not renew it: one minute.
+    /// The time for which a task belongs to a worker that does not renew it: one minute.
     pub lease: Duration,
     /// The workers in a row that a task may kill before it is set aside: 3.
     pub deaths: u32,
-    /// For how long addresses that bounced hard get no mail; none: each message is tried.
+    /// The time for which addresses that bounced hard get no mail; none: each message is tried.
     pub suppression: Option<Suppression>,
 }
 

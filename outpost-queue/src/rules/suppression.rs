@@ -6,7 +6,7 @@ use core::time::Duration;
 use smtp_policy::report::{Outcome, Scope, Status};
 use smtp_proto::EnhancedStatus;
 
-/// For how long addresses that bounced hard get no mail.
+/// The time for which addresses that bounced hard get no mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Suppression {

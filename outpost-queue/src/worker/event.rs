@@ -205,7 +205,7 @@ pub enum QueueEvent<'a> {
     Stopping {
         /// Deliveries that run.
         running: usize,
-        /// For how long they may go on, in seconds.
+        /// The time for which they may go on, in seconds.
         #[serde(serialize_with = "seconds")]
         grace: Duration,
     },

@@ -21,12 +21,12 @@ pub struct Options {
     /// The longest time between two looks for tasks while there are none: half a second. What comes into the queue by
     /// this process is seen at once.
     pub poll: Duration,
-    /// For how long deliveries may go on after somebody wants the worker to stop: 30 seconds. The same
+    /// The time for which deliveries may go on after somebody wants the worker to stop: 30 seconds. The same
     /// time is given to those that are then ended politely.
     pub grace: Duration,
     /// The time between two looks for tasks of dead workers: 5 seconds.
     pub reap: Duration,
-    /// For how long a delivery waits at the end of its text until the store has written that down: 30 seconds.
+    /// The time for which a delivery waits at the end of its text until the store has written that down: 30 seconds.
     pub mark: Duration,
 }
 

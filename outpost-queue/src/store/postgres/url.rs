@@ -26,7 +26,7 @@ pub(super) enum Trust {
 pub(super) struct Settings {
     /// The way to connect. Its debug form has no password.
     pub(super) config: Config,
-    /// Whom TLS trusts.
+    /// The authorities that TLS trusts.
     pub(super) trust: Trust,
     /// The schema.
     pub(super) schema: String,
