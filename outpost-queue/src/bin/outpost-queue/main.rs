@@ -52,6 +52,7 @@ fn run(command: &Command) -> Result<Exit, Failure> {
         Command::Completions(args) => manual::completions(args),
         Command::Manual(args) => manual::run(args),
         others => {
+            survive_limits().or_exit(Exit::System)?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()
@@ -64,14 +65,14 @@ fn run(command: &Command) -> Result<Exit, Failure> {
     }
 }
 
-async fn run_async(command: &Command) -> Result<Exit, Failure> {
-    // A file that may not grow (RLIMIT_FSIZE) is an error of whoever writes it, and not the end of the program.
+/// Sees to it that a file that may not grow (RLIMIT_FSIZE) is an error of whoever writes it, and not the end of the program.
+fn survive_limits() -> std::io::Result<()> {
     #[cfg(unix)]
-    let _too_large = {
-        use tokio::signal::unix::{SignalKind, signal};
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default())?;
+    Ok(())
+}
 
-        signal(SignalKind::from_raw(nix::libc::SIGXFSZ))
-    };
+async fn run_async(command: &Command) -> Result<Exit, Failure> {
     match command {
         Command::Submit(args) => submit::run(args).await,
         Command::Run(args) => work::run(args).await,

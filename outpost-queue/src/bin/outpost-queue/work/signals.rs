@@ -1,6 +1,6 @@
-//! SIGINT and SIGTERM: the first one ends the work politely, the second one at once.
+//! SIGINT, SIGTERM and Ctrl-C: the first one ends the work politely, the second one at once.
 
-use std::{io, process};
+use std::process;
 
 use outpost_queue::worker::Stop;
 
@@ -13,35 +13,10 @@ const ENDED_AT_ONCE: i32 = 130;
 ///
 /// # Errors
 /// The operating system does not let us.
-#[cfg(unix)]
-pub(super) fn listen(stop: &Stop) -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+pub(super) fn listen(stop: &Stop) -> Result<(), ctrlc::Error> {
     let stop = stop.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            heard(&stop);
-        }
-    });
-    Ok(())
-}
-
-/// The same where there is Ctrl-C alone.
-#[cfg(not(unix))]
-pub(super) fn listen(stop: &Stop) -> io::Result<()> {
-    let stop = stop.clone();
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            heard(&stop);
-        }
-    });
-    Ok(())
+    // Not by tokio's part for signals: with it, every runtime of a program takes descriptors for them.
+    ctrlc::set_handler(move || heard(&stop))
 }
 
 fn heard(stop: &Stop) {
