@@ -51,8 +51,10 @@ impl Verdict {
         }
         verdict.recipients(world);
         let rows = world.store.memory.rows();
-        let now = (world.store.clock)();
-        verdict.wrong.extend(rows.contradictions(&world.rules, now));
+        let latest = world.store.weather().latest;
+        verdict
+            .wrong
+            .extend(rows.contradictions(&world.rules, latest));
         let ledger = world.servers.ledger();
         for (address, kills) in &ledger.kills {
             // One that was stopped at that moment has lost its right, and dies of it later.

@@ -26,6 +26,8 @@ pub(crate) struct Weather {
     /// Since when it has not failed.
     pub(crate) fair_since: i64,
     pub(crate) steps: u64,
+    /// The latest time that its clock has shown. When that was set back, destinations are looked at later by as much.
+    pub(crate) latest: Timestamp,
     pub(crate) faults: u64,
     pub(crate) wrong: Vec<String>,
 }
@@ -91,8 +93,9 @@ impl SimStore {
         }
         let mut weather = self.weather();
         weather.steps += 1;
+        weather.latest = weather.latest.max(now);
         if self.check_every > 0 && weather.steps.is_multiple_of(self.check_every) {
-            wrong.append(&mut rows.contradictions(&self.rules, now));
+            wrong.append(&mut rows.contradictions(&self.rules, weather.latest));
         }
         let named = wrong
             .into_iter()

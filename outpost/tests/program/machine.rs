@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs};
 use crate::common::{folder, run};
 
 /// The pages of all commands that help shows, and those below them.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "outpost",
     "outpost-account",
     "outpost-account-check",
@@ -16,6 +16,7 @@ const PAGES: [&str; 12] = [
     "outpost-demo",
     "outpost-load",
     "outpost-probe",
+    "outpost-queue",
     "outpost-schema",
     "outpost-sendmail",
     "outpost-sink",
