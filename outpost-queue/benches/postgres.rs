@@ -1,4 +1,4 @@
-//! How fast the store on PostgreSQL is, on the server that `OUTPOST_TEST_POSTGRES` names: submissions, whole ways of messages,
+//! The speed of the store on PostgreSQL, on the server that `OUTPOST_TEST_POSTGRES` names: submissions, whole ways of messages,
 //! and claims beside a million tasks that are deferred.
 //!
 //! ```text
@@ -87,7 +87,7 @@ async fn fresh(server: &str, name: &str, connections: usize) -> PostgresStore {
     PostgresStore::open(&url).await.unwrap()
 }
 
-/// How many times a second something is done that tells how many times it was.
+/// The times a second that something is done that tells how many times it was.
 async fn measure<F: Future<Output = usize> + Send + 'static>(
     tasks: usize,
     work: impl Fn(usize) -> F,

@@ -156,7 +156,7 @@ impl Count {
     }
 }
 
-/// What is measured.
+/// The thing that is measured.
 #[derive(Clone, Copy)]
 struct Size {
     count: usize,

@@ -1,7 +1,7 @@
 //! Addresses as people write them, or paste them from elsewhere: `a@example.com`,
 //! `<a@example.com>`, `Name <a@example.com>`, `"two words"@example.com`.
 //!
-//! What is not clearly one address is refused, with a reason that helps. Nothing is sent as something else than it says.
+//! Anything that is not clearly one address is refused, with a reason that helps. Nothing is sent as something else than it says.
 //! Lists, as header fields have them, are for [`parse_list`].
 //!
 //! ```

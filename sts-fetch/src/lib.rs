@@ -77,7 +77,7 @@ pub struct Upload {
     pub content_type: &'static str,
     /// The file.
     pub body: Bytes,
-    /// How long it may take altogether.
+    /// The time that it may take altogether.
     pub limit: Duration,
     /// Authorities that are trusted besides those of the system, in DER.
     pub authorities: Arc<Vec<Vec<u8>>>,

@@ -167,7 +167,7 @@ impl DsnKind {
         }
     }
 
-    /// What people should know of a recipient besides the verdict.
+    /// The words for people about a recipient besides the verdict.
     fn notes(self, outcome: &Outcome) -> impl Iterator<Item = &'static str> {
         let given_up = self == Self::Failure && outcome.code.class() == 4;
         let uncertain = self != Self::Success && outcome.uncertain;

@@ -199,7 +199,7 @@ impl FailedLogins {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long a failure is remembered (`smtp_sasl_auth_cache_time`).
+    /// The time for which a failure is remembered (`smtp_sasl_auth_cache_time`).
     pub fn lifetime(&self) -> Duration {
         self.lock().lifetime
     }

@@ -124,7 +124,7 @@ impl StsCache {
         }
     }
 
-    /// What is kept for a domain, though it may have run out.
+    /// The policy that is kept for a domain, though it may have run out.
     pub fn get(&self, domain: &str) -> Option<&Kept> {
         self.domains.get(domain)?.kept.as_ref()
     }

@@ -46,7 +46,7 @@ pub struct Fetched {
     pub content_type: String,
     /// The file.
     pub body: Bytes,
-    /// How long ago it was fetched; zero: just now. It is more where somebody else has fetched it
+    /// The time since it was fetched; zero: just now. It is more where somebody else has fetched it
     /// ([`PolicyShare`](super::PolicyShare)).
     pub age: Duration,
 }

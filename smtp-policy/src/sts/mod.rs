@@ -99,7 +99,7 @@ impl MtaSts {
         self.cache().clone()
     }
 
-    /// What is kept for a domain, in A-labels and small letters, though it may have run out.
+    /// The policy that is kept for a domain, in A-labels and small letters, though it may have run out.
     pub fn kept(&self, domain: &str) -> Option<Kept> {
         self.cache().get(domain).cloned()
     }
