@@ -4,7 +4,11 @@ use core::{fmt, time::Duration};
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
-use smtp_policy::{event::Note, report::LogStyle, schema::Verdict};
+use smtp_policy::{
+    event::Note,
+    report::{LogStyle, printable},
+    schema::Verdict,
+};
 
 use crate::{
     model::{DestinationName, MessageId, TaskId},
@@ -244,16 +248,15 @@ impl fmt::Display for QueueEvent<'_> {
                 task,
                 ended,
             } => {
-                let doubt = match ended {
-                    true => "; its recipients may get the message twice",
-                    false => "",
-                };
+                let doubt = said(*ended, "; its recipients may get the message twice");
                 write!(f, "{message}: task {task} is somebody else's{doubt}")
             }
             Self::Panicked { message, task, why } => {
+                let why = printable(why);
                 write!(f, "{message}: the delivery of task {task} panicked: {why}")
             }
             Self::SetAside { message, task, why } => {
+                let why = printable(why);
                 write!(
                     f,
                     "{message}: task {task} cannot be read and is held: {why}"
@@ -265,34 +268,28 @@ impl fmt::Display for QueueEvent<'_> {
                 in_doubt,
                 poisoned,
             } => {
-                let doubt = match in_doubt {
-                    true => "; its recipients may have the message",
-                    false => "",
-                };
-                let poison = match poisoned {
-                    true => "; it is held, since it has killed its workers",
-                    false => "",
-                };
+                let doubt = said(*in_doubt, "; its recipients may have the message");
+                let poison = said(*poisoned, "; it is held, since it has killed its workers");
                 write!(
                     f,
                     "{message}: a worker died with task {task}{doubt}{poison}"
                 )
             }
-            Self::StoreFailed { doing, error } => write!(f, "cannot {doing}: {error}"),
+            Self::StoreFailed { doing, error } => {
+                write!(f, "cannot {doing}: {}", printable(&error.to_string()))
+            }
             Self::Reported {
                 message,
                 report,
                 about,
                 ..
-            } => {
-                let kind = match *about {
-                    "failure" => "non-delivery",
-                    "success" => "delivery status",
-                    other => other,
-                };
-                write!(f, "{message}: sender {kind} notification: {report}")
-            }
+            } => write!(
+                f,
+                "{message}: sender {} notification: {report}",
+                kind(about)
+            ),
             Self::ReportDamaged { message, why } => {
+                let why = printable(why);
                 write!(f, "{message}: a report lacks what cannot be read: {why}")
             }
             Self::Looked {
@@ -305,12 +302,53 @@ impl fmt::Display for QueueEvent<'_> {
                 f,
                 "{message}: task {task} {finding}: destination={destination}, recipients={recipients}"
             ),
-            Self::DutyFailed { duty, why } => write!(f, "{duty}: {why}"),
+            Self::DutyFailed { duty, why } => write!(f, "{duty}: {}", printable(why)),
             Self::Stopping { running, grace } => write!(
                 f,
                 "stopping: {running} deliveries may go on for {} seconds",
                 grace.as_secs()
             ),
+        }
+    }
+}
+
+/// The words, where they are true.
+const fn said(is: bool, words: &str) -> &str {
+    match is {
+        true => words,
+        false => "",
+    }
+}
+
+/// The kind of a notification in Postfix's log, by its subject.
+fn kind(about: &str) -> &str {
+    match about {
+        "failure" => "non-delivery",
+        "success" => "delivery status",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_from_outside_end_no_line_of_a_log() {
+        let (message, task) = (MessageId(1), TaskId(2));
+        let why = "one\ntwo\x1b[2J";
+        let error = &StoreError::Other(why.to_owned());
+        let (doing, duty) = ("claim tasks", "reports");
+        let events = [
+            QueueEvent::Panicked { message, task, why },
+            QueueEvent::SetAside { message, task, why },
+            QueueEvent::StoreFailed { doing, error },
+            QueueEvent::ReportDamaged { message, why },
+            QueueEvent::DutyFailed { duty, why },
+        ];
+        for event in events {
+            let line = event.to_string();
+            assert!(line.contains("one?two?[2J"), "{line:?}");
         }
     }
 }
