@@ -476,7 +476,7 @@ fn counts_that_are_damaged_are_said_and_hold_up_nobody() {
 struct NoKey;
 
 impl Signer for NoKey {
-    fn sign(&self, _: &[u8]) -> Result<String, String> {
+    fn sign(&self, _: &[u8], _: Timestamp) -> Result<String, String> {
         Err("no key".to_owned())
     }
 }
@@ -495,6 +495,32 @@ fn a_report_that_cannot_be_signed_waits() {
         [("example.com".to_owned(), "no key".to_owned())]
     );
     assert!(store.mail().is_empty());
+}
+
+#[cfg(feature = "dkim")]
+#[test]
+fn a_report_is_signed_with_the_time_of_the_store_before_it_is_in_the_queue() {
+    use outpost_queue::tlsrpt::DkimSigner;
+
+    let key = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/ed25519.pem");
+    let key = std::fs::read(key).unwrap();
+    let store = Shaky::new(None);
+    count(&store, &["example.com"]);
+    store.pass(HOUR * 16);
+    let world = World::with("example.com", "v=TLSRPTv1;rua=mailto:r@example.com");
+    let mut reporter = reporter();
+    let signer = Arc::new(DkimSigner::new("example.org", "tls", &key).unwrap());
+    reporter.signer = Some(signer.clone());
+    let made = ready(make_due(&store, &world, &reporter, &worker("one"))).unwrap();
+    assert_eq!(made.mailed, 1);
+    let (_, text) = store.mail().remove(0);
+    // The signature of the rest of the text, as it goes out, is the one in front.
+    let (field, rest) = text.split_once("Date: ").unwrap();
+    let rest = format!("Date: {rest}").replace('\n', "\r\n");
+    let now = Timestamp::since_epoch(Duration::from_secs(NOON) + HOUR * 16);
+    let again = signer.sign(rest.as_bytes(), now).unwrap();
+    assert_eq!(field.replace('\n', "\r\n"), again);
+    assert!(field.contains(" d=example.org;"), "{field}");
 }
 
 #[cfg(feature = "mta-sts")]

@@ -58,7 +58,7 @@ impl Letter<'_> {
         let Some(signer) = &self.reporter.signer else {
             return Ok(text);
         };
-        let header = signer.sign(text.replace('\n', "\r\n").as_bytes())?;
+        let header = signer.sign(text.replace('\n', "\r\n").as_bytes(), self.now)?;
         let header = header.replace("\r\n", "\n");
         let is_field = |header: &str| {
             header.contains(':') && !header.contains("\n\n") && !header.contains('\r')
@@ -145,7 +145,8 @@ mod tests {
     struct Sign(&'static str);
 
     impl Signer for Sign {
-        fn sign(&self, message: &[u8]) -> Result<String, String> {
+        fn sign(&self, message: &[u8], now: Timestamp) -> Result<String, String> {
+            assert_eq!(now.micros(), 1_459_555_200_000_000);
             assert!(message.ends_with(b"--\r\n") && !message.windows(2).any(|two| two == b"\n\n"));
             match self.0 {
                 "" => Err("no key".to_owned()),

@@ -24,6 +24,8 @@
 //! | `tlsrpt-flush` | a flush | | |
 
 mod day;
+#[cfg(feature = "dkim")]
+mod dkim;
 mod document;
 mod duty;
 mod letter;
@@ -38,6 +40,8 @@ use std::sync::Arc;
 use smtp_proto::Address;
 
 use self::day::Day;
+#[cfg(feature = "dkim")]
+pub use self::dkim::{DkimError, DkimSigner};
 pub use self::{
     duty::{Made, make_due},
     outside::Outside,
@@ -67,14 +71,15 @@ fn counts_topic(day: Day, domain: &str) -> String {
     format!("tlsrpt {day} {domain}")
 }
 
-/// Something that signs messages. Receivers of reports may ignore mail without a DKIM signature of the domain in its From
-/// field (RFC 8460 section 3).
+/// Something that signs messages. Receivers of reports have to ignore mail without a DKIM signature of the domain that
+/// reports (RFC 8460 section 3). With the feature `dkim`, `DkimSigner` is one that has the key itself.
 pub trait Signer: fmt::Debug + Send + Sync {
-    /// The header field for a message, as `DKIM-Signature: …`, possibly in several lines. Lines end in CR LF.
+    /// The header field for a message, as `DKIM-Signature: …`, possibly in several lines, signed at this time. Lines end in
+    /// CR LF.
     ///
     /// # Errors
-    /// The reason why it cannot be signed, in words. The report is tried again later.
-    fn sign(&self, message: &[u8]) -> Result<String, String>;
+    /// The reason why it cannot be signed, in words. The report is tried again later, and never goes out without.
+    fn sign(&self, message: &[u8], now: Timestamp) -> Result<String, String>;
 }
 
 /// The maker of the reports, and the way they go out.
@@ -91,7 +96,7 @@ pub struct Reporter {
     pub from: String,
     /// The destination of each report.
     pub route: ReportRoute,
-    /// Somebody who signs mail; none: it is not signed, and many receivers do not read it.
+    /// Somebody who signs mail; none: it is not signed, and receivers ignore it unless that is made up for on its way.
     pub signer: Option<Arc<dyn Signer>>,
 }
 

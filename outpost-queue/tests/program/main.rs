@@ -3,6 +3,7 @@
 mod common;
 
 mod book;
+mod dkim;
 mod messages;
 mod places;
 mod serve;

@@ -32,8 +32,15 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         }
         return output.finish(Exit::Ok);
     }
-    settings::read(&args.place.settings)?;
+    let settings = settings::read_with_key(&args.place.settings)?;
     output.line("settings: all right");
+    if let Some(signer) = &settings.signer {
+        output.line(format_args!(
+            "reports about TLS: signed ({}) with the key whose record is {}",
+            signer.algorithm(),
+            signer.record_name()
+        ));
+    }
     let place = Place::of(&args.place)?;
     let store = place.open(Missing::Refuse).await?;
     output.line(format_args!(

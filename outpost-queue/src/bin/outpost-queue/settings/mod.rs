@@ -1,6 +1,7 @@
 //! main.cf and `-o`: what the delivery client does, as in `outpost deliver`, and what the queue decides by. What cannot be
 //! understood is an error that says where it stands.
 
+mod dkim;
 mod grammar;
 mod table;
 
@@ -11,6 +12,7 @@ use outpost::{
     postfix_config::{ConfigError, Machine, MainCf, Problem, Protocol, compile},
     smtp_policy::{policy::Policy, request::Nexthop, sts::MtaSts},
 };
+use outpost_queue::tlsrpt::DkimSigner;
 
 pub(crate) use grammar::time;
 pub(crate) use table::{Queueing, ROWS, Row};
@@ -37,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) policy: Arc<Policy>,
     /// Domains get reports about TLS.
     pub(crate) tls_reports: bool,
+    /// The key that signs them, if there is one; not read unless it is wanted.
+    pub(crate) signer: Option<Arc<DkimSigner>>,
     /// The name of this machine.
     pub(crate) myhostname: String,
     /// The next hop of all mail; none: the domain of each recipient.
@@ -47,12 +51,38 @@ pub(crate) struct Settings {
     pub(crate) smtputf8: bool,
 }
 
+/// What only some commands want of the settings.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    /// MTA-STS policies of domains are applied.
+    sts: bool,
+    /// Domains get reports about TLS.
+    tls_reports: bool,
+    /// The key that signs those is read.
+    signer: bool,
+}
+
 /// Reads the settings. What is odd about them goes to standard error.
 ///
 /// # Errors
 /// A file that cannot be read, a value that cannot be understood.
 pub(crate) fn read(args: &SettingsArgs) -> Result<Settings, Failure> {
-    with(args, false, false)
+    with(args, Wanted::default())
+}
+
+/// The same, with the key that signs reports.
+///
+/// # Errors
+/// As for [`read`].
+pub(crate) fn read_with_key(args: &SettingsArgs) -> Result<Settings, Failure> {
+    let signer = true;
+    with(
+        args,
+        Wanted {
+            signer,
+            ..Wanted::default()
+        },
+    )
 }
 
 /// The same, with what a worker does only if it is wanted.
@@ -60,33 +90,68 @@ pub(crate) fn read(args: &SettingsArgs) -> Result<Settings, Failure> {
 /// # Errors
 /// As for [`read`].
 pub(crate) fn of_run(args: &RunArgs) -> Result<Settings, Failure> {
-    with(&args.place.settings, args.mta_sts, args.tls_reports)
+    let wanted = Wanted {
+        sts: args.mta_sts,
+        tls_reports: args.tls_reports,
+        signer: args.tls_reports,
+    };
+    let settings = with(&args.place.settings, wanted)?;
+    // A relay may sign them.
+    if wanted.tls_reports && settings.signer.is_none() && settings.relayhost.is_none() {
+        complain(format_args!(
+            "warning: reports about TLS that go out as mail have no DKIM signature, and receivers will ignore them: {} is empty",
+            dkim::KEY_FILE
+        ));
+    }
+    Ok(settings)
 }
 
-fn with(args: &SettingsArgs, sts: bool, tls_reports: bool) -> Result<Settings, Failure> {
+fn with(args: &SettingsArgs, wanted: Wanted) -> Result<Settings, Failure> {
     let main_cf = main_cf(args)?;
     let mut queueing = queueing(&main_cf)?;
     let config = main_cf.config(Protocol::Smtp).or_exit(Exit::Config)?;
     // That of the transport, whose default is that of all.
     queueing.rules.concurrency.limit = *config.cache.destination_concurrency_limit;
     let mut policy = policy(&main_cf)?;
-    if sts {
+    if wanted.sts {
         policy = policy.with_mta_sts(MtaSts::default());
     }
-    if tls_reports {
+    if wanted.tls_reports {
         policy = policy.with_tls_results();
     }
     let settings = policy.settings(Protocol::Smtp);
     let relayhost = settings.connect.relayhost.clone();
+    let myhostname = config.general.myhostname.to_string();
     Ok(Settings {
+        signer: signer(&main_cf, &queueing, &myhostname, wanted)?.map(Arc::new),
         queueing,
-        tls_reports,
-        myhostname: config.general.myhostname.to_string(),
+        tls_reports: wanted.tls_reports,
+        myhostname,
         recipient_limit: *config.cache.destination_recipient_limit,
         relayhost,
         smtputf8: settings.content.smtputf8,
         policy: Arc::new(policy),
     })
+}
+
+/// The key that signs reports, if it is wanted and there is one.
+fn signer(
+    main_cf: &MainCf,
+    queueing: &Queueing,
+    myhostname: &str,
+    wanted: Wanted,
+) -> Result<Option<DkimSigner>, Failure> {
+    let is_wanted = queueing.dkim.is_wanted();
+    let signer = is_wanted.and_then(|is_wanted| {
+        let signer = (is_wanted && wanted.signer).then(|| queueing.dkim.signer(myhostname));
+        signer.transpose()
+    });
+    let signer = signer.map_err(|(name, why)| ConfigError {
+        origin: main_cf.origin(name),
+        parameter: Some(name.to_owned()),
+        problem: Problem::Value(why),
+    });
+    signer.or_exit(Exit::Config)
 }
 
 /// The name of the store in main.cf or `-o`; empty where there is none.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use outpost_queue::rules::{Rules, suppression::Suppression};
 
-use super::grammar::{Wrong, doubt, feedback, lifetime, number, some_time, time};
+use super::{
+    dkim::Dkim,
+    grammar::{Wrong, doubt, feedback, lifetime, number, some_time, time},
+};
 
 /// The values that the rows set.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub(crate) struct Queueing {
     pub(crate) arrival: Duration,
     /// The store; empty: the default one.
     pub(crate) store: String,
+    /// The signature of reports about TLS.
+    pub(crate) dkim: Dkim,
 }
 
 impl Default for Queueing {
@@ -33,6 +38,7 @@ impl Default for Queueing {
             keep: Duration::from_secs(7 * 86_400),
             arrival: Duration::from_secs(86_400),
             store: String::new(),
+            dkim: Dkim::default(),
         }
     }
 }
@@ -100,6 +106,12 @@ pub(crate) const ROWS: &[Row] = rows! {
         |to, text| to.arrival = some_time(text, "d")?;
     "queue_suppression_time" = "0", "time for which an address that bounced hard gets no mail; 0: none is taken down":
         |to, text| to.rules.suppression = suppression(text)?;
+    "queue_tls_report_dkim_key_file" = "", "private key (PEM) that signs reports about TLS, for the owner of the file alone; empty: nothing signs them":
+        |to, text| to.dkim.key_file = line_or_nothing(text)?;
+    "queue_tls_report_dkim_selector" = "", "name of the record of that key, before ._domainkey":
+        |to, text| to.dkim.selector = line_or_nothing(text)?;
+    "queue_tls_report_dkim_domain" = "", "domain that signs, which myhostname has to be or to be in; empty: myhostname":
+        |to, text| to.dkim.domain = line_or_nothing(text)?;
     "queue_store" = "", "the store, where neither --store nor OUTPOST_STORE names it":
         |to, text| to.store = text.trim().to_owned();
 };
@@ -111,9 +123,17 @@ fn suppression(text: &str) -> Result<Option<Suppression>, Wrong> {
 }
 
 fn line(text: &str) -> Result<String, Wrong> {
+    match line_or_nothing(text)? {
+        text if text.is_empty() => Err("it is empty".to_owned()),
+        text => Ok(text),
+    }
+}
+
+/// The same, which may be empty.
+fn line_or_nothing(text: &str) -> Result<String, Wrong> {
     let text = text.trim();
-    match text.is_empty() || text.contains(char::is_control) {
-        true => Err("it is empty, or has control characters in it".to_owned()),
+    match text.contains(char::is_control) {
+        true => Err("it has control characters in it".to_owned()),
         false => Ok(text.to_owned()),
     }
 }

@@ -15,7 +15,7 @@ use outpost_queue::{
     report::{self, Context},
     shared::Exchange,
     store::{Store, StoreError},
-    tlsrpt::Reporter,
+    tlsrpt::{Reporter, Signer},
     worker::{Courier, Duty, Listener, Progress, Worker},
 };
 use tokio::sync::Mutex;
@@ -72,7 +72,10 @@ fn context(settings: &Settings) -> Context {
 /// The maker of reports about TLS, and the way they go.
 pub(super) fn reporter(settings: &Settings) -> Reporter {
     let route = context(settings).route;
-    Reporter::new(settings.myhostname.clone(), move |address| route(address))
+    let mut reporter = Reporter::new(settings.myhostname.clone(), move |address| route(address));
+    let signer = settings.signer.clone();
+    reporter.signer = signer.map(|signer| signer as Arc<dyn Signer>);
+    reporter
 }
 
 fn purges<S: Store>(store: &S, settings: &Settings) -> Duty {
