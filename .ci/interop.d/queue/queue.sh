@@ -1,4 +1,5 @@
-# The queue: the tests that need PostgreSQL, on a private server; workers and a database that are killed. Read by .ci/interop.
+# The queue: the tests that need PostgreSQL, on a private server; workers and a database that are killed; reports about TLS, whose
+# signatures another program checks. Read by .ci/interop.
 
 # build_queue_tests: their program, made by whoever called. The features are those of the README's second command, whose build it is.
 build_queue_tests() {
@@ -34,5 +35,9 @@ test_queue() {
         --kill-database 0.08
     python3 "$conf/queue/kills.py" --program "$queue" --sqlite "$scratch/queue.db" --messages 1000 --workers 2 --batch 25
     echo "interop: the queue on PostgreSQL holds"
+    # The package is for the Python of Debian, whichever else there is.
+    /usr/bin/python3 -c 'import dkim' 2>/dev/null ||
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 python3-dkim >/dev/null
+    "$conf/queue/reports.py" --program "$queue"
 }
 start_queue() { :; }
