@@ -1,10 +1,12 @@
 //! The part of master(8) and the queue manager for an agent, with small servers in the place of the other processes.
 
 use std::{
+    env,
+    ffi::OsString,
     fs,
     io::{Read, Write},
     os::{
-        fd::OwnedFd,
+        fd::{AsRawFd, OwnedFd},
         unix::{
             fs::PermissionsExt,
             net::{UnixListener, UnixStream},
@@ -19,7 +21,10 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, kill, killpg},
+    sys::{
+        signal::{Signal, kill, killpg},
+        socket::{MsgFlags, recv},
+    },
     unistd::Pid,
 };
 use postfix_ipc::{
@@ -97,7 +102,8 @@ impl Postfix {
         let listener = self.listener.try_clone().unwrap();
         let script = format!("exec 5<&0 6<&1 0</dev/null 1>/dev/null; {commands} exec \"$@\"");
         let child = Command::new("sh")
-            .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_outpost-agent")])
+            .args(["-c", &script, "sh"])
+            .arg(program())
             .args(["-n", "smtp", "-t", "unix"])
             .args(words)
             .current_dir(self.folder())
@@ -133,6 +139,11 @@ impl Postfix {
         neighbours::greeted(&mut stream);
         ask(&mut stream, mail)
     }
+}
+
+/// The program: `OUTPOST_AGENT` may name another build of it.
+fn program() -> OsString {
+    env::var_os("OUTPOST_AGENT").unwrap_or_else(|| env!("CARGO_BIN_EXE_outpost-agent").into())
 }
 
 /// Sends a request over a greeted connection, and waits for the reply.
@@ -179,6 +190,13 @@ impl Agent {
             message.availability
         };
         (0..count).map(|_| next()).collect()
+    }
+
+    /// Takes what was told up to now, so that there is room for more.
+    #[allow(dead_code, reason = "tests have room enough")]
+    pub(crate) fn heed(&self) {
+        let status = self.status.as_ref().unwrap().as_raw_fd();
+        while recv(status, &mut [0; 512], MsgFlags::MSG_DONTWAIT).is_ok_and(|length| length > 0) {}
     }
 
     /// Returns whether nothing was told.
