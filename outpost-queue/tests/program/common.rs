@@ -19,6 +19,8 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::strict::Strict;
+
 /// A small message.
 pub(crate) const MESSAGE: &str = "Subject: hello\nTo: ann@x.example\n\nOne line.\n.\n..two dots\n";
 
@@ -123,13 +125,11 @@ impl Queue {
         run.stdout.trim().to_owned()
     }
 
-    /// All messages in a state, one value each.
+    /// All messages in a state, one value each, as the schema describes them.
+    #[track_caller]
     pub(crate) fn list(&self, args: &[&str]) -> Vec<Value> {
         let run = self.run(&[&["list", "--json"], args].concat()).exits(0);
-        let lines = run.stdout.lines();
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        Strict::new("queue-list").takes_lines(&run.stdout)
     }
 
     /// Begins a worker on this queue, with an event for each line of its standard output.
@@ -157,7 +157,12 @@ impl Queue {
                 }
             }
         });
-        Work { child, events }
+        let strict = Strict::new("queue-event");
+        Work {
+            child,
+            events,
+            strict,
+        }
     }
 }
 
@@ -165,10 +170,11 @@ impl Queue {
 pub(crate) struct Work {
     pub(crate) child: Child,
     events: mpsc::Receiver<Value>,
+    strict: Strict,
 }
 
 impl Work {
-    /// Waits for an event of this kind.
+    /// Waits for an event of this kind. All that come are as the schema describes them.
     #[track_caller]
     pub(crate) fn event(&self, kind: &str) -> Value {
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -176,6 +182,7 @@ impl Work {
             let left = deadline.saturating_duration_since(Instant::now());
             let event = self.events.recv_timeout(left);
             let event = event.unwrap_or_else(|_| panic!("no event {kind}"));
+            self.strict.takes(&event);
             if event["kind"] == kind {
                 return event;
             }

@@ -6,5 +6,10 @@ mod book;
 mod dkim;
 mod messages;
 mod places;
+mod schema;
 mod serve;
 mod work;
+
+/// The validator of the tests of the program `outpost`.
+#[path = "../../../outpost/tests/program/common/schema.rs"]
+mod strict;

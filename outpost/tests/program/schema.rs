@@ -7,9 +7,21 @@ use crate::common::tls;
 use std::{collections::BTreeSet, fs};
 
 use crate::common::{Run, Sink, folder, request, request_file, run};
-use schema::{NAMES, Strict, published};
+use schema::{Strict, published};
 use serde_json::{Value, json};
 use tls::Tls;
+
+/// The names of all schemas.
+const NAMES: [&str; 8] = [
+    "request",
+    "report",
+    "report-line",
+    "event",
+    "journal",
+    "probe",
+    "load",
+    "log",
+];
 
 const MAY: [&str; 2] = ["-o", "smtp_tls_security_level=may"];
 

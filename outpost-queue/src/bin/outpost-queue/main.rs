@@ -11,6 +11,7 @@ mod manage;
 mod manual;
 mod output;
 mod place;
+mod schema;
 mod serve;
 mod settings;
 mod submission;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<Exit, Failure> {
     match command {
+        Command::Schema(args) => schema::run(args),
         Command::Completions(args) => manual::completions(args),
         Command::Manual(args) => manual::run(args),
         others => {
@@ -88,7 +90,7 @@ async fn run_async(command: &Command) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(args).await,
         Command::Migrate(args) => check::migrate(args).await,
         Command::Demo(args) => demo::run(args).await,
-        Command::Completions(_) | Command::Manual(_) => Ok(Exit::Usage),
+        Command::Schema(_) | Command::Completions(_) | Command::Manual(_) => Ok(Exit::Usage),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The published schemas, and what tests hold against them.
+//! The published schemas of the package that is tested, and what tests hold against them.
 
 #![allow(dead_code, reason = "each test file uses some of these")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -7,18 +7,6 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use jsonschema::{Validator, draft202012};
 use serde_json::{Value, json};
-
-/// The names of all schemas.
-pub(crate) const NAMES: [&str; 8] = [
-    "request",
-    "report",
-    "report-line",
-    "event",
-    "journal",
-    "probe",
-    "load",
-    "log",
-];
 
 /// The folder of the schemas.
 pub(crate) fn folder() -> PathBuf {
@@ -50,10 +38,12 @@ impl Strict {
         let fault =
             |error: jsonschema::ValidationError<'_>| format!("{}: {error}", error.instance_path());
         let mut faults: Vec<String> = self.0.iter_errors(value).map(fault).collect();
-        // A kind of event is described under its name.
-        let kind = value["event"].as_str().unwrap_or_default();
-        if self.1["allOf"].is_array() && self.1["$defs"].get(kind).is_none() {
-            faults.push(format!("{kind} is no kind that is described"));
+        // A kind of event is described under its name. In a queue there are kinds of notes besides.
+        let kinds = ["kind", "event"].map(|tag| value[tag].as_str());
+        for kind in kinds.into_iter().flatten() {
+            if self.1["allOf"].is_array() && self.1["$defs"].get(kind).is_none() {
+                faults.push(format!("{kind} is no kind that is described"));
+            }
         }
         faults
     }

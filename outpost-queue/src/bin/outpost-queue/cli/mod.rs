@@ -15,7 +15,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use manage::{ManageArgs, PurgeArgs, SuppressArgs, SuppressCommand, Wanted};
-pub(crate) use others::{CheckArgs, CompletionsArgs, DemoArgs, ManualArgs, MigrateArgs};
+pub(crate) use others::{
+    CheckArgs, CompletionsArgs, DemoArgs, ManualArgs, MigrateArgs, SchemaArgs, SchemaName,
+};
 pub(crate) use run::RunArgs;
 pub(crate) use submit::{ProtocolName, SubmitArgs};
 pub(crate) use view::{FilterArgs, ListArgs, ShowArgs, StateName, StatsArgs};
@@ -87,6 +89,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     Migrate(MigrateArgs),
     Demo(DemoArgs),
+    Schema(SchemaArgs),
     Completions(CompletionsArgs),
     Manual(ManualArgs),
 }

@@ -1,4 +1,4 @@
-//! The command lines of `outpost-queue check`, `migrate`, `demo`, `completions` and `manual`.
+//! The command lines of `outpost-queue check`, `migrate`, `demo`, `schema`, `completions` and `manual`.
 #![allow(
     rustdoc::broken_intra_doc_links,
     reason = "doc comments here are help texts, where brackets are brackets"
@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 
 use super::PlaceArgs;
@@ -47,6 +47,16 @@ Exit status:
 
 Examples:
   outpost-queue demo";
+
+const SCHEMA: &str = "\
+Exit status:
+   0  the schema, or the list, was printed
+  64  the command line is wrong
+  74  it could not be written to standard output
+
+Examples:
+  outpost-queue schema
+  outpost-queue schema queue-event > queue-event.schema.json";
 
 const COMPLETIONS: &str = "\
 Exit status:
@@ -92,6 +102,35 @@ pub(crate) struct MigrateArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = DEMO)]
 pub(crate) struct DemoArgs {}
+
+/// Print the JSON Schema (draft 2020-12) of the JSON that this program writes.
+///
+/// Without NAME the schemas are listed. New fields may be added; those that are described
+/// stay.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = SCHEMA)]
+pub(crate) struct SchemaArgs {
+    /// The schema to print.
+    #[arg(value_enum, value_name = "NAME")]
+    pub(crate) name: Option<SchemaName>,
+}
+
+/// The names of the schemas, which are those of their files: apart from those of `outpost schema`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaName {
+    /// A line of run --events
+    #[value(name = "queue-event")]
+    Event,
+    /// A line of list --json
+    #[value(name = "queue-list")]
+    List,
+    /// The message of show --json
+    #[value(name = "queue-show")]
+    Show,
+    /// The numbers of stats --json
+    #[value(name = "queue-stats")]
+    Stats,
+}
 
 /// Print a completion script of this program for a shell.
 #[derive(Clone, Debug, Args)]

@@ -53,7 +53,8 @@ pub(crate) struct RunArgs {
     pub(crate) tls_reports: bool,
 
     /// Write what happens to this file, or with - to standard output: a line of JSON for
-    /// each event. An older file is continued.
+    /// each event, as 'outpost-queue schema queue-event' describes it. An older file is
+    /// continued.
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
 
