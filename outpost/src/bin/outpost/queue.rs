@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The name of the program.
-const PROGRAM: &str = "outpost-queue";
+pub(crate) const PROGRAM: &str = "outpost-queue";
 /// The environment variable that names the store. Other users do not see it, while they see a command line.
 const STORE: &str = "OUTPOST_STORE";
 /// The number of bytes of a text that are read at a time.

@@ -20,6 +20,7 @@ use crate::{
     cli::{Cli, CompletionsArgs, ManualArgs},
     exit::{Exit, Failure, OrExit},
     output::Output,
+    queue::PROGRAM as QUEUE,
 };
 
 /// Writes the pages.
@@ -33,7 +34,8 @@ pub(crate) fn run(args: &ManualArgs) -> Result<Exit, Failure> {
         .iter()
         .map(|page| page.get_name().to_owned())
         .collect();
-    for page in pages {
+    // The page of `outpost queue` would have the name of one that outpost-queue brings itself, and both can be in one folder.
+    for page in pages.into_iter().filter(|page| page.get_name() != QUEUE) {
         let path = args.folder.join(format!("{}.1", page.get_name()));
         write(&path, page, &names)
             .with_context(|| format!("cannot write {}", path.display()))
