@@ -1,16 +1,17 @@
-# The part of .ci/interop about installing: the Debian packages of outpost and outpost-agent, and the script for other systems.
-# Read by .ci/interop. All are tried on this machine, in its own daemon directory, and taken back; its mail goes on as before.
+# The part of .ci/interop about installing: the Debian packages of outpost, outpost-agent and outpost-queue, and the script for other
+# systems. Read by .ci/interop. All are tried on this machine, in its own daemon directory, and taken back; its mail goes on as before.
 # What they have installed is shown to work, the agent in a private Postfix.
 
 daemons=/usr/lib/postfix/sbin
 
 start_package() { :; }
 
-# Everything that installing the program must not change.
+# Everything that installing the programs must not change: nothing delivers in another way, is started, or has a user or a state.
 installed_state() {
     find "$daemons" -mindepth 1 ! -name outpost-agent -printf '%p %y %m %U:%G %s %T@ %i %l\n' | LC_ALL=C sort
     dpkg-divert --list "$daemons/*"
-    md5sum /etc/postfix/*.cf
+    md5sum /etc/postfix/*.cf /etc/passwd /etc/group
+    { find /etc/systemd /var/lib/outpost* /var/lib/private/outpost* -printf '%p %y %l\n' 2>/dev/null || true; } | LC_ALL=C sort
 }
 
 package_fails() {
@@ -54,45 +55,104 @@ package_of() {
     done
 }
 
-# The installed program is whole: it delivers, and completions, pages and schemas are its own.
+packages_in_use=()
+
+install_package() {
+    packages_in_use+=("$1")
+    dpkg -i "$(package_of "$1")" >/dev/null
+    unchanged "by installing the package $1"
+}
+
+# purge_package NAME: none of its files is left, and no folder that has to do with it.
+purge_package() {
+    local owned path
+    owned=$(dpkg -L "$1")
+    dpkg -P "$1" >/dev/null
+    for path in $owned; do
+        [ ! -e "$path" ] || [[ -d $path && $path != *outpost* ]] || package_fails "$path is left"
+    done
+    unchanged "by removing the package $1"
+}
+
+lint_packages() {
+    local package
+    if ! command -v lintian >/dev/null; then return 0; fi
+    for package in $packages; do lintian --allow-root --fail-on error "$package"; done
+}
+
+# as_nobody COMMAND…: by a user without any right, and with nothing of this environment.
+as_nobody() {
+    setpriv --reuid 65534 --regid 65534 --clear-groups env -i PATH="$PATH" "$@"
+}
+
+# check_program NAME: the installed program is that of its package and whole: it delivers, completions and pages are its own.
+check_program() {
+    local program=/usr/bin/$1 version manual=$scratch/manual-$1 file
+    version=$(dpkg-query -W -f '${Version}' "$1")
+    [ "$(as_nobody "$program" --version)" = "$1 ${version%-*}" ] || package_fails "$program is not of version $version"
+    as_nobody "$program" demo >"$scratch/demo" || { cat "$scratch/demo" >&2; package_fails "$1 demo fails"; }
+    "$program" completions bash | cmp - "/usr/share/bash-completion/completions/$1"
+    "$program" completions zsh | cmp - "/usr/share/zsh/vendor-completions/_$1"
+    "$program" completions fish | cmp - "/usr/share/fish/vendor_completions.d/$1.fish"
+    bash -n "/usr/share/bash-completion/completions/$1"
+    mkdir "$manual"
+    "$program" manual "$manual"
+    for file in "$manual"/*; do gzip -dc "/usr/share/man/man1/${file##*/}.gz" | cmp - "$file"; done
+}
+
 try_program() {
-    local package name file
-    package=$(package_of outpost)
-    if command -v lintian >/dev/null; then lintian --allow-root --fail-on error "$package"; fi
-    dpkg -i "$package" >/dev/null
-    program_in_use=1
-    unchanged "by installing the program's package"
-    setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/outpost demo >"$scratch/demo" ||
-        { cat "$scratch/demo" >&2; package_fails "outpost demo fails"; }
+    local name
+    install_package outpost
+    check_program outpost
     for name in $(outpost schema | cut -d' ' -f1); do
         outpost schema "$name" | cmp - "/usr/share/outpost/schema/$name.schema.json"
     done
-    outpost completions bash | cmp - /usr/share/bash-completion/completions/outpost
-    bash -n /usr/share/bash-completion/completions/outpost
-    mkdir "$scratch/manual"
-    outpost manual "$scratch/manual"
-    for file in "$scratch"/manual/*; do gzip -dc "/usr/share/man/man1/${file##*/}.gz" | cmp - "$file"; done
-    dpkg -P outpost >/dev/null
-    program_in_use=
-    for file in /usr/bin/outpost /usr/share/outpost /usr/share/man/man1/outpost.1.gz /usr/share/doc/outpost; do
-        [ ! -e "$file" ] || package_fails "$file is left"
+    purge_package outpost
+}
+
+# check_unit: systemd understands the unit, and its command runs with what systemd would give it: a user without rights, a state
+# directory that is that user's alone, and an empty environment but for the store. That is another /var/lib, and another network,
+# where its port is free; the queue is empty, so that --drain ends it.
+check_unit() {
+    local unit=/usr/lib/systemd/system/outpost-queue.service man=yes line command store
+    command -v man >/dev/null || man=no
+    if command -v systemd-analyze >/dev/null; then systemd-analyze --man=$man --recursive-errors=no verify "$unit"; fi
+    for line in DynamicUser=yes StateDirectory=outpost StateDirectoryMode=0700; do
+        grep -qx "$line" "$unit" || package_fails "the unit does not say $line"
     done
-    unchanged "by removing the program's package"
+    command=$(sed -n 's/^ExecStart=\(.*\) \$OPTIONS$/\1/p' "$unit")
+    store=$(sed -n 's/^Environment=//p' "$unit")
+    [ -n "$command" ] || package_fails "the unit has no command with \$OPTIONS"
+    # shellcheck disable=SC2016,SC2086 # the inner shell's variables; the command is words
+    unshare --mount --net sh -euc '
+        mount -t tmpfs none /var/lib
+        install -d -o 65534 -g 65534 -m 700 /var/lib/outpost
+        ip link set lo up
+        setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs --bounding-set=-all env -i "$@" --drain
+        test -s /var/lib/outpost/queue.db
+    ' sh "$store" $command >"$scratch/unit" 2>&1 || { cat "$scratch/unit" >&2; package_fails "the command of the unit fails"; }
+}
+
+try_queue() {
+    install_package outpost-queue
+    check_program outpost-queue
+    check_unit
+    # Both packages go together, and one program finds the other.
+    if [ ! -e /usr/bin/outpost ]; then
+        install_package outpost
+        [ "$(outpost queue --version)" = "$(outpost-queue --version)" ] || package_fails "outpost queue is not outpost-queue"
+        purge_package outpost
+    fi
+    purge_package outpost-queue
 }
 
 try_package() {
-    local package
-    package=$(package_of outpost-agent)
-    if command -v lintian >/dev/null; then lintian --allow-root --fail-on error "$package"; fi
-    dpkg -i "$package" >/dev/null
-    unchanged "by installing the package"
+    install_package outpost-agent
     dpkg -L outpost-agent | grep -q man8/outpost-agent.8.gz
     check_package
     private_mail named
     refuses "belongs to a package" "$top/packaging/install" "$agent"
-    dpkg -P outpost-agent >/dev/null
-    [ ! -e "$daemons/outpost-agent" ] || package_fails "the program is left"
-    unchanged "by removing the package"
+    purge_package outpost-agent
 }
 
 try_script() {
@@ -116,9 +176,11 @@ try_script() {
 
 # Whatever goes wrong: the machine is left as it was.
 package_cleanup() {
+    local name
     "$top/packaging/install" --undo >/dev/null || true
-    if dpkg-query -s outpost-agent >/dev/null 2>&1; then dpkg -P outpost-agent >/dev/null; fi
-    if [ -n "${program_in_use:-}" ]; then dpkg -P outpost >/dev/null; fi
+    for name in "${packages_in_use[@]}"; do
+        if dpkg-query -s "$name" >/dev/null 2>&1; then dpkg -P "$name" >/dev/null; fi
+    done
 }
 
 test_package() {
@@ -128,10 +190,16 @@ test_package() {
     fi
     state_before=$(installed_state)
     package_in_use=1
+    lint_packages
     if [ -e /usr/bin/outpost ]; then
         echo "interop: outpost is installed here already; its package is not tried"
     else
         try_program
+    fi
+    if [ -e /usr/bin/outpost-queue ]; then
+        echo "interop: outpost-queue is installed here already; its package is not tried"
+    else
+        try_queue
     fi
     try_package
     try_script
