@@ -1,5 +1,5 @@
 # The queue: the tests that need PostgreSQL, on a private server; workers and a database that are killed; reports about TLS, whose
-# signatures another program checks. Read by .ci/interop.
+# signatures another program checks; its page in a browser. Read by .ci/interop.
 
 # build_queue_tests: their program, made by whoever called. The features are those of the README's second command, whose build it is.
 build_queue_tests() {
@@ -39,5 +39,9 @@ test_queue() {
     /usr/bin/python3 -c 'import dkim' 2>/dev/null ||
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 python3-dkim >/dev/null
     "$conf/queue/reports.py" --program "$queue"
+    # Without fonts there is nothing to see on a page.
+    command -v chromium >/dev/null ||
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
+    python3 "$conf/page/check.py" --program "$queue"
 }
 start_queue() { :; }
