@@ -85,9 +85,9 @@ as_nobody() {
     setpriv --reuid 65534 --regid 65534 --clear-groups env -i PATH="$PATH" "$@"
 }
 
-# check_program NAME: the installed program is that of its package and whole: it delivers, completions and pages are its own.
+# check_program NAME: the installed program is that of its package and whole: it delivers, completions, pages and schemas are its own.
 check_program() {
-    local program=/usr/bin/$1 version manual=$scratch/manual-$1 file
+    local program=/usr/bin/$1 version manual=$scratch/manual-$1 file name
     version=$(dpkg-query -W -f '${Version}' "$1")
     [ "$(as_nobody "$program" --version)" = "$1 ${version%-*}" ] || package_fails "$program is not of version $version"
     as_nobody "$program" demo >"$scratch/demo" || { cat "$scratch/demo" >&2; package_fails "$1 demo fails"; }
@@ -98,15 +98,14 @@ check_program() {
     mkdir "$manual"
     "$program" manual "$manual"
     for file in "$manual"/*; do gzip -dc "/usr/share/man/man1/${file##*/}.gz" | cmp - "$file"; done
+    for name in $("$program" schema | cut -d' ' -f1); do
+        "$program" schema "$name" | cmp - "/usr/share/$1/schema/$name.schema.json"
+    done
 }
 
 try_program() {
-    local name
     install_package outpost
     check_program outpost
-    for name in $(outpost schema | cut -d' ' -f1); do
-        outpost schema "$name" | cmp - "/usr/share/outpost/schema/$name.schema.json"
-    done
     purge_package outpost
 }
 
