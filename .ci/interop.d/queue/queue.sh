@@ -1,4 +1,4 @@
-# The queue: the tests that need PostgreSQL, on a private server; workers and a database that are killed; reports about TLS, whose
+# The queue: the tests that need PostgreSQL, on a private server; workers and a database that are killed; a database without room; reports about TLS, whose
 # signatures another program checks; its page in a browser. Read by .ci/interop.
 
 # build_queue_tests: their program, made by whoever called. The features are those of the README's second command, whose build it is.
@@ -34,6 +34,7 @@ test_queue() {
     python3 "$conf/queue/kills.py" --program "$queue" --postgres "$folder" --messages "${QUEUE_MESSAGES:-1500}" --batch 25 \
         --kill-database 0.08
     python3 "$conf/queue/kills.py" --program "$queue" --sqlite "$scratch/queue.db" --messages 1000 --workers 2 --batch 25
+    "$conf/queue/full.py" --program "$queue" --postgres "$scratch/full"
     echo "interop: the queue on PostgreSQL holds"
     # The package is for the Python of Debian, whichever else there is.
     /usr/bin/python3 -c 'import dkim' 2>/dev/null ||
