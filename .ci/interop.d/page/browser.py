@@ -122,7 +122,10 @@ class Tab:
             elif what == "Page.loadEventFired":
                 self.loads += 1
             elif what == "Network.requestWillBeSent":
-                self.requests.append((about["request"]["method"], about["request"]["url"]))
+                request = about["request"]
+                # The browser looks for a site's picture by itself, where no policy forbids it.
+                if not request["url"].endswith("/favicon.ico"):
+                    self.requests.append((request["method"], request["url"]))
             elif what == "Network.responseReceived" and about["type"] == "Document":
                 self.statuses.append(about["response"]["status"])
             elif what == "Log.entryAdded":

@@ -40,9 +40,11 @@
             trouble: text(row.querySelector(".trouble")),
             cells: [...row.querySelectorAll("td")].map(text),
         })),
-        // The body is not to be moved sideways, and nothing is to be cut off.
+        // Neither the body nor anything in it is to be moved sideways.
         width: document.scrollingElement.scrollWidth,
-        room: window.innerWidth,
+        room: document.documentElement.clientWidth,
+        hidden: all.filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0)
+            .map((element) => element.localName + "." + element.className),
         dark: ground < 0.5,
         faint: shown.filter((element) => contrast(element) < 4.5).map((element) => element.localName + ": " + text(element)),
     };

@@ -86,7 +86,7 @@ class World:
         self.program = program
         self.folder = pathlib.Path(folder)
         # The page shows the path.
-        self.file = self.folder / "<b>\"store\" & Größe'.db"
+        self.file = self.folder / f"<b>\"store\" & Größe'{'x' * 100}.db"
         self.store = f"sqlite:{self.file}"
         self.settings = dict(SETTINGS, smtp_tcp_port=str(port))
         self.servers = [Server(address, port) for address in SERVERS]
@@ -132,7 +132,7 @@ class World:
         return found[0]
 
     def fill(self):
-        """Fills the queue, step by step. What is then in it is in `check.py`."""
+        """Fills the queue, step by step. What came of it stands in checks.NUMBERS and checks.ROWS."""
         for name in ["ann", "bob"]:
             self.submit(f"{name}@{TAKES}")
         # The second time there is no attempt.
@@ -147,18 +147,29 @@ class World:
         self.submit(f"ann@{SILENT}")
         self.until("one is under way", lambda: self.tasks()["leased"] == 1)
         # From here on the only slot is taken.
-        ids = []
+        waiting = []
         for count, words in [
             (2, ["ann@bücher.example"]),
             (4, ["--nexthop", LONG, "ann@example.com"]),
             (5, ["--protocol", "lmtp", "--nexthop", SOCKET, "ann@example.com"]),
             (6, ["--protocol", "lmtp", "--nexthop", LONG_SOCKET, "ann@example.com"]),
         ]:
-            ids += [self.submit(*words) for _ in range(count)]
+            waiting += [self.submit(*words) for _ in range(count)]
         # The store knows a destination when somebody has looked at what is for it.
-        self.call("hold", *ids)
-        self.call("release", *ids)
-        self.call("hold", *[self.submit("ann@held.example") for _ in range(7)])
+        self.call("hold", *waiting)
+        self.call("release", *waiting)
+        self.held = [self.submit("ann@held.example") for _ in range(7)]
+        self.call("hold", *self.held)
+
+    def contents(self):
+        """Everything but the times, which go on."""
+        messages = [json.loads(line) for line in self.call("list", "--json").splitlines()]
+        for message in messages:
+            del message["age"]
+        return messages, self.suppressed()
+
+    def suppressed(self):
+        return self.call("suppress", "list")
 
     def rename_table(self, old, new):
         """A store in which a table is missing does not answer."""

@@ -43,6 +43,7 @@ test_queue() {
     # Without fonts there is nothing to see on a page.
     command -v chromium >/dev/null ||
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
-    python3 "$conf/page/check.py" --program "$queue"
+    mkdir "$scratch/page"
+    python3 "$conf/page/page.py" --program "$queue" --scratch "$scratch/page"
 }
 start_queue() { :; }

@@ -1,0 +1,38 @@
+"""Pages that are wrong: the check that has to say so, what is replaced by what, and in which window."""
+
+NARROW = {"width": 360}
+DARK = {"scheme": "dark"}
+PAGES = [
+    ("numbers", "<dd>19</dd>", "<dd>20</dd>", {}),
+    ("numbers", "<dt>held tasks</dt>", "<dt>tasks</dt>", {}),
+    ("numbers", "<dt>age of the oldest task</dt><dd>", "<dt>age of the oldest task</dt><dd>-", {}),
+    ("destinations", "smtp:held.example", "smtp:held.example.org", {}),
+    ("destinations", 'bücher.example</th><td class="number">2</td>', 'bücher.example</th><td class="number">3</td>', {}),
+    ("rest", "&lt;img", "&amp;lt;img", {}),
+    ("store", "&lt;b&gt;", "", {}),
+    ("markup", "unix:/nowhere/&lt;script&gt;", "unix:/nowhere/<b>", {}),
+    ("markup", "<main>", '<main onclick="ran = 1">', {}),
+    ("markup", "<main>", '<main><form action="/"></form>', {}),
+    ("markup", "<main>", '<main><a href="/">x</a>', {}),
+    ("scripts", "&lt;script&gt;ran = 1; alert(1)&lt;/script&gt;", "<script>ran = 1; alert(1)</script>", {}),
+    ("scripts", "&lt;script&gt;", "<script>ran = 1</script>", {}),
+    ("requests", "<main>", '<main><img src="/x">', {}),
+    ("requests", "<main>", '<main><img src="//evil.example/x">', {}),
+    ("requests", "<style>", '<style>@import "//evil.example/x";', {}),
+    ("requests", "<main>", '<main><script>fetch("/", {method: "POST"})</script>', {}),
+    ("console", "<main>", '<main><script>console.log("x")</script>', {}),
+    ("console", "<main>", "<main><script>nothing()</script>", {}),
+    ("width", "overflow-wrap: anywhere", "", NARROW),
+    ("width", "overflow-wrap: anywhere; }\n.number", "}\n.number", NARROW),
+    ("width", "minmax(9rem, 1fr)", "minmax(30rem, 1fr)", NARROW),
+    ("width", "thead .number { white-space: normal; }", "", NARROW),
+    ("scheme", "color-scheme: light dark;", "color-scheme: light;", DARK),
+    ("contrast", "--bad: #ff8a80", "--bad: #b00020", DARK),
+    ("contrast", "--soft: #666", "--soft: #999", {}),
+    ("access", ' lang="en"', "", {}),
+    ("access", "<title>Outpost queue</title>", "", {}),
+    ("access", "<!DOCTYPE html>", "", {}),
+    ("access", "<h2>Destinations</h2>", "<h1>Destinations</h1>", {}),
+    ("access", '<th scope="col">', "<th>", {}),
+    ("access", '<th scope="row">', "<td>", {}),
+]
