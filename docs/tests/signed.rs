@@ -1,4 +1,4 @@
-//! What the example signs verifies with the record of its key, until it is changed.
+//! Messages that the example signs verify with the record of its key, until they are changed.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;

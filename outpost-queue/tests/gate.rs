@@ -28,7 +28,7 @@ use smtp_sim::{
     scenario::{Scenario, SessionRecord},
 };
 
-/// What became of a message.
+/// The end of a message.
 struct Run {
     fate: Fate,
     outcome: Outcome,

@@ -1,4 +1,4 @@
-//! What operators do to messages, on the store in memory.
+//! Operators' commands to messages, on the store in memory.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 

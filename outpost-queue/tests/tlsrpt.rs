@@ -111,7 +111,7 @@ impl Store for Shaky {
 #[derive(Default)]
 struct World {
     records: BTreeMap<String, Result<Vec<Vec<u8>>, String>>,
-    /// What web servers answer, last first; then 204.
+    /// Answers of web servers, last first; then 204.
     answers: Mutex<Vec<u16>>,
     posts: Mutex<Vec<(String, Bytes)>>,
     /// Nobody answers: whoever asks waits until it is killed.

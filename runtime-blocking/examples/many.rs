@@ -22,7 +22,7 @@ use smtp_policy::{
 };
 use smtp_proto::address::{Address, ReversePath};
 
-/// How many messages.
+/// The number of messages.
 const MANY: usize = 100;
 /// The number of threads.
 const AT_ONCE: usize = 30;

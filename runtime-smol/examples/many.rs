@@ -23,7 +23,7 @@ use smtp_policy::{
 };
 use smtp_proto::address::{Address, ReversePath};
 
-/// How many messages.
+/// The number of messages.
 const MANY: usize = 100;
 /// The number of deliveries at once.
 const AT_ONCE: usize = 30;

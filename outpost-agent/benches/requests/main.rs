@@ -33,7 +33,7 @@ use postfix_ipc::queue_file::{Record, RecordKind};
 
 use crate::sink::Sink;
 
-/// What is measured.
+/// The work that is measured.
 struct Plan {
     mode: &'static str,
     tls: bool,

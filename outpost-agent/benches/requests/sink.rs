@@ -17,7 +17,7 @@ pub(crate) struct Sink {
     port: u16,
 }
 
-/// What is answered to commands, by their first letters.
+/// Answers to commands, by their first letters.
 const REPLIES: &[(&str, &str)] = &[
     (
         "EHLO",

@@ -126,7 +126,7 @@ impl<S: Store> Queue<S> {
     /// Adds a message. When this returns it is there for good, and delivered or reported some day.
     ///
     /// # Errors
-    /// What keeps the store from taking it. The message may be there all the same where the store went away in the middle.
+    /// The reason why the store does not take it. The message may be there all the same where the store went away in the middle.
     pub async fn submit(&self, submission: Submission) -> Result<MessageId, StoreError> {
         let bytes = submission.bytes();
         let id = self.submits.push(submission, bytes).await;

@@ -71,7 +71,7 @@ impl<S: Store> Queue<S> {
     /// Begins a message whose text comes in pieces.
     ///
     /// # Errors
-    /// What keeps the store from it.
+    /// The reason why the store does not.
     pub async fn begin(&self) -> Result<Incoming<S>, StoreError> {
         Ok(Incoming {
             queue: self.clone(),
@@ -89,7 +89,7 @@ impl<S: Store> Incoming<S> {
     /// Takes the next bytes, whose lines end in LF or CR LF; a CR that ends no line becomes a blank.
     ///
     /// # Errors
-    /// What keeps the store from taking them.
+    /// The reason why the store does not take them.
     pub async fn push(&mut self, bytes: Bytes) -> Result<(), SubmitError> {
         match bytes.is_empty() {
             // To the line ends, this would be the end.

@@ -1,4 +1,4 @@
-//! What every store must do. [`suite!`](crate::suite) makes the tests for one of them, each on a fresh store.
+//! The duties of every store. [`suite!`](crate::suite) makes the tests for one of them, each on a fresh store.
 //!
 //! Nothing here depends on a clock that can be set: what is to be over is made to end at once.
 

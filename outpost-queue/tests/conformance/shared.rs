@@ -1,4 +1,4 @@
-//! What workers share.
+//! Facts that workers share.
 
 use core::slice::from_ref;
 

@@ -1,4 +1,4 @@
-//! What operators see.
+//! The views of operators.
 
 use outpost_queue::{
     model::{

@@ -17,7 +17,7 @@ use outpost_queue::{
 
 use super::kit::{Server, client, name, open, submissions};
 
-/// What a submitter was told.
+/// The answer to a submitter.
 #[derive(Default)]
 struct Told {
     acknowledged: BTreeSet<MessageId>,

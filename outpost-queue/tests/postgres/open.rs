@@ -1,4 +1,4 @@
-//! What a database is when it is opened.
+//! States of a database when it is opened.
 
 use outpost_queue::{
     operation::Submit,

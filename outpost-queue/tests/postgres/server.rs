@@ -111,7 +111,7 @@ async fn a_connection_that_is_ended_in_the_middle_is_replaced() {
     assert_eq!(store.run(admit("one", 100)).await.unwrap().0, 2);
 }
 
-/// What is given up in the middle leaves nothing, and its connection is not used again.
+/// A transaction that is given up in the middle leaves nothing, and its connection is not used again.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: .ci/interop runs it"]
 async fn what_is_dropped_in_the_middle_leaves_nothing() {

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &[&str]) -> Run {
     Run::of(program().args(args).output().unwrap())
 }
 
-/// What a run of the program gave.
+/// The outcome of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) exit: Option<i32>,
@@ -217,7 +217,7 @@ impl Drop for Work {
     }
 }
 
-/// What a server does.
+/// The behaviour of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
     /// It takes everything.

@@ -230,7 +230,7 @@ fn every_value_of_a_schema_is_explained() {
     }
 }
 
-/// What the engine tells is described as in the schemas of the program `outpost`.
+/// Facts of the engine are described as in the schemas of the program `outpost`.
 #[test]
 fn definitions_of_the_engine_are_the_same_as_those_of_deliveries() {
     let theirs = |name: &str| -> Value {

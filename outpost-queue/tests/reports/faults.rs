@@ -60,7 +60,7 @@ impl Seen {
         }
     }
 
-    /// How often each recipient was told of with this action.
+    /// The number of times that each recipient was told of with this action.
     fn told(&self, address: &str, action: &str) -> usize {
         let entry = format!("\nFinal-Recipient: rfc822; {address}\nAction: {action}\n");
         self.0

@@ -1,4 +1,4 @@
-//! Whether anybody was lost, doubled, or told too often.
+//! The judge: nobody is lost, doubled, or told too often.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,7 +10,7 @@ use super::{
     world::{Tally, World},
 };
 
-/// What has come of a world.
+/// The end of a world.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) wrong: Vec<String>,

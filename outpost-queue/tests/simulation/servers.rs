@@ -37,17 +37,17 @@ pub(crate) struct Manners {
     pub(crate) refuses: u64,
     /// For how long it puts off everybody whom it sees for the first time; zero: not at all.
     pub(crate) greylists: Duration,
-    /// How often the answer to the end of the text is lost: once in so many.
+    /// The answer to the end of the text is lost once in so many.
     pub(crate) loses: u64,
-    /// How often the connection is lost at the end, and nothing was taken.
+    /// The connection is lost at the end, and nothing was taken, once in so many.
     pub(crate) breaks: u64,
-    /// How often the end is answered with 4xx.
+    /// The end is answered with 4xx once in so many.
     pub(crate) defers: u64,
-    /// How often the end is answered with 5xx.
+    /// The end is answered with 5xx once in so many.
     pub(crate) rejects: u64,
     /// The longest time for an answer, in milliseconds.
     pub(crate) slow: u64,
-    /// Whether everything is well from a time on.
+    /// The time from which everything is well.
     pub(crate) well_from: i64,
 }
 
@@ -421,7 +421,7 @@ async fn read_all(text: &mut impl TextSource) -> std::io::Result<Vec<u8>> {
     }
 }
 
-/// Whether a site refuses an address: always or never.
+/// Returns whether a site refuses an address: always or never.
 fn refused(address: &str, percent: u64) -> bool {
     let sum = address.bytes().fold(7_u64, |sum, byte| {
         sum.wrapping_mul(31).wrapping_add(u64::from(byte))

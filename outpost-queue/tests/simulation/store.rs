@@ -16,7 +16,7 @@ use outpost_queue::{
 
 use super::{chance::Chance, exec::Exec};
 
-/// How the store fares.
+/// The fortune of the store.
 #[derive(Debug, Default)]
 pub(crate) struct Weather {
     /// It is away until then.
@@ -41,7 +41,7 @@ pub(crate) struct SimStore {
     pub(crate) rules: Rules,
     /// Contradictions are looked for after so many steps.
     pub(crate) check_every: u64,
-    /// How far the clock of the store is ahead.
+    /// The time by which the clock of the store is ahead.
     pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -50,7 +50,7 @@ impl SimStore {
         self.weather.lock().unwrap()
     }
 
-    /// What happens to the next operation.
+    /// The fate of the next operation.
     fn fault(&self) -> Option<Fault> {
         let now = self.exec.now();
         let mut weather = self.weather();

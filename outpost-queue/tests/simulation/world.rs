@@ -37,7 +37,7 @@ pub(crate) struct Size {
     pub(crate) check_every: u64,
 }
 
-/// What is known of a recipient besides the queue.
+/// Knowledge of a recipient besides the queue.
 pub(crate) struct Sent {
     pub(crate) message: MessageId,
     pub(crate) notify: Notify,
@@ -63,7 +63,7 @@ pub(crate) struct World {
     trouble_until: i64,
 }
 
-/// What happened to workers and to tasks.
+/// Events of workers and of tasks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) kills: u64,

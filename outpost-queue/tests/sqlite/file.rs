@@ -1,4 +1,4 @@
-//! What can be wrong with a file: missing, foreign, newer, full, read-only, cut off in the middle.
+//! Faults of a file: missing, foreign, newer, full, read-only, cut off in the middle.
 
 use std::{
     fs,

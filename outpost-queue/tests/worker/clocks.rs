@@ -251,7 +251,7 @@ async fn nobody_is_lost_where_the_clock_jumps_about() {
     assert!(killed > 3, "{killed}");
 }
 
-/// What decides, and what is done in a transaction, takes the time from the store: no source of it names a clock.
+/// Decisions and transactions take the time from the store: no source of them names a clock.
 #[test]
 fn nothing_that_decides_has_a_clock_of_its_own() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

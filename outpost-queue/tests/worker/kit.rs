@@ -32,7 +32,7 @@ use tokio::{task::AbortHandle, time::Instant};
 pub(crate) type Text = Box<dyn TextSource>;
 type Script = dyn Fn(Attempt) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync;
 
-/// What a script is given: a request and its text.
+/// The input of a script: a request and its text.
 pub(crate) struct Attempt {
     pub(crate) request: Request,
     pub(crate) text: Text,
@@ -61,9 +61,9 @@ pub(crate) struct Scripted {
     script: Arc<Script>,
     delivered: Arc<AtomicUsize>,
     cancel: Arc<tokio::sync::watch::Sender<bool>>,
-    /// What runs beside the worker.
+    /// The tasks that run beside the worker.
     beside: Arc<Mutex<Vec<AbortHandle>>>,
-    /// How long a second of this machine is, in seconds of the store: its clock is wrong where that is not one.
+    /// The length of a second of this machine, in seconds of the store: its clock is wrong where that is not one.
     pub(crate) pace: f64,
 }
 

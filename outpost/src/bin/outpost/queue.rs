@@ -99,7 +99,7 @@ impl QueuePlace {
     /// Puts a message into the queue: all recipients, or none.
     ///
     /// # Errors
-    /// What the program says, with its exit status.
+    /// The program's words, with its exit status.
     pub(crate) fn submit(&self, envelope: Envelope, message: &Message) -> Result<Report, Failure> {
         let recipients = envelope.recipients.clone();
         let any = Nexthop::parse("localhost").or_exit(Exit::Software)?;

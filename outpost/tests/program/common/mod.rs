@@ -58,7 +58,7 @@ pub(crate) fn run_with_input(args: &[&str], input: &[u8]) -> Run {
     Run::of(child.wait_with_output().unwrap())
 }
 
-/// What a run of the program gave.
+/// The outcome of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) exit: Option<i32>,
@@ -164,7 +164,7 @@ impl Sink {
             .collect()
     }
 
-    /// How many half-received messages lie about.
+    /// The number of half-received messages that lie about.
     pub(crate) fn unfinished(&self) -> usize {
         files(&self.maildir.path().join("tmp")).len()
     }

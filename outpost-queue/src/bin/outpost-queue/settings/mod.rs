@@ -51,7 +51,7 @@ pub(crate) struct Settings {
     pub(crate) smtputf8: bool,
 }
 
-/// What only some commands want of the settings.
+/// The settings that only some commands want.
 #[derive(Clone, Copy, Debug, Default)]
 struct Wanted {
     /// MTA-STS policies of domains are applied.
