@@ -225,89 +225,39 @@ fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
 }
 
 impl fmt::Display for QueueEvent<'_> {
+    // A table of kinds and their lines. Texts from outside may hold anything, and go through `printable`.
+    #[rustfmt::skip]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Claimed {
-                message,
-                task,
-                destination,
-                recipients,
-                attempts,
-            } => write!(
-                f,
-                "{message}: task {task} begins: destination={destination}, recipients={recipients}, attempts={attempts}"
-            ),
+            Self::Claimed { message, task, destination, recipients, attempts } =>
+                write!(f, "{message}: task {task} begins: destination={destination}, recipients={recipients}, attempts={attempts}"),
             Self::Note { message, note } => write!(f, "{message}: {note}"),
-            Self::Settled { message, verdict } => {
-                let line = LogStyle::default().line(verdict.recipient, verdict.outcome);
-                write!(f, "{message}: {line}")
-            }
+            Self::Settled { message, verdict } =>
+                write!(f, "{message}: {}", LogStyle::default().line(verdict.recipient, verdict.outcome)),
             Self::Concluded { message, task } => write!(f, "{message}: task {task} is over"),
-            Self::Lost {
-                message,
-                task,
-                ended,
-            } => {
+            Self::Lost { message, task, ended } => {
                 let doubt = said(*ended, "; its recipients may get the message twice");
                 write!(f, "{message}: task {task} is somebody else's{doubt}")
             }
-            Self::Panicked { message, task, why } => {
-                let why = printable(why);
-                write!(f, "{message}: the delivery of task {task} panicked: {why}")
-            }
-            Self::SetAside { message, task, why } => {
-                let why = printable(why);
-                write!(
-                    f,
-                    "{message}: task {task} cannot be read and is held: {why}"
-                )
-            }
-            Self::Reaped {
-                message,
-                task,
-                in_doubt,
-                poisoned,
-            } => {
+            Self::Panicked { message, task, why } =>
+                write!(f, "{message}: the delivery of task {task} panicked: {}", printable(why)),
+            Self::SetAside { message, task, why } =>
+                write!(f, "{message}: task {task} cannot be read and is held: {}", printable(why)),
+            Self::Reaped { message, task, in_doubt, poisoned } => {
                 let doubt = said(*in_doubt, "; its recipients may have the message");
                 let poison = said(*poisoned, "; it is held, since it has killed its workers");
-                write!(
-                    f,
-                    "{message}: a worker died with task {task}{doubt}{poison}"
-                )
+                write!(f, "{message}: a worker died with task {task}{doubt}{poison}")
             }
-            Self::StoreFailed { doing, error } => {
-                write!(f, "cannot {doing}: {}", printable(&error.to_string()))
-            }
-            Self::Reported {
-                message,
-                report,
-                about,
-                ..
-            } => write!(
-                f,
-                "{message}: sender {} notification: {report}",
-                kind(about)
-            ),
-            Self::ReportDamaged { message, why } => {
-                let why = printable(why);
-                write!(f, "{message}: a report lacks what cannot be read: {why}")
-            }
-            Self::Looked {
-                message,
-                task,
-                destination,
-                finding,
-                recipients,
-            } => write!(
-                f,
-                "{message}: task {task} {finding}: destination={destination}, recipients={recipients}"
-            ),
+            Self::StoreFailed { doing, error } => write!(f, "cannot {doing}: {}", printable(&error.to_string())),
+            Self::Reported { message, report, about, .. } =>
+                write!(f, "{message}: sender {} notification: {report}", kind(about)),
+            Self::ReportDamaged { message, why } =>
+                write!(f, "{message}: a report lacks what cannot be read: {}", printable(why)),
+            Self::Looked { message, task, destination, finding, recipients } =>
+                write!(f, "{message}: task {task} {finding}: destination={destination}, recipients={recipients}"),
             Self::DutyFailed { duty, why } => write!(f, "{duty}: {}", printable(why)),
-            Self::Stopping { running, grace } => write!(
-                f,
-                "stopping: {running} deliveries may go on for {} seconds",
-                grace.as_secs()
-            ),
+            Self::Stopping { running, grace } =>
+                write!(f, "stopping: {running} deliveries may go on for {} seconds", grace.as_secs()),
         }
     }
 }
