@@ -111,19 +111,33 @@ fn a_password_in_an_open_file_is_refused_and_never_shown() {
     );
 }
 
+/// Each text is refused with its fault: the line and the beginning of the words, and no password.
+fn are_refused<T: AsRef<str>>(rows: impl IntoIterator<Item = (T, &'static str)>) {
+    for (text, fault) in rows {
+        let text = text.as_ref();
+        let found = parse(text).unwrap_err();
+        let expected = format!("/etc/x/config.toml:{fault}");
+        assert!(
+            found.starts_with(&expected),
+            "{text:?}: {found:?}, not {expected:?}"
+        );
+        assert!(!found.contains("4711") && !found.contains('\n'), "{found}");
+    }
+}
+
+/// As `are_refused`, of lines that follow the two first ones of an account.
+fn are_refused_of_an_account<const N: usize>(rows: [(&'static str, &'static str); N]) {
+    are_refused(rows.map(|(more, fault)| (format!("[accounts.a]\nhost = \"h\"\n{more}"), fault)));
+}
+
 #[test]
-fn what_cannot_be_understood_is_told_with_its_line_and_without_passwords() {
-    let account = "[accounts.a]\nhost = \"h\"\n";
-    for (text, fault) in [
+fn unknown_names_and_places_that_are_none_are_told() {
+    are_refused([
         ("defautl = \"a\"\n", "1: unknown field `defautl`"),
         ("\n[accounts.a]\nhots = \"h\"\n", "3: unknown field `hots`"),
         (
             "default = \"b\"\n[accounts.a]\nhost = \"h\"\n",
             "1: default: there is no account 'b'",
-        ),
-        (
-            "[accounts.a]\nfrom = \"a@x\"\n",
-            "1: account 'a' has neither host nor direct",
         ),
         (
             "[accounts.a]\nhost = \"h:25\"\n",
@@ -141,82 +155,76 @@ fn what_cannot_be_understood_is_told_with_its_line_and_without_passwords() {
             "[accounts.a]\nhost = \"h\"\nport = 65536\n",
             "3: invalid value",
         ),
+    ]);
+}
+
+#[test]
+fn wishes_about_tls_that_contradict_each_other_are_told() {
+    are_refused_of_an_account([
+        ("tls = \"maybe\"\n", "3: unknown variant `maybe`"),
+        ("tls = \"none\"\n", "3: tls = \"none\" sends mail"),
         (
-            &format!("{account}tls = \"maybe\"\n"),
-            "3: unknown variant `maybe`",
-        ),
-        (
-            &format!("{account}tls = \"none\"\n"),
+            "tls = \"none\"\ninsecure = false\n",
             "3: tls = \"none\" sends mail",
         ),
+        ("insecure = true\n", "3: insecure = true has no meaning"),
         (
-            &format!("{account}tls = \"none\"\ninsecure = false\n"),
-            "3: tls = \"none\" sends mail",
-        ),
-        (
-            &format!("{account}insecure = true\n"),
-            "3: insecure = true has no meaning",
-        ),
-        (
-            &format!("{account}insecure = true\ntls = \"none\"\nca_file = \"x\"\n"),
+            "insecure = true\ntls = \"none\"\nca_file = \"x\"\n",
             "5: ca_file has no meaning",
         ),
+        ("min_tls = \"1.1\"\n", "3: unknown variant `1.1`"),
+    ]);
+}
+
+#[test]
+fn a_login_without_its_other_half_is_told() {
+    are_refused_of_an_account([
+        ("user = \"me\"\n", "3: user: there is no password"),
         (
-            &format!("{account}min_tls = \"1.1\"\n"),
-            "3: unknown variant `1.1`",
-        ),
-        (
-            &format!("{account}user = \"me\"\n"),
-            "3: user: there is no password",
-        ),
-        (
-            &format!("{account}user = \"m:e\"\nkeyring = true\n"),
+            "user = \"m:e\"\nkeyring = true\n",
             "3: user: it is empty, or has a colon",
         ),
+        ("keyring = true\n", "3: keyring: the account has no user"),
         (
-            &format!("{account}keyring = true\n"),
-            "3: keyring: the account has no user",
-        ),
-        (
-            &format!("{account}user = \"me\"\nkeyring = false\n"),
+            "user = \"me\"\nkeyring = false\n",
             "3: user: there is no password",
         ),
         (
-            &format!("{account}user = \"me\"\nkeyring = true\npassword_file = \"x\"\n"),
+            "user = \"me\"\nkeyring = true\npassword_file = \"x\"\n",
             "4: keyring: the account has another",
         ),
         (
-            &format!("{account}user = \"me\"\npassword_command = []\n"),
+            "user = \"me\"\npassword_command = []\n",
             "4: password_command: it is empty",
         ),
         (
-            &format!("{account}user = \"me\"\npassword_command = \"pass show x\"\n"),
+            "user = \"me\"\npassword_command = \"pass show x\"\n",
             "4: invalid type",
         ),
+    ]);
+}
+
+#[test]
+fn senders_and_names_that_are_none_are_told() {
+    are_refused_of_an_account([
+        ("from = \"Me\"\n", "3: from: it has no domain"),
+        ("from = \"a@b@c\"\n", "3: from: there is more than one @"),
         (
-            &format!("{account}from = \"Me\"\n"),
-            "3: from: it has no domain",
-        ),
-        (
-            &format!("{account}from = \"a@b@c\"\n"),
-            "3: from: there is more than one @",
-        ),
-        (
-            &format!("{account}from_patterns = [\"a@b\", \" \"]\n"),
+            "from_patterns = [\"a@b\", \" \"]\n",
             "3: a pattern is empty",
         ),
-        (&format!("{account}domain = \"a b\"\n"), "3: domain: "),
+        ("domain = \"a b\"\n", "3: domain: "),
+        ("local_hostname = \"a b\"\n", "3: local_hostname: "),
+        ("full_name = \"a\\nb\"\n", "3: full_name: "),
+    ]);
+}
+
+#[test]
+fn fields_of_another_kind_of_account_are_told() {
+    are_refused([
         (
-            &format!("{account}local_hostname = \"a b\"\n"),
-            "3: local_hostname: ",
-        ),
-        (
-            &format!("{account}full_name = \"a\\nb\"\n"),
-            "3: full_name: ",
-        ),
-        (
-            &format!("{account}dns = []\n"),
-            "3: dns is for direct = true only",
+            "[accounts.a]\nfrom = \"a@x\"\n",
+            "1: account 'a' has neither host nor direct",
         ),
         (
             "[accounts.a]\ndirect = true\nhost = \"h\"\n",
@@ -243,6 +251,13 @@ fn what_cannot_be_understood_is_told_with_its_line_and_without_passwords() {
             "3: direct is not for a queue",
         ),
         ("[accounts.a]\nqueue = \"\"\n", "2: queue: it is empty"),
+    ]);
+    are_refused_of_an_account([("dns = []\n", "3: dns is for direct = true only")]);
+}
+
+#[test]
+fn aliases_that_lead_nowhere_are_told() {
+    are_refused([
         ("[aliases]\nroot = 7\n", "2: expected an address"),
         (
             "[aliases]\nroot = []\n",
@@ -258,29 +273,21 @@ fn what_cannot_be_understood_is_told_with_its_line_and_without_passwords() {
         ),
         (
             "[aliases]\nroot = \"c@d\"\nRoot = \"c@d\"\n",
-            "alias 'root': it is there twice",
+            "2: alias 'root': it is there twice",
         ),
-        (
-            &format!("{account}password = 4711\n"),
-            "3: a password is a text in quotes",
-        ),
-        (
-            &format!("{account}password = true\n"),
-            "3: a password is a text in quotes",
-        ),
-        (&format!("{account}password = [\"4711\"]\n"), "3: "),
-        (&format!("{account}password = \"4711\n"), "3: "),
-        (&format!("{account}password = 4711x\n"), "3: "),
-        (&format!("{account}password = 4711 \"x\"\n"), "3: "),
-    ] {
-        let found = parse(text).unwrap_err();
-        let expected = format!("/etc/x/config.toml:{fault}");
-        let place = expected.split(": ").next().unwrap();
-        let fits =
-            found.starts_with(&expected) || (fault.starts_with("alias") && found.contains(fault));
-        assert!(fits, "{text:?}: {found:?}, not {expected:?} ({place})");
-        assert!(!found.contains("4711") && !found.contains('\n'), "{found}");
-    }
+    ]);
+}
+
+#[test]
+fn a_password_that_is_no_text_is_told_without_it() {
+    are_refused_of_an_account([
+        ("password = 4711\n", "3: a password is a text in quotes"),
+        ("password = true\n", "3: a password is a text in quotes"),
+        ("password = [\"4711\"]\n", "3: "),
+        ("password = \"4711\n", "3: "),
+        ("password = 4711x\n", "3: "),
+        ("password = 4711 \"x\"\n", "3: "),
+    ]);
 }
 
 #[test]
