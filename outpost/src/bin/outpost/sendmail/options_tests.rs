@@ -36,98 +36,28 @@ fn recipients(options: &Options) -> Vec<&str> {
 
 #[test]
 fn the_command_lines_of_well_known_programs_are_understood() {
-    for (line, sender, extract, dots, to) in [
+    #[rustfmt::skip]
+    let rows = [
         // Debian's cron, cronie, at, anacron.
-        (
-            "sendmail -FCronDaemon -i -B8BITMIME -oem root",
-            None,
-            false,
-            Dots::Text,
-            &["root"][..],
-        ),
-        (
-            "sendmail -FCronDaemon -i -odi -oem -oi -t -f root",
-            Some("root"),
-            true,
-            Dots::Text,
-            &[],
-        ),
+        ("sendmail -FCronDaemon -i -B8BITMIME -oem root", None, false, Dots::Text, &["root"][..]),
+        ("sendmail -FCronDaemon -i -odi -oem -oi -t -f root", Some("root"), true, Dots::Text, &[]),
         ("sendmail -i joe", None, false, Dots::Text, &["joe"]),
-        (
-            "sendmail -FAnacron -odi joe",
-            None,
-            false,
-            Dots::End,
-            &["joe"],
-        ),
+        ("sendmail -FAnacron -odi joe", None, false, Dots::End, &["joe"]),
         // mutt, git send-email, php, mailx, logwatch.
-        (
-            "outpost sendmail -oem -oi -f me@x -- a@y b@z",
-            Some("me@x"),
-            false,
-            Dots::Text,
-            &["a@y", "b@z"],
-        ),
-        (
-            "outpost sendmail -i a@y b@z",
-            None,
-            false,
-            Dots::Text,
-            &["a@y", "b@z"],
-        ),
+        ("outpost sendmail -oem -oi -f me@x -- a@y b@z", Some("me@x"), false, Dots::Text, &["a@y", "b@z"]),
+        ("outpost sendmail -i a@y b@z", None, false, Dots::Text, &["a@y", "b@z"]),
         ("/usr/sbin/sendmail -t -i", None, true, Dots::Text, &[]),
-        (
-            "/usr/sbin/sendmail -ti -fwww@x",
-            Some("www@x"),
-            true,
-            Dots::Text,
-            &[],
-        ),
-        (
-            "sendmail -i -r me@x a@y",
-            Some("me@x"),
-            false,
-            Dots::Text,
-            &["a@y"],
-        ),
+        ("/usr/sbin/sendmail -ti -fwww@x", Some("www@x"), true, Dots::Text, &[]),
+        ("sendmail -i -r me@x a@y", Some("me@x"), false, Dots::Text, &["a@y"]),
         ("sendmail -t", None, true, Dots::End, &[]),
-        (
-            "outpost-sendmail -f '' -i a@y",
-            Some(""),
-            false,
-            Dots::Text,
-            &["a@y"],
-        ),
-        (
-            "sendmail -f <> -om -bm -m -G -U -c -x -Lx -emm -pr -Ac -h25 -h 3 a@y",
-            Some(""),
-            false,
-            Dots::End,
-            &["a@y"],
-        ),
-        (
-            "sendmail -oQ/var/q -O DeliveryMode=b a@y,~Bob~<b@y>",
-            None,
-            false,
-            Dots::End,
-            &["a@y", "b@y"],
-        ),
-        (
-            "sendmail a@y -f b@x",
-            Some("b@x"),
-            false,
-            Dots::End,
-            &["a@y"],
-        ),
-        (
-            "sendmail -i -oi -f a@x -f b@x c@y",
-            Some("b@x"),
-            false,
-            Dots::Text,
-            &["c@y"],
-        ),
+        ("outpost-sendmail -f '' -i a@y", Some(""), false, Dots::Text, &["a@y"]),
+        ("sendmail -f <> -om -bm -m -G -U -c -x -Lx -emm -pr -Ac -h25 -h 3 a@y", Some(""), false, Dots::End, &["a@y"]),
+        ("sendmail -oQ/var/q -O DeliveryMode=b a@y,~Bob~<b@y>", None, false, Dots::End, &["a@y", "b@y"]),
+        ("sendmail a@y -f b@x", Some("b@x"), false, Dots::End, &["a@y"]),
+        ("sendmail -i -oi -f a@x -f b@x c@y", Some("b@x"), false, Dots::Text, &["c@y"]),
         ("sendmail -t -f -q", Some("-q"), true, Dots::End, &[]),
-    ] {
+    ];
+    for (line, sender, extract, dots, to) in rows {
         let options = options(line);
         assert_eq!(options.mode, Mode::Send, "{line}");
         assert_eq!(
