@@ -46,27 +46,24 @@ fn task(state: TaskState) -> Task {
     }
 }
 
-/// Calls every method, with rows that are there.
-async fn use_everything<T: Transaction>(tx: &mut T) -> Result<(), StoreError> {
-    let (message, name, now) = (
-        MessageId(1),
-        "smtp:a.example".parse().unwrap(),
-        Timestamp::default(),
-    );
-    let messages = [Message {
-        id: message,
+fn message() -> Message {
+    Message {
+        id: MessageId(1),
         kind: Kind::Mail,
         state: MessageState::Queued,
         sender: "me@example.org".into(),
         envelope: "{}".into(),
         size: 0,
-        arrived: now,
+        arrived: Timestamp::default(),
         unsettled: 1,
         report_at: Timestamp::NEVER,
         finished: Timestamp::NEVER,
-    }];
-    let recipients = [QueuedRecipient {
-        message,
+    }
+}
+
+fn recipient() -> QueuedRecipient {
+    QueuedRecipient {
+        message: MessageId(1),
         number: 0,
         task: TaskId(2),
         recipient: smtp_policy::request::Recipient::new("a@a.example".parse().unwrap()),
@@ -74,22 +71,28 @@ async fn use_everything<T: Transaction>(tx: &mut T) -> Result<(), StoreError> {
         doubtful: false,
         verdict: None,
         owed: None,
-    }];
+    }
+}
+
+/// Calls every method, with rows that are there.
+async fn use_everything<T: Transaction>(tx: &mut T) -> Result<(), StoreError> {
+    write(tx).await?;
+    find_work(tx).await?;
+    read(tx).await?;
+    use_shared(tx).await?;
+    tx.delete_tasks(&[TaskId(2)]).await?;
+    tx.delete_messages(&[MessageId(1)]).await
+}
+
+/// Puts rows in, and changes them.
+async fn write<T: Transaction>(tx: &mut T) -> Result<(), StoreError> {
+    let (messages, recipients) = ([message()], [recipient()]);
+    let tasks = [task(TaskState::Ready)];
     let chunks = [Chunk {
-        message,
+        message: MessageId(1),
         number: 0,
         bytes: "text".into(),
     }];
-    let things = [Shared {
-        topic: "t".into(),
-        key: "k".into(),
-        value: String::new(),
-        number: 1,
-        until: now,
-    }];
-    let keys = ["k".to_owned()];
-    let tasks = [task(TaskState::Ready)];
-    let names: [DestinationName; 1] = [name];
     tx.allocate(2).await?;
     tx.insert_messages(&messages).await?;
     tx.replace_messages(&messages).await?;
@@ -98,13 +101,32 @@ async fn use_everything<T: Transaction>(tx: &mut T) -> Result<(), StoreError> {
     tx.insert_tasks(&tasks).await?;
     tx.insert_recipients(&recipients).await?;
     tx.save_recipients(&recipients).await?;
+    tx.save_tasks(&tasks).await
+}
+
+/// Looks for what is to be done, and locks it.
+async fn find_work<T: Transaction>(tx: &mut T) -> Result<(), StoreError> {
+    let now = Timestamp::default();
+    let names = [task(TaskState::Ready).destination];
     let new = |name: &DestinationName| Destination::new(name.clone(), &Concurrency::default());
     let destinations = tx.lock_destinations(&names, new).await?;
     tx.save_destinations(&destinations).await?;
     tx.lock_ready(now, 9).await?;
-    tx.messages(&[message]).await?;
     tx.lock_owing(now, 9).await?;
     tx.lock_stale(now, now, 9).await?;
+    tx.lock_tasks(&[TaskId(2)]).await?;
+    tx.lock_new(9).await?;
+    tx.lock_due(&[(names[0].clone(), 9)], now).await?;
+    tx.next_due(&names).await?;
+    tx.lock_abandoned(now, 9).await?;
+    tx.lock_watched(now, 9).await?;
+    Ok(())
+}
+
+/// Reads messages with everything that belongs to them.
+async fn read<T: Transaction>(tx: &mut T) -> Result<(), StoreError> {
+    let (message, now) = (MessageId(1), Timestamp::default());
+    tx.messages(&[message]).await?;
     tx.chunk(message, 0).await?;
     tx.first_chunks(&[message]).await?;
     for pending in [true, false] {
@@ -112,21 +134,15 @@ async fn use_everything<T: Transaction>(tx: &mut T) -> Result<(), StoreError> {
     }
     tx.owed_recipients(message, 9).await?;
     tx.recipients_of(message).await?;
-    tx.lock_tasks(&[TaskId(2)]).await?;
     tx.tasks_of(&[message]).await?;
-    tx.lock_new(9).await?;
-    tx.lock_due(&[(names[0].clone(), 9)], now).await?;
-    tx.next_due(&names).await?;
-    tx.lock_abandoned(now, 9).await?;
-    tx.lock_watched(now, 9).await?;
-    tx.save_tasks(&tasks).await?;
     let states = [
         MessageState::Arriving,
         MessageState::Queued,
         MessageState::Finished,
     ];
+    let name = task(TaskState::Ready).destination;
     for state in states.map(Some).into_iter().chain([None]) {
-        for (destination, held) in [(None, false), (Some(names[0].clone()), false), (None, true)] {
+        for (destination, held) in [(None, false), (Some(name.clone()), false), (None, true)] {
             let filter = Filter {
                 state,
                 destination,
@@ -139,15 +155,26 @@ async fn use_everything<T: Transaction>(tx: &mut T) -> Result<(), StoreError> {
     }
     tx.counts(now).await?;
     tx.loads(9).await?;
+    Ok(())
+}
+
+/// Puts in, counts, reads and removes what workers share.
+async fn use_shared<T: Transaction>(tx: &mut T) -> Result<(), StoreError> {
+    let (now, keys) = (Timestamp::default(), ["k".to_owned()]);
+    let things = [Shared {
+        topic: "t".into(),
+        key: "k".into(),
+        value: String::new(),
+        number: 1,
+        until: now,
+    }];
     tx.put_shared(&things).await?;
     tx.claim_shared(&things, now).await?;
     tx.add_shared(&things).await?;
     tx.shared("t", &keys, now).await?;
     tx.scan_shared("t", "", 9, now).await?;
     tx.purge_shared(now, 9).await?;
-    tx.delete_shared("t", &keys).await?;
-    tx.delete_tasks(&[TaskId(2)]).await?;
-    tx.delete_messages(&[message]).await
+    tx.delete_shared("t", &keys).await
 }
 
 /// The tables that become large.
