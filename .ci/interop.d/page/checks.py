@@ -16,8 +16,8 @@ ATTRIBUTES = {"lang", "charset", "name", "content", "http-equiv", "class", "scop
 AGE = re.compile(r"\d+s|\d+m( \d+s)?")
 # What `world.World.fill` has put in.
 NUMBERS = {
-    "messages in the queue": "29",
-    "new tasks": "0",
+    "messages in the queue": "32",
+    "new tasks": "3",
     "due tasks": "19",
     "deferred tasks": "2",
     "tasks under way": "1",
@@ -28,6 +28,7 @@ NUMBERS = {
 VERDICTS = {"sent": "2", "deferred": "2", "bounced": "1"}
 AGES = ["age of the oldest task"]
 COLUMNS = ["destination", "tasks", "running", "at a time", "oldest"]
+ELSEWHERE = "3 tasks for destinations beyond this list, or at which no worker has looked yet"
 SHOUT = f"host 127.0.2.4[127.0.2.4] refused to talk to me: 421 4.3.2 {world.EVIL} gr"
 # Name, tasks, running.
 ROWS = [
@@ -55,6 +56,8 @@ def destinations(seen, _):
     shown = [(row["name"], *row["cells"][:2]) for row in seen["rows"]]
     if shown != ROWS:
         yield f"they are {shown}"
+    if seen["elsewhere"] != ELSEWHERE:
+        yield f"there is {seen['elsewhere']}"
     for row in seen["rows"]:
         if len(row["cells"]) != len(COLUMNS) - 1 or not AGE.fullmatch(row["cells"][-1]):
             yield f"{row['name'][:60]} has {row['cells']}"

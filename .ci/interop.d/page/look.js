@@ -40,6 +40,7 @@
             trouble: text(row.querySelector(".trouble")),
             cells: [...row.querySelectorAll("td")].map(text),
         })),
+        elsewhere: text(document.querySelector(".wide + p")),
         // Neither the body nor anything in it is to be moved sideways.
         width: document.scrollingElement.scrollWidth,
         room: document.documentElement.clientWidth,

@@ -8,6 +8,7 @@ PAGES = [
     ("numbers", "<dt>age of the oldest task</dt><dd>", "<dt>age of the oldest task</dt><dd>-", {}),
     ("destinations", "smtp:held.example", "smtp:held.example.org", {}),
     ("destinations", 'bücher.example</th><td class="number">2</td>', 'bücher.example</th><td class="number">3</td>', {}),
+    ("destinations", "<p>3 tasks", "<p>30 tasks", {}),
     ("rest", "&lt;img", "&amp;lt;img", {}),
     ("store", "&lt;b&gt;", "", {}),
     ("markup", "unix:/nowhere/&lt;script&gt;", "unix:/nowhere/<b>", {}),

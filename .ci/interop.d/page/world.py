@@ -158,6 +158,9 @@ class World:
         # The store knows a destination when somebody has looked at what is for it.
         self.call("hold", *waiting)
         self.call("release", *waiting)
+        # At these nobody has looked.
+        for _ in range(3):
+            self.submit("ann@new.example")
         self.held = [self.submit("ann@held.example") for _ in range(7)]
         self.call("hold", *self.held)
 

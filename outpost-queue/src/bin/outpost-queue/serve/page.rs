@@ -4,7 +4,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use outpost_queue::{model::Timestamp, operation::State};
 
-use crate::view::{date, numbers, span};
+use crate::view::{date, elsewhere, numbers, span};
 
 /// The sources from which the page may take things: none. Its style is in it.
 pub(crate) const SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -69,7 +69,7 @@ fn of_worker(facts: &Facts<'_>) -> Markup {
 }
 
 fn of_state(state: &State) -> Markup {
-    let State { now, counts, loads } = state;
+    let State { now, counts, .. } = state;
     html! {
         section {
             dl {
@@ -82,11 +82,20 @@ fn of_state(state: &State) -> Markup {
             }
             p.time { (date(*now)) " UTC, by the clock of the store" }
         }
+        (of_destinations(state))
+    }
+}
+
+fn of_destinations(state: &State) -> Markup {
+    let State { now, loads, .. } = state;
+    html! {
         section {
             h2 { "Destinations" }
-            @if loads.is_empty() {
+            @let elsewhere = elsewhere(state);
+            @if loads.is_empty() && elsewhere.is_none() {
                 p { "Nothing waits." }
-            } @else {
+            }
+            @if !loads.is_empty() {
                 div.wide { table {
                     thead { tr {
                         th scope="col" { "destination" }
@@ -113,6 +122,9 @@ fn of_state(state: &State) -> Markup {
                         }
                     }
                 } }
+            }
+            @if let Some(line) = elsewhere {
+                p { (line) }
             }
         }
     }
@@ -169,7 +181,30 @@ mod tests {
         assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains("<i>"));
         assert!(page.contains("1\u{202f}234\u{202f}567"), "{page}");
         assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("src="));
+        assert!(!page.contains("Nothing waits"), "{page}");
         let page = render(&facts(Err("<gone>")));
         assert!(page.contains("does not answer: &lt;gone&gt;"), "{page}");
+    }
+
+    #[test]
+    fn what_is_for_no_destination_of_the_list_is_told() {
+        let render = |new| {
+            let mut counts = Counts::default();
+            counts.new = new;
+            render(&Facts {
+                store: "store",
+                worker: "worker",
+                state: Ok(&State {
+                    now: Timestamp::default(),
+                    counts,
+                    loads: Vec::new(),
+                }),
+                verdicts: [("sent", 0), ("deferred", 0), ("bounced", 0)],
+            })
+        };
+        assert!(render(0).contains("Nothing waits."));
+        let page = render(2);
+        assert!(page.contains("<p>2 tasks for destinations beyond this list"));
+        assert!(!page.contains("Nothing waits."), "{page}");
     }
 }

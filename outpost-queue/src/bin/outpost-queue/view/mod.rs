@@ -3,7 +3,7 @@
 mod json;
 mod text;
 
-pub(crate) use text::{date, numbers, span};
+pub(crate) use text::{date, elsewhere, numbers, span};
 
 use outpost_queue::{
     model::{Filter, MessageState},

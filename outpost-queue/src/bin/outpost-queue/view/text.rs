@@ -268,14 +268,13 @@ pub(super) fn state(state: &State) -> String {
             span(now.since(counts.oldest))
         );
     }
-    if loads.is_empty() {
-        return out;
+    if !loads.is_empty() {
+        let _ = writeln!(
+            out,
+            "\n{:>9} {:>8} {:>9} {:>10}  destination",
+            "tasks", "running", "at a time", "oldest"
+        );
     }
-    let _ = writeln!(
-        out,
-        "\n{:>9} {:>8} {:>9} {:>10}  destination",
-        "tasks", "running", "at a time", "oldest"
-    );
     for load in loads {
         let destination = &load.destination;
         let _ = writeln!(
@@ -292,7 +291,23 @@ pub(super) fn state(state: &State) -> String {
             let _ = writeln!(out, "{:>41}rests for {rest}: {}", "", printable(&dead.why));
         }
     }
+    if let Some(line) = elsewhere(state) {
+        let _ = writeln!(out, "\n{line}");
+    }
     out
+}
+
+/// A line about the tasks that are for none of the destinations that are named; nothing where there are none.
+pub(crate) fn elsewhere(state: &State) -> Option<String> {
+    let counts = &state.counts;
+    let all = counts.new + counts.due + counts.deferred + counts.leased + counts.held;
+    let named: u64 = state.loads.iter().map(|load| load.tasks).sum();
+    // Counts may be older than the list.
+    let left = all.saturating_sub(named);
+    let tasks = counted(left, "task");
+    (left > 0).then(|| {
+        format!("{tasks} for destinations beyond this list, or at which no worker has looked yet")
+    })
 }
 
 /// The numbers with their names for people.
